@@ -1,0 +1,199 @@
+#include "os/file.h"
+
+#include "base/times.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static enum err err_of(int sys)
+{
+    switch (sys) {
+    case ENOENT: return ERR_NOTFOUND;
+    case EEXIST: return ERR_EXISTS;
+    case ENOSPC:
+    case EDQUOT: return ERR_NOSPC;
+    case EACCES:
+    case EPERM: return ERR_DENIED;
+    default: return ERR_IO;
+    }
+}
+
+void os_closep(int *fd)
+{
+    if (*fd >= 0)
+        (void) close(*fd);
+    *fd = -1;
+}
+
+enum err os_dir_open(const char *path, bool create, int *ret_fd, struct err_info *reterr)
+{
+    int fd;
+
+    if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "make directory %s", path);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "open directory %s", path);
+    *ret_fd = fd;
+    return ERR_OK;
+}
+
+enum err os_dir_sub(int dirfd, const char *name, int *ret_fd, struct err_info *reterr)
+{
+    if (mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "make directory %s", name);
+    return os_file_open(dirfd, name, O_RDONLY | O_DIRECTORY, ret_fd, reterr);
+}
+
+enum err os_file_open(int dirfd, const char *name, int flags, int *ret_fd, struct err_info *reterr)
+{
+    struct open_how how = {
+        .flags = (uint64_t) (flags | O_CLOEXEC),
+        .mode = (flags & (O_CREAT | O_TMPFILE)) ? 0600 : 0,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    int fd = (int) syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+    if (fd < 0)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "open %s", name);
+    *ret_fd = fd;
+    return ERR_OK;
+}
+
+enum err os_file_read(int dirfd, const char *name, struct buf *b, struct err_info *reterr)
+{
+    CLEANUP(os_closep) int fd = -1;
+
+    TRY(os_file_open(dirfd, name, O_RDONLY, &fd, reterr));
+    for (;;) {
+        size_t room = b->max - b->n < 65536 ? b->max - b->n + 1 : 65536;
+        uint8_t tmp[65536];
+        ssize_t n = read(fd, tmp, room < sizeof(tmp) ? room : sizeof(tmp));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ERR_RAISE_SYS(reterr, ERR_IO, errno, "read %s", name);
+        if (n == 0)
+            return ERR_OK;
+        buf_add(b, tmp, (size_t) n);
+        if (b->failed)
+            return ERR_RAISE(reterr, ERR_LIMIT, "%s is larger than %zu bytes", name, b->max);
+    }
+}
+
+enum err os_write_all(int fd, struct span bytes, struct err_info *reterr)
+{
+    while (bytes.n > 0) {
+        ssize_t n = write(fd, bytes.p, bytes.n);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ERR_RAISE_SYS(reterr, err_of(errno), errno, "write");
+        bytes = span_sub(bytes, (size_t) n, bytes.n);
+    }
+    return ERR_OK;
+}
+
+enum err os_pread_all(int fd, uint64_t at, void *to, size_t n, struct err_info *reterr)
+{
+    uint8_t *p = to;
+
+    while (n > 0) {
+        ssize_t got = pread(fd, p, n, (off_t) at);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return ERR_RAISE_SYS(reterr, ERR_IO, errno, "read at %llu", (unsigned long long) at);
+        if (got == 0)
+            return ERR_RAISE(reterr, ERR_CORRUPT, "file ends before byte %llu", (unsigned long long) (at + n));
+        p += got;
+        at += (uint64_t) got;
+        n -= (size_t) got;
+    }
+    return ERR_OK;
+}
+
+enum err os_sync(int fd, struct err_info *reterr)
+{
+    if (fsync(fd) != 0)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "sync");
+    return ERR_OK;
+}
+
+static enum err write_temporary(int dirfd, const char *tmp, struct span bytes, unsigned mode, struct err_info *reterr)
+{
+    CLEANUP(os_closep) int fd = -1;
+
+    TRY(os_file_open(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC, &fd, reterr));
+    if (fchmod(fd, (mode_t) mode) != 0)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "set the mode of %s", tmp);
+    TRY(os_write_all(fd, bytes, reterr));
+    return os_sync(fd, reterr);
+}
+
+enum err os_file_replace(int dirfd, const char *name, struct span bytes, unsigned mode, struct err_info *reterr)
+{
+    char tmp[300];
+    enum err e;
+
+    if (snprintf(tmp, sizeof(tmp), "%s.tmp", name) >= (int) sizeof(tmp))
+        return ERR_RAISE(reterr, ERR_LIMIT, "file name is too long");
+    e = write_temporary(dirfd, tmp, bytes, mode, reterr);
+    if (e == ERR_OK && renameat(dirfd, tmp, dirfd, name) != 0)
+        e = ERR_RAISE_SYS(reterr, err_of(errno), errno, "rename %s", tmp);
+    if (e != ERR_OK) {
+        (void) unlinkat(dirfd, tmp, 0); /* best effort: the old file is still whole */
+        return e;
+    }
+    return os_sync(dirfd, reterr);
+}
+
+enum err os_file_remove(int dirfd, const char *name, struct err_info *reterr)
+{
+    if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "remove %s", name);
+    return ERR_OK;
+}
+
+enum err os_lock(int dirfd, const char *name, int wait_ms, int *ret_fd, struct err_info *reterr)
+{
+    CLEANUP(os_closep) int fd = -1;
+    const struct timespec step = { 0, 20 * 1000000 };
+
+    TRY(os_file_open(dirfd, name, O_RDWR | O_CREAT, &fd, reterr));
+    for (;;) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            break;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return ERR_RAISE_SYS(reterr, ERR_IO, errno, "lock %s", name);
+        if (wait_ms <= 0)
+            return ERR_RAISE(reterr, ERR_EXISTS, "another server runs on this directory");
+        (void) nanosleep(&step, NULL);
+        wait_ms -= 20;
+    }
+    *ret_fd = fd;
+    fd = -1;
+    return ERR_OK;
+}
+
+enum err os_space(int fd, uint64_t *ret_free, uint64_t *ret_total, struct err_info *reterr)
+{
+    struct statvfs v;
+
+    if (fstatvfs(fd, &v) != 0)
+        return ERR_RAISE_SYS(reterr, ERR_IO, errno, "ask for free space");
+    *ret_free = (uint64_t) v.f_bavail * v.f_frsize;
+    *ret_total = (uint64_t) v.f_blocks * v.f_frsize;
+    return ERR_OK;
+}

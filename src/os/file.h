@@ -1,0 +1,40 @@
+#pragma once
+/*
+ * Files under a directory descriptor. Names are ours (generated ids), never from outside; even so every open resolves
+ * beneath its directory and follows no symbolic link (openat2, A18/A35).
+ *
+ * Durability: os_file_replace writes a temporary file, fsyncs it, renames it, fsyncs the directory. A failing sync is
+ * ERR_IO and must not be retried (STANDARDS 3.4 rule 2); a full disk is ERR_NOSPC.
+ */
+#include "base/buf.h"
+
+/* CLEANUP(os_closep) int fd = -1; */
+void os_closep(int *fd);
+
+/* Opens a directory (creating it with mode 0700 when 'create'). Paths from configuration, so links are followed here. */
+NODISCARD enum err os_dir_open(const char *path, bool create, int *ret_fd, struct err_info *reterr);
+/* Makes and opens dir/name, one level, mode 0700; existing is fine. */
+NODISCARD enum err os_dir_sub(int dirfd, const char *name, int *ret_fd, struct err_info *reterr);
+
+/* flags as open(2): O_RDONLY, O_RDWR | O_CREAT …; O_CLOEXEC is added; mode 0600. ERR_NOTFOUND, ERR_EXISTS, ERR_IO. */
+NODISCARD enum err os_file_open(int dirfd, const char *name, int flags, int *ret_fd, struct err_info *reterr);
+
+/* Whole file, at most b->max bytes (ERR_LIMIT). Appends to b. */
+NODISCARD enum err os_file_read(int dirfd, const char *name, struct buf *b, struct err_info *reterr);
+NODISCARD enum err os_file_replace(int dirfd, const char *name, struct span bytes, unsigned mode,
+                                   struct err_info *reterr);
+
+/* All bytes or an error; EINTR and short counts are handled. pread past the end is ERR_CORRUPT. */
+NODISCARD enum err os_write_all(int fd, struct span bytes, struct err_info *reterr);
+NODISCARD enum err os_pread_all(int fd, uint64_t at, void *to, size_t n, struct err_info *reterr);
+
+NODISCARD enum err os_sync(int fd, struct err_info *reterr);
+
+/* Removing what is not there is fine. */
+NODISCARD enum err os_file_remove(int dirfd, const char *name, struct err_info *reterr);
+
+/* Takes an exclusive lock on dir/name for the life of *ret_fd; waits up to wait_ms for a predecessor. ERR_EXISTS: held. */
+NODISCARD enum err os_lock(int dirfd, const char *name, int wait_ms, int *ret_fd, struct err_info *reterr);
+
+/* Free and total bytes of the file system below fd. */
+NODISCARD enum err os_space(int fd, uint64_t *ret_free, uint64_t *ret_total, struct err_info *reterr);
