@@ -1,0 +1,113 @@
+#pragma once
+/*
+ * The route table: every way into the server, with the authority it needs (default: none of it is open). Pure.
+ *
+ * Who answers: GATE itself, the KEEPER through a CONTROL message, or REPLAY (the gate under a provisioning key).
+ * Credential: NONE (anyone), PERSON (sign-in cookie or bearer token), UPLOAD (ingest token, or a project-admin),
+ * KEY (provisioning key). What a person may do is checked by the keeper, not here.
+ * Trace: what the call leaves in the audit log besides the records of what it does. NOTHING is only for the routes that
+ * STANDARDS 3.2 names; a test compares.
+ *
+ * docs/api/openapi.yaml has one operationId for each id here (camelCase there is not used: the words are equal).
+ */
+#include "base/span.h"
+
+enum route_answerer { BY_GATE, BY_KEEPER, BY_REPLAY };
+enum route_auth { AUTH_NONE, AUTH_PERSON, AUTH_UPLOAD, AUTH_KEY };
+enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN /* its own record types */ };
+
+/* id, method, path, answerer, auth, trace */
+#define ROUTES(R)                                                                                                      \
+    R(livez, GET, "/livez", BY_GATE, AUTH_NONE, TRACE_NOTHING)                                                         \
+    R(readyz, GET, "/readyz", BY_GATE, AUTH_NONE, TRACE_NOTHING)                                                       \
+    R(openapi, GET, "/v1/openapi.yaml", BY_GATE, AUTH_NONE, TRACE_NOTHING)                                             \
+    R(problem, GET, "/problems/{slug}", BY_GATE, AUTH_NONE, TRACE_NOTHING)                                             \
+    R(jwks, GET, "/.well-known/jwks.json", BY_GATE, AUTH_NONE, TRACE_NOTHING)                                          \
+    R(login, POST, "/v1/login", BY_KEEPER, AUTH_NONE, TRACE_OWN)                                                       \
+    R(logout, POST, "/v1/logout", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                                   \
+    R(reauth, POST, "/v1/reauth", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                                   \
+    R(me, GET, "/v1/me", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                           \
+    R(users_list, GET, "/v1/users", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                \
+    R(user_create, POST, "/v1/users", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                               \
+    R(user_get, GET, "/v1/users/{id}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                             \
+    R(user_patch, PATCH, "/v1/users/{id}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                          \
+    R(groups_list, GET, "/v1/groups", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                              \
+    R(group_create, POST, "/v1/groups", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                             \
+    R(group_patch, PATCH, "/v1/groups/{name}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                      \
+    R(projects_list, GET, "/v1/projects", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
+    R(project_create, POST, "/v1/projects", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
+    R(project_get, GET, "/v1/projects/{pid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
+    R(project_patch, PATCH, "/v1/projects/{pid}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                   \
+    R(tokens_list, GET, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                              \
+    R(token_create, POST, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                             \
+    R(token_revoke, POST, "/v1/tokens/{id}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                 \
+    R(import, POST, "/v1/import", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                                                     \
+    R(recordings_list, GET, "/v1/recordings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
+    R(recording_get, GET, "/v1/recordings/{rid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
+    R(recording_link, POST, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                           \
+    R(requests_check, POST, "/v1/requests/check", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
+    R(request_create, POST, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
+    R(requests_list, GET, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
+    R(request_get, GET, "/v1/requests/{q}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                        \
+    R(request_approve, POST, "/v1/requests/{q}/approve", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                            \
+    R(request_deny, POST, "/v1/requests/{q}/deny", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
+    R(request_cancel, POST, "/v1/requests/{q}/cancel", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                              \
+    R(grants_list, GET, "/v1/grants", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                              \
+    R(grant_get, GET, "/v1/grants/{g}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                            \
+    R(grant_revoke, POST, "/v1/grants/{g}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
+    R(grant_relinquish, POST, "/v1/grants/{g}/relinquish", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
+    R(key_issue, POST, "/v1/grants/{g}/keys", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                       \
+    R(keys_list, GET, "/v1/keys", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                  \
+    R(key_revoke, POST, "/v1/keys/{jti}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                    \
+    R(viewings_list, GET, "/v1/viewings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
+    R(viewing_stop, POST, "/v1/viewings/{v}/stop", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
+    R(replay_manifest, GET, "/v1/replay/{rid}/manifest", BY_REPLAY, AUTH_KEY, TRACE_OWN)                               \
+    R(replay_chunk, GET, "/v1/replay/{rid}/chunks/{n}", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                \
+    R(replay_events, GET, "/v1/replay/{rid}/events", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                   \
+    R(replay_stream, GET, "/v1/replay/{rid}/stream", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                   \
+    R(replay_export, GET, "/v1/replay/{rid}/export", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                   \
+    R(policies_list, GET, "/v1/policies", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
+    R(policy_current, GET, "/v1/policies/current", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                 \
+    R(policy_propose, POST, "/v1/policies", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
+    R(policy_approve, POST, "/v1/policies/{hash}/approve", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
+    R(policy_stop, POST, "/v1/policies/{hash}/stop", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                \
+    R(status, GET, "/v1/status", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                   \
+    R(events, GET, "/v1/events", BY_GATE, AUTH_PERSON, TRACE_READ)                                                     \
+    R(audit_logs, GET, "/v1/audit", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                \
+    R(audit_events, GET, "/v1/audit/events", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                        \
+    R(audit_leaves, GET, "/v1/audit/{log}/leaves", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
+    R(audit_checkpoint, GET, "/v1/audit/{log}/checkpoint", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
+    R(audit_vkey, GET, "/v1/audit/{log}/vkey", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                     \
+    R(audit_open, POST, "/v1/audit/{log}/open/{n}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)
+
+enum route_id {
+#define R(id, method, path, by, auth, trace) ROUTE_##id,
+    ROUTES(R)
+#undef R
+    ROUTE_N_
+};
+
+struct route {
+    enum route_id id;
+    const char *name; /* the id's word: the operationId of the contract, and what logs say */
+    const char *method;
+    const char *path;
+    enum route_answerer by;
+    enum route_auth auth;
+    enum route_trace trace;
+};
+
+enum route_verdict { ROUTE_FOUND, ROUTE_NO_PATH /* 404 */, ROUTE_NO_METHOD /* 405 */ };
+
+#define ROUTE_PARAMS_MAX 2
+
+struct route_match {
+    const struct route *route;
+    struct span params[ROUTE_PARAMS_MAX]; /* borrowed from path, still percent-encoded; never empty */
+    char allow[64];                       /* for 405: "GET, POST" */
+};
+
+/* HEAD matches GET. A path with a trailing slash, an empty segment or more than 200 bytes matches nothing. */
+enum route_verdict route_find(struct span method, struct span path, struct route_match *ret);
+
+const struct route *route_by_id(enum route_id id); /* NULL when out of range */
