@@ -178,11 +178,6 @@
 
 #define IPC_LOG_BEGIN(F, L) F(SPAN, log) F(SPAN, origin) /* Answer: DONE */
 
-/* Reads one sealed fact for an auditor; its audit.opened leaf is durable before. Answer: FACT. */
-#define IPC_OPEN_FACT(F, L)                                                                                            \
-    F(SPAN, person) F(U32, epoch) F(SPAN, wrap) F(SPAN, sealed) F(SPAN, log) F(U64, leaf_idx)
-#define IPC_FACT(F, L) F(U16, status) F(SPAN, code) F(SPAN, opening)
-
 /* ---- gate -> vault ---- */
 
 /* STANDARDS 4.5. Answer: RELEASED; rk is 32 bytes when verdict is KEY_OK. */
@@ -239,7 +234,7 @@
     X(STREAM_CLOSE, stream_close) X(LEASE, lease) X(LEASED, leased) X(SETTLE, settle) X(REFUSED, refused)              \
     X(GRANTS, grants) X(DENY, deny) X(GONE, gone) X(HEARTBEAT, heartbeat) X(NOTIFY, notify)                            \
     X(SIGN_KEY, sign_key) X(SIGNED, signed) X(SIGN_CHECKPOINT, sign_checkpoint) X(CHECKPOINT, checkpoint)              \
-    X(LOG_BEGIN, log_begin) X(OPEN_FACT, open_fact) X(FACT, fact) X(OPEN, open) X(RELEASED, released)                  \
+    X(LOG_BEGIN, log_begin) X(OPEN, open) X(RELEASED, released)                  \
     X(KEYS, keys) X(KEY_EVENT, key_event) X(GATE_CONFIG, gate_config) X(KEEPER_CONFIG, keeper_config)                  \
     X(VAULT_CONFIG, vault_config) X(PEER, peer) X(LISTENER, listener) X(TLS, tls) X(READY, ready)                      \
     X(SHUTDOWN, shutdown) X(DONE, done)

@@ -27,24 +27,23 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(logout, POST, "/v1/logout", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                                   \
     R(reauth, POST, "/v1/reauth", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                                   \
     R(me, GET, "/v1/me", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                           \
+    R(demo, GET, "/v1/demo", BY_KEEPER, AUTH_NONE, TRACE_READ)                                                         \
     R(users_list, GET, "/v1/users", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                \
     R(user_create, POST, "/v1/users", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                               \
-    R(user_get, GET, "/v1/users/{id}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                             \
-    R(user_patch, PATCH, "/v1/users/{id}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                          \
+    R(user_patch, PATCH, "/v1/users/{user}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                        \
     R(groups_list, GET, "/v1/groups", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                              \
     R(group_create, POST, "/v1/groups", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                             \
-    R(group_patch, PATCH, "/v1/groups/{name}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                      \
+    R(group_patch, PATCH, "/v1/groups/{group}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                     \
     R(projects_list, GET, "/v1/projects", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
     R(project_create, POST, "/v1/projects", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
-    R(project_get, GET, "/v1/projects/{pid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
-    R(project_patch, PATCH, "/v1/projects/{pid}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                   \
+    R(project_patch, PATCH, "/v1/projects/{project}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                               \
     R(tokens_list, GET, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                              \
     R(token_create, POST, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                             \
-    R(token_revoke, POST, "/v1/tokens/{id}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                 \
+    R(token_revoke, DELETE, "/v1/tokens/{token}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                   \
     R(import, POST, "/v1/import", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                                                     \
     R(recordings_list, GET, "/v1/recordings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
     R(recording_get, GET, "/v1/recordings/{rid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
-    R(recording_link, POST, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                           \
+    R(recording_links_put, PUT, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                       \
     R(requests_check, POST, "/v1/requests/check", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
     R(request_create, POST, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
     R(requests_list, GET, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
@@ -56,7 +55,7 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(grant_get, GET, "/v1/grants/{g}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                            \
     R(grant_revoke, POST, "/v1/grants/{g}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
     R(grant_relinquish, POST, "/v1/grants/{g}/relinquish", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
-    R(key_issue, POST, "/v1/grants/{g}/keys", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                       \
+    R(keys_issue, POST, "/v1/grants/{g}/keys", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                      \
     R(keys_list, GET, "/v1/keys", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                  \
     R(key_revoke, POST, "/v1/keys/{jti}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                    \
     R(viewings_list, GET, "/v1/viewings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
@@ -70,15 +69,11 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(policy_current, GET, "/v1/policies/current", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                 \
     R(policy_propose, POST, "/v1/policies", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
     R(policy_approve, POST, "/v1/policies/{hash}/approve", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
-    R(policy_stop, POST, "/v1/policies/{hash}/stop", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                \
     R(status, GET, "/v1/status", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                   \
     R(events, GET, "/v1/events", BY_GATE, AUTH_PERSON, TRACE_READ)                                                     \
-    R(audit_logs, GET, "/v1/audit", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                \
     R(audit_events, GET, "/v1/audit/events", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                        \
-    R(audit_leaves, GET, "/v1/audit/{log}/leaves", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
     R(audit_checkpoint, GET, "/v1/audit/{log}/checkpoint", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
-    R(audit_vkey, GET, "/v1/audit/{log}/vkey", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                     \
-    R(audit_open, POST, "/v1/audit/{log}/open/{n}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)
+    R(audit_vkey, GET, "/v1/audit/{log}/vkey", BY_KEEPER, AUTH_PERSON, TRACE_READ)
 
 enum route_id {
 #define R(id, method, path, by, auth, trace) ROUTE_##id,
