@@ -28,7 +28,6 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(reauth, POST, "/v1/reauth", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                                   \
     R(demo, GET, "/v1/demo", BY_KEEPER, AUTH_NONE, TRACE_READ)                                                         \
     R(me, GET, "/v1/me", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                           \
-    R(demo, GET, "/v1/demo", BY_KEEPER, AUTH_NONE, TRACE_READ)                                                         \
     R(users_list, GET, "/v1/users", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                \
     R(user_create, POST, "/v1/users", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                               \
     R(user_patch, PATCH, "/v1/users/{user}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                        \
