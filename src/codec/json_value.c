@@ -1,0 +1,339 @@
+/* JSON in place: over bytes that have been checked. Reads stay inside the span whatever it holds. */
+#include "codec/json.h"
+
+#include "base/num.h"
+#include "base/utf8.h"
+#include "codec/json_lex.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* ---- tokens of valid bytes */
+
+struct span json_skip_space(struct span s)
+{
+    while (s.n > 0 && (*s.p == ' ' || *s.p == '\n' || *s.p == '\r' || *s.p == '\t'))
+        s = span_sub(s, 1, s.n);
+    return s;
+}
+
+/* Index of the closing quote of a string whose first content byte is at i; s.n when there is none. */
+size_t json_string_end(struct span s, size_t i)
+{
+    while (i < s.n) {
+#ifdef __SSE2__
+        while (s.n - i >= 16) {
+            __m128i v = _mm_loadu_si128((const __m128i *) (const void *) (s.p + i));
+            int mask = _mm_movemask_epi8(
+                _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+
+            if (mask != 0) {
+                i += (size_t) __builtin_ctz((unsigned) mask);
+                break;
+            }
+            i += 16;
+        }
+#endif
+        if (i >= s.n || s.p[i] == '"')
+            return i < s.n ? i : s.n;
+        i += s.p[i] == '\\' ? 2 : 1;
+    }
+    return s.n;
+}
+
+/* First quote or bracket at or after i. '[' | 0x20 is '{', ']' | 0x20 is '}'. */
+size_t json_next_bracket(struct span s, size_t i)
+{
+#ifdef __SSE2__
+    while (s.n - i >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *) (const void *) (s.p + i));
+        __m128i low = _mm_or_si128(v, _mm_set1_epi8(0x20));
+        int mask = _mm_movemask_epi8(_mm_or_si128(
+            _mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+            _mm_or_si128(_mm_cmpeq_epi8(low, _mm_set1_epi8('{')), _mm_cmpeq_epi8(low, _mm_set1_epi8('}')))));
+
+        if (mask != 0)
+            return i + (size_t) __builtin_ctz((unsigned) mask);
+        i += 16;
+    }
+#endif
+    while (i < s.n && s.p[i] != '"' && (s.p[i] | 0x20) != '{' && (s.p[i] | 0x20) != '}')
+        i++;
+    return i;
+}
+
+/* Length of the container that starts at s. */
+static size_t container_len(struct span s)
+{
+    size_t depth = 0, i = 0;
+
+    for (;;) {
+        i = json_next_bracket(s, i);
+        if (i >= s.n)
+            return s.n;
+        if (s.p[i] == '"') {
+            i = json_string_end(s, i + 1);
+        } else if ((s.p[i] | 0x20) == '{') {
+            depth++;
+        } else if (--depth == 0) {
+            return i + 1;
+        }
+        if (++i >= s.n)
+            return s.n;
+    }
+}
+
+/* Cuts the value that starts at *at. */
+struct json_value json_take_value(struct span *at)
+{
+    struct json_value v = { JSON_NULL, SPAN_EMPTY, SPAN_EMPTY };
+    struct span s = json_skip_space(*at);
+    size_t n = 0;
+
+    if (s.n == 0) {
+        *at = s;
+        return v;
+    }
+    switch (*s.p) {
+    case '"':
+        v.type = JSON_STRING;
+        n = json_string_end(s, 1);
+        v.raw = span_sub(s, 1, n - 1);
+        *at = span_sub(s, n + 1, s.n);
+        return v;
+    case '{':
+    case '[':
+        v.type = *s.p == '{' ? JSON_OBJECT : JSON_ARRAY;
+        n = container_len(s);
+        break;
+    default:
+        v.type = *s.p == 'n' ? JSON_NULL : *s.p == 't' ? JSON_TRUE : *s.p == 'f' ? JSON_FALSE : JSON_NUMBER;
+        while (n < s.n && s.p[n] > ' ' && s.p[n] != ',' && s.p[n] != '}' && s.p[n] != ']')
+            n++;
+        if (n == 0) /* not JSON: end here rather than stand still */
+            n = s.n;
+    }
+    v.raw = span_sub(s, 0, n);
+    *at = span_sub(s, n, s.n);
+    return v;
+}
+
+struct json_value json_value(struct span in)
+{
+    return json_take_value(&in);
+}
+
+struct json_iter json_iter(struct json_value c)
+{
+    if ((c.type != JSON_ARRAY && c.type != JSON_OBJECT) || c.raw.n < 2)
+        return (struct json_iter){ SPAN_EMPTY, false };
+    return (struct json_iter){ span_sub(c.raw, 1, c.raw.n - 2), c.type == JSON_OBJECT };
+}
+
+bool json_next(struct json_iter *it, struct json_value *ret)
+{
+    struct span key = SPAN_EMPTY, at = json_skip_space(it->at);
+
+    if (at.n > 0 && *at.p == ',')
+        at = json_skip_space(span_sub(at, 1, at.n));
+    if (at.n == 0)
+        return false;
+    if (it->object) {
+        key = json_take_value(&at).raw;
+        at = json_skip_space(at);
+        at = span_sub(at, 1, at.n); /* the colon */
+    }
+    *ret = json_take_value(&at);
+    ret->key = key;
+    it->at = at;
+    return true;
+}
+
+/* ---- strings */
+
+static uint32_t hex4(const uint8_t *p)
+{
+    uint32_t v = 0;
+
+    for (int i = 0; i < 4; i++) {
+        uint8_t c = p[i];
+
+        v = v << 4 | (uint32_t) (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return v & 0xffff;
+}
+
+/* The code point of the escape whose backslash is at *at. */
+static uint32_t take_escape(struct span *at)
+{
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    const char *simple;
+    uint32_t cp;
+    uint8_t c;
+
+    if (at->n < 2) {
+        *at = SPAN_EMPTY;
+        return 0xfffd;
+    }
+    c = at->p[1];
+    if (c != 'u' || at->n < 6) {
+        *at = span_sub(*at, 2, at->n);
+        simple = c == '\0' ? NULL : strchr(from, c);
+        return simple != NULL ? (uint32_t) to[simple - from] : c;
+    }
+    cp = hex4(at->p + 2);
+    *at = span_sub(*at, 6, at->n);
+    if (cp >= 0xd800 && cp <= 0xdbff && at->n >= 6 && at->p[0] == '\\' && at->p[1] == 'u') {
+        uint32_t low = hex4(at->p + 2);
+
+        if (low >= 0xdc00 && low <= 0xdfff) {
+            *at = span_sub(*at, 6, at->n);
+            return 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
+        }
+    }
+    return cp >= 0xd800 && cp <= 0xdfff ? 0xfffd : cp;
+}
+
+bool json_string_decode(struct span raw, struct buf *out)
+{
+    while (raw.n > 0) {
+        const uint8_t *slash = memchr(raw.p, '\\', raw.n);
+        size_t n = slash == NULL ? raw.n : (size_t) (slash - raw.p);
+
+        buf_add(out, raw.p, n);
+        raw = span_sub(raw, n, raw.n);
+        if (raw.n > 0)
+            utf8_add(out, take_escape(&raw));
+    }
+    return !out->failed;
+}
+
+bool json_raw_eq(struct span raw, const char *text)
+{
+    uint8_t room[64];
+    struct buf b;
+    bool eq;
+
+    if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL)
+        return span_eq_str(raw, text);
+    buf_init(&b, strlen(text) + sizeof(room)); /* longer than the text: not equal */
+    eq = json_string_decode(raw, &b) && span_eq_str(buf_span(&b), text);
+    buf_deinit(&b);
+    return eq;
+}
+
+bool json_find(struct json_value obj, const char *key, struct json_value *ret)
+{
+    struct json_iter it = json_iter(obj);
+    struct json_value v;
+    bool found = false;
+
+    while (it.object && json_next(&it, &v)) {
+        if (json_raw_eq(v.key, key)) {
+            *ret = v;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* ---- numbers */
+
+bool json_int(struct span raw, int64_t *ret)
+{
+    int64_t v;
+
+    if (!num_i64(raw, &v) || (raw.n > 1 && (*raw.p == '0' || (*raw.p == '-' && raw.p[1] == '0'))))
+        return false;
+    *ret = v;
+    return true;
+}
+
+struct decimal {
+    bool negative;
+    struct span whole, fraction;
+    int64_t exponent;
+};
+
+static struct span take_digits(struct span *s)
+{
+    size_t n = 0;
+    struct span digits;
+
+    while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+        n++;
+    digits = span_sub(*s, 0, n);
+    *s = span_sub(*s, n, s->n);
+    return digits;
+}
+
+static bool take_char(struct span *s, const char *any)
+{
+    if (s->n == 0 || *s->p == '\0' || strchr(any, *s->p) == NULL)
+        return false;
+    *s = span_sub(*s, 1, s->n);
+    return true;
+}
+
+static bool decimal_parse(struct span s, struct decimal *d)
+{
+    *d = (struct decimal){ .negative = take_char(&s, "-") };
+    d->whole = take_digits(&s);
+    if (d->whole.n == 0 || (d->whole.n > 1 && *d->whole.p == '0'))
+        return false;
+    if (take_char(&s, ".")) {
+        d->fraction = take_digits(&s);
+        if (d->fraction.n == 0)
+            return false;
+    }
+    if (take_char(&s, "eE")) {
+        bool negative = s.n > 0 && *s.p == '-';
+        struct span digits;
+
+        (void) take_char(&s, "+-");
+        digits = take_digits(&s);
+        if (digits.n == 0)
+            return false;
+        for (size_t i = 0; i < digits.n && d->exponent < 1000000; i++) /* more is out of range anyway */
+            d->exponent = d->exponent * 10 + (digits.p[i] - '0');
+        if (negative)
+            d->exponent = -d->exponent;
+    }
+    return s.n == 0;
+}
+
+static bool times_ten(uint64_t *v, uint64_t plus)
+{
+    return !__builtin_mul_overflow(*v, 10, v) && !__builtin_add_overflow(*v, plus, v);
+}
+
+bool json_scaled(struct span raw, int decimals, int64_t *ret)
+{
+    struct decimal d;
+    uint64_t v = 0;
+    int64_t shift, keep, n;
+
+    if (!decimal_parse(raw, &d))
+        return false;
+    n = (int64_t) (d.whole.n + d.fraction.n);
+    shift = d.exponent - (int64_t) d.fraction.n + decimals;
+    keep = shift < 0 ? n + shift : n; /* so many leading digits stay */
+    for (int64_t i = 0; i < n && i <= keep; i++) {
+        size_t at = (size_t) i;
+        uint64_t digit = (uint64_t) ((at < d.whole.n ? d.whole.p[at] : d.fraction.p[at - d.whole.n]) - '0');
+
+        if (i == keep)
+            v += digit >= 5 && v < UINT64_MAX ? 1 : 0;
+        else if (!times_ten(&v, digit))
+            return false;
+    }
+    for (; shift > 0 && v != 0; shift--) {
+        if (!times_ten(&v, 0))
+            return false;
+    }
+    if (v > (uint64_t) INT64_MAX)
+        return false;
+    *ret = d.negative ? -(int64_t) v : (int64_t) v;
+    return true;
+}
