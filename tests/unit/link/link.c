@@ -59,7 +59,7 @@ static void on_answer(void *ctx, enum err err, enum ipc_type type, const void *b
 
 static const struct link_ops ops = { .on_message = on_message, .on_closed = on_closed };
 
-static void pair(struct end *a, struct end *b, int raw[2])
+static void pair(struct end *a, struct end *b, int *raw)
 {
     int fds[2];
 
