@@ -225,25 +225,38 @@ struct link *link_free(struct link *k)
     return NULL;
 }
 
+static enum err send_bytes(struct link *k, enum ipc_type type, uint16_t flags, uint64_t call, struct span body,
+                           bool urgent, const int *fds, size_t n_fds)
+{
+    if (k->channel == NULL)
+        return ERR_CLOSED;
+    if (n_fds > 0)
+        return channel_send_fds(k->channel, (uint16_t) type, flags, call, body, fds, n_fds);
+    if (urgent)
+        return channel_send_urgent(k->channel, (uint16_t) type, flags, call, body);
+    return channel_send(k->channel, (uint16_t) type, flags, call, body);
+}
+
 static enum err send_body(struct link *k, enum ipc_type type, uint16_t flags, uint64_t call, const void *msg, bool urgent,
                           const int *fds, size_t n_fds)
 {
     struct buf b = BUF_INIT(BODY_MAX);
     enum err e;
 
-    if (k->channel == NULL)
-        return ERR_CLOSED;
     ipc_encode(type, msg, &b);
-    if (b.failed)
-        e = ERR_NOMEM;
-    else if (n_fds > 0)
-        e = channel_send_fds(k->channel, (uint16_t) type, flags, call, buf_span(&b), fds, n_fds);
-    else if (urgent)
-        e = channel_send_urgent(k->channel, (uint16_t) type, flags, call, buf_span(&b));
-    else
-        e = channel_send(k->channel, (uint16_t) type, flags, call, buf_span(&b));
+    e = b.failed ? ERR_NOMEM : send_bytes(k, type, flags, call, buf_span(&b), urgent, fds, n_fds);
     buf_deinit(&b);
     return e;
+}
+
+enum err link_send_encoded(struct link *k, enum ipc_type type, struct span body, bool urgent)
+{
+    return send_bytes(k, type, 0, 0, body, urgent, NULL, 0);
+}
+
+enum err link_answer_encoded(struct link *k, uint64_t call, enum ipc_type type, struct span body)
+{
+    return send_bytes(k, type, FLAG_ANSWER, call, body, true, NULL, 0);
 }
 
 enum err link_send(struct link *k, enum ipc_type type, const void *msg)
@@ -266,15 +279,15 @@ enum err link_answer(struct link *k, uint64_t call, enum ipc_type type, const vo
     return send_body(k, type, FLAG_ANSWER, call, msg, true, NULL, 0);
 }
 
-enum err link_call(struct link *k, enum ipc_type type, const void *msg, time_ms timeout_ms, link_answer_fn on_answer,
-                   void *ctx)
+enum err link_call_encoded(struct link *k, enum ipc_type type, struct span body, time_ms timeout_ms,
+                           link_answer_fn on_answer, void *ctx)
 {
     struct call *c = calloc(1, sizeof(*c));
     enum err e;
 
     if (c == NULL)
         return ERR_NOMEM;
-    e = send_body(k, type, 0, k->last_call + 1, msg, false, NULL, 0);
+    e = send_bytes(k, type, 0, k->last_call + 1, body, false, NULL, 0);
     if (e != ERR_OK) {
         free(c);
         return e;
@@ -288,6 +301,18 @@ enum err link_call(struct link *k, enum ipc_type type, const void *msg, time_ms 
     list_append(&k->calls, &c->node);
     k->n_calls++;
     return ERR_OK;
+}
+
+enum err link_call(struct link *k, enum ipc_type type, const void *msg, time_ms timeout_ms, link_answer_fn on_answer,
+                   void *ctx)
+{
+    struct buf b = BUF_INIT(BODY_MAX);
+    enum err e;
+
+    ipc_encode(type, msg, &b);
+    e = b.failed ? ERR_NOMEM : link_call_encoded(k, type, buf_span(&b), timeout_ms, on_answer, ctx);
+    buf_deinit(&b);
+    return e;
 }
 
 size_t link_pending(const struct link *k)

@@ -48,6 +48,12 @@ NODISCARD enum err link_call(struct link *k, enum ipc_type type, const void *msg
                              link_answer_fn on_answer, void *ctx);
 NODISCARD enum err link_answer(struct link *k, uint64_t call, enum ipc_type type, const void *msg);
 
+/* The same with a body that ipc_encode wrote elsewhere (a writer thread): not checked again. */
+NODISCARD enum err link_send_encoded(struct link *k, enum ipc_type type, struct span body, bool urgent);
+NODISCARD enum err link_answer_encoded(struct link *k, uint64_t call, enum ipc_type type, struct span body);
+NODISCARD enum err link_call_encoded(struct link *k, enum ipc_type type, struct span body, time_ms timeout_ms,
+                                     link_answer_fn on_answer, void *ctx);
+
 size_t link_pending(const struct link *k);
 
 /* In on_message: the message becomes the caller's, until link_msg_free (any thread). 'fds' is not kept. */
