@@ -68,11 +68,8 @@ enum err os_file_open(int dirfd, const char *name, int flags, int *ret_fd, struc
     return ERR_OK;
 }
 
-enum err os_file_read(int dirfd, const char *name, struct buf *b, struct err_info *reterr)
+static enum err read_whole(int fd, const char *name, struct buf *b, struct err_info *reterr)
 {
-    CLEANUP(os_closep) int fd = -1;
-
-    TRY(os_file_open(dirfd, name, O_RDONLY, &fd, reterr));
     for (;;) {
         size_t room = b->max - b->n < 65536 ? b->max - b->n + 1 : 65536;
         uint8_t tmp[65536];
@@ -88,6 +85,23 @@ enum err os_file_read(int dirfd, const char *name, struct buf *b, struct err_inf
         if (b->failed)
             return ERR_RAISE(reterr, ERR_LIMIT, "%s is larger than %zu bytes", name, b->max);
     }
+}
+
+enum err os_file_read(int dirfd, const char *name, struct buf *b, struct err_info *reterr)
+{
+    CLEANUP(os_closep) int fd = -1;
+
+    TRY(os_file_open(dirfd, name, O_RDONLY, &fd, reterr));
+    return read_whole(fd, name, b, reterr);
+}
+
+enum err os_path_read(const char *path, struct buf *b, struct err_info *reterr)
+{
+    CLEANUP(os_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return ERR_RAISE_SYS(reterr, err_of(errno), errno, "open %s", path);
+    return read_whole(fd, path, b, reterr);
 }
 
 enum err os_write_all(int fd, struct span bytes, struct err_info *reterr)

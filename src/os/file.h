@@ -21,6 +21,8 @@ NODISCARD enum err os_file_open(int dirfd, const char *name, int flags, int *ret
 
 /* Whole file, at most b->max bytes (ERR_LIMIT). Appends to b. */
 NODISCARD enum err os_file_read(int dirfd, const char *name, struct buf *b, struct err_info *reterr);
+/* The same for a path that the configuration names: links are followed, any directory. */
+NODISCARD enum err os_path_read(const char *path, struct buf *b, struct err_info *reterr);
 NODISCARD enum err os_file_replace(int dirfd, const char *name, struct span bytes, unsigned mode,
                                    struct err_info *reterr);
 
