@@ -1,0 +1,228 @@
+/* The audit leaf: exact bytes, what may not stand in clear, digests of facts. */
+#include "test.h"
+
+#include <stdio.h>
+
+#include "codec/json.h"
+#include "format/leaf.h"
+
+#define LOG "p_zNe2lKL4dQxW8s0b"
+
+static struct leaf leased(void)
+{
+    struct leaf l = { .log = SPAN(LOG),
+                      .i = 1234,
+                      .t = 1793610900123,
+                      .type = LEAF_REPLAY_LEASED,
+                      .actor = SPAN("u_8zYGTnU-_hqeQ2Lx"),
+                      .gid = SPAN("g_P_52yi_zKORYBdCS"),
+                      .gen = 3,
+                      .vid = SPAN("v_AAAAAAAAAAAAAAAA"),
+                      .rid = SPAN("r_2Dz2Sr-SnSlnd8aT"),
+                      .jti = SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
+                      .outcome = SPAN("ok") };
+
+    assert_true(leaf_add_number(&l, "from_seq", 0));
+    assert_true(leaf_add_number(&l, "to_seq", 812));
+    assert_true(leaf_add_number(&l, "from_ms", 0));
+    assert_true(leaf_add_number(&l, "to_ms", 30000));
+    return l;
+}
+
+static void members_stand_in_their_order(void **state)
+{
+    struct buf b = BUF_INIT(8192);
+    struct leaf l = leased();
+    static const char hash[] = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+
+    (void) state;
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_span_str(buf_span(&b),
+                    "{\"v\":1,\"log\":\"p_zNe2lKL4dQxW8s0b\",\"i\":1234,\"t\":\"2026-11-02T09:15:00.123Z\","
+                    "\"type\":\"replay.leased\",\"actor\":\"u_8zYGTnU-_hqeQ2Lx\",\"gid\":\"g_P_52yi_zKORYBdCS\",\"gen\":3,"
+                    "\"vid\":\"v_AAAAAAAAAAAAAAAA\",\"rid\":\"r_2Dz2Sr-SnSlnd8aT\",\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\","
+                    "\"outcome\":\"ok\",\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000}}");
+    buf_reset(&b);
+    l = (struct leaf){ .log = SPAN("system"), .i = 0, .t = 0, .type = LEAF_REQUEST_CREATED, .actor = SPAN("system") };
+    l.q = SPAN("q_AAAAAAAAAAAAAAAA");
+    l.obj = SPAN("n_AAAAAAAAAAAAAAAA");
+    l.outcome = SPAN("no-approver");
+    l.policy = l.digest = l.act = span_str(hash);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_span_str(buf_span(&b),
+                    "{\"v\":1,\"log\":\"system\",\"i\":0,\"t\":\"1970-01-01T00:00:00.000Z\",\"type\":\"request.created\","
+                    "\"actor\":\"system\",\"q\":\"q_AAAAAAAAAAAAAAAA\",\"obj\":\"n_AAAAAAAAAAAAAAAA\",\"outcome\":\"no-approver\","
+                    "\"policy\":\"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\","
+                    "\"digest\":\"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\","
+                    "\"act\":\"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\"}");
+    buf_deinit(&b);
+}
+
+/* Expected values: Python's json, hashlib and base64. */
+static void facts_are_salted_digests(void **state)
+{
+    struct buf b = BUF_INIT(8192);
+    struct leaf l = { .log = SPAN(LOG), .i = 1234, .type = LEAF_REQUEST_CREATED };
+    uint8_t salt[32], ones[32];
+    char digest[LEAF_DIGEST_LEN + 1];
+
+    (void) state;
+    memset(ones, 0xff, sizeof(ones));
+    for (int i = 0; i < 32; i++)
+        salt[i] = (uint8_t) i;
+    assert_true(leaf_add_fact(&l, "reason", SPAN("Kunde sagt: \x1b[31m \"Wagen leer\" \u202e\xc2\x85 é"), SPAN_EMPTY,
+                              salt));
+    assert_true(leaf_add_fact(&l, "ticket", SPAN("INC-42"), SPAN_EMPTY, ones));
+    assert_true(leaf_add_fact(&l, "comment", SPAN_EMPTY, SPAN_EMPTY, ones));
+    assert_int_equal(l.n_facts, 2);
+    assert_ok(leaf_disclose(&l, 0, &b, digest, NULL));
+    assert_span_str(buf_span(&b),
+                    "[\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\",\"reason@p_zNe2lKL4dQxW8s0b/1234\","
+                    "\"Kunde sagt: \\u001b[31m \\\"Wagen leer\\\" \\u202e\\u0085 é\"]");
+    assert_string_equal(digest, "X8dgegQJWUU7l6GV8EC6YFd0T_5S6nP0uOlO-lO5KdU");
+    buf_reset(&b);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_span_str(buf_span(&b), "{\"v\":1,\"log\":\"p_zNe2lKL4dQxW8s0b\",\"i\":1234,\"t\":\"1970-01-01T00:00:00.000Z\","
+                                  "\"type\":\"request.created\",\"_sd\":[\"8rdwe1kWFDlVeQINjCDCSmFHFL6O4vBvJTs9Sn6Rh2M\","
+                                  "\"X8dgegQJWUU7l6GV8EC6YFd0T_5S6nP0uOlO-lO5KdU\"]}");
+    buf_deinit(&b);
+}
+
+/* Names, addresses and texts are refused wherever an id, a hash or a word belongs. */
+static void texts_do_not_stand_in_clear(void **state)
+{
+    static const char *const bad[] = { "engineer", "jo@example.com", "10.0.0.1", "why not", "ok\n", "Ok", "\x1b[0m",
+                                       "u_8zYGTnU-_hqeQ2L", "https://example.com/x", "é" };
+    struct buf b = BUF_INIT(8192);
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct leaf base = leased();
+        struct span *members[] = { &base.log, &base.actor, &base.q,   &base.gid,    &base.vid,    &base.rid,
+                                   &base.jti, &base.obj,   &base.policy, &base.digest, &base.act,   &base.outcome };
+
+        for (size_t k = 0; k < sizeof(members) / sizeof(members[0]); k++) {
+            struct span was = *members[k];
+
+            *members[k] = span_str(bad[i]);
+            /* a single lower-case word is a word: that is what outcome and obj may hold */
+            if (i == 0 && (members[k] == &base.obj || members[k] == &base.outcome))
+                assert_ok(leaf_write(&base, &b, NULL));
+            else if (leaf_write(&base, &b, NULL) != ERR_INVAL)
+                fail_msg("'%s' stands in member %zu", bad[i], k);
+            *members[k] = was;
+            buf_reset(&b);
+        }
+    }
+    buf_deinit(&b);
+}
+
+static void limits_on_both_sides(void **state)
+{
+    static char names[LEAF_NUMBERS_MAX + 1][LEAF_WORD_MAX + 2];
+    struct buf b = BUF_INIT(16384);
+    struct leaf l = leased();
+    uint8_t salt[32] = { 0 };
+
+    (void) state;
+    l.n_numbers = 0;
+    l.q = SPAN("q_AAAAAAAAAAAAAAAA");
+    l.policy = l.digest = l.act = SPAN("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
+    for (int i = 0; i <= LEAF_NUMBERS_MAX; i++)
+        (void) snprintf(names[i], sizeof(names[i]), "n%0*d", LEAF_WORD_MAX - 1, i);
+    for (int i = 0; i < LEAF_NUMBERS_MAX; i++)
+        assert_true(leaf_add_number(&l, names[i], INT64_MIN));
+    for (int i = 0; i < LEAF_FACTS_MAX; i++)
+        assert_true(leaf_add_fact(&l, "f", SPAN("x"), SPAN_EMPTY, salt));
+    buf_add_str(&b, "kept");
+    for (int k = 0; k < 1000; k++) { /* one byte less at a time, until it fits */
+        enum err e = leaf_write(&l, &b, NULL);
+
+        if (e == ERR_OK) {
+            assert_int_equal(b.n, LEAF_MAX + 4); /* the one before had LEAF_MAX + 1 */
+            break;
+        }
+        assert_int_equal(e, ERR_LIMIT);
+        assert_span_str(buf_span(&b), "kept");
+        l.n[k % LEAF_NUMBERS_MAX].value /= 10;
+    }
+    assert_true(b.n > 4);
+    assert_false(leaf_add_fact(&l, "f", SPAN("x"), SPAN_EMPTY, salt));
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l = leased();
+    l.n[0].name = "a name";
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l = leased();
+    assert_true(leaf_add_fact(&l, "f", SPAN("\xff"), SPAN_EMPTY, salt));
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    for (size_t i = l.n_numbers; i < LEAF_NUMBERS_MAX; i++)
+        assert_true(leaf_add_number(&l, names[i], 1));
+    assert_false(leaf_add_number(&l, "more", 1));
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    buf_deinit(&b);
+}
+
+static void every_type_has_one_word(void **state)
+{
+    (void) state;
+    for (unsigned i = 0; i < LEAF_N_TYPES; i++) {
+        enum leaf_type back;
+
+        assert_true(leaf_type_find(span_str(leaf_type_word((enum leaf_type) i)), &back));
+        assert_int_equal(back, i);
+    }
+    assert_string_equal(leaf_type_word(LEAF_N_TYPES), "unknown");
+}
+
+/* Whatever a fact holds: one JSON text, no raw control, no bidirectional control. */
+static void hostile_facts_stay_json(void **state)
+{
+    static const uint8_t secret[16] = { 0 };
+    struct json_limits lim = json_limits_control(secret);
+    struct buf b = BUF_INIT(65536), all = BUF_INIT(8192);
+    struct leaf l = leased();
+    uint8_t salt[32] = { 9 };
+
+    (void) state;
+    for (uint32_t cp = 1; cp < 0x2100; cp++) {
+        uint8_t u[3];
+        size_t n = 0;
+
+        if (cp < 0x80)
+            u[n++] = (uint8_t) cp;
+        else if (cp < 0x800) {
+            u[n++] = (uint8_t) (0xc0 | cp >> 6);
+            u[n++] = (uint8_t) (0x80 | (cp & 63));
+        } else {
+            u[n++] = (uint8_t) (0xe0 | cp >> 12);
+            u[n++] = (uint8_t) (0x80 | (cp >> 6 & 63));
+            u[n++] = (uint8_t) (0x80 | (cp & 63));
+        }
+        buf_add(&all, u, n);
+        if (all.n < 4000 && cp != 0x20ff)
+            continue;
+        l.n_facts = 0;
+        assert_true(leaf_add_fact(&l, "title", buf_span(&all), SPAN_EMPTY, salt));
+        buf_reset(&b);
+        assert_ok(leaf_disclose(&l, 0, &b, NULL, NULL));
+        assert_true(json_check(buf_span(&b), &lim, NULL));
+        for (size_t i = 0; i < b.n; i++) {
+            assert_true(b.p[i] >= 0x20 && b.p[i] != 0x7f);
+            assert_false(b.p[i] == 0xc2 && b.p[i + 1] < 0xa0);                        /* C1 */
+            assert_false(b.p[i] == 0xe2 && b.p[i + 1] == 0x80 && b.p[i + 2] == 0xae); /* U+202E */
+        }
+        buf_reset(&all);
+    }
+    buf_deinit(&b);
+    buf_deinit(&all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_stand_in_their_order),  cmocka_unit_test(facts_are_salted_digests),
+        cmocka_unit_test(texts_do_not_stand_in_clear),   cmocka_unit_test(limits_on_both_sides),
+        cmocka_unit_test(every_type_has_one_word),       cmocka_unit_test(hostile_facts_stay_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
