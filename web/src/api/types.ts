@@ -1,0 +1,663 @@
+/* Written by scripts/api-types.mjs from docs/api/openapi.yaml; not edited. */
+
+export type Time = string;
+
+export type RecordingId = string;
+
+export type ProjectId = string;
+
+export type RequestId = string;
+
+export type GrantId = string;
+
+export type UserId = string;
+
+export type ViewingId = string;
+
+export type Sha256 = string;
+
+export type Name = string;
+
+export type Kind = "rrweb" | "terminal";
+
+export type Action = "play" | "live" | "unmask" | "export";
+
+export type Role = "viewer" | "approver" | "auditor" | "project-admin" | "breakglass" | "admin";
+
+export type RequestState = "PENDING" | "SCHEDULED" | "ACTIVE" | "SUSPENDED" | "DENIED" | "CANCELLED" | "LAPSED" | "EXPIRED" | "REVOKED" | "RELINQUISHED";
+
+export type GrantState = "SCHEDULED" | "ACTIVE" | "SUSPENDED" | "CANCELLED" | "LAPSED" | "EXPIRED" | "REVOKED" | "RELINQUISHED";
+
+export type Problem = {
+  type: string;
+  /** the same for every occurrence of the code */
+  title: string;
+  status: number;
+  /** this occurrence, for people; never repeats input */
+  detail: string;
+  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` | | 403 | `forbidden` `csrf` `token-not-fresh` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `policy-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
+  code: string;
+  /** the same call may work later, unchanged */
+  retryable: boolean;
+  trace_id: string;
+  /** members that are wrong (422 `invalid`) */
+  errors?: ({
+    /** JSON Pointer, or the name of a query parameter or header */
+    at: string;
+    code: "missing" | "unknown" | "type" | "too-short" | "too-long" | "too-small" | "too-large" | "pattern" | "not-one-of" | "not-found" | "duplicate" | "in-the-past" | "conflict";
+    /** the bound, where there is one */
+    limit?: number | string | null;
+    detail?: string;
+  })[];
+  /** a limit that was passed */
+  limit?: {
+    name?: string;
+    value?: number;
+    seen?: number | null;
+    setting?: string;
+  };
+  /** of the file or text, from 1 */
+  line?: number;
+  /** byte in the unpacked file, from 0 */
+  offset?: number;
+  /** a fixed word or short text: why not eligible, what is wrong in that line */
+  cause?: string;
+  /** formats that are known (415) */
+  formats?: string[];
+  /** rules that disagree (`split-request`), or that would decide */
+  rules?: string[];
+  /** groups or roles in which somebody is missing (`no-approver`) */
+  groups?: string[];
+  who_can_change?: Person[];
+  tests?: PolicyTest[];
+  /** the state that was in the way */
+  state?: string;
+  request?: string;
+  grant?: string;
+  opens_at?: Time;
+  retry_after_s?: number;
+  /** on replay routes: 4401 and so on */
+  stream_code?: number;
+  /** path for a fresh key, when one would help */
+  renew?: string;
+};
+
+export type Person = {
+  id: UserId;
+  name: string;
+  full_name?: string | null;
+};
+
+export type SignIn = {
+  token?: string;
+  user: Person;
+  expires_at: Time;
+  fresh_until: Time;
+};
+
+export type RoleIn = {
+  /** id, name or * */
+  project?: string;
+  role: Role;
+};
+
+export type RoleHeld = {
+  /** id or * */
+  project: string;
+  role: Role;
+  /** the group that gives it */
+  group?: string | null;
+};
+
+export type MemberIn = {
+  user?: string;
+  group?: string;
+  role: "viewer" | "approver" | "auditor" | "project-admin" | "breakglass";
+};
+
+export type Me = {
+  user: Person;
+  roles: RoleHeld[];
+  admin: boolean;
+  groups?: string[];
+  projects: {
+    id: ProjectId;
+    name: string;
+  }[];
+  auth: {
+    kind: "cookie" | "sign-in" | "api-token";
+    expires_at: Time;
+    /** null or in the past: a vote needs reauth first */
+    fresh_until: string | null;
+  };
+  /** requests waiting for this person's vote */
+  inbox?: number;
+  public_url: string;
+  /** origin of the player documents /dom and /terminal */
+  player_url: string;
+  version: string;
+  now: Time;
+  /** only on a demo server */
+  demo?: Demo;
+};
+
+export type Demo = {
+  accounts: {
+    name: string;
+    url: string;
+    password: string;
+  }[];
+};
+
+export type User = {
+  id: UserId;
+  name: string;
+  full_name?: string | null;
+  state: "active" | "disabled";
+  groups: string[];
+  roles: RoleHeld[];
+  person: string;
+  subjects: string[];
+  has_password?: boolean;
+  created_at: Time;
+  last_login_at?: string | null;
+};
+
+export type Group = {
+  name: string;
+  builtin: boolean;
+  roles: RoleHeld[];
+  members: Person[];
+};
+
+export type Project = {
+  id: ProjectId;
+  name: string;
+  env: string;
+  /** who holds a role in this project (project-admin and admin see it; else empty) */
+  members: {
+    user?: Person;
+    group?: string;
+    role: Role;
+  }[];
+  created_at: Time;
+};
+
+export type Token = {
+  id: string;
+  kind: "ingest" | "api";
+  name?: string | null;
+  project?: string | null;
+  user?: Person | null;
+  state: "active" | "revoked" | "expired";
+  created_at: Time;
+  created_by?: Person;
+  expires_at?: string | null;
+  last_used_at?: string | null;
+};
+
+export type Link = {
+  type: string;
+  id: string;
+};
+
+export type Recording = {
+  id: RecordingId;
+  kind: Kind;
+  project: ProjectId;
+  title: string | null;
+  /** the recorded person; to a viewer a pseudonym of 8 characters */
+  subject?: string | null;
+  subject_is_pseudonym?: boolean;
+  session?: string | null;
+  env: string;
+  class: string | null;
+  tags: Record<string, string>;
+  links: Link[];
+  /** as the uploader stated; null when unknown */
+  started_at: string | null;
+  created_at: Time;
+  duration_ms: number;
+  events: number;
+  /** event bytes before compression */
+  bytes: number;
+  live: boolean;
+  /** the caller's own: asked = a request is pending, scheduled = approved and opens later or at first use */
+  access: "none" | "asked" | "scheduled" | "open";
+  /** the request behind `access`; for none the latest one of the caller that ended, if any */
+  access_request?: string | null;
+  access_grant?: string | null;
+  access_actions?: Action[];
+  /** when `access` is open */
+  window_ends?: string | null;
+  /** a rule of the policy lets the caller ask for `play` */
+  can_ask?: boolean;
+};
+
+export type PurposeIn = {
+  code: string;
+  /** at least reason_min characters after trimming, wide scripts count double */
+  reason?: string;
+  ticket?: string;
+};
+
+export type RequestIn = {
+  recordings: RecordingId[];
+  actions: Action[];
+  purpose: PurposeIn;
+  /** more than the policy's maximum is 422 invalid with the limit */
+  duration_s: number;
+  /** `approval`, `first-use` or a time (RFC 3339) at most 30 days ahead */
+  start?: string;
+  /** first-use: how long the approval waits for it; left out: the policy's, 8 h */
+  start_by_s?: number;
+  viewers?: string[];
+  more?: Record<string, unknown>;
+  more_time?: Record<string, unknown>;
+  parts?: unknown[];
+  extends?: string;
+  break_glass?: Record<string, unknown>;
+};
+
+export type RequestCheckIn = {
+  recordings: RecordingId[];
+  actions?: Action[];
+  purpose?: PurposeIn;
+  duration_s?: number;
+  start?: string;
+  start_by_s?: number;
+  viewers?: unknown[];
+  more?: Record<string, unknown>;
+  more_time?: Record<string, unknown>;
+  parts?: unknown[];
+  extends?: string;
+  break_glass?: Record<string, unknown>;
+};
+
+export type Terms = {
+  purpose: string;
+  /** auto: opens at once. ask: others approve */
+  verdict: "auto" | "ask" | "deny" | "no-approver";
+  /** null: no rule matches */
+  rule: string | null;
+  /** characters */
+  reason_min: number;
+  ticket: "optional" | "required";
+  max_s: number;
+  default_s: number;
+  start: ("approval" | "first-use" | "time")[];
+  start_by_s?: number;
+  max_speed?: number;
+  /** votes; 0 with auto */
+  need: number;
+  /** votes that deny */
+  deny?: number;
+  /** `role:approver`, `group:security` */
+  from: string[];
+  groups?: {
+    name: string;
+    min: number;
+  }[];
+  /** who could approve now, at most 20 */
+  approvers: Person[];
+  approvers_total: number;
+};
+
+export type Check = {
+  /** invalid: `errors` says which members a request with this body would be refused for (missing ones are not errors here) */
+  verdict: "auto" | "ask" | "deny" | "no-approver" | "split" | "invalid";
+  terms?: Terms | null;
+  purposes: Terms[];
+  policy: Sha256;
+  errors: {
+    at: string;
+    code: string;
+    limit?: unknown;
+    detail?: string;
+  }[];
+  /** split: the rules that disagree */
+  rules?: string[];
+  /** an open request that would be in conflict */
+  request?: string | null;
+  /** changes of this request that would need less, best first */
+  less: ({
+    /** members to put into the request */
+    change: {
+      actions?: Action[];
+      purpose?: string;
+      duration_s?: number;
+      recordings?: string[];
+    };
+    verdict: "auto" | "ask";
+    need: number;
+  })[];
+};
+
+export type DigestObject = {
+  id: RequestId;
+  salt: string;
+  requester: UserId;
+  project: ProjectId;
+  env: string;
+  /** sorted by bytes */
+  recordings: string[];
+  /** sorted by bytes */
+  actions: string[];
+  purpose: string;
+  reason: string;
+  ticket: string;
+  /** `approval`, `first-use` or the time with milliseconds */
+  start: string;
+  /** 0 unless first-use */
+  start_by_s: number;
+  duration_s: number;
+  /** sorted; the requester alone unless said */
+  viewers: string[];
+  more: Record<string, unknown>;
+  more_time: Record<string, unknown>;
+  parts: unknown[];
+  extends: string;
+  /** hash of the policy text, base64url SHA-256 */
+  policy: string;
+};
+
+export type Vote = {
+  voter: Person;
+  vote: "approve" | "deny";
+  comment?: string | null;
+  at: Time;
+  signed?: boolean;
+};
+
+export type RequestRecording = {
+  id: RecordingId;
+  kind?: Kind;
+  title?: string | null;
+  subject?: string | null;
+  env?: string;
+  class?: string | null;
+  tags?: Record<string, string>;
+  links?: Link[];
+  started_at?: string | null;
+  duration_ms?: number;
+  gone?: boolean;
+};
+
+export type Request = {
+  id: RequestId;
+  state: RequestState;
+  version: number;
+  digest: Sha256;
+  digest_object: DigestObject;
+  requester: Person;
+  project: ProjectId;
+  project_name?: string;
+  env: string;
+  recordings: RequestRecording[];
+  actions: Action[];
+  purpose: {
+    code: string;
+    reason: string;
+    ticket?: string | null;
+  };
+  duration_s: number;
+  start: string;
+  start_by_s: number;
+  /** the rule of the policy that decides */
+  rule: string;
+  policy: Sha256;
+  /** votes needed to approve; 0 when the rule approves by itself */
+  need: number;
+  /** votes needed to deny */
+  deny: number;
+  from?: string[];
+  groups?: {
+    name?: string;
+    min?: number;
+  }[];
+  votes: Vote[];
+  /** who could still vote now */
+  approvers?: Person[];
+  /** granted because there is nobody else */
+  sole_person?: boolean;
+  /** what the caller may do now, a fresh sign-in assumed */
+  can?: ("approve" | "deny" | "cancel")[];
+  /** why the caller may not vote: requester, subject, viewer, voted, too-new, no-role, token */
+  why_not?: string | null;
+  created_at: Time;
+  lapses_at: Time;
+  decided_at?: string | null;
+  grant: string | null;
+  window?: Window | null;
+};
+
+export type Window = {
+  start: Time;
+  end: Time;
+};
+
+export type Grant = {
+  id: GrantId;
+  state: GrantState;
+  gen: number;
+  version: number;
+  request: RequestId;
+  holder: Person;
+  project: ProjectId;
+  env: string;
+  recordings: RequestRecording[];
+  actions: Action[];
+  purpose: {
+    code?: string;
+    reason?: string;
+    ticket?: string | null;
+  };
+  duration_s: number;
+  start: string;
+  /** SCHEDULED: the time it opens, or by when it must be used first */
+  opens_by?: string | null;
+  /** null while SCHEDULED */
+  window: Window | null;
+  /** of the window, at the time of the answer; 0 when ended */
+  left_ms?: number;
+  ended?: {
+    at?: Time;
+    /** window, idle, revoked, given-back, person-disabled, policy, recording-gone, guards, cancelled, lapsed */
+    cause?: string;
+    by?: Person;
+    comment?: string;
+  } | null;
+  rule?: string;
+  policy?: Sha256;
+  max_speed?: number;
+  watermark?: boolean;
+  sole_person?: boolean;
+  review: "none" | "due" | "done" | "overdue";
+  can?: ("revoke" | "relinquish" | "keys")[];
+  created_at: Time;
+};
+
+export type Key = {
+  key_id: string;
+  grant: GrantId;
+  gen?: number;
+  recording: RecordingId;
+  viewing: ViewingId;
+  holder?: Person;
+  client?: "web" | "cli" | "api";
+  scope: Action[];
+  issued_at: Time;
+  expires_at: Time;
+  state: "live" | "expired" | "revoked";
+};
+
+export type Viewing = {
+  id: ViewingId;
+  state: "live" | "ended";
+  grant: GrantId;
+  recording: RequestRecording;
+  project?: ProjectId;
+  viewer: Person;
+  /** purpose code */
+  purpose?: string;
+  client: "web" | "cli" | "api";
+  began_at: Time;
+  /** newest lease */
+  last_at?: string | null;
+  ended_at?: string | null;
+  /** why it ended: window, revoked, given-back, stopped, idle, signed-out */
+  cause?: string | null;
+  window_ends?: string | null;
+  can?: "stop"[];
+};
+
+export type Manifest = {
+  id: RecordingId;
+  kind: Kind;
+  /** the file's own header as it came (asciicast), or {}; terminal: always with `cols` and `rows` */
+  head: Record<string, unknown>;
+  duration_ms: number;
+  /** rrweb: the timestamp (epoch ms) that is time 0; terminal: 0 */
+  base_ms: number;
+  events: number;
+  /** last sequence that chunks cover; -1 when none */
+  sealed_to_seq: number;
+  live: boolean;
+  /** index = n. from_ms and to_ms are seek times (max of own and previous) */
+  chunks: {
+    from_seq: number;
+    /** inclusive */
+    to_seq: number;
+    from_ms: number;
+    to_ms: number;
+    /** event bytes before compression */
+    bytes: number;
+  }[];
+  keyframes: {
+    at_ms: number;
+    /** the event from which playing goes on */
+    seq: number;
+    chunk?: number;
+    /** a terminal screen of ours; it comes in `From` */
+    screen?: boolean;
+  }[];
+  markers: {
+    at_ms: number;
+    label: string;
+  }[];
+  max_speed: number;
+  /** text to lay over the picture */
+  watermark: string | null;
+  window_ends: Time;
+};
+
+export type From = {
+  /** the first event that follows */
+  seq: number;
+  /** its keyframe's time */
+  at_ms: number;
+  to_ms?: number;
+  /** of the recording, when the answer began */
+  last_seq?: number;
+  /** terminal screen before that event */
+  screen?: {
+    cols: number;
+    rows: number;
+    /** what to write to an empty terminal */
+    init: string;
+  };
+};
+
+export type End = {
+  code: 1000 | 1012 | 4400 | 4401 | 4403 | 4409 | 4410 | 4411 | 4412 | 4423 | 4429 | 4503;
+  reason: string;
+  /** -1: nothing was sent */
+  last_seq: number;
+  at_ms: number;
+  renew?: string;
+  retry_after_s?: number;
+};
+
+export type Change = {
+  type: "request" | "grant" | "viewing" | "recording" | "policy";
+  id: string;
+  /** requests and grants: their states; viewing: live, ended; recording: created, linked, erased; policy: proposed, current */
+  state: string;
+  /** of a grant */
+  request?: string;
+  /** of a viewing */
+  grant?: string;
+  recordings?: string[];
+};
+
+export type PolicyTest = {
+  name: string;
+  expect: string;
+  got: string;
+  ok: boolean;
+};
+
+export type Policy = {
+  version?: number;
+  hash: Sha256;
+  state: "proposed" | "current" | "past" | "stopped";
+  /** canonical text: this is the policy (single ones only) */
+  print?: string;
+  /** as it was written, without force (single ones only, admin) */
+  source?: string;
+  comment?: string | null;
+  proposed_by?: Person | null;
+  proposed_at: Time;
+  approved_by?: Person | null;
+  effective_at?: string | null;
+  sole_admin?: boolean;
+  tests?: PolicyTest[];
+  purposes?: ({
+    code: string;
+    reason_min: number;
+    ticket: "optional" | "required";
+  })[];
+};
+
+export type Status = {
+  version: string;
+  started_at: Time;
+  now: Time;
+  /** closed: nothing is replayed */
+  state: "ok" | "degraded" | "closed";
+  demo?: boolean;
+  roles: ({
+    role: "gate" | "keeper" | "vault";
+    state: "up" | "silent" | "down";
+  })[];
+  clock?: "trusted" | "untrusted";
+  audit?: {
+    state?: "ok" | "unavailable" | "space" | "sealed";
+    logs?: {
+      log?: string;
+      size?: number;
+    }[];
+  };
+  policy?: {
+    hash?: string;
+    since?: string;
+  };
+  /** what keeps people from working, and who can change it */
+  missing: {
+    code: string;
+    detail: string;
+    project?: string;
+    who_can_change?: Person[];
+  }[];
+};
+
+export type AuditEvent = {
+  log: string;
+  index: number;
+  /** the exact bytes of the leaf, a JSON object */
+  raw: string;
+  /** openings of its salted digests, where the caller may read them */
+  facts?: Record<string, unknown>;
+};
+
+export type Page<T> = { items: T[]; cursor: string | null };
