@@ -1,5 +1,12 @@
 #include "access/action.h"
 
+#include "format/key.h"
+
+_Static_assert(ACTION_BIT(ACTION_PLAY) == (action_mask) KEY_SCOPE_PLAY, "scope bits");
+_Static_assert(ACTION_BIT(ACTION_LIVE) == (action_mask) KEY_SCOPE_LIVE, "scope bits");
+_Static_assert(ACTION_BIT(ACTION_UNMASK) == (action_mask) KEY_SCOPE_UNMASK, "scope bits");
+_Static_assert(ACTION_BIT(ACTION_EXPORT) == (action_mask) KEY_SCOPE_EXPORT, "scope bits");
+
 static const char *const names[ACTION_N_] = { "play", "live", "unmask", "export" };
 
 const char *action_name(enum action a)
@@ -16,39 +23,6 @@ bool action_parse(struct span s, enum action *ret)
         }
     }
     return false;
-}
-
-void action_add_scope(struct buf *b, action_mask mask)
-{
-    bool first = true;
-
-    for (unsigned i = 0; i < ACTION_N_; i++) {
-        if ((mask & ACTION_BIT(i)) == 0)
-            continue;
-        if (!first)
-            buf_add_c(b, ' ');
-        buf_add_str(b, names[i]);
-        first = false;
-    }
-}
-
-bool action_parse_scope(struct span s, action_mask *ret)
-{
-    action_mask mask = 0;
-    bool more = true;
-
-    while (more) {
-        struct span word, rest;
-        enum action a;
-
-        more = span_cut(s, ' ', &word, &rest);
-        if (!action_parse(word, &a) || (mask & ACTION_BIT(a)) != 0)
-            return false;
-        mask |= ACTION_BIT(a);
-        s = rest;
-    }
-    *ret = mask;
-    return true;
 }
 
 size_t action_sorted(action_mask mask, enum action ret[ACTION_N_])

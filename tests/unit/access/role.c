@@ -1,6 +1,5 @@
 #include "access/role.h"
 
-#include "access/id.h"
 #include "access/who.h"
 #include "test.h"
 
@@ -169,28 +168,13 @@ static void test_who(void **state)
     assert_false(who_spec_valid(SPAN("group:")));
 }
 
-static void test_ids(void **state)
-{
-    static const uint8_t random[12] = { 0, 1, 2, 3, 4, 5, 250, 251, 252, 253, 254, 255 };
-    uint8_t back[12];
-    struct id id = id_make(ID_GRANT, random);
-
-    (void) state;
-    assert_string_equal(id.s, "g_AAECAwQF-vv8_f7_");
-    assert_true(id_bits(span_str(id.s), ID_GRANT, back));
-    assert_memory_equal(back, random, 12);
-    assert_false(id_valid(span_str(id.s), ID_REQUEST));
-    assert_false(id_valid(SPAN("g_AAECAwQF-vv8_f7"), ID_GRANT));
-    assert_false(id_valid(SPAN("g_AAECAwQF-vv8_f7_A"), ID_GRANT));
-    assert_false(id_valid(SPAN("g_AAECAwQF-vv8=f7_"), ID_GRANT));
-    assert_false(id_valid(SPAN("gAAAECAwQF-vv8_f7_"), ID_GRANT));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matrix), cmocka_unit_test(test_names), cmocka_unit_test(test_where_roles_reach),
-        cmocka_unit_test(test_who),    cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_where_roles_reach),
+        cmocka_unit_test(test_who),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
