@@ -20,6 +20,28 @@ void live_deinit(struct live *t)
     map_deinit(&t->denied);
 }
 
+bool live_from_row(const struct ipc_row_grant *in, struct live_grant *ret)
+{
+    struct live_grant g = {
+        .state = (enum grant_state) in->state,
+        .gen = in->gen,
+        .wend = in->wend_ms,
+        .deadline = in->deadline_ms,
+        .end_code = in->end_code,
+        .max_speed_x100 = in->max_speed_x100,
+        .quota = { in->key_streams, in->grant_streams, in->person_streams, in->key_bytes, in->key_rate,
+                   in->key_requests },
+    };
+
+    if (in->state >= GRANT_STATE_N_ || in->policy.n != sizeof(g.policy) || in->gid.n == 0 ||
+        !span_to_str(in->gid, g.gid, sizeof(g.gid)) || !span_to_str(in->pid, g.pid, sizeof(g.pid)) ||
+        !span_to_str(in->sub, g.sub, sizeof(g.sub)))
+        return false;
+    memcpy(g.policy, in->policy.p, sizeof(g.policy));
+    *ret = g;
+    return true;
+}
+
 const struct live_grant *live_find(const struct live *t, struct span gid)
 {
     return map_get(&t->grants, gid);

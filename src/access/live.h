@@ -10,6 +10,7 @@
 #include "access/grant.h"
 #include "base/map.h"
 #include "format/id.h"
+#include "format/ipc.h"
 
 #define LIVE_GRANTS_MAX 200000
 #define LIVE_DENIED_MAX 200000
@@ -47,6 +48,9 @@ struct live_denied {
 /* secret: random, keys the hash tables. */
 void live_init(struct live *t, const uint8_t secret[16]);
 void live_deinit(struct live *t);
+
+/* What a GRANTS message carries. False: an id, a state or a hash of the wrong form. */
+bool live_from_row(const struct ipc_row_grant *in, struct live_grant *ret);
 
 /*
  * Puts a grant's newest row. An older generation than the one held, or a row that would make an ended grant live again, is

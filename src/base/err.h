@@ -8,7 +8,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#define NODISCARD        __attribute__((warn_unused_result))
+/* First in a declaration. A (void) cast says that a result is not wanted on purpose; gcc hears that only in this form. */
+#ifdef __clang__
+#define NODISCARD __attribute__((warn_unused_result))
+#else
+#define NODISCARD [[nodiscard]]
+#endif
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define CLEANUP(fn)      __attribute__((cleanup(fn)))
 #define UNUSED           __attribute__((unused))

@@ -1,0 +1,424 @@
+#include "vault/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "crypto/ed25519.h"
+#include "format/note.h"
+#include "format/wrap.h"
+
+#define LOG_KEY_ID   "audit"
+#define SWEEP_MS     30000
+#define IAT_SLACK_MS 5000
+
+struct vault_signed {
+    char jti[JTI_CAP], gid[ID_CAP], rid[ID_CAP], pid[ID_CAP];
+    uint32_t gen;
+    unsigned scope;
+    time_ms exp;
+};
+
+/* ---- opening ---- */
+
+static const struct keystore_entry *newest_epoch(const struct vault_core *c)
+{
+    const struct keystore_entry *best = NULL;
+
+    for (size_t i = 0; i < keystore_count(c->store.keys); i++) {
+        const struct keystore_entry *e = keystore_at(c->store.keys, i);
+
+        if (e->kind == KEYSTORE_EPOCH && (best == NULL || e->number > best->number))
+            best = e;
+    }
+    return best;
+}
+
+static enum err make_epoch(struct vault_core *c, uint64_t number, time_ms now, struct err_info *reterr)
+{
+    struct keystore_entry e = { .kind = KEYSTORE_EPOCH, .state = KEYSTORE_CURRENT, .number = number, .made = now };
+    enum err err;
+
+    (void) snprintf(e.id, sizeof(e.id), "%llu", (unsigned long long) number);
+    e.pub_len = BOX_PUB_LEN;
+    TRY(box_generate(&e.secret, e.pub, reterr));
+    err = keystore_put(c->store.keys, &e, reterr);
+    e.secret = secret_free(e.secret);
+    return err;
+}
+
+static enum err make_log_key(struct vault_core *c, time_ms now, struct err_info *reterr)
+{
+    struct keystore_entry e = { .kind = KEYSTORE_LOG, .id = LOG_KEY_ID, .state = KEYSTORE_CURRENT, .made = now };
+    enum err err;
+
+    e.pub_len = ED25519_PUB_LEN;
+    TRY(ed25519_generate(&e.secret, e.pub, reterr));
+    err = keystore_put(c->store.keys, &e, reterr);
+    e.secret = secret_free(e.secret);
+    return err;
+}
+
+static enum err make_missing(struct vault_core *c, time_ms now, struct err_info *reterr)
+{
+    bool changed = false;
+
+    if (newest_epoch(c) == NULL) {
+        TRY(make_epoch(c, 1, now, reterr));
+        changed = true;
+    }
+    if (keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID) == NULL) {
+        TRY(make_log_key(c, now, reterr));
+        changed = true;
+    }
+    return changed ? vault_store_save(&c->store, reterr) : ERR_OK;
+}
+
+enum err vault_core_open(const struct vault_core_config *config, const uint8_t secret[16], time_ms now,
+                         struct vault_core *ret, struct err_info *reterr)
+{
+    struct vault_core *c = ret;
+    enum err e;
+
+    memset(c, 0, sizeof(*c));
+    c->store.dir = -1;
+    live_init(&c->live, secret);
+    map_init(&c->ledger, secret, VAULT_LEDGER_MAX);
+    c->key_life_s = config->key_life_s;
+    c->bearer_life_s = config->bearer_life_s;
+    if (!span_to_str(config->issuer, c->issuer, sizeof(c->issuer)) ||
+        !span_to_str(config->audience, c->audience, sizeof(c->audience)))
+        e = ERR_RAISE(reterr, ERR_LIMIT, "public_url is longer than %d bytes", KEY_STRING_MAX);
+    else
+        e = vault_store_open(config->dir, &c->store, reterr);
+    if (e == ERR_OK)
+        e = make_missing(c, now, reterr);
+    if (e == ERR_OK)
+        e = signing_init(&c->signing, &c->store, config->rotate, now, reterr);
+    if (e != ERR_OK)
+        vault_core_close(c);
+    return e;
+}
+
+void vault_core_close(struct vault_core *c)
+{
+    MAP_FOREACH(struct vault_signed, s, &c->ledger)
+        free(s);
+    map_deinit(&c->ledger);
+    live_deinit(&c->live);
+    signing_deinit(&c->signing);
+    vault_store_close(&c->store);
+}
+
+/* ---- what the keeper tells ---- */
+
+void vault_core_grants(struct vault_core *c, const struct ipc_grants *m)
+{
+    if (m->full)
+        live_clear(&c->live);
+    for (uint32_t i = 0; i < m->rows.n; i++) {
+        struct live_grant g;
+
+        if (live_from_row(&m->rows.rows[i], &g))
+            (void) live_put(&c->live, &g, NULL); /* a full table leaves the grant unknown: it opens nothing */
+    }
+}
+
+void vault_core_deny(struct vault_core *c, const struct ipc_deny *m)
+{
+    for (uint32_t i = 0; i < m->rows.n; i++) {
+        struct vault_signed *s = map_del(&c->ledger, m->rows.rows[i].jti);
+
+        free(s); /* what the ledger does not know is not released: denied for good */
+    }
+}
+
+/* ---- keys ---- */
+
+const char *vault_sign_word(enum vault_sign v)
+{
+    switch (v) {
+    case VAULT_SIGNED: return "signed";
+    case VAULT_NOT_LIVE: return "not-live";
+    case VAULT_BAD_TIMES: return "bad-times";
+    case VAULT_BAD_CLAIMS: return "bad-claims";
+    case VAULT_TOO_FAST: return "too-fast";
+    case VAULT_FAILED: return "failed";
+    }
+    return "failed";
+}
+
+static bool within_rate(struct vault_core *c, time_ms wall)
+{
+    if (c->rate_second != wall / 1000) {
+        c->rate_second = wall / 1000;
+        c->rate_used = 0;
+    }
+    return c->rate_used++ < VAULT_SIGN_RATE;
+}
+
+static bool times_hold(const struct vault_core *c, const struct ipc_sign_key *m, time_ms wall)
+{
+    int64_t cap = m->cnf_jkt.n == 0 ? c->bearer_life_s : c->key_life_s;
+
+    return m->exp_s > m->iat_s && m->exp_s - m->iat_s <= cap && m->exp_s <= m->wend_s &&
+           m->iat_s * 1000 >= c->last_iat - IAT_SLACK_MS && m->iat_s * 1000 <= wall + IAT_SLACK_MS &&
+           m->iat_s * 1000 >= wall - 2 * IAT_SLACK_MS;
+}
+
+static bool grant_matches(const struct vault_core *c, const struct ipc_sign_key *m, time_ms wall, int64_t boot)
+{
+    const struct live_grant *g = NULL;
+
+    return live_check(&c->live, m->jti, m->gid, m->gen, wall, boot, &g) == LIVE_OK &&
+           span_eq_str(m->pid, g->pid) && span_eq_str(m->sub, g->sub) && m->wend_s * 1000 <= g->wend;
+}
+
+static bool fill_claims(const struct vault_core *c, const struct ipc_sign_key *m, const struct signing_key *by,
+                        struct key_claims *ret)
+{
+    struct key_claims k = { .iat = m->iat_s, .nbf = m->iat_s, .exp = m->exp_s, .wend = m->wend_s, .gen = m->gen };
+
+    memcpy(k.iss, c->issuer, sizeof(k.iss));
+    memcpy(k.aud, c->audience, sizeof(k.aud));
+    if (!span_to_str(m->sub, k.sub, sizeof(k.sub)) || !span_to_str(m->client_id, k.client_id, sizeof(k.client_id)) ||
+        !span_to_str(m->jti, k.jti, sizeof(k.jti)) || !span_to_str(m->pid, k.pid, sizeof(k.pid)) ||
+        !span_to_str(m->env, k.env, sizeof(k.env)) || !span_to_str(m->gid, k.gid, sizeof(k.gid)) ||
+        !span_to_str(m->rid, k.rid, sizeof(k.rid)) || !span_to_str(m->cnf_jkt, k.cnf_jkt, sizeof(k.cnf_jkt)) ||
+        !key_scope_parse(m->scope, &k.scope))
+        return false;
+    key_ctx(by->k_ctx, m->prefix, k.ctx);
+    *ret = k;
+    return true;
+}
+
+/* False: there is one of that jti already, or no memory. */
+static bool ledger_add(struct vault_core *c, const struct key_claims *k)
+{
+    struct vault_signed *s = malloc(sizeof(*s));
+
+    if (s == NULL)
+        return false;
+    memcpy(s->jti, k->jti, sizeof(s->jti));
+    memcpy(s->gid, k->gid, sizeof(s->gid));
+    memcpy(s->rid, k->rid, sizeof(s->rid));
+    memcpy(s->pid, k->pid, sizeof(s->pid));
+    s->gen = k->gen;
+    s->scope = k->scope;
+    s->exp = k->exp * 1000;
+    if (map_get(&c->ledger, span_str(s->jti)) != NULL || !map_put(&c->ledger, span_str(s->jti), s, NULL)) {
+        free(s);
+        return false;
+    }
+    return true;
+}
+
+enum vault_sign vault_core_sign(struct vault_core *c, const struct ipc_sign_key *m, time_ms wall, int64_t boot,
+                                struct buf *out, const char **ret_kid)
+{
+    const struct signing_key *by = signing_current(&c->signing);
+    struct key_claims k;
+    size_t before = out->n;
+
+    if (!grant_matches(c, m, wall, boot))
+        return VAULT_NOT_LIVE;
+    if (!times_hold(c, m, wall))
+        return VAULT_BAD_TIMES;
+    if (by == NULL)
+        return VAULT_FAILED;
+    if (!fill_claims(c, m, by, &k))
+        return VAULT_BAD_CLAIMS;
+    if (!within_rate(c, wall))
+        return VAULT_TOO_FAST;
+    if (key_sign(&k, by->kid, by->signer, out, NULL) != ERR_OK)
+        return VAULT_BAD_CLAIMS;
+    if (!ledger_add(c, &k)) {
+        secret_wipe(out->p + before, out->n - before);
+        out->n = before;
+        return VAULT_FAILED;
+    }
+    if (m->iat_s * 1000 > c->last_iat)
+        c->last_iat = m->iat_s * 1000;
+    *ret_kid = by->kid;
+    return VAULT_SIGNED;
+}
+
+static enum key_verdict may_release(const struct vault_core *c, const struct ipc_open *m, time_ms wall, int64_t boot)
+{
+    const struct vault_signed *s = map_get(&c->ledger, m->jti);
+
+    if (s == NULL || !span_eq_str(m->gid, s->gid) || m->gen != s->gen)
+        return KEY_REVOKED;
+    if (!span_eq_str(m->rid, s->rid) || !span_eq_str(m->pid, s->pid))
+        return KEY_RECORDING_MISMATCH;
+    if (wall >= s->exp)
+        return KEY_EXPIRED;
+    if (m->track == 1 && (s->scope & KEY_SCOPE_UNMASK) == 0)
+        return KEY_SCOPE;
+    switch (live_check(&c->live, m->jti, m->gid, m->gen, wall, boot, NULL)) {
+    case LIVE_OK: return KEY_OK;
+    case LIVE_OLD_GEN:
+    case LIVE_DENIED: return KEY_REVOKED;
+    case LIVE_SUSPENDED: return KEY_GRANT_SUSPENDED;
+    case LIVE_UNKNOWN:
+    case LIVE_ENDED: break;
+    }
+    return KEY_GRANT_ENDED;
+}
+
+enum key_verdict vault_core_open_rk(struct vault_core *c, const struct ipc_open *m, time_ms wall, int64_t boot,
+                                    struct secret **ret_rk, bool *ret_alarm)
+{
+    enum key_verdict v = may_release(c, m, wall, boot);
+    const struct wrap_name name = { WRAP_RK, m->rid, m->pid, m->epoch };
+    char id[KEYSTORE_ID_MAX + 1];
+    const struct keystore_entry *epoch;
+    enum err e;
+
+    *ret_alarm = false;
+    if (v != KEY_OK)
+        return v;
+    (void) snprintf(id, sizeof(id), "%u", m->epoch);
+    epoch = keystore_find(c->store.keys, KEYSTORE_EPOCH, id);
+    if (epoch == NULL)
+        return KEY_GRANT_ENDED; /* the epoch was ended: what it sealed is gone for good */
+    e = wrap_open(m->wrap, &name, epoch->secret, epoch->pub, ret_rk, NULL);
+    *ret_alarm = e == ERR_DENIED || e == ERR_CORRUPT;
+    if (e == ERR_NOMEM)
+        return KEY_AUTHORITY_STALE;
+    return e == ERR_OK ? KEY_OK : KEY_FORGED;
+}
+
+/* ---- checkpoints ---- */
+
+static bool continues(const struct keystore_entry *last, const struct ipc_sign_checkpoint *m)
+{
+    struct merkle_hash old, now, proof[MERKLE_PROOF_MAX];
+
+    if (last == NULL || last->number == 0)
+        return true; /* the first checkpoint of this log */
+    if (m->old_size != last->number || m->size < last->number || m->proof.n > MERKLE_PROOF_MAX)
+        return false;
+    memcpy(old.b, last->pub, sizeof(old.b));
+    memcpy(now.b, m->root.p, sizeof(now.b));
+    if (m->size == last->number)
+        return merkle_eq(&old, &now);
+    for (uint32_t i = 0; i < m->proof.n; i++) {
+        if (m->proof.rows[i].hash.n != MERKLE_HASH_LEN)
+            return false;
+        memcpy(proof[i].b, m->proof.rows[i].hash.p, MERKLE_HASH_LEN);
+    }
+    return merkle_verify_consistency(last->number, m->size, &old, &now, proof, m->proof.n);
+}
+
+static enum err remember(struct vault_core *c, const struct ipc_sign_checkpoint *m, const char *log,
+                         struct err_info *reterr)
+{
+    struct keystore_entry e = { .kind = KEYSTORE_LAST_SIGNED, .number = m->size, .pub_len = MERKLE_HASH_LEN };
+
+    (void) snprintf(e.id, sizeof(e.id), "%s", log);
+    memcpy(e.pub, m->root.p, MERKLE_HASH_LEN);
+    TRY(keystore_put(c->store.keys, &e, reterr));
+    return vault_store_save(&c->store, reterr);
+}
+
+static enum err sign_note(const struct keystore_entry *key, const struct ipc_sign_checkpoint *m, struct buf *out,
+                          struct err_info *reterr)
+{
+    struct note_checkpoint cp = { .origin = m->origin, .size = m->size };
+    struct buf text = BUF_INIT(4096);
+    uint8_t sig[ED25519_SIG_LEN];
+    struct note_vkey vkey;
+
+    TRY(note_vkey_init(&vkey, m->origin, key->pub, reterr));
+    memcpy(cp.root.b, m->root.p, sizeof(cp.root.b));
+    note_checkpoint_text(&cp, &text);
+    if (!text.failed) {
+        ed25519_sign(key->secret, buf_span(&text), sig);
+        note_write(out, buf_span(&text), &vkey, sig);
+    }
+    buf_deinit(&text);
+    return buf_check(out, reterr);
+}
+
+enum vault_checkpoint vault_core_checkpoint(struct vault_core *c, const struct ipc_sign_checkpoint *m,
+                                            struct buf *out, struct err_info *reterr)
+{
+    const struct keystore_entry *key = keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID);
+    const struct keystore_entry *last;
+    char log[KEYSTORE_ID_MAX + 1];
+
+    if (key == NULL || m->root.n != MERKLE_HASH_LEN || m->log.n == 0 || !span_to_str(m->log, log, sizeof(log))) {
+        (void) ERR_RAISE(reterr, ERR_INVAL, "a checkpoint that names no log");
+        return VAULT_CHECKPOINT_FAILED;
+    }
+    last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, log);
+    if (!continues(last, m)) {
+        (void) ERR_RAISE(reterr, ERR_CORRUPT, "log %s of size %llu does not continue the %llu leaves signed last", log,
+                         (unsigned long long) m->size, (unsigned long long) (last == NULL ? 0 : last->number));
+        return VAULT_CHECKPOINT_FORK;
+    }
+    if ((last == NULL || last->number != m->size) && remember(c, m, log, reterr) != ERR_OK)
+        return VAULT_CHECKPOINT_FAILED;
+    key = keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID); /* the store changed */
+    return sign_note(key, m, out, reterr) == ERR_OK ? VAULT_CHECKPOINT_SIGNED : VAULT_CHECKPOINT_FAILED;
+}
+
+/* ---- housekeeping ---- */
+
+static void sweep(struct vault_core *c, time_ms now)
+{
+    struct vault_signed *over[1024];
+    size_t n;
+
+    do {
+        n = 0;
+        MAP_FOREACH(struct vault_signed, s, &c->ledger)
+        {
+            if (n < sizeof(over) / sizeof(over[0]) && s->exp <= now)
+                over[n++] = s;
+        }
+        for (size_t i = 0; i < n; i++) {
+            (void) map_del(&c->ledger, span_str(over[i]->jti));
+            free(over[i]);
+        }
+    } while (n == sizeof(over) / sizeof(over[0]));
+    live_sweep(&c->live, now);
+}
+
+enum err vault_core_turn(struct vault_core *c, time_ms now, bool *ret_changed, struct err_info *reterr)
+{
+    if (now - c->swept >= SWEEP_MS || now < c->swept) {
+        c->swept = now;
+        sweep(c, now);
+    }
+    return signing_turn(&c->signing, now, ret_changed, reterr);
+}
+
+void vault_core_keys(const struct vault_core *c, bool with_ctx, struct ipc_row_signing_key *rows, struct ipc_keys *ret)
+{
+    static const uint8_t wire_state[] = { [SIGNING_NEXT] = 0, [SIGNING_CURRENT] = 1, [SIGNING_OLD] = 2 };
+    const struct keystore_entry *epoch = newest_epoch(c);
+    const struct keystore_entry *log = keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID);
+
+    memset(ret, 0, sizeof(*ret));
+    for (size_t i = 0; i < c->signing.n; i++) {
+        const struct signing_key *k = &c->signing.keys[i];
+
+        rows[i] = (struct ipc_row_signing_key){
+            .kid = span_str(k->kid),
+            .x = span_of(k->pub, 32),
+            .y = span_of(k->pub + 32, 32),
+            .state = wire_state[k->state],
+            .retire_ms = k->until,
+            .k_ctx = with_ctx ? secret_span(k->k_ctx) : SPAN_EMPTY,
+        };
+    }
+    ret->signing.rows = rows;
+    ret->signing.n = (uint32_t) c->signing.n;
+    if (epoch != NULL) {
+        ret->epoch = (uint32_t) epoch->number;
+        ret->epoch_pk = span_of(epoch->pub, BOX_PUB_LEN);
+    }
+    if (log != NULL)
+        ret->log_pk = span_of(log->pub, ED25519_PUB_LEN);
+}

@@ -1,0 +1,317 @@
+#include "vault/vault.h"
+
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "crypto/random.h"
+#include "link/link.h"
+#include "loop/timer.h"
+#include "os/clock.h"
+#include "vault/core.h"
+
+#define STALE_MS     3000
+#define TURN_MS      1000
+#define GATE_LINKS   64
+
+/* A link and what it is for; to the keeper, or to one loop of the gate. */
+struct peer {
+    struct vault *vault;
+    struct link *link;
+    enum role_id role;
+};
+
+struct vault {
+    struct loop *loop;
+    struct link *control;
+    struct peer keeper;
+    struct peer gates[GATE_LINKS];
+    struct loop_timer turn;
+    struct vault_core core;
+    bool open;
+    int64_t heard; /* boot clock of the keeper's last word; -STALE_MS: never */
+    int status;
+};
+
+enum err vault_setup(const char *dir, struct err_info *reterr)
+{
+    return vault_store_create(dir, reterr);
+}
+
+static bool is_stale(const struct vault *v)
+{
+    return v->keeper.link == NULL || clock_boot_ms() - v->heard >= STALE_MS;
+}
+
+static void send_keys(struct vault *v, struct peer *to)
+{
+    struct ipc_row_signing_key rows[KEY_RING_CAP];
+    struct ipc_keys m;
+
+    if (to->link == NULL || !v->open)
+        return;
+    vault_core_keys(&v->core, to->role == ROLE_GATE, rows, &m);
+    if (link_send_urgent(to->link, IPC_T_KEYS, &m) != ERR_OK)
+        log_event(LOG_WARN, "keys.not-sent");
+}
+
+/* The keeper writes them into the log; without a keeper they wait. */
+static void send_events(struct vault *v)
+{
+    if (v->keeper.link == NULL)
+        return;
+    for (size_t i = 0; i < v->core.signing.n_events; i++) {
+        const struct signing_event *e = &v->core.signing.events[i];
+        const struct ipc_key_event m = { span_str(e->type), span_str(e->kid), span_str(e->thumbprint),
+                                         clock_wall_ms() };
+
+        if (link_send(v->keeper.link, IPC_T_KEY_EVENT, &m) != ERR_OK)
+            return;
+    }
+    v->core.signing.n_events = 0;
+}
+
+static void on_turn(void *arg)
+{
+    struct vault *v = arg;
+    struct err_info e;
+    bool changed = false;
+
+    loop_timer_arm(&v->turn, TURN_MS);
+    if (vault_core_turn(&v->core, clock_wall_ms(), &changed, &e) != ERR_OK)
+        log_err(LOG_ERROR, "signing-key.rotation-failed", &e);
+    send_events(v);
+    if (changed) {
+        send_keys(v, &v->keeper);
+        send_keys(v, &v->gates[0]);
+    }
+}
+
+/* ---- the keeper's calls ---- */
+
+static void do_sign_key(struct vault *v, const struct link_msg *m)
+{
+    const struct ipc_sign_key *in = m->body;
+    struct buf key = BUF_INIT(KEY_LEN_MAX + 64);
+    struct ipc_signed out = { .status = 0 };
+    const char *kid = "";
+    enum vault_sign how = is_stale(v) ? VAULT_NOT_LIVE
+                                      : vault_core_sign(&v->core, in, clock_wall_ms(), clock_boot_ms(), &key, &kid);
+
+    if (how == VAULT_SIGNED) {
+        out.key = buf_span(&key);
+        out.kid = span_str(kid);
+    } else {
+        out.status = 503;
+        out.code = SPAN("authority-stale");
+        log_event(LOG_WARN, "key.not-signed", LOG_STR("why", vault_sign_word(how)), LOG_SPAN("gid", in->gid));
+    }
+    (void) link_answer(v->keeper.link, m->call, IPC_T_SIGNED, &out); /* a keeper that has gone asks again */
+    if (key.p != NULL)
+        secret_wipe(key.p, key.cap);
+    buf_deinit(&key);
+}
+
+static void do_checkpoint(struct vault *v, const struct link_msg *m)
+{
+    const struct ipc_sign_checkpoint *in = m->body;
+    struct buf note = BUF_INIT(8192);
+    struct ipc_checkpoint out = { .log = in->log, .size = in->size };
+    struct err_info e = { 0 };
+
+    switch (vault_core_checkpoint(&v->core, in, &note, &e)) {
+    case VAULT_CHECKPOINT_SIGNED: out.note = buf_span(&note); break;
+    case VAULT_CHECKPOINT_FORK:
+        log_err(LOG_ERROR, "alarm.audit-fork", &e);
+        out.status = 409;
+        out.code = SPAN("audit-sealed");
+        break;
+    case VAULT_CHECKPOINT_FAILED:
+        log_err(LOG_ERROR, "checkpoint.failed", &e);
+        out.status = 503;
+        out.code = SPAN("audit-unavailable");
+        break;
+    }
+    (void) link_answer(v->keeper.link, m->call, IPC_T_CHECKPOINT, &out);
+    buf_deinit(&note);
+}
+
+static void on_keeper_message(void *ctx, struct link_msg *m)
+{
+    struct peer *p = ctx;
+    struct vault *v = p->vault;
+    const struct ipc_done done = { 0 };
+
+    v->heard = clock_boot_ms();
+    switch ((int) m->type) {
+    case IPC_T_GRANTS: vault_core_grants(&v->core, m->body); break;
+    case IPC_T_DENY: vault_core_deny(&v->core, m->body); break;
+    case IPC_T_HEARTBEAT: break;
+    case IPC_T_SIGN_KEY: do_sign_key(v, m); break;
+    case IPC_T_SIGN_CHECKPOINT: do_checkpoint(v, m); break;
+    case IPC_T_LOG_BEGIN: (void) link_answer(p->link, m->call, IPC_T_DONE, &done); break;
+    default: log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
+    }
+}
+
+/* ---- the gate's one call ---- */
+
+static void on_gate_message(void *ctx, struct link_msg *m)
+{
+    struct peer *p = ctx;
+    struct vault *v = p->vault;
+    const struct ipc_open *in = m->body;
+    CLEANUP(secret_freep) struct secret *rk = NULL;
+    struct ipc_released out = { .verdict = KEY_AUTHORITY_STALE };
+    bool alarm = false;
+
+    if (m->type != IPC_T_OPEN) {
+        log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
+        return;
+    }
+    if (!is_stale(v))
+        out.verdict = (uint16_t) vault_core_open_rk(&v->core, in, clock_wall_ms(), clock_boot_ms(), &rk, &alarm);
+    if (rk != NULL)
+        out.rk = secret_span(rk);
+    if (alarm)
+        log_event(LOG_ERROR, "alarm.wrap", LOG_SPAN("rid", in->rid), LOG_SPAN("jti", in->jti));
+    (void) link_answer(p->link, m->call, IPC_T_RELEASED, &out);
+}
+
+static void on_peer_closed(void *ctx, const struct err_info *why)
+{
+    struct peer *p = ctx;
+
+    log_event(LOG_INFO, "peer.gone", LOG_STR("text", why->text));
+    p->link = link_free(p->link);
+    if (p->role == ROLE_KEEPER)
+        p->vault->heard = clock_boot_ms() - STALE_MS;
+}
+
+static const struct link_ops keeper_ops = { .on_message = on_keeper_message, .on_closed = on_peer_closed };
+static const struct link_ops gate_ops = { .on_message = on_gate_message, .on_closed = on_peer_closed };
+
+/* ---- the supervisor ---- */
+
+static void take_peer(struct vault *v, const struct ipc_peer *m, int fd)
+{
+    struct peer *p = m->role == ROLE_KEEPER ? &v->keeper : m->index < GATE_LINKS ? &v->gates[m->index] : NULL;
+    struct err_info e;
+    int mine = fd < 0 ? -1 : dup(fd);
+
+    if (p == NULL || mine < 0)
+        return;
+    p->vault = v;
+    p->role = (enum role_id) m->role;
+    p->link = link_free(p->link);
+    if (p == &v->keeper) {
+        live_clear(&v->core.live); /* a new keeper begins with the full list */
+        v->heard = clock_boot_ms();
+    }
+    if (link_new(v->loop, mine, false, p == &v->keeper ? &keeper_ops : &gate_ops, p, &p->link, &e) != ERR_OK) {
+        log_err(LOG_ERROR, "peer.refused", &e);
+        (void) close(mine);
+        return;
+    }
+    send_keys(v, p);
+    send_events(v);
+}
+
+static enum err open_core(struct vault *v, const struct ipc_vault_config *m, struct err_info *reterr)
+{
+    uint8_t secret[16];
+    char dir[4096];
+    struct vault_core_config config = { dir, m->issuer, m->audience, m->key_life_s, m->bearer_life_s, m->rotate_ms };
+
+    if (!span_to_str(m->dir, dir, sizeof(dir)))
+        return ERR_RAISE(reterr, ERR_LIMIT, "dir is too long");
+    random_fill(secret, sizeof(secret));
+    return vault_core_open(&config, secret, clock_wall_ms(), &v->core, reterr);
+}
+
+static void configure(struct vault *v, const struct ipc_vault_config *m)
+{
+    struct ipc_ready ready = { .ok = 1 };
+    struct err_info e = { 0 };
+
+    log_init("vault", m->log_format ? LOG_JSON : LOG_AUTO, LOG_INFO);
+    if (v->open) { /* SIGHUP */
+        v->core.key_life_s = m->key_life_s;
+        v->core.bearer_life_s = m->bearer_life_s;
+        v->core.signing.rotate = m->rotate_ms;
+        return;
+    }
+    if (open_core(v, m, &e) == ERR_OK) {
+        v->open = true;
+        loop_timer_arm(&v->turn, TURN_MS);
+    } else {
+        log_err(LOG_ERROR, "vault.not-opened", &e);
+        ready.ok = 0;
+        ready.text = span_str(e.text);
+        v->status = 1;
+    }
+    (void) link_send(v->control, IPC_T_READY, &ready);
+}
+
+static void on_control_message(void *ctx, struct link_msg *m)
+{
+    struct vault *v = ctx;
+
+    switch ((int) m->type) {
+    case IPC_T_VAULT_CONFIG: configure(v, m->body); break;
+    case IPC_T_PEER: take_peer(v, m->body, m->n_fds > 0 ? m->fds[0] : -1); break;
+    case IPC_T_SHUTDOWN: loop_stop(v->loop); break;
+    default: log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
+    }
+}
+
+static void on_control_closed(void *ctx, const struct err_info *why)
+{
+    struct vault *v = ctx;
+
+    (void) why; /* without a supervisor there is no server */
+    loop_stop(v->loop);
+}
+
+static const struct link_ops control_ops = { .on_message = on_control_message, .on_closed = on_control_closed };
+
+static void close_all(struct vault *v)
+{
+    for (size_t i = 0; i < GATE_LINKS; i++)
+        v->gates[i].link = link_free(v->gates[i].link);
+    v->keeper.link = link_free(v->keeper.link);
+    v->control = link_free(v->control);
+    loop_timer_cancel(&v->turn);
+    if (v->open)
+        vault_core_close(&v->core);
+    v->loop = loop_free(v->loop);
+}
+
+int vault_main(int control_fd)
+{
+    struct vault *v = calloc(1, sizeof(*v));
+    struct secret_state locked;
+    struct err_info e;
+    int status;
+
+    log_init("vault", LOG_AUTO, LOG_INFO);
+    (void) prctl(PR_SET_DUMPABLE, 0);
+    (void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (v == NULL)
+        return 1;
+    if (secret_init(4096, 64, &e) != ERR_OK || loop_new(&v->loop, &e) != ERR_OK ||
+        link_new(v->loop, control_fd, true, &control_ops, v, &v->control, &e) != ERR_OK) {
+        log_err(LOG_ERROR, "vault.not-started", &e);
+        return 1;
+    }
+    secret_state(&locked);
+    if (!locked.locked)
+        log_event(LOG_WARN, "secrets.not-locked", LOG_STR("text", "RLIMIT_MEMLOCK is too small: keys may be swapped"));
+    loop_timer_init(&v->turn, v->loop, on_turn, v);
+    loop_run(v->loop);
+    status = v->status;
+    close_all(v);
+    free(v);
+    return status;
+}
