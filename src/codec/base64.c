@@ -89,3 +89,25 @@ bool base64url_parse(struct span in, uint8_t *dst, size_t cap, size_t *ret_n)
 {
     return parse(in, dst, cap, ret_n, true);
 }
+
+bool base64url_parse_exact(struct span in, uint8_t *dst, size_t n)
+{
+    size_t got;
+
+    return in.n == base64url_len(n) && base64url_parse(in, dst, n, &got) && got == n;
+}
+
+bool base64url_str(const void *p, size_t n, char *out, size_t cap)
+{
+    struct buf b = BUF_INIT(SIZE_MAX);
+    bool ok;
+
+    if (cap == 0)
+        return false;
+    base64url_add(&b, span_of(p, n));
+    ok = !b.failed && span_to_str(buf_span(&b), out, cap);
+    if (!ok)
+        out[0] = '\0';
+    buf_deinit(&b);
+    return ok;
+}

@@ -19,3 +19,9 @@ static inline size_t base64url_len(size_t n)
 /* Writes at most cap bytes; false (dst may be touched) when the form is wrong or cap is too small. */
 NODISCARD bool base64_parse(struct span in, uint8_t *dst, size_t cap, size_t *ret_n);
 NODISCARD bool base64url_parse(struct span in, uint8_t *dst, size_t cap, size_t *ret_n);
+
+/* Exactly n bytes of base64url. */
+NODISCARD bool base64url_parse_exact(struct span in, uint8_t *dst, size_t n);
+
+/* Writes base64url_len(n) characters and a NUL; cap counts the NUL. False (and "") when it does not fit. */
+bool base64url_str(const void *p, size_t n, char *out, size_t cap);

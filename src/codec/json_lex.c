@@ -351,20 +351,31 @@ static uint8_t number_move(uint8_t state, uint8_t c)
 
 static const uint8_t *number(struct json_lex *l, const uint8_t *p, const uint8_t *end)
 {
-    for (; p < end; p++) {
-        uint8_t next = number_move(l->state, *p);
+    const uint8_t *q = p;
 
+    while (q < end) {
+        uint8_t next;
+
+        if (l->state == ST_INT || l->state == ST_FRAC || l->state == ST_EXP) {
+            while (q < end && *q >= '0' && *q <= '9')
+                q++;
+            if (q == end)
+                break;
+        }
+        next = number_move(l->state, *q);
         if (next == ST_VALUE)
-            return bad(l, JSON_E_NUMBER, p, 0);
+            return bad(l, JSON_E_NUMBER, q, 0);
         if (next == ST_DONE) {
             value_done(l);
-            return p;
+            break;
         }
         l->state = next;
-        if (++l->num_len > JSON_NUMBER_MAX)
-            return bad(l, JSON_E_NUMBER_LEN, p, JSON_NUMBER_MAX);
+        q++;
     }
-    return p;
+    if ((uint64_t) (q - p) > JSON_NUMBER_MAX - l->num_len)
+        return bad(l, JSON_E_NUMBER_LEN, p + (JSON_NUMBER_MAX - l->num_len), JSON_NUMBER_MAX);
+    l->num_len += (uint32_t) (q - p);
+    return q;
 }
 
 static const uint8_t *literal(struct json_lex *l, const uint8_t *p, const uint8_t *end)

@@ -63,25 +63,69 @@ size_t json_next_bracket(struct span s, size_t i)
     return i;
 }
 
-/* Length of the container that starts at s. */
+/* Bit n: byte n of the 64 at p is a quote, a backslash or a bracket. */
+static uint64_t marks64(const uint8_t *p)
+{
+    uint64_t marks = 0;
+
+#ifdef __SSE2__
+    for (int k = 0; k < 4; k++) {
+        __m128i v = _mm_loadu_si128((const __m128i *) (const void *) (p + 16 * k));
+        __m128i low = _mm_or_si128(v, _mm_set1_epi8(0x20));
+        __m128i text = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        __m128i brackets =
+            _mm_or_si128(_mm_cmpeq_epi8(low, _mm_set1_epi8('{')), _mm_cmpeq_epi8(low, _mm_set1_epi8('}')));
+
+        marks |= (uint64_t) (unsigned) _mm_movemask_epi8(_mm_or_si128(text, brackets)) << (16 * k);
+    }
+#else
+    for (int k = 0; k < 64; k++) {
+        uint8_t c = p[k];
+
+        marks |= (uint64_t) (c == '"' || c == '\\' || (c | 0x20) == '{' || (c | 0x20) == '}') << k;
+    }
+#endif
+    return marks;
+}
+
+/*
+ * Length of the container that starts at s. Events are read for a few members beside large ones, so this skips in
+ * blocks: each mark is looked at once, an escaped byte's mark is dropped.
+ */
 static size_t container_len(struct span s)
 {
-    size_t depth = 0, i = 0;
+    uint8_t last[64];
+    size_t depth = 0;
+    bool in_string = false, escaped = false;
 
-    for (;;) {
-        i = json_next_bracket(s, i);
-        if (i >= s.n)
-            return s.n;
-        if (s.p[i] == '"') {
-            i = json_string_end(s, i + 1);
-        } else if ((s.p[i] | 0x20) == '{') {
-            depth++;
-        } else if (--depth == 0) {
-            return i + 1;
+    for (size_t i = 0; i < s.n; i += 64) {
+        const uint8_t *p = s.p + i;
+        uint64_t marks;
+
+        if (s.n - i < 64) {
+            memset(last, 0, sizeof(last));
+            memcpy(last, p, s.n - i);
+            p = last;
         }
-        if (++i >= s.n)
-            return s.n;
+        marks = marks64(p) & ~(uint64_t) escaped;
+        escaped = false;
+        for (; marks != 0; marks &= marks - 1) {
+            int at = __builtin_ctzll(marks);
+            uint8_t c = p[at];
+
+            if (c == '"') {
+                in_string = !in_string;
+            } else if (c == '\\') {
+                marks &= ~((uint64_t) 2 << at); /* shifts out at 63: then it is the next block's first */
+                escaped = at == 63;
+            } else if (!in_string && (c | 0x20) == '{') {
+                depth++;
+            } else if (!in_string && --depth == 0) {
+                return i + (size_t) at + 1;
+            }
+        }
     }
+    return s.n;
 }
 
 /* Cuts the value that starts at *at. */
@@ -121,7 +165,12 @@ struct json_value json_take_value(struct span *at)
 
 struct json_value json_value(struct span in)
 {
-    return json_take_value(&in);
+    in = json_skip_space(in);
+    if (in.n == 0 || (*in.p != '{' && *in.p != '['))
+        return json_take_value(&in);
+    while (in.n > 0 && in.p[in.n - 1] <= ' ') /* it is all there is: no need to look for its end */
+        in.n--;
+    return (struct json_value){ *in.p == '{' ? JSON_OBJECT : JSON_ARRAY, SPAN_EMPTY, in };
 }
 
 struct json_iter json_iter(struct json_value c)

@@ -59,11 +59,27 @@ static void one_value_has_one_spelling(void **state)
     assert_true(base64url_parse(SPAN("Zm9v"), out, 3, &n));
 }
 
+static void exact_sizes(void **state)
+{
+    uint8_t three[3];
+    char text[5];
+
+    (void) state;
+    assert_true(base64url_parse_exact(SPAN("Zm9v"), three, 3));
+    assert_false(base64url_parse_exact(SPAN("Zm8"), three, 3));
+    assert_false(base64url_parse_exact(SPAN("Zm9vYg"), three, 3));
+    assert_true(base64url_str("foo", 3, text, 5));
+    assert_string_equal(text, "Zm9v");
+    assert_false(base64url_str("foo", 3, text, 4));
+    assert_string_equal(text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_both_ways),
         cmocka_unit_test(one_value_has_one_spelling),
+        cmocka_unit_test(exact_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

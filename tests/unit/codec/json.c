@@ -391,6 +391,33 @@ static void in_place(void **state)
     buf_deinit(&b);
 }
 
+/* Containers are skipped in blocks: every alignment of brackets and escapes inside strings. */
+static void skipping_sees_every_alignment(void **state)
+{
+    struct buf b = BUF_INIT(1000);
+
+    (void) state;
+    for (int pad = 0; pad < 150; pad++) {
+        struct json_value v, w;
+        size_t skipped;
+
+        buf_reset(&b);
+        buf_addf(&b, "[{\"%*s\":[\"]\\\\\",\"\\\"}\",{\"\\\\\\\"[\":[[],{}]}]},7]", pad, "");
+        skipped = b.n - 4;
+        v = json_value(buf_span(&b));
+        {
+            struct json_iter it = json_iter(v);
+
+            assert_true(json_next(&it, &w));
+            assert_int_equal(w.raw.n, skipped);
+            assert_true(json_next(&it, &w));
+            assert_span_str(w.raw, "7");
+            assert_false(json_next(&it, &w));
+        }
+    }
+    buf_deinit(&b);
+}
+
 static void numbers_to_the_digit(void **state)
 {
     static const struct {
@@ -481,6 +508,7 @@ int main(void)
         cmocka_unit_test(parse_leaves_nothing_behind),
         cmocka_unit_test(duplicates_are_found_among_many),
         cmocka_unit_test(in_place),
+        cmocka_unit_test(skipping_sees_every_alignment),
         cmocka_unit_test(numbers_to_the_digit),
         cmocka_unit_test(in_place_survives_damage),
     };
