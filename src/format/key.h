@@ -31,7 +31,8 @@
 #define KEY_CTX_LEN      22  /* base64url of 16 bytes */
 #define KEY_JKT_LEN      43  /* base64url of 32 bytes */
 #define KEY_CLIENT_MAX   8
-#define KEY_LIFE_MAX_S   300
+#define KEY_LIFE_MAX_S   300 /* exp - iat */
+#define KEY_BEARER_MAX_S 60  /* without cnf */
 #define KEY_AHEAD_MS     5000 /* how far nbf and iat may lie ahead; exp has no leeway */
 #define KEY_RING_CAP     8
 
@@ -119,7 +120,7 @@ NODISCARD enum err key_sign(const struct key_claims *c, const char *kid, const s
 /* RFC 7638 thumbprint of a P-256 key. */
 void key_thumbprint(const uint8_t pub[ES256_PUB_LEN], uint8_t out[32]);
 void key_kid(const uint8_t pub[ES256_PUB_LEN], char kid[KEY_KID_LEN + 1]);
-/* base64url of the whole thumbprint: a jkt, and what the audit log names. */
+/* base64url of the whole thumbprint: a cnf.jkt. */
 void key_jkt(const uint8_t pub[ES256_PUB_LEN], char jkt[KEY_JKT_LEN + 1]);
 
 /* ---- the ring of public keys ---- */
