@@ -1,13 +1,15 @@
 #include "codec/screen.h"
 
 #include "base/utf8.h"
+#include "codec/screen_width.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <vterm.h>
 
-#define FEED_STEP 4096
-#define SAFE_MAX  (FEED_STEP * 8 + 4096)
+/* Small, because each four bytes of a step may be a repeat of SCREEN_REPEAT_MAX characters. */
+#define FEED_STEP 512
+#define SAFE_MAX  (FEED_STEP / 4 * SCREEN_REPEAT_MAX * 4 + 65536)
 
 struct screen {
     VTerm *vt;
@@ -74,32 +76,43 @@ static void settle_blank(struct screen_cell *c)
         c->style.fg = (struct screen_colour){ .kind = SCREEN_COLOUR_DEFAULT };
 }
 
+/* What the filter did for the model (screen_filter.h), undone. */
+static uint32_t from_model(uint32_t cp)
+{
+    for (int i = 0; i < SCREEN_N_WIDE_MARKS; i++)
+        if (cp == SCREEN_MARK_STAND_IN + (uint32_t) i)
+            return screen_wide_marks[i];
+    return cp != 0 && utf8_is_control(cp) ? 0xfffd : cp;
+}
+
 void screen_cell(const struct screen *s, int col, int row, struct screen_cell *ret)
 {
     VTermScreenCell c, left;
-    bool half;
 
     *ret = blank;
     if (col < 0 || row < 0 || col >= s->cols || row >= s->rows ||
         vterm_screen_get_cell(s->vs, (VTermPos){ .row = row, .col = col }, &c) == 0)
         return;
     style_of(&c, &ret->style);
-    half = c.chars[0] == (uint32_t) -1;
-    if (half) {
-        /* a right half without its left one (overwritten) is a blank */
+    if (c.chars[0] == (uint32_t) -1) {
+        /*
+         * A right half looks like its left one; libvterm leaves it the style of what was there before. Alone it is a
+         * blank. The width that libvterm tells is no help: any cell left of a right half counts as wide there.
+         */
         if (col > 0 && vterm_screen_get_cell(s->vs, (VTermPos){ .row = row, .col = col - 1 }, &left) != 0 &&
-            left.width == 2 && left.chars[0] != (uint32_t) -1 && left.chars[0] != 0) {
+            left.chars[0] != (uint32_t) -1 && screen_is_wide(left.chars[0])) {
             memset(ret->cp, 0, sizeof(ret->cp));
             ret->width = 0;
-            return;
+            style_of(&left, &ret->style);
+        } else {
+            *ret = blank;
         }
-        settle_blank(ret);
         return;
     }
-    ret->width = c.width == 2 && c.chars[0] != 0 ? 2 : 1;
-    if (c.chars[0] != 0) {
+    ret->width = c.width == 2 && screen_is_wide(c.chars[0]) ? 2 : 1;
+    if (c.chars[0] != 0 && !screen_is_mark(c.chars[0]) && !(ret->width == 1 && screen_is_wide(c.chars[0]))) { /* no left half alone */
         for (int i = 0; i < SCREEN_CELL_CPS; i++)
-            ret->cp[i] = c.chars[i] != 0 && utf8_is_control(c.chars[i]) ? 0xfffd : c.chars[i];
+            ret->cp[i] = from_model(c.chars[i]);
         for (int i = 1; i < SCREEN_CELL_CPS; i++)
             if (ret->cp[i - 1] == 0)
                 ret->cp[i] = 0;
@@ -155,11 +168,11 @@ static int on_moverect(VTermRect dest, VTermRect src, void *user)
 
 static const VTermScreenCallbacks callbacks = { .damage = on_damage, .moverect = on_moverect };
 
-static int clamp(int v, int max, bool *clamped)
+static int clamp(int v, int min, int max, bool *clamped)
 {
     if (v > max)
         *clamped = true;
-    return v < 1 ? 1 : v > max ? max : v;
+    return v < min ? min : v > max ? max : v;
 }
 
 struct screen *screen_new(int cols, int rows)
@@ -168,12 +181,14 @@ struct screen *screen_new(int cols, int rows)
 
     if (s == NULL)
         return NULL;
-    s->cols = clamp(cols, SCREEN_COLS_MAX, &s->clamped);
-    s->rows = clamp(rows, SCREEN_ROWS_MAX, &s->clamped);
+    s->cols = clamp(cols, SCREEN_COLS_MIN, SCREEN_COLS_MAX, &s->clamped);
+    s->rows = clamp(rows, 1, SCREEN_ROWS_MAX, &s->clamped);
     screen_filter_init(&s->filter);
+    s->filter.for_model = true;
+    s->filter.rows = (uint16_t) s->rows;
     buf_init(&s->safe, SAFE_MAX);
     s->vt = vterm_new(s->rows, s->cols);
-    if (s->vt == NULL || buf_reserve(&s->safe, SAFE_MAX) == NULL)
+    if (s->vt == NULL)
         return screen_free(s);
     vterm_set_utf8(s->vt, 1);
     s->state = vterm_obtain_state(s->vt);
@@ -209,6 +224,23 @@ static void write_vt(struct screen *s, struct span bytes)
 }
 
 /* ---- input */
+
+/*
+ * A mark that comes in another piece than the character before it, which has filled the last column: libvterm would wrap
+ * before the mark. It is left out.
+ */
+static struct span without_stray_marks(struct span in, bool wrap)
+{
+    while (wrap && in.n > 0) {
+        struct rd r = rd_of(in);
+        uint32_t cp = utf8_read(&r);
+
+        if (r.failed || !screen_is_mark(cp))
+            break;
+        in = span_of(r.p, r.n);
+    }
+    return in;
+}
 
 static struct screen_cell *copy_cells(const struct screen *s)
 {
@@ -247,8 +279,10 @@ void screen_feed(struct screen *s, struct span in)
         in = span_sub(in, step.n, in.n);
         while (step.n > 0) {
             size_t at = 0;
-            bool switched;
+            int col, row;
+            bool switched, wrap;
 
+            screen_cursor(s, &col, &row, &wrap);
             buf_reset(&s->safe);
             switched = screen_filter_feed(&s->filter, &step, &s->safe, &at);
             if (switched && s->filter.modes.alt) {
@@ -256,7 +290,7 @@ void screen_feed(struct screen *s, struct span in)
                 alternate_entered(s);
                 write_vt(s, span_sub(buf_span(&s->safe), at, s->safe.n));
             } else {
-                write_vt(s, buf_span(&s->safe));
+                write_vt(s, without_stray_marks(buf_span(&s->safe), wrap));
             }
             if (!s->filter.modes.alt && s->normal != NULL)
                 alternate_left(s);
@@ -281,8 +315,8 @@ void screen_resize(struct screen *s, int cols, int rows)
     VTermPos cursor, saved;
 
     s->clamped = false;
-    cols = clamp(cols, SCREEN_COLS_MAX, &s->clamped);
-    rows = clamp(rows, SCREEN_ROWS_MAX, &s->clamped);
+    cols = clamp(cols, SCREEN_COLS_MIN, SCREEN_COLS_MAX, &s->clamped);
+    rows = clamp(rows, 1, SCREEN_ROWS_MAX, &s->clamped);
     if (cols == s->cols && rows == s->rows)
         return;
     vterm_state_get_cursorpos(s->state, &cursor);
@@ -300,6 +334,7 @@ void screen_resize(struct screen *s, int cols, int rows)
     vterm_set_size(s->vt, rows, cols);
     s->cols = cols;
     s->rows = rows;
+    s->filter.rows = (uint16_t) rows;
     s->filter.modes.top = s->filter.modes.bottom = 0;
     s->filter.last_printed = false;
     vterm_state_get_cursorpos(s->state, &cursor);
@@ -445,27 +480,15 @@ static void draw_cell(struct buf *out, struct pen *pen, int row, int col, int co
     pen->col = width_is_debatable(c) || col + 1 >= cols ? -1 : col + 1;
 }
 
-/* A wide character whose right half is gone cannot be drawn in one cell. */
-static void mend(struct screen_cell *c)
-{
-    if (c->width == 1 && utf8_is_wide(c->cp[0])) {
-        struct screen_style style = c->style;
-
-        *c = blank;
-        c->style = style;
-    }
-}
-
 static void draw_all(struct buf *out, struct pen *pen, const struct screen_cell *cells, int stride, int cols, int rows)
 {
     for (int row = 0; row < rows; row++)
         for (int col = 0; col < cols; col++) {
-            struct screen_cell c = cells[row * stride + col];
+            const struct screen_cell *c = &cells[row * stride + col];
 
-            mend(&c);
-            if (c.width == 0 || cell_eq(&c, &blank) || (c.width == 2 && col + 1 >= cols))
+            if (c->width == 0 || cell_eq(c, &blank) || (c->width == 2 && col + 1 >= cols))
                 continue;
-            draw_cell(out, pen, row, col, cols, &c);
+            draw_cell(out, pen, row, col, cols, c);
         }
 }
 
@@ -498,8 +521,8 @@ static void dump_cursor(const struct screen *s, const struct screen_cell *cells,
     bool wrap;
 
     screen_cursor(s, &col, &row, &wrap);
-    if (m->top != 0 && m->top < s->rows) {
-        buf_addf(out, "\033[%d;%dr", m->top, m->bottom == 0 || m->bottom > s->rows ? s->rows : m->bottom);
+    if (m->top != 0) {
+        buf_addf(out, "\033[%d;%dr", m->top, m->bottom);
         above = m->origin ? m->top - 1 : 0;
     }
     if (m->origin)
@@ -556,8 +579,8 @@ struct screen_frame *screen_frame_new(int cols, int rows)
     bool clamped = false;
     struct screen_frame *f;
 
-    cols = clamp(cols, SCREEN_COLS_MAX, &clamped);
-    rows = clamp(rows, SCREEN_ROWS_MAX, &clamped);
+    cols = clamp(cols, SCREEN_COLS_MIN, SCREEN_COLS_MAX, &clamped);
+    rows = clamp(rows, 1, SCREEN_ROWS_MAX, &clamped);
     f = calloc(1, sizeof(*f) + (size_t) cols * (size_t) rows * sizeof(f->cells[0]));
     if (f == NULL)
         return NULL;
@@ -599,7 +622,6 @@ void screen_render(const struct screen *s, struct screen_frame *shown, struct bu
             struct screen_cell c;
 
             screen_cell(s, col, row, &c);
-            mend(&c);
             if (c.width == 2 && col + 1 >= shown->cols)
                 c = blank;
             if (cell_eq(&c, was))

@@ -9,6 +9,7 @@
  */
 #include "codec/screen_filter.h"
 
+#define SCREEN_COLS_MIN 3 /* libvterm 0.1.4 writes past a line of one cell; see also drop_wrap in screen_filter.c */
 #define SCREEN_COLS_MAX 720
 #define SCREEN_ROWS_MAX 200
 #define SCREEN_CELL_CPS 6 /* a character and its combining marks */
@@ -44,7 +45,7 @@ struct screen_cell {
 
 struct screen;
 
-/* NULL: no memory. Sizes below 1 become 1. */
+/* NULL: no memory. Sizes below 3 x 1 become that. */
 struct screen *screen_new(int cols, int rows);
 struct screen *screen_free(struct screen *s);
 void screen_freep(struct screen **s);

@@ -1,6 +1,7 @@
 #include "codec/screen_filter.h"
 
 #include "base/utf8.h"
+#include "codec/screen_width.h"
 
 #include <stdio.h>
 
@@ -29,6 +30,8 @@ struct args {
     int n;
 };
 
+const uint16_t screen_wide_marks[SCREEN_N_WIDE_MARKS] = { 0x302a, 0x302b, 0x302c, 0x302d, 0x302e, 0x302f, 0x3099, 0x309a };
+
 void screen_filter_init(struct screen_filter *f)
 {
     memset(f, 0, sizeof(*f));
@@ -39,16 +42,30 @@ bool screen_filter_idle(const struct screen_filter *f)
     return f->state == ST_GROUND && f->utf8_need == 0;
 }
 
+/*
+ * libvterm 0.1.4 keeps a pending wrap through what erases, scrolls or saves, where terminals drop it. One step back and
+ * forth drops it for the model (which therefore has at least three columns).
+ */
+static void drop_wrap(struct screen_filter *f, struct buf *out)
+{
+    if (f->for_model && f->last_printed)
+        buf_add_str(out, "\033[D\033[C");
+    f->last_printed = false;
+}
+
 /* Something that may move the cursor or change cells. What does neither is added to 'out' directly. */
 static void put(struct screen_filter *f, struct buf *out, const char *s)
 {
+    drop_wrap(f, out);
     buf_add_str(out, s);
-    f->last_printed = false;
 }
 
 static void put_cp(struct screen_filter *f, struct buf *out, uint32_t cp)
 {
     utf8_add(out, cp);
+    if (screen_is_mark(cp))
+        return;
+    f->last_cp = cp;
     f->last_printed = true;
 }
 
@@ -185,12 +202,11 @@ static bool private_mode(struct screen_filter *f, int mode, bool on, struct buf 
     case 1049: break;
     default: return false;
     }
+    if (mode != 7 && mode != 25)
+        drop_wrap(f, out);
     *switch_at = out->n;
     (void) snprintf(seq, sizeof(seq), "\033[?%d%c", mode, on ? 'h' : 'l');
-    if (mode == 7 || mode == 25)
-        buf_add_str(out, seq);
-    else
-        put(f, out, seq);
+    buf_add_str(out, seq);
     if ((mode != 1047 && mode != 1049) || m->alt == on)
         return false;
     m->alt = on;
@@ -207,15 +223,29 @@ static void reset(struct screen_filter *f, bool hard, struct buf *out)
     f->modes = (struct screen_modes){ .alt = !hard && alt };
 }
 
-static void scroll_region(struct screen_filter *f, const struct args *a)
+/* As xterm: cut to the screen where its size is known, and a region of less than two lines is the whole screen. */
+static void scroll_region(struct screen_filter *f, const struct args *a, struct buf *out)
 {
     int top = arg(a, 0, 1), bottom = arg(a, 1, 0);
 
-    f->modes.top = f->modes.bottom = 0;
     if (top < 1)
         top = 1;
-    if (bottom == 0 ? top > 1 : bottom > top)
-        f->modes.top = (uint16_t) top, f->modes.bottom = (uint16_t) bottom;
+    if (f->rows != 0 && (bottom == 0 || bottom > f->rows))
+        bottom = f->rows;
+    drop_wrap(f, out);
+    f->modes.top = f->modes.bottom = 0;
+    if ((bottom != 0 && bottom <= top) || (top == 1 && bottom == f->rows)) {
+        buf_add_str(out, "\033[r");
+        return;
+    }
+    f->modes.top = (uint16_t) top;
+    f->modes.bottom = (uint16_t) bottom;
+    buf_addf(out, bottom != 0 ? "\033[%d;%dr" : "\033[%dr", top, bottom);
+}
+
+static int repeats(int n)
+{
+    return n < 1 ? 1 : n > SCREEN_REPEAT_MAX ? SCREEN_REPEAT_MAX : n;
 }
 
 static void csi_plain(struct screen_filter *f, char final, const struct args *a, struct buf *out)
@@ -228,11 +258,16 @@ static void csi_plain(struct screen_filter *f, char final, const struct args *a,
                 f->modes.insert = final == 'h';
                 buf_addf(out, "\033[4%c", final);
             }
-    } else if (strchr("@ABCDEFGHIJKLMPSTXZ`abdefgrsu", final) != NULL && a->n <= 2) {
+    } else if (final == 'b') { /* libvterm stops at the end of the line */
+        for (int n = repeats(arg(a, 0, 1)); n > 0 && f->last_cp != 0; n--)
+            utf8_add(out, f->last_cp);
+        f->last_printed = f->last_printed || f->last_cp != 0;
+    } else if (final == 'r') {
+        scroll_region(f, a, out);
+    } else if (strchr("@ABCDEFGHIJKLMPSTXZ`adefgsu", final) != NULL && a->n <= 2) {
         if ((final == 's' || final == 'u') && a->n > 0)
             return; /* left and right margins are not passed */
-        if (final == 'r')
-            scroll_region(f, a);
+        drop_wrap(f, out);
         buf_add_str(out, "\033[");
         for (int i = 0; i < a->n; i++) {
             if (i > 0)
@@ -241,7 +276,6 @@ static void csi_plain(struct screen_filter *f, char final, const struct args *a,
                 buf_addf(out, "%d", a->v[i]);
         }
         buf_add_c(out, final);
-        f->last_printed = false;
     }
 }
 
@@ -297,7 +331,8 @@ static void esc(struct screen_filter *f, char final, struct buf *out)
         char set = final == '0' || final == 'A' ? final : 'B';
         char s[4] = { '\033', f->seq[0], set, '\0' };
 
-        buf_add_str(out, s);
+        if (!f->for_model)
+            buf_add_str(out, s);
         f->modes.charset[f->seq[0] == ')'] = set == 'B' ? '\0' : set;
     } else if (f->n_seq == 1 && f->seq[0] == '#' && final == '8') {
         put(f, out, "\033#8");
@@ -382,6 +417,15 @@ static void code_point(struct screen_filter *f, uint32_t cp, struct buf *out)
         }
         return;
     }
+    if (f->for_model && cp >= 0x302a) {
+        if (cp >= SCREEN_MARK_STAND_IN && cp < SCREEN_MARK_STAND_IN + SCREEN_N_WIDE_MARKS)
+            return;
+        for (uint32_t i = 0; i < SCREEN_N_WIDE_MARKS && cp <= 0x309a; i++)
+            if (cp == screen_wide_marks[i]) {
+                cp = SCREEN_MARK_STAND_IN + i;
+                break;
+            }
+    }
     put_cp(f, out, utf8_is_control(cp) ? SCREEN_BIDI_SYMBOL : cp);
 }
 
@@ -393,7 +437,11 @@ static void control(struct screen_filter *f, uint8_t c, struct buf *out)
         return; /* BEL, ENQ, NUL, XON and the like */
     if (c == 0x0e || c == 0x0f) {
         f->modes.shift_out = c == 0x0e;
+        if (!f->for_model)
+            buf_add_str(out, s);
+    } else if (c == '\r' || c == '\b') {
         buf_add_str(out, s);
+        f->last_printed = false;
     } else {
         put(f, out, s);
     }
@@ -444,6 +492,23 @@ static bool utf8_more(struct screen_filter *f, uint8_t c, struct buf *out)
     return true;
 }
 
+/*
+ * libvterm 0.1.4 does not combine marks with characters of a charset that was chosen (and every `tput sgr0` chooses one),
+ * so for the model charsets end here.
+ */
+static uint32_t of_charset(const struct screen_modes *m, uint8_t c)
+{
+    static const uint16_t line_drawing[] = { 0x0020, 0x25c6, 0x2592, 0x2409, 0x240c, 0x240d, 0x240a, 0x00b0,
+                                             0x00b1, 0x2424, 0x240b, 0x2518, 0x2510, 0x250c, 0x2514, 0x253c,
+                                             0x23ba, 0x23bb, 0x2500, 0x23bc, 0x23bd, 0x251c, 0x2524, 0x2534,
+                                             0x252c, 0x2502, 0x2264, 0x2265, 0x03c0, 0x2260, 0x00a3, 0x00b7 };
+    char set = m->charset[m->shift_out];
+
+    if (set == '0' && c >= 0x5f)
+        return line_drawing[c - 0x5f];
+    return set == 'A' && c == '#' ? 0xa3 : c;
+}
+
 static void ground(struct screen_filter *f, uint8_t c, struct buf *out)
 {
     if (c == 0x1b) {
@@ -452,7 +517,14 @@ static void ground(struct screen_filter *f, uint8_t c, struct buf *out)
     } else if (c < 0x20) {
         control(f, c, out);
     } else if (c < 0x7f) {
-        buf_add_c(out, (char) c);
+        if (f->for_model)
+            f->last_cp = of_charset(&f->modes, c);
+        else
+            f->last_cp = c;
+        if (f->last_cp < 0x80)
+            buf_add_c(out, (char) c);
+        else
+            utf8_add(out, f->last_cp);
         f->last_printed = true;
     } else if (c >= 0x80) {
         f->utf8_need = utf8_follow(c);

@@ -9,14 +9,24 @@
  * DSR, DA, DECRQM, `CSI t`, mouse, focus and paste modes, C1 controls. Bytes that are no UTF-8 become U+FFFD, bidirectional
  * controls the visible symbol SCREEN_BIDI_SYMBOL.
  *
- * State carries over: cutting the input anywhere gives the same output. Memory is this struct; the output is at most 8
- * times the input plus 1 KiB.
+ * State carries over: cutting the input anywhere gives the same output. Memory is this struct. Repeats (REP) are written out,
+ * so four bytes may become SCREEN_REPEAT_MAX characters; all else grows at most eight times.
  */
 #include "base/buf.h"
 
 #define SCREEN_BIDI_SYMBOL 0x21c4 /* rightwards arrow over leftwards arrow */
 #define SCREEN_TITLE_MAX   200    /* code points */
 #define SCREEN_ARG_MAX     9999
+#define SCREEN_REPEAT_MAX  720
+
+/*
+ * With for_model the output is made for libvterm 0.1.4, round its defects. It gives these combining marks two cells and,
+ * with several of them, writes past the end of a line: each goes out as a variation selector that nobody uses, which
+ * codec/screen turns back. Charsets are applied here.
+ */
+#define SCREEN_N_WIDE_MARKS  8
+#define SCREEN_MARK_STAND_IN 0xe01e8
+extern const uint16_t screen_wide_marks[SCREEN_N_WIDE_MARKS];
 
 /* What the passed sequences have set, for redrawing (codec/screen.h). All zero = a terminal after reset. */
 struct screen_modes {
@@ -26,6 +36,8 @@ struct screen_modes {
 };
 
 struct screen_filter {
+    bool for_model;
+    uint16_t rows; /* of the screen, 0: not known */
     uint8_t state;
     uint8_t n_seq;
     uint8_t utf8_n, utf8_need;
@@ -36,6 +48,7 @@ struct screen_filter {
     char osc[1024];      /* a title being read, cut here */
     bool last_printed;   /* the last thing passed put something on the screen; SGR in between does not count */
     struct screen_modes modes;
+    uint32_t last_cp; /* what REP repeats */
     uint32_t title_changes;
     size_t n_title;
     char title[SCREEN_TITLE_MAX * 4 + 1]; /* UTF-8 without controls, NUL-terminated */
