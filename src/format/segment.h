@@ -25,6 +25,7 @@
 #define SEGMENT_MARKERS_MAX    1024
 #define SEGMENT_SIZE_MAX       (64u << 20)          /* of a whole file */
 #define SEGMENT_TARGET_DEFAULT (1u << 20)
+#define SEGMENT_TIME_MAX       (INT64_C(1) << 53)   /* µs: 285 years */
 
 enum segment_keyframe_kind {
     SEGMENT_KEYFRAME_OWN = 1,    /* the event itself: rrweb Meta or FullSnapshot */
@@ -89,7 +90,8 @@ void segment_builder_freep(struct segment_builder **b);
 NODISCARD enum err segment_add_head(struct segment_builder *b, struct span json, struct err_info *reterr);
 
 /*
- * One event: compact JSON without a newline. seq counts up by one; time never goes down (ERR_INVAL both).
+ * One event: compact JSON without a newline. seq counts up by one; time never goes down, nor over its maximum
+ * (ERR_INVAL each).
  * ERR_LIMIT: over 16 MiB, or the segment is full (segment_builder_full was true long before).
  */
 NODISCARD enum err segment_add_event(struct segment_builder *b, uint64_t seq, time_us time, struct span json,

@@ -1,0 +1,396 @@
+/*
+ * Builds one segment. Events are gathered as NDJSON until a chunk is full; then the chunk is compressed and goes through
+ * the cipher at once, so that plaintext is held for one chunk only. Screens are written between chunks, when the event
+ * that they belong to comes. Index and footer end the plaintext.
+ *
+ * Failure: after any error the builder is good for nothing but free; the file so far was only in memory.
+ */
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "crypto/hash.h"
+#include "format/segment.h"
+#include "format/segment_index.h"
+#include "format/zframe.h"
+
+#define LEVEL_DEFAULT 3
+#define TARGET_MAX    (32u << 20)
+#define PACKED_MAX    (SEGMENT_EVENT_MAX + (1u << 20))
+
+/* What add_keyframe, add_screen and add_marker said about the next event. */
+struct pending {
+    bool keyframe;
+    struct segment_keyframe k;
+    struct buf init; /* of a screen */
+};
+
+struct segment_builder {
+    struct khseg_writer *cipher;
+    struct zframe_writer *zstd;
+    struct buf file;    /* encrypted */
+    struct buf raw;     /* NDJSON of the open chunk */
+    struct buf packed;  /* one compressed section */
+    struct buf labels;  /* of all markers, one after another */
+    struct segment_index x;
+    struct segment_chunk open;
+    struct pending next;
+    size_t target;
+    uint32_t cap_chunks, cap_keyframes, cap_markers;
+    uint64_t seq;      /* of the event that comes next */
+    time_us time;      /* of the last event */
+    uint64_t raw_bytes;
+    bool failed;       /* or finished */
+};
+
+/* Makes room for one more entry. The tables' limits are far below any overflow. */
+static bool grow(void **table, uint32_t n, uint32_t *cap, size_t entry)
+{
+    uint32_t want = *cap == 0 ? 16 : *cap * 2;
+    void *p;
+
+    if (n < *cap)
+        return true;
+    p = realloc(*table, want * entry);
+    if (p == NULL)
+        return false;
+    *table = p;
+    *cap = want;
+    return true;
+}
+
+/* Every public step: refuses after an error, and remembers one. */
+static enum err usable(const struct segment_builder *b, struct err_info *reterr)
+{
+    if (b->failed)
+        return ERR_RAISE(reterr, ERR_STATE, "segment builder: it failed or is finished");
+    return ERR_OK;
+}
+
+static enum err outcome(struct segment_builder *b, enum err e)
+{
+    if (e != ERR_OK)
+        b->failed = true;
+    return e;
+}
+
+static void wipe_buf(struct buf *b)
+{
+    if (b->p != NULL)
+        secret_wipe(b->p, b->cap);
+    buf_deinit(b);
+}
+
+enum err segment_builder_new(const struct secret *rk, const struct khseg_context *c, const struct segment_options *o,
+                             struct segment_builder **ret, struct err_info *reterr)
+{
+    CLEANUP(segment_builder_freep) struct segment_builder *b = NULL;
+
+    if (c->codec != SEGMENT_CODEC || o->zstd_level < 0 || o->zstd_level > ZFRAME_LEVEL_MAX ||
+        o->target_bytes > TARGET_MAX || o->first_time < 0)
+        return ERR_RAISE(reterr, ERR_INVAL, "segment builder: options out of range");
+    b = calloc(1, sizeof(*b));
+    if (b == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment builder");
+    b->file = BUF_INIT(SEGMENT_SIZE_MAX);
+    b->raw = BUF_INIT(SEGMENT_EVENT_MAX + 1);
+    b->packed = BUF_INIT(PACKED_MAX);
+    b->labels = BUF_INIT(SEGMENT_MARKERS_MAX * SEGMENT_LABEL_MAX);
+    b->next.init = BUF_INIT(SEGMENT_SCREEN_MAX);
+    b->target = o->target_bytes == 0 ? SEGMENT_TARGET_DEFAULT : o->target_bytes;
+    b->seq = b->x.first_seq = o->first_seq;
+    b->time = o->first_time;
+    b->zstd = zframe_writer_new(o->zstd_level == 0 ? LEVEL_DEFAULT : o->zstd_level);
+    if (b->zstd == NULL || buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment builder");
+    TRY(khseg_writer_new(rk, c, &b->file, &b->cipher, reterr));
+    *ret = TAKE(b);
+    return ERR_OK;
+}
+
+struct segment_builder *segment_builder_free(struct segment_builder *b)
+{
+    if (b == NULL)
+        return NULL;
+    khseg_writer_free(b->cipher);
+    zframe_writer_free(b->zstd);
+    buf_deinit(&b->file);
+    wipe_buf(&b->raw);
+    wipe_buf(&b->packed);
+    wipe_buf(&b->labels);
+    wipe_buf(&b->next.init);
+    segment_index_deinit(&b->x);
+    free(b);
+    return NULL;
+}
+
+void segment_builder_freep(struct segment_builder **b)
+{
+    *b = segment_builder_free(*b);
+}
+
+/* Compresses and encrypts one section; says where it lies. */
+static enum err put_section(struct segment_builder *b, struct span raw, uint64_t *ret_offset, uint32_t *ret_stored,
+                            struct err_info *reterr)
+{
+    *ret_offset = khseg_written(b->cipher);
+    buf_reset(&b->packed);
+    TRY(zframe_write(b->zstd, raw, &b->packed, reterr));
+    TRY(khseg_write(b->cipher, buf_span(&b->packed), reterr));
+    *ret_stored = (uint32_t) b->packed.n;
+    return ERR_OK;
+}
+
+static enum err cut_chunk(struct segment_builder *b, struct err_info *reterr)
+{
+    struct segment_chunk c = b->open;
+
+    if (b->raw.n == 0)
+        return ERR_OK;
+    if (b->x.n_chunks == SEGMENT_CHUNKS_MAX)
+        return ERR_RAISE(reterr, ERR_LIMIT, "segment: %d chunks are the most", SEGMENT_CHUNKS_MAX);
+    if (!grow((void **) &b->x.chunks, b->x.n_chunks, &b->cap_chunks, sizeof(c)))
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
+    c.raw = (uint32_t) b->raw.n;
+    TRY(put_section(b, buf_span(&b->raw), &c.offset, &c.stored, reterr));
+    b->x.chunks[b->x.n_chunks++] = c;
+    b->raw_bytes += c.raw;
+    if (b->raw.cap > 2 * SEGMENT_CHUNK_MAX) { /* one large event does not keep its memory */
+        wipe_buf(&b->raw);
+        if (buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) == NULL)
+            return ERR_RAISE(reterr, ERR_NOMEM, "segment chunk");
+    }
+    buf_reset(&b->raw);
+    b->open = (struct segment_chunk){ .n_events = 0 };
+    return ERR_OK;
+}
+
+enum err segment_add_head(struct segment_builder *b, struct span json, struct err_info *reterr)
+{
+    struct segment_head *h = &b->x.head;
+
+    TRY(usable(b, reterr));
+    if (h->stored != 0 || segment_builder_events(b) > 0)
+        return outcome(b, ERR_RAISE(reterr, ERR_STATE, "segment: the head comes once and before the events"));
+    if (json.n == 0)
+        return outcome(b, ERR_RAISE(reterr, ERR_INVAL, "segment: an empty head"));
+    if (json.n > SEGMENT_HEAD_MAX)
+        return outcome(b, ERR_RAISE(reterr, ERR_LIMIT, "the recording's head is over %u bytes", SEGMENT_HEAD_MAX));
+    h->raw = (uint32_t) json.n;
+    return outcome(b, put_section(b, json, &h->offset, &h->stored, reterr));
+}
+
+static enum err check_event(const struct segment_builder *b, uint64_t seq, time_us time, struct span json,
+                            struct err_info *reterr)
+{
+    if (seq != b->seq || seq == UINT64_MAX)
+        return ERR_RAISE(reterr, ERR_INVAL, "segment: event %llu, expected %llu", (unsigned long long) seq,
+                         (unsigned long long) b->seq);
+    if (time < b->time || time > SEGMENT_TIME_MAX)
+        return ERR_RAISE(reterr, ERR_INVAL, "segment: the seek time of event %llu goes back, or is centuries away",
+                         (unsigned long long) seq);
+    if (json.n > SEGMENT_EVENT_MAX)
+        return ERR_RAISE(reterr, ERR_LIMIT, "event %llu is over %u bytes", (unsigned long long) seq,
+                         SEGMENT_EVENT_MAX);
+    if (json.n == 0 || memchr(json.p, '\n', json.n) != NULL)
+        return ERR_RAISE(reterr, ERR_INVAL, "segment: event %llu is empty or has a line break",
+                         (unsigned long long) seq);
+    return ERR_OK;
+}
+
+/* The keyframe that waited for this event gets its time; a screen goes into the file now. */
+static enum err settle_keyframe(struct segment_builder *b, time_us time, struct err_info *reterr)
+{
+    struct segment_keyframe *k = &b->next.k;
+
+    if (!b->next.keyframe)
+        return ERR_OK;
+    if (b->x.n_keyframes == SEGMENT_KEYFRAMES_MAX)
+        return ERR_RAISE(reterr, ERR_LIMIT, "segment: %d keyframes are the most", SEGMENT_KEYFRAMES_MAX);
+    if (!grow((void **) &b->x.keyframes, b->x.n_keyframes, &b->cap_keyframes, sizeof(*k)))
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
+    k->time = time;
+    if (k->kind == SEGMENT_KEYFRAME_SCREEN)
+        TRY(put_section(b, buf_span(&b->next.init), &k->offset, &k->stored, reterr));
+    b->x.keyframes[b->x.n_keyframes++] = *k;
+    b->next.keyframe = false;
+    return ERR_OK;
+}
+
+/* Markers wait in the table; the ones of this event get its time. */
+static void settle_markers(struct segment_builder *b, uint64_t seq, time_us time)
+{
+    for (uint32_t i = b->x.n_markers; i > 0 && b->x.markers[i - 1].seq == seq; i--)
+        b->x.markers[i - 1].time = time;
+}
+
+/* Growing copies: what was copied is wiped. Only an empty chunk takes an event that does not fit. */
+static enum err room_for(struct segment_builder *b, size_t n, struct err_info *reterr)
+{
+    if (b->raw.n + n <= b->raw.cap)
+        return ERR_OK;
+    wipe_buf(&b->raw);
+    if (buf_reserve(&b->raw, n) == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment chunk of %zu bytes", n);
+    return ERR_OK;
+}
+
+static enum err add_event(struct segment_builder *b, uint64_t seq, time_us time, struct span json,
+                          struct err_info *reterr)
+{
+    TRY(check_event(b, seq, time, json, reterr));
+    if (b->raw.n > 0 && b->raw.n + json.n + 1 > SEGMENT_CHUNK_MAX)
+        TRY(cut_chunk(b, reterr));
+    TRY(settle_keyframe(b, time, reterr));
+    settle_markers(b, seq, time);
+    TRY(room_for(b, json.n + 1, reterr));
+    if (b->raw.n == 0) {
+        b->open.first_seq = seq;
+        b->open.t_first = time;
+    }
+    buf_add_span(&b->raw, json);
+    buf_add_c(&b->raw, '\n');
+    b->open.n_events++;
+    b->open.t_last = b->time = time;
+    b->seq++;
+    return b->raw.n >= SEGMENT_CHUNK_MAX ? cut_chunk(b, reterr) : ERR_OK;
+}
+
+enum err segment_add_event(struct segment_builder *b, uint64_t seq, time_us time, struct span json,
+                           struct err_info *reterr)
+{
+    TRY(usable(b, reterr));
+    return outcome(b, add_event(b, seq, time, json, reterr));
+}
+
+static enum err set_keyframe(struct segment_builder *b, uint64_t seq, enum segment_keyframe_kind kind,
+                             struct err_info *reterr)
+{
+    TRY(usable(b, reterr));
+    if (seq != b->seq || b->next.keyframe)
+        return outcome(b, ERR_RAISE(reterr, ERR_INVAL, "segment: a keyframe before event %llu, expected one of %llu",
+                                    (unsigned long long) seq, (unsigned long long) b->seq));
+    b->next.keyframe = true;
+    b->next.k = (struct segment_keyframe){ .seq = seq, .kind = kind };
+    return ERR_OK;
+}
+
+enum err segment_add_keyframe(struct segment_builder *b, uint64_t seq, struct err_info *reterr)
+{
+    return set_keyframe(b, seq, SEGMENT_KEYFRAME_OWN, reterr);
+}
+
+enum err segment_add_screen(struct segment_builder *b, uint64_t seq, uint16_t cols, uint16_t rows, struct span init,
+                            struct err_info *reterr)
+{
+    TRY(set_keyframe(b, seq, SEGMENT_KEYFRAME_SCREEN, reterr));
+    if (cols == 0 || rows == 0)
+        return outcome(b, ERR_RAISE(reterr, ERR_INVAL, "segment: a screen of %u x %u", cols, rows));
+    buf_reset(&b->next.init);
+    buf_add_span(&b->next.init, init);
+    b->next.k.cols = cols;
+    b->next.k.rows = rows;
+    b->next.k.raw = (uint32_t) init.n;
+    return outcome(b, buf_check(&b->next.init, reterr));
+}
+
+/* At most SEGMENT_LABEL_MAX bytes, whole characters. */
+static struct span cut_label(struct span label)
+{
+    size_t n = SEGMENT_LABEL_MAX;
+
+    if (label.n <= n)
+        return label;
+    while (n > 0 && (label.p[n] & 0xc0) == 0x80)
+        n--;
+    return span_sub(label, 0, n);
+}
+
+enum err segment_add_marker(struct segment_builder *b, uint64_t seq, struct span label, struct err_info *reterr)
+{
+    struct segment_index *x = &b->x;
+
+    TRY(usable(b, reterr));
+    label = cut_label(label);
+    if (seq != b->seq || !utf8_valid(label))
+        return outcome(b, ERR_RAISE(reterr, ERR_INVAL, "segment: a marker that is not the next event's, or not UTF-8"));
+    if (x->n_markers == SEGMENT_MARKERS_MAX)
+        return outcome(b, ERR_RAISE(reterr, ERR_LIMIT, "segment: %d markers are the most", SEGMENT_MARKERS_MAX));
+    if (!grow((void **) &x->markers, x->n_markers, &b->cap_markers, sizeof(*x->markers)))
+        return outcome(b, ERR_RAISE(reterr, ERR_NOMEM, "segment index"));
+    x->markers[x->n_markers++] = (struct segment_marker){ .seq = seq, .label = span_of(NULL, label.n) };
+    buf_add_span(&b->labels, label); /* they move while it grows: finish sets the pointers */
+    return outcome(b, buf_check(&b->labels, reterr));
+}
+
+bool segment_builder_full(const struct segment_builder *b)
+{
+    return khseg_written(b->cipher) >= b->target || b->x.n_chunks >= SEGMENT_CHUNKS_MAX - 2 ||
+           b->x.n_keyframes >= SEGMENT_KEYFRAMES_MAX - 1 || b->x.n_markers >= SEGMENT_MARKERS_MAX;
+}
+
+uint64_t segment_builder_events(const struct segment_builder *b)
+{
+    return b->seq - b->x.first_seq;
+}
+
+static void place_labels(struct segment_builder *b)
+{
+    const uint8_t *at = b->labels.p;
+
+    while (b->x.n_markers > 0 && b->x.markers[b->x.n_markers - 1].seq == b->seq)
+        b->x.n_markers--; /* no event followed */
+    for (uint32_t i = 0; i < b->x.n_markers; i++) {
+        b->x.markers[i].label.p = at;
+        at += b->x.markers[i].label.n;
+    }
+}
+
+static void summarize(const struct segment_builder *b, struct segment_summary *ret)
+{
+    const struct segment_index *x = &b->x;
+
+    *ret = (struct segment_summary){ .size = b->file.n, .first_seq = x->first_seq,
+                                     .n_events = segment_builder_events(b), .n_chunks = x->n_chunks,
+                                     .n_keyframes = x->n_keyframes, .n_markers = x->n_markers,
+                                     .raw_bytes = b->raw_bytes };
+    if (x->n_chunks > 0) {
+        ret->t_first = x->chunks[0].t_first;
+        ret->t_last = x->chunks[x->n_chunks - 1].t_last;
+    }
+    sha256(buf_span(&b->file), ret->sha256);
+}
+
+static enum err finish(struct segment_builder *b, struct buf *file, struct segment_summary *ret,
+                       struct err_info *reterr)
+{
+    struct buf index = BUF_INIT(SEGMENT_INDEX_MAX + SEGMENT_FOOTER_LEN);
+    enum err e;
+
+    if (segment_builder_events(b) == 0 && b->x.head.stored == 0)
+        return ERR_RAISE(reterr, ERR_STATE, "segment: nothing in it");
+    TRY(cut_chunk(b, reterr));
+    place_labels(b);
+    segment_index_write(&b->x, khseg_written(b->cipher), &index);
+    e = buf_check(&index, reterr);
+    if (e == ERR_OK)
+        e = khseg_write(b->cipher, buf_span(&index), reterr);
+    wipe_buf(&index);
+    TRY(e);
+    TRY(khseg_finish(b->cipher, reterr));
+    TRY(buf_check(&b->file, reterr));
+    buf_add_span(file, buf_span(&b->file));
+    TRY(buf_check(file, reterr));
+    summarize(b, ret);
+    return ERR_OK;
+}
+
+enum err segment_finish(struct segment_builder *b, struct buf *file, struct segment_summary *ret,
+                        struct err_info *reterr)
+{
+    enum err e;
+
+    TRY(usable(b, reterr));
+    e = finish(b, file, ret, reterr);
+    b->failed = true;
+    return e;
+}

@@ -1,0 +1,657 @@
+/* Segments: the document's example, building and reading back, limits, hostile indexes. */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <zstd.h>
+
+#include "base/hex.h"
+#include "crypto/hash.h"
+#include "crypto/random.h"
+#include "format/segment.h"
+#include "format/segment_index.h"
+#include "format/zframe.h"
+
+static const struct khseg_context place = {
+    .project = { (const uint8_t *) "p_zNe2lKL4dQxW8s0b", 18 },
+    .rid = { (const uint8_t *) "r_2Dz2Sr-SnSlnd8aT", 18 },
+    .kn = 0, .track = 0, .seg_no = 7, .codec = 1,
+};
+
+static struct secret *rk;
+
+static int setup(void **state)
+{
+    (void) state;
+    rk = secret_new(32);
+    for (size_t i = 0; i < 32; i++)
+        secret_bytes(rk)[i] = (uint8_t) i;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void) state;
+    rk = secret_free(rk);
+    return 0;
+}
+
+static struct segment_builder *builder(const struct segment_options *o)
+{
+    struct segment_builder *b = NULL;
+    struct segment_options none = { .zstd_level = 0 };
+    struct err_info e;
+
+    assert_ok_err(segment_builder_new(rk, &place, o != NULL ? o : &none, &b, &e), &e);
+    return b;
+}
+
+/* Opens a file that stays in memory with the reader: *span is the source's. */
+static struct segment_reader *reader(const struct buf *file, struct span *span)
+{
+    struct segment_reader *r = NULL;
+    struct khseg_source src;
+    struct err_info e;
+
+    *span = buf_span(file);
+    src = khseg_source_span(span);
+    assert_ok_err(segment_open(&src, rk, &place, &r, &e), &e);
+    return r;
+}
+
+/* The code block after the line 'title' of the document, as bytes. */
+static void from_document(const char *title, struct buf *out)
+{
+    struct buf doc, text = BUF_INIT(8192);
+    const char *at, *end;
+    size_t n = 0;
+
+    test_read_file(test_source("docs/formats/segment.md"), &doc);
+    at = strstr(buf_cstr(&doc), title);
+    assert_non_null(at);
+    at = strstr(at, "```\n");
+    assert_non_null(at);
+    end = strstr(at + 4, "```");
+    assert_non_null(end);
+    for (const char *p = at + 4; p < end; p++) {
+        if (*p != '\n')
+            buf_add_c(&text, *p);
+    }
+    *out = BUF_INIT(8192);
+    assert_true(hex_parse(buf_span(&text), buf_reserve(out, 4096), 4096, &n));
+    out->n = n;
+    buf_deinit(&doc);
+    buf_deinit(&text);
+}
+
+static void assert_example(struct segment_reader *r)
+{
+    const struct segment_info *i = segment_info(r);
+    const struct segment_keyframe *k = segment_keyframe_at(r, 0);
+    const struct segment_marker *m = segment_marker_at(r, 0);
+    struct buf b = BUF_INIT(4096);
+
+    assert_int_equal(i->first_seq, 40);
+    assert_int_equal(i->n_events, 2);
+    assert_int_equal(i->t_first, 250000);
+    assert_int_equal(i->t_last, 1500000);
+    assert_true(i->n_chunks == 1 && i->n_keyframes == 1 && i->n_markers == 1 && i->has_head);
+    assert_ok(segment_read_head(r, &b, NULL));
+    assert_span_str(buf_span(&b), "{\"version\":2,\"width\":80,\"height\":24}");
+    buf_reset(&b);
+    assert_ok(segment_read_chunk(r, 0, &b, NULL));
+    assert_span_str(buf_span(&b), "[0.25,\"o\",\"hi\"]\n[1.5,\"m\",\"deploy\"]\n");
+    buf_reset(&b);
+    assert_true(k->kind == SEGMENT_KEYFRAME_SCREEN && k->seq == 40 && k->time == 250000 && k->cols == 80 &&
+                k->rows == 24 && k->chunk == 0);
+    assert_ok(segment_read_screen(r, k, &b, NULL));
+    assert_span_str(buf_span(&b), "\x1b[H");
+    assert_true(m->seq == 41 && m->time == 1500000);
+    assert_span_str(m->label, "deploy");
+    assert_null(segment_chunk_at(r, 1));
+    assert_null(segment_keyframe_at(r, 1));
+    assert_null(segment_marker_at(r, 1));
+    assert_err(segment_read_chunk(r, 1, &b, NULL), ERR_NOTFOUND);
+    assert_err(segment_read_stored(r, 1, &b, NULL), ERR_NOTFOUND);
+    buf_deinit(&b);
+}
+
+static void the_documents_example(void **state)
+{
+    struct buf plain, file;
+    struct segment_reader *r;
+    struct segment_index x;
+    uint64_t offset = 0;
+    uint32_t len = 0;
+    struct span s;
+
+    (void) state;
+    from_document("\nFile:", &file);
+    r = reader(&file, &s);
+    assert_example(r);
+    segment_reader_free(r);
+    /* the plaintext beside it is the same one */
+    from_document("\nPlaintext:", &plain);
+    assert_ok(segment_footer_read(span_sub(buf_span(&plain), plain.n - 24, 24), plain.n, &offset, &len, NULL));
+    assert_ok(segment_index_read(span_sub(buf_span(&plain), offset, len), offset, &x, NULL));
+    assert_int_equal(x.first_seq, 40);
+    segment_index_deinit(&x);
+    {
+        struct khseg_reader *k = NULL;
+        struct khseg_source src = khseg_source_span(&s);
+        uint8_t got[4096];
+
+        assert_ok(khseg_open(&src, rk, &place, &k, NULL));
+        assert_int_equal(khseg_plain_len(k), plain.n);
+        assert_ok(khseg_read(k, 0, got, plain.n, NULL));
+        assert_span_eq(span_of(got, plain.n), buf_span(&plain));
+        khseg_reader_free(k);
+    }
+    buf_deinit(&plain);
+    buf_deinit(&file);
+}
+
+static void the_builder_says_the_same(void **state)
+{
+    struct segment_options o = { .first_seq = 40, .first_time = 100000 };
+    struct segment_builder *b = builder(&o);
+    struct buf file = BUF_INIT(1 << 20);
+    struct segment_summary sum;
+    struct segment_reader *r;
+    uint8_t digest[32];
+    struct span s;
+
+    (void) state;
+    assert_ok(segment_add_head(b, SPAN("{\"version\":2,\"width\":80,\"height\":24}"), NULL));
+    assert_ok(segment_add_screen(b, 40, 80, 24, SPAN("\x1b[H"), NULL));
+    assert_ok(segment_add_event(b, 40, 250000, SPAN("[0.25,\"o\",\"hi\"]"), NULL));
+    assert_ok(segment_add_marker(b, 41, SPAN("deploy"), NULL));
+    assert_ok(segment_add_event(b, 41, 1500000, SPAN("[1.5,\"m\",\"deploy\"]"), NULL));
+    assert_ok(segment_add_keyframe(b, 42, NULL)); /* no event follows: both are dropped */
+    assert_ok(segment_add_marker(b, 42, SPAN("never"), NULL));
+    assert_int_equal(segment_builder_events(b), 2);
+    assert_ok(segment_finish(b, &file, &sum, NULL));
+    assert_err(segment_finish(b, &file, &sum, NULL), ERR_STATE);
+    segment_builder_free(b);
+    sha256(buf_span(&file), digest);
+    assert_memory_equal(digest, sum.sha256, 32);
+    assert_int_equal(sum.size, file.n);
+    assert_true(sum.first_seq == 40 && sum.n_events == 2 && sum.t_first == 250000 && sum.t_last == 1500000);
+    assert_true(sum.n_chunks == 1 && sum.n_keyframes == 1 && sum.n_markers == 1);
+    assert_int_equal(sum.raw_bytes, 35);
+    r = reader(&file, &s);
+    assert_example(r);
+    segment_reader_free(r);
+    buf_deinit(&file);
+}
+
+/* An event whose size and content follow from its number. */
+static struct span event_of(uint64_t seq, size_t n, struct buf *b)
+{
+    buf_reset(b);
+    buf_addf(b, "[%llu,\"o\",\"", (unsigned long long) seq);
+    while (b->n < n)
+        buf_addf(b, "%llx ", (unsigned long long) (seq * 2654435761u + b->n * 40503u));
+    b->n = b->n > n ? n : b->n;
+    buf_add_str(b, "\"]");
+    return buf_span(b);
+}
+
+static void many_chunks_seek_and_order(void **state)
+{
+    struct segment_options o = { .first_seq = 1000, .first_time = 5000000, .target_bytes = 300000 };
+    struct segment_builder *b = builder(&o);
+    struct buf file = BUF_INIT(64 << 20), ev = BUF_INIT(1 << 20), out = BUF_INIT(64 << 20), all = BUF_INIT(64 << 20);
+    struct segment_summary sum;
+    struct segment_reader *r;
+    const struct segment_info *info;
+    struct span s;
+    uint64_t seq = 1000;
+    uint32_t n = 0;
+
+    (void) state;
+    while (!segment_builder_full(b)) {
+        if (seq % 100 == 0)
+            assert_ok(segment_add_screen(b, seq, 80, 24, event_of(seq, 500, &ev), NULL));
+        assert_ok(segment_add_event(b, seq, (time_us) (5000000 + (seq - 1000) / 2 * 2000),
+                                    event_of(seq, 200 + seq % 700, &ev), NULL));
+        buf_add_span(&all, buf_span(&ev));
+        buf_add_c(&all, '\n');
+        seq++;
+    }
+    assert_ok(segment_finish(b, &file, &sum, NULL));
+    segment_builder_free(b);
+    assert_true(sum.n_chunks > 3 && sum.size > 300000 && sum.size < 300000 + (256 << 10));
+    assert_int_equal(sum.n_events, seq - 1000);
+    assert_int_equal(sum.raw_bytes, all.n);
+    r = reader(&file, &s);
+    info = segment_info(r);
+    assert_int_equal(info->n_events, sum.n_events);
+    for (uint32_t i = 0; i < info->n_chunks; i++) {
+        const struct segment_chunk *c = segment_chunk_at(r, i);
+        struct buf stored = BUF_INIT(1 << 20), again = BUF_INIT(1 << 20);
+
+        assert_true(c->raw <= SEGMENT_CHUNK_MAX);
+        if (i + 1 < info->n_chunks) /* full: the next event would not have fitted */
+            assert_true(c->raw > SEGMENT_CHUNK_MAX - 1000);
+        assert_ok(segment_read_chunk(r, i, &out, NULL));
+        assert_ok(segment_read_stored(r, i, &stored, NULL));
+        assert_int_equal(stored.n, c->stored);
+        assert_ok(zframe_read(buf_span(&stored), c->raw, &again, NULL));
+        assert_memory_equal(again.p, out.p + out.n - c->raw, c->raw);
+        buf_deinit(&stored);
+        buf_deinit(&again);
+    }
+    assert_span_eq(buf_span(&out), buf_span(&all));
+    for (uint64_t q = 1000; q < seq; q++) {
+        assert_true(segment_find_seq(r, q, &n));
+        assert_true(q >= segment_chunk_at(r, n)->first_seq);
+        assert_true(q - segment_chunk_at(r, n)->first_seq < segment_chunk_at(r, n)->n_events);
+    }
+    assert_false(segment_find_seq(r, 999, &n));
+    assert_false(segment_find_seq(r, seq, &n));
+    assert_true(segment_find_time(r, 0, &n) && n == 0);
+    assert_true(segment_find_time(r, INT64_MAX, &n) && n == info->n_chunks - 1);
+    for (uint32_t i = 1; i < info->n_chunks; i++) {
+        time_us t = segment_chunk_at(r, i)->t_first;
+
+        assert_true(segment_find_time(r, t, &n) && n == i);
+        assert_true(segment_find_time(r, t - 1, &n) && n == i - 1);
+    }
+    assert_null(segment_keyframe_before(r, 4999999));
+    assert_int_equal(segment_keyframe_before(r, 5000000)->seq, 1000);
+    assert_int_equal(segment_keyframe_before(r, 5099999)->seq, 1000);
+    assert_int_equal(segment_keyframe_before(r, 5100000)->seq, 1100);
+    assert_int_equal(segment_keyframe_before(r, INT64_MAX)->seq, (seq - 1) / 100 * 100);
+    for (uint32_t i = 0; i < info->n_keyframes; i++) {
+        const struct segment_keyframe *k = segment_keyframe_at(r, i);
+
+        buf_reset(&out);
+        assert_ok(segment_read_screen(r, k, &out, NULL));
+        assert_span_eq(buf_span(&out), event_of(k->seq, 500, &ev));
+        assert_true(segment_find_seq(r, k->seq, &n) && n == k->chunk);
+    }
+    segment_reader_free(r);
+    buf_deinit(&file);
+    buf_deinit(&ev);
+    buf_deinit(&out);
+    buf_deinit(&all);
+}
+
+/* Decodes as a browser does: streaming, window at most 8 MiB. */
+static void assert_browser_takes(struct span frame, size_t raw)
+{
+    ZSTD_DCtx *d = ZSTD_createDCtx();
+    static uint8_t out[1 << 17];
+    ZSTD_inBuffer in = { frame.p, frame.n, 0 };
+    size_t total = 0, left = 1;
+
+    assert_false(ZSTD_isError(ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, 23)));
+    while (left != 0) {
+        ZSTD_outBuffer o = { out, sizeof(out), 0 };
+
+        left = ZSTD_decompressStream(d, &o, &in);
+        assert_false(ZSTD_isError(left));
+        total += o.pos;
+    }
+    assert_int_equal(total, raw);
+    ZSTD_freeDCtx(d);
+}
+
+static void sizes_at_their_limits(void **state)
+{
+    static const size_t sizes[] = { 1, (256u << 10) - 1, 256u << 10, (256u << 10) + 1, 9u << 20, 16u << 20 };
+    struct buf ev = BUF_INIT(32u << 20), file = BUF_INIT(64u << 20), out = BUF_INIT(32u << 20);
+    struct segment_options o = { .zstd_level = 1, .target_bytes = 32u << 20 };
+    struct segment_builder *b;
+    struct segment_summary sum;
+    struct segment_reader *r;
+    struct span s;
+    size_t total = 0;
+
+    (void) state;
+    assert_non_null(buf_reserve(&ev, (16u << 20) + 1));
+    for (size_t i = 0; i <= 16u << 20; i++)
+        ev.p[i] = (uint8_t) ('a' + i * i % 23);
+    b = builder(&o);
+    for (uint64_t i = 0; i < 6; i++) {
+        assert_ok(segment_add_event(b, 2 * i, 0, span_of(ev.p, sizes[i]), NULL));
+        assert_ok(segment_add_event(b, 2 * i + 1, 0, SPAN("[]"), NULL));
+        total += sizes[i] + 4;
+    }
+    assert_ok(segment_finish(b, &file, &sum, NULL));
+    segment_builder_free(b);
+    assert_int_equal(sum.raw_bytes, total);
+    r = reader(&file, &s);
+    /* 1 and [] and 256 KiB - 1 do not fit together; every larger one is alone */
+    for (uint32_t i = 0; i < segment_info(r)->n_chunks; i++) {
+        const struct segment_chunk *c = segment_chunk_at(r, i);
+        struct buf stored = BUF_INIT(32u << 20);
+
+        assert_true(c->raw <= SEGMENT_CHUNK_MAX || c->n_events == 1);
+        buf_reset(&out);
+        assert_ok(segment_read_chunk(r, i, &out, NULL));
+        assert_ok(segment_read_stored(r, i, &stored, NULL));
+        assert_browser_takes(buf_span(&stored), c->raw);
+        buf_deinit(&stored);
+    }
+    assert_int_equal(segment_info(r)->max_raw, (16u << 20) + 1);
+    segment_reader_free(r);
+    b = builder(NULL);
+    assert_err(segment_add_event(b, 0, 0, span_of(ev.p, (16u << 20) + 1), NULL), ERR_LIMIT);
+    assert_err(segment_add_event(b, 0, 0, SPAN("[]"), NULL), ERR_STATE); /* an error is final */
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_err(segment_add_head(b, span_of(ev.p, SEGMENT_HEAD_MAX + 1), NULL), ERR_LIMIT);
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_err(segment_add_screen(b, 0, 80, 24, span_of(ev.p, SEGMENT_SCREEN_MAX + 1), NULL), ERR_LIMIT);
+    segment_builder_free(b);
+    buf_deinit(&ev);
+    buf_deinit(&file);
+    buf_deinit(&out);
+}
+
+static void wrong_calls(void **state)
+{
+    struct segment_options bad[] = {
+        { .zstd_level = 20 }, { .zstd_level = -1 }, { .target_bytes = (32u << 20) + 1 }, { .first_time = -1 },
+    };
+    struct khseg_context other = place;
+    struct segment_builder *b = NULL;
+    struct buf file = BUF_INIT(1 << 20);
+    struct segment_summary sum;
+    struct segment_options none = { .zstd_level = 0 };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_err(segment_builder_new(rk, &place, &bad[i], &b, NULL), ERR_INVAL);
+    other.codec = 2;
+    assert_err(segment_builder_new(rk, &other, &none, &b, NULL), ERR_INVAL);
+#define REFUSED(want, ...)                                                                                             \
+    do {                                                                                                               \
+        b = builder(&(struct segment_options){ .first_seq = 5, .first_time = 10 });                                    \
+        assert_ok(segment_add_event(b, 5, 10, SPAN("[]"), NULL));                                                      \
+        assert_err(__VA_ARGS__, want);                                                                                 \
+        segment_builder_free(b);                                                                                       \
+    } while (0)
+    REFUSED(ERR_INVAL, segment_add_event(b, 5, 10, SPAN("[]"), NULL));
+    REFUSED(ERR_INVAL, segment_add_event(b, 7, 10, SPAN("[]"), NULL));
+    REFUSED(ERR_INVAL, segment_add_event(b, 6, 9, SPAN("[]"), NULL));
+    REFUSED(ERR_INVAL, segment_add_event(b, 6, SEGMENT_TIME_MAX + 1, SPAN("[]"), NULL));
+    REFUSED(ERR_OK, segment_add_event(b, 6, SEGMENT_TIME_MAX, SPAN("[]"), NULL));
+    REFUSED(ERR_INVAL, segment_add_event(b, 6, 10, SPAN(""), NULL));
+    REFUSED(ERR_INVAL, segment_add_event(b, 6, 10, SPAN("[\n]"), NULL));
+    REFUSED(ERR_STATE, segment_add_head(b, SPAN("{}"), NULL));
+    REFUSED(ERR_INVAL, segment_add_keyframe(b, 5, NULL));
+    REFUSED(ERR_INVAL, segment_add_keyframe(b, 7, NULL));
+    REFUSED(ERR_INVAL, segment_add_screen(b, 6, 0, 24, SPAN("x"), NULL));
+    REFUSED(ERR_INVAL, segment_add_marker(b, 7, SPAN("x"), NULL));
+    REFUSED(ERR_INVAL, segment_add_marker(b, 6, SPAN("\xff"), NULL));
+    REFUSED(ERR_INVAL, segment_add_keyframe(b, 6, NULL) ? ERR_OK : segment_add_keyframe(b, 6, NULL));
+    b = builder(NULL);
+    assert_err(segment_finish(b, &file, &sum, NULL), ERR_STATE);
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_err(segment_add_head(b, SPAN(""), NULL), ERR_INVAL);
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_ok(segment_add_head(b, SPAN("{}"), NULL));
+    assert_err(segment_add_head(b, SPAN("{}"), NULL), ERR_STATE);
+    segment_builder_free(b);
+    buf_deinit(&file);
+}
+
+static void head_alone_and_long_labels(void **state)
+{
+    struct segment_builder *b = builder(NULL);
+    struct buf file = BUF_INIT(1 << 20), out = BUF_INIT(1000), label = BUF_INIT(1000);
+    struct segment_summary sum;
+    struct segment_reader *r;
+    struct span s;
+    uint32_t n;
+
+    (void) state;
+    assert_ok(segment_add_head(b, SPAN("{}"), NULL));
+    assert_ok(segment_finish(b, &file, &sum, NULL));
+    segment_builder_free(b);
+    assert_true(sum.n_events == 0 && sum.n_chunks == 0);
+    r = reader(&file, &s);
+    assert_ok(segment_read_head(r, &out, NULL));
+    assert_false(segment_find_time(r, 0, &n));
+    assert_false(segment_find_seq(r, 0, &n));
+    assert_null(segment_keyframe_before(r, INT64_MAX));
+    segment_reader_free(r);
+    buf_reset(&file);
+    b = builder(NULL);
+    for (int i = 0; i < 100; i++)
+        buf_add_str(&label, "\xe2\x82\xac"); /* 3 bytes each: 200 is no border */
+    assert_ok(segment_add_marker(b, 0, buf_span(&label), NULL));
+    assert_ok(segment_add_marker(b, 0, SPAN("second"), NULL));
+    assert_ok(segment_add_event(b, 0, 7, SPAN("[]"), NULL));
+    assert_ok(segment_finish(b, &file, &sum, NULL));
+    segment_builder_free(b);
+    r = reader(&file, &s);
+    assert_int_equal(segment_marker_at(r, 0)->label.n, 198);
+    assert_span_str(segment_marker_at(r, 1)->label, "second");
+    assert_int_equal(segment_marker_at(r, 1)->time, 7);
+    assert_err(segment_read_head(r, &out, NULL), ERR_NOTFOUND);
+    segment_reader_free(r);
+    buf_deinit(&file);
+    buf_deinit(&out);
+    buf_deinit(&label);
+}
+
+static void damage_is_found(void **state)
+{
+    struct buf file, copy = BUF_INIT(4096);
+    struct segment_reader *r = NULL;
+    struct khseg_source src;
+    struct khseg_context other = place;
+    struct span s;
+
+    (void) state;
+    from_document("\nFile:", &file);
+    for (size_t i = 0; i < file.n; i++) {
+        buf_reset(&copy);
+        buf_add_span(&copy, buf_span(&file));
+        copy.p[i] ^= (uint8_t) (1u << i % 8);
+        s = buf_span(&copy);
+        src = khseg_source_span(&s);
+        assert_err(segment_open(&src, rk, &place, &r, NULL), ERR_CORRUPT);
+        s.n = i;
+        src = khseg_source_span(&s);
+        assert_err(segment_open(&src, rk, &place, &r, NULL), ERR_CORRUPT);
+    }
+    s = buf_span(&file);
+    src = khseg_source_span(&s);
+    other.codec = 3;
+    assert_err(segment_open(&src, rk, &other, &r, NULL), ERR_UNSUPPORTED);
+    buf_deinit(&file);
+    buf_deinit(&copy);
+}
+
+/* ---- indexes that only a defect of ours, or a stolen recording key, could make ---- */
+
+/* A plaintext as a segment; the reader's verdict over it. */
+static enum err verdict(struct span plain)
+{
+    struct khseg_writer *w = NULL;
+    struct segment_reader *r = NULL;
+    struct buf f = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+    struct khseg_source src;
+    struct span s;
+    enum err e;
+
+    assert_ok(khseg_writer_new(rk, &place, &f, &w, NULL));
+    assert_ok(khseg_write(w, plain, NULL));
+    assert_ok(khseg_finish(w, NULL));
+    khseg_writer_free(w);
+    s = buf_span(&f);
+    src = khseg_source_span(&s);
+    e = segment_open(&src, rk, &place, &r, NULL);
+    for (uint32_t i = 0; e == ERR_OK && i < segment_info(r)->n_chunks; i++)
+        e = segment_read_chunk(r, i, &out, NULL);
+    for (uint32_t i = 0; e == ERR_OK && i < segment_info(r)->n_keyframes; i++) {
+        if (segment_keyframe_at(r, i)->kind == SEGMENT_KEYFRAME_SCREEN)
+            e = segment_read_screen(r, segment_keyframe_at(r, i), &out, NULL);
+    }
+    if (e == ERR_OK && segment_info(r)->has_head)
+        e = segment_read_head(r, &out, NULL);
+    segment_reader_free(r);
+    buf_deinit(&f);
+    buf_deinit(&out);
+    return e;
+}
+
+static void hostile_indexes(void **state)
+{
+    /* Places in the document's plaintext, counted from the index (I) or the footer (F). */
+    enum { I, F };
+    static const struct {
+        const char *name;
+        int base;
+        size_t at;
+        unsigned width;
+        uint64_t value;
+        enum err want;
+    } cases[] = {
+        { "unchanged", I, 0, 8, 40, ERR_OK },
+        { "first_seq other: keyframe outside", I, 0, 8, 41, ERR_CORRUPT },
+        { "first_seq overflows", I, 0, 8, UINT64_MAX, ERR_CORRUPT },
+        { "head past the index", I, 8, 8, 1000, ERR_CORRUPT },
+        { "head offset overflows", I, 8, 8, UINT64_MAX - 3, ERR_CORRUPT },
+        { "head stored huge", I, 16, 4, UINT32_MAX, ERR_CORRUPT },
+        { "head without bytes but a length", I, 16, 4, 0, ERR_CORRUPT },
+        { "head raw over its limit", I, 20, 4, SEGMENT_HEAD_MAX + 1, ERR_CORRUPT },
+        { "head raw wrong", I, 20, 4, 35, ERR_CORRUPT },
+        { "chunks 0", I, 24, 4, 0, ERR_CORRUPT },
+        { "chunks 2", I, 24, 4, 2, ERR_CORRUPT },
+        { "chunks huge", I, 24, 4, UINT32_MAX, ERR_CORRUPT },
+        { "keyframes huge", I, 28, 4, UINT32_MAX, ERR_CORRUPT },
+        { "keyframes 0: bytes left over", I, 28, 4, 0, ERR_CORRUPT },
+        { "markers huge", I, 32, 4, UINT32_MAX, ERR_CORRUPT },
+        { "markers 0: bytes left over", I, 32, 4, 0, ERR_CORRUPT },
+        { "chunk past the index", I, 36, 8, 1u << 20, ERR_CORRUPT },
+        { "chunk at another place", I, 36, 8, 0, ERR_CORRUPT },
+        { "chunk offset overflows", I, 36, 8, UINT64_MAX, ERR_CORRUPT },
+        { "chunk stored 0", I, 44, 4, 0, ERR_CORRUPT },
+        { "chunk stored short", I, 44, 4, 20, ERR_CORRUPT },
+        { "chunk stored huge", I, 44, 4, UINT32_MAX, ERR_CORRUPT },
+        { "chunk raw wrong", I, 48, 4, 37, ERR_CORRUPT },
+        { "chunk raw huge", I, 48, 4, UINT32_MAX, ERR_CORRUPT },
+        { "chunk raw over 256 KiB with two events", I, 48, 4, (256u << 10) + 1, ERR_CORRUPT },
+        { "chunk of 0 events", I, 52, 4, 0, ERR_CORRUPT },
+        { "chunk of 3 events, but two lines", I, 52, 4, 3, ERR_CORRUPT },
+        { "chunk of more events than bytes", I, 52, 4, UINT32_MAX, ERR_CORRUPT },
+        { "first time negative", I, 56, 8, UINT64_MAX, ERR_CORRUPT },
+        { "first time after the last", I, 56, 8, 1500001, ERR_CORRUPT },
+        { "last time before the first", I, 64, 8, 249999, ERR_CORRUPT },
+        { "last time in centuries", I, 64, 8, (UINT64_C(1) << 53) + 1, ERR_CORRUPT },
+        { "keyframe kind 0", I, 72, 1, 0, ERR_CORRUPT },
+        { "keyframe kind 3", I, 72, 1, 3, ERR_CORRUPT },
+        { "keyframe kind 1: bytes left over", I, 72, 1, 1, ERR_CORRUPT },
+        { "keyframe of an event before", I, 73, 8, 39, ERR_CORRUPT },
+        { "keyframe of an event after", I, 73, 8, 42, ERR_CORRUPT },
+        { "keyframe time before the chunk", I, 81, 8, 0, ERR_CORRUPT },
+        { "keyframe time after the chunk", I, 81, 8, 1500001, ERR_CORRUPT },
+        { "screen of 0 columns", I, 89, 2, 0, ERR_CORRUPT },
+        { "screen of 0 rows", I, 91, 2, 0, ERR_CORRUPT },
+        { "screen past the index", I, 93, 8, 5000, ERR_CORRUPT },
+        { "screen stored 0", I, 101, 4, 0, ERR_CORRUPT },
+        { "screen raw over its limit", I, 105, 4, SEGMENT_SCREEN_MAX + 1, ERR_CORRUPT },
+        { "marker of an event after", I, 109, 8, 42, ERR_CORRUPT },
+        { "marker time outside", I, 117, 8, 2000000, ERR_CORRUPT },
+        { "marker label longer than what is there", I, 125, 1, 7, ERR_CORRUPT },
+        { "marker label shorter: a byte left over", I, 125, 1, 5, ERR_CORRUPT },
+        { "marker label not UTF-8", I, 126, 1, 0xff, ERR_CORRUPT },
+        { "footer: index elsewhere", F, 0, 8, 0, ERR_CORRUPT },
+        { "footer: index offset overflows", F, 0, 8, UINT64_MAX, ERR_CORRUPT },
+        { "footer: index length 0", F, 8, 4, 0, ERR_CORRUPT },
+        { "footer: index length huge", F, 8, 4, UINT32_MAX, ERR_CORRUPT },
+        { "footer: reserved", F, 12, 4, 1, ERR_CORRUPT },
+        { "footer: version 2", F, 16, 2, 2, ERR_UNSUPPORTED },
+        { "footer: version 0", F, 16, 2, 0, ERR_UNSUPPORTED },
+        { "footer: flags", F, 18, 2, 1, ERR_CORRUPT },
+        { "footer: magic", F, 20, 1, 'k', ERR_CORRUPT },
+    };
+    struct buf plain;
+    size_t base[2];
+
+    (void) state;
+    from_document("\nPlaintext:", &plain);
+    base[F] = plain.n - SEGMENT_FOOTER_LEN;
+    base[I] = base[F] - 132;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t *at = plain.p + base[cases[i].base] + cases[i].at, kept[8];
+        enum err got;
+
+        memcpy(kept, at, cases[i].width);
+        for (unsigned k = 0; k < cases[i].width; k++)
+            at[k] = (uint8_t) (cases[i].value >> 8 * k);
+        got = verdict(buf_span(&plain));
+        if (got != cases[i].want)
+            fail_msg("%s: %s, want %s", cases[i].name, err_name(got), err_name(cases[i].want));
+        memcpy(at, kept, cases[i].width);
+    }
+    for (size_t n = 0; n < plain.n; n++) /* plaintexts that end early, or begin late */
+        assert_int_not_equal(verdict(span_sub(buf_span(&plain), 0, n)), ERR_OK);
+    for (size_t n = 1; n < plain.n; n++)
+        assert_int_not_equal(verdict(span_sub(buf_span(&plain), n, plain.n)), ERR_OK);
+    for (size_t i = base[I]; i < plain.n; i++) { /* any byte of index or footer to anything: refused or read, no crash */
+        uint8_t kept = plain.p[i];
+
+        for (unsigned v = 0; v < 256; v += 51) {
+            plain.p[i] = (uint8_t) v;
+            (void) verdict(buf_span(&plain)); /* only that it comes back, under the sanitizers */
+        }
+        plain.p[i] = kept;
+    }
+    buf_deinit(&plain);
+}
+
+static void frames(void **state)
+{
+    struct zframe_writer *w = zframe_writer_new(3);
+    struct buf f = BUF_INIT(1000), out = BUF_INIT(1000), two = BUF_INIT(1000), small = BUF_INIT(3);
+
+    (void) state;
+    assert_null(zframe_writer_new(0));
+    assert_null(zframe_writer_new(20));
+    assert_ok(zframe_write(w, SPAN("keyhole keyhole keyhole"), &f, NULL));
+    assert_ok(zframe_read(buf_span(&f), 23, &out, NULL));
+    assert_span_str(buf_span(&out), "keyhole keyhole keyhole");
+    assert_err(zframe_read(buf_span(&f), 22, &out, NULL), ERR_CORRUPT);
+    assert_err(zframe_read(buf_span(&f), 24, &out, NULL), ERR_CORRUPT);
+    assert_err(zframe_read(span_sub(buf_span(&f), 0, f.n - 1), 23, &out, NULL), ERR_CORRUPT);
+    assert_err(zframe_read(SPAN_EMPTY, 0, &out, NULL), ERR_CORRUPT);
+    assert_err(zframe_read(buf_span(&f), 23, &small, NULL), ERR_LIMIT);
+    buf_add_span(&two, buf_span(&f));
+    buf_add_span(&two, buf_span(&f));
+    assert_err(zframe_read(buf_span(&two), 23, &out, NULL), ERR_CORRUPT);
+    assert_err(zframe_write(w, SPAN("x"), &small, NULL), ERR_LIMIT);
+    assert_int_equal(out.n, 23);
+    zframe_writer_free(w);
+    buf_deinit(&f);
+    buf_deinit(&out);
+    buf_deinit(&two);
+    buf_deinit(&small);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_documents_example),
+        cmocka_unit_test(the_builder_says_the_same),
+        cmocka_unit_test(many_chunks_seek_and_order),
+        cmocka_unit_test(sizes_at_their_limits),
+        cmocka_unit_test(wrong_calls),
+        cmocka_unit_test(head_alone_and_long_labels),
+        cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(hostile_indexes),
+        cmocka_unit_test(frames),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
