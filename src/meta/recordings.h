@@ -1,0 +1,75 @@
+#pragma once
+/*
+ * Recordings (metadata only), their tags, links, pieces, key wraps; epochs.
+ * Rules for everything (errors, arenas, threads): meta/meta.h.
+ */
+#include "meta/meta.h"
+#include "meta/page.h"
+#include "meta/rows.h"
+
+#define META_TAGS_MAX   32
+#define META_PIECES_MAX 100000 /* of one recording */
+
+struct meta_pair { /* a tag (name, value) or a link (type, id) */
+    struct span name, value;
+};
+
+/* In state 'importing' it is in no list and in no search. ERR_LIMIT: more than META_TAGS_MAX of either. */
+NODISCARD enum err meta_recording_add(struct meta *m, struct meta_recording *row, const struct meta_pair *tags,
+                                      size_t n_tags, const struct meta_pair *links, size_t n_links,
+                                      struct err_info *reterr);
+/* Writes the row; the words of its title, tags and links become searchable once it is 'open' or 'complete'. */
+NODISCARD enum err meta_recording_put(struct meta *m, const struct meta_recording *row, struct err_info *reterr);
+/* Any state. */
+NODISCARD enum err meta_recording_get(struct meta_view *v, struct span rid, struct arena *a,
+                                      struct meta_recording *ret, struct err_info *reterr);
+/* Replaces the links. */
+NODISCARD enum err meta_recording_links_put(struct meta *m, struct span rid, const struct meta_pair *links, size_t n,
+                                            struct err_info *reterr);
+NODISCARD enum err meta_recording_tags(struct meta_view *v, struct span rid, struct arena *a, struct meta_pair **ret,
+                                       size_t *ret_n, struct err_info *reterr);
+NODISCARD enum err meta_recording_links(struct meta_view *v, struct span rid, struct arena *a, struct meta_pair **ret,
+                                        size_t *ret_n, struct err_info *reterr);
+/* Everything of it: row, tags, links, pieces, wraps, words. For an import that failed. */
+NODISCARD enum err meta_recording_forget(struct meta *m, struct span rid, struct err_info *reterr);
+/* All in this state, oldest first; at most 'max'. */
+NODISCARD enum err meta_recordings_in_state(struct meta_view *v, struct span state, size_t max, struct arena *a,
+                                            struct meta_recording_list *ret, struct err_info *reterr);
+
+/* Empty or zero members do not filter. */
+struct meta_recording_filter {
+    const struct span *projects; /* only these: those that the person may see. n_projects 0 gives an empty list */
+    size_t n_projects;
+    struct span q;               /* words (or their beginnings) of title, tags, links; all of them */
+    struct span kind;
+    struct meta_pair tag;        /* value empty: any value */
+    struct meta_pair link;
+    struct span subject, session;
+    time_ms after_ms, before_ms; /* started at or after, started before; either one orders by the start */
+    const struct span *only;     /* not NULL: these ids (n_only of them) and no others */
+    size_t n_only;
+    const struct span *except;
+    size_t n_except;
+};
+
+/*
+ * Newest first: by seq, or by (started_ms, seq) when after_ms or before_ms is given.
+ *
+ */
+NODISCARD enum err meta_recordings(struct meta_view *v, const struct meta_recording_filter *f,
+                                   const struct meta_page *page, struct arena *a, struct meta_recording_list *ret,
+                                   struct meta_pos *ret_next, struct err_info *reterr);
+
+/* ---- pieces, wraps, epochs ---- */
+NODISCARD enum err meta_piece_add(struct meta *m, struct meta_piece *row, struct err_info *reterr);
+/* In order of track, then first_seq. */
+NODISCARD enum err meta_pieces(struct meta_view *v, struct span rid, struct arena *a, struct meta_piece_list *ret,
+                               struct err_info *reterr);
+/* ERR_EXISTS: one wrap per (rid, kn, track). */
+NODISCARD enum err meta_wrap_add(struct meta *m, struct meta_wrap *row, struct err_info *reterr);
+NODISCARD enum err meta_wraps(struct meta_view *v, struct span rid, struct arena *a, struct meta_wrap_list *ret,
+                              struct err_info *reterr);
+/* ERR_EXISTS: known. */
+NODISCARD enum err meta_epoch_add(struct meta *m, struct meta_epoch *row, struct err_info *reterr);
+NODISCARD enum err meta_epoch_newest(struct meta_view *v, struct arena *a, struct meta_epoch *ret,
+                                     struct err_info *reterr);
