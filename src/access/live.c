@@ -12,9 +12,9 @@ void live_init(struct live *t, const uint8_t secret[16])
 
 void live_deinit(struct live *t)
 {
-    MAP_FOREACH(struct live_grant, g, &t->grants)
+    MAP_FOREACH (struct live_grant, g, &t->grants)
         free(g);
-    MAP_FOREACH(struct live_denied, d, &t->denied)
+    MAP_FOREACH (struct live_denied, d, &t->denied)
         free(d);
     map_deinit(&t->grants);
     map_deinit(&t->denied);
@@ -82,8 +82,7 @@ static bool drop_some(struct live *t, bool (*drop)(const struct live_grant *g, t
     struct live_grant *found[BATCH];
     size_t n = 0;
 
-    MAP_FOREACH(struct live_grant, g, &t->grants)
-    {
+    MAP_FOREACH (struct live_grant, g, &t->grants) {
         if (n < BATCH && drop(g, wall))
             found[n++] = g;
     }
@@ -139,8 +138,7 @@ static bool drop_denied(struct live *t, time_ms wall)
     struct live_denied *found[BATCH];
     size_t n = 0;
 
-    MAP_FOREACH(struct live_denied, d, &t->denied)
-    {
+    MAP_FOREACH (struct live_denied, d, &t->denied) {
         if (n < BATCH && d->exp <= wall)
             found[n++] = d;
     }

@@ -2,10 +2,10 @@
 /*
  * The table of live grants that gate and vault hold (STANDARDS 1.10), and the keys denied one by one.
  *
- * Exact: no entry, or one that is not ACTIVE, opens nothing. An ended grant stays in the table with its end code until its
- * window is over, so that an older message about it cannot bring it back: a generation never goes down, an end absorbs.
- * Memory: about 200 bytes a grant. Limits: LIVE_GRANTS_MAX, LIVE_DENIED_MAX; full means refused, nothing is evicted.
- * Threads: none of its own; readers may share it while nobody writes.
+ * Exact: no entry, or one that is not ACTIVE, opens nothing. An ended grant stays in the table with its end code until
+ * its window is over, so that an older message about it cannot bring it back: a generation never goes down, an end
+ * absorbs. Memory: about 200 bytes a grant. Limits: LIVE_GRANTS_MAX, LIVE_DENIED_MAX; full means refused, nothing is
+ * evicted. Threads: none of its own; readers may share it while nobody writes.
  */
 #include "access/grant.h"
 #include "base/map.h"
@@ -26,8 +26,8 @@ struct live_grant {
     char gid[ID_CAP], pid[ID_CAP], sub[ID_CAP];
     enum grant_state state;
     uint32_t gen;
-    time_ms wend;     /* wall clock */
-    int64_t deadline; /* boot clock */
+    time_ms wend;      /* wall clock */
+    int64_t deadline;  /* boot clock */
     uint16_t end_code; /* 4410 …: what streams are told when it is not ACTIVE */
     uint16_t max_speed_x100;
     uint8_t policy[32];
@@ -53,8 +53,8 @@ void live_deinit(struct live *t);
 bool live_from_row(const struct ipc_row_grant *in, struct live_grant *ret);
 
 /*
- * Puts a grant's newest row. An older generation than the one held, or a row that would make an ended grant live again, is
- * ignored (ERR_OK). *ret_changed (may be NULL): what keys of it may do is different now. ERR_NOMEM: full.
+ * Puts a grant's newest row. An older generation than the one held, or a row that would make an ended grant live again,
+ * is ignored (ERR_OK). *ret_changed (may be NULL): what keys of it may do is different now. ERR_NOMEM: full.
  */
 NODISCARD enum err live_put(struct live *t, const struct live_grant *row, bool *ret_changed);
 
@@ -73,11 +73,11 @@ void live_sweep(struct live *t, time_ms wall);
 
 enum live_verdict {
     LIVE_OK,
-    LIVE_UNKNOWN,   /* no such grant here, or a newer generation than ours: ask the keeper once */
-    LIVE_OLD_GEN,   /* the key is of an older generation: key-revoked */
-    LIVE_DENIED,    /* this very key was revoked */
+    LIVE_UNKNOWN, /* no such grant here, or a newer generation than ours: ask the keeper once */
+    LIVE_OLD_GEN, /* the key is of an older generation: key-revoked */
+    LIVE_DENIED,  /* this very key was revoked */
     LIVE_SUSPENDED,
-    LIVE_ENDED,     /* not ACTIVE any more, or either clock is past its end */
+    LIVE_ENDED, /* not ACTIVE any more, or either clock is past its end */
 };
 
 /* May a key (jti, gid, gen) be used at this moment? *ret (may be NULL) is its grant when there is one. */

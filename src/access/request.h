@@ -1,0 +1,89 @@
+#pragma once
+/*
+ * The body of a request for access, and the digest that votes are bound to (docs/formats/request.md).
+ *
+ * request_parse checks everything that can be said without the policy and without looking anything up; what depends on
+ * the deciding rule (longest window, shortest reason, ticket) is policy_check's. Nothing here repeats input in an
+ * error.
+ */
+#include "access/action.h"
+#include "access/field.h"
+#include "access/grant.h"
+#include "base/arena.h"
+#include "base/tree.h"
+#include "format/id.h"
+
+#define REQUEST_RECORDINGS_MAX 100
+#define REQUEST_REASON_MAX     2000 /* characters */
+#define REQUEST_PURPOSE_MAX    64
+#define REQUEST_TICKET_MAX     200
+#define REQUEST_START_AHEAD_MS (30LL * 24 * 3600 * 1000)
+#define REQUEST_START_PAST_MS  60000 /* a start time may lie this far back: clocks, slow typing */
+#define REQUEST_START_BY_MAX_S 28800
+#define REQUEST_SALT_LEN       16
+#define REQUEST_DIGEST_LEN     43 /* base64url of SHA-256 */
+
+struct request {
+    const struct span *recordings; /* sorted by bytes, each once; in the arena */
+    size_t n_recordings;
+    action_mask actions;
+    struct span purpose, reason, ticket; /* empty when left out; borrow from the body */
+    int64_t duration_s;                  /* 0: left out (only in a check) */
+    enum grant_start start;              /* left out is approval */
+    time_ms start_at;                    /* GRANT_START_TIME */
+    int64_t start_by_s;                  /* GRANT_START_FIRST_USE; 0: left out, the rule's applies */
+};
+
+enum request_verdict {
+    REQUEST_OK,
+    REQUEST_INVALID, /* see the field errors: 422 invalid */
+    REQUEST_VIEWERS_UNSUPPORTED,
+    REQUEST_MORE_UNSUPPORTED,
+    REQUEST_MORE_TIME_UNSUPPORTED,
+    REQUEST_PARTS_UNSUPPORTED,
+    REQUEST_EXTENDS_UNSUPPORTED,
+    REQUEST_BREAK_GLASS_UNSUPPORTED,
+    REQUEST_UNMASK_UNSUPPORTED,
+    REQUEST_VERDICT_N_
+};
+
+/* The problem code ("parts-unsupported"); the status of all of them is 422. */
+const char *request_code(enum request_verdict v);
+
+enum request_purpose { REQUEST_TO_CREATE, REQUEST_TO_CHECK };
+
+/*
+ * Reads a body (checked tree). REQUEST_TO_CHECK: everything but 'recordings' may be missing, actions are then play.
+ * 'requester' is the caller's id: viewers = [requester] is the same as none. *ret is written for REQUEST_OK only; its
+ * texts borrow from the body, its list from the arena. ERR_NOMEM shows as REQUEST_INVALID without field errors.
+ */
+enum request_verdict request_parse(struct tree body, enum request_purpose purpose, struct span requester, time_ms now,
+                                   struct arena *arena, struct request *ret, struct field_errors *ret_errors);
+
+/*
+ * How long a reason is: characters after trimming, wide ones counted twice; a run of white space or invisible
+ * characters inside counts as one, so that padding does not help. 0 for text that is not UTF-8.
+ */
+size_t request_reason_len(struct span reason);
+
+/* What the digest is made of, beside the request. */
+struct request_facts {
+    struct span id;      /* q_… */
+    const uint8_t *salt; /* REQUEST_SALT_LEN random bytes */
+    struct span requester, project, env;
+    struct span policy;            /* base64url SHA-256 of the policy's print */
+    const struct request *request; /* start_by_s and duration_s filled in */
+};
+
+/* The digest object as a tree, its members in no particular order. */
+void request_digest_tree(const struct request_facts *f, struct buf *tree);
+
+/* Its canonical JSON (RFC 8785), appended. */
+NODISCARD enum err request_digest_json(const struct request_facts *f, struct buf *out, struct err_info *reterr);
+
+/* base64url(SHA-256("keyhole/request/v1\n" || canonical JSON)). */
+NODISCARD enum err request_digest(const struct request_facts *f, char out[REQUEST_DIGEST_LEN + 1],
+                                  struct err_info *reterr);
+
+/* The same over canonical JSON that is already there. */
+void request_digest_of_json(struct span json, char out[REQUEST_DIGEST_LEN + 1]);

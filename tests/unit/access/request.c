@@ -1,0 +1,442 @@
+#include "access/request.h"
+
+#include "codec/base64.h"
+#include "codec/jcs.h"
+#include "codec/json.h"
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOW 1793000000000LL /* 2026-10-26T07:33:20Z */
+#define R1  "r_2Dz2Sr-SnSlnd8aT"
+#define R2  "r_-9fKq2LmZt4XbVwA"
+#define ME  "u_8zYGTnU-_hqeQ2Lx"
+
+static struct tree parse_json(struct span json, struct buf *tree)
+{
+    static const uint8_t secret[16] = { 1 };
+    struct json_limits lim = json_limits_control(secret);
+    struct err_info e;
+
+    buf_reset(tree);
+    assert_ok_err(json_parse_err(json, &lim, tree, &e), &e);
+    return tree_root(buf_span(tree));
+}
+
+static enum request_verdict parse(const char *json, enum request_purpose to, struct arena *arena, struct buf *tree,
+                                  struct request *ret, struct field_errors *errs)
+{
+    return request_parse(parse_json(span_str(json), tree), to, SPAN(ME), NOW, arena, ret, errs);
+}
+
+#define GOOD_BUT(members)                                                                                              \
+    "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"support\",\"reason\":\"r\"},"         \
+    "\"duration_s\":60" members "}"
+
+static const struct {
+    const char *name, *json, *code, *at, *error;
+    int64_t limit;
+} cases[] = {
+    { "good", GOOD_BUT(""), "ok", "", "", 0 },
+    { "nulls are left out",
+      GOOD_BUT(",\"start\":null,\"start_by_s\":null,\"viewers\":null,\"more\":null,\"more_time\":null,\"parts\":null,"
+               "\"extends\":null,\"break_glass\":null"),
+      "ok", "", "", 0 },
+    { "empty ones of later stages",
+      GOOD_BUT(",\"viewers\":[],\"more\":{},\"more_time\":{},\"parts\":[],\"extends\":\"\",\"break_glass\":{}"), "ok",
+      "", "", 0 },
+    { "the requester watches anyway", GOOD_BUT(",\"viewers\":[\"" ME "\"]"), "ok", "", "", 0 },
+    { "another viewer", GOOD_BUT(",\"viewers\":[\"" ME "\",\"u_AAAAAAAAAAAAAAAA\"]"), "viewers-unsupported", "", "",
+      0 },
+    { "more", GOOD_BUT(",\"more\":{\"same\":\"session\",\"max\":5}"), "more-unsupported", "", "", 0 },
+    { "more_time", GOOD_BUT(",\"more_time\":{\"times\":1,\"each_s\":60}"), "more-time-unsupported", "", "", 0 },
+    { "parts", GOOD_BUT(",\"parts\":[{}]"), "parts-unsupported", "", "", 0 },
+    { "extends", GOOD_BUT(",\"extends\":\"g_AAAAAAAAAAAAAAAA\""), "extends-unsupported", "", "", 0 },
+    { "break-glass", GOOD_BUT(",\"break_glass\":{\"incident\":\"I\"}"), "break-glass-unsupported", "", "", 0 },
+    { "break-glass true", GOOD_BUT(",\"break_glass\":true"), "break-glass-unsupported", "", "", 0 },
+    { "break-glass false", GOOD_BUT(",\"break_glass\":false"), "ok", "", "", 0 },
+    { "unknown member", GOOD_BUT(",\"duration\":60"), "invalid", "", "unknown", 0 },
+    { "unknown member of purpose",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\",\"why\":1},\"duration_s\":1}",
+      "invalid", "/purpose", "unknown", 0 },
+    { "no object", "[]", "invalid", "", "type", 0 },
+    { "a number", "17", "invalid", "", "type", 0 },
+    { "empty object", "{}", "invalid", "/recordings", "missing", 0 },
+    { "recordings empty", "{\"recordings\":[],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}",
+      "invalid", "/recordings", "too-short", 1 },
+    { "recordings no list",
+      "{\"recordings\":\"" R1 "\",\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}", "invalid",
+      "/recordings", "type", 0 },
+    { "another kind of id",
+      "{\"recordings\":[\"" R1 "\",\"q_AAAAAAAAAAAAAAAA\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},"
+      "\"duration_s\":1}",
+      "invalid", "/recordings/1", "pattern", 0 },
+    { "an id that is a number",
+      "{\"recordings\":[7],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}", "invalid",
+      "/recordings/0", "type", 0 },
+    { "an id twice",
+      "{\"recordings\":[\"" R1 "\",\"" R2 "\",\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},"
+      "\"duration_s\":1}",
+      "invalid", "/recordings/2", "duplicate", 0 },
+    { "actions missing", "{\"recordings\":[\"" R1 "\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}", "invalid",
+      "/actions", "missing", 0 },
+    { "actions empty", "{\"recordings\":[\"" R1 "\"],\"actions\":[],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}",
+      "invalid", "/actions", "too-short", 1 },
+    { "an action nobody knows",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"watch\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}", "invalid",
+      "/actions/0", "not-one-of", 0 },
+    { "an action twice",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\",\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}",
+      "invalid", "/actions/1", "duplicate", 0 },
+    { "unmask is not built",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\",\"unmask\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1}",
+      "unmask-unsupported", "", "", 0 },
+    { "export and live are",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"export\",\"live\"],\"purpose\":{\"code\":"
+      "\"a\"},\"duration_s\":1}",
+      "ok", "", "", 0 },
+    { "purpose missing", "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"duration_s\":1}", "invalid", "/purpose",
+      "missing", 0 },
+    { "purpose a text", "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":\"support\",\"duration_s\":1}",
+      "invalid", "/purpose", "type", 0 },
+    { "purpose without code",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"reason\":\"x\"},\"duration_s\":1}", "invalid",
+      "/purpose/code", "missing", 0 },
+    { "reason a number",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\",\"reason\":5},\"duration_s\":1}",
+      "invalid", "/purpose/reason", "type", 0 },
+    { "duration missing", "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"}}",
+      "invalid", "/duration_s", "missing", 0 },
+    { "zero seconds",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":0}", "invalid",
+      "/duration_s", "too-small", 1 },
+    { "negative", "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":-5}",
+      "invalid", "/duration_s", "too-small", 1 },
+    { "a fraction",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1.5}", "invalid",
+      "/duration_s", "type", 0 },
+    { "a text",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":\"60\"}",
+      "invalid", "/duration_s", "type", 0 },
+    { "no number of seconds",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},"
+      "\"duration_s\":9223372036854775807}",
+      "invalid", "/duration_s", "too-large", 9007199254740 },
+    { "a year is the policy's to refuse",
+      "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":31536000}", "ok",
+      "", "", 0 },
+    { "start first-use", GOOD_BUT(",\"start\":\"first-use\",\"start_by_s\":28800"), "ok", "", "", 0 },
+    { "start_by too long", GOOD_BUT(",\"start\":\"first-use\",\"start_by_s\":28801"), "invalid", "/start_by_s",
+      "too-large", 28800 },
+    { "start_by zero", GOOD_BUT(",\"start\":\"first-use\",\"start_by_s\":0"), "invalid", "/start_by_s", "too-small",
+      1 },
+    { "start_by without first-use", GOOD_BUT(",\"start_by_s\":60"), "invalid", "/start_by_s", "conflict", 0 },
+    { "start a word", GOOD_BUT(",\"start\":\"soon\""), "invalid", "/start", "pattern", 0 },
+    { "start a number", GOOD_BUT(",\"start\":5"), "invalid", "/start", "type", 0 },
+    { "start one minute ago", GOOD_BUT(",\"start\":\"2026-10-26T07:32:20Z\""), "ok", "", "", 0 },
+    { "start over a minute ago", GOOD_BUT(",\"start\":\"2026-10-26T07:32:19.999Z\""), "invalid", "/start",
+      "in-the-past", 0 },
+    { "start in 30 days", GOOD_BUT(",\"start\":\"2026-11-25T08:33:20+01:00\""), "ok", "", "", 0 },
+    { "start beyond 30 days", GOOD_BUT(",\"start\":\"2026-11-25T07:33:20.001Z\""), "invalid", "/start", "too-large",
+      2592000 },
+};
+
+static void test_bodies(void **state)
+{
+    struct buf tree = BUF_INIT(1 << 20);
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct arena arena;
+        struct request req = { 0 };
+        struct field_errors errs;
+        enum request_verdict v;
+
+        arena_init(&arena, 1 << 16);
+        v = parse(cases[i].json, REQUEST_TO_CREATE, &arena, &tree, &req, &errs);
+        if (strcmp(request_code(v), cases[i].code) != 0)
+            fail_msg("%s: %s, want %s (%s %s)", cases[i].name, request_code(v), cases[i].code,
+                     errs.n > 0 ? errs.items[0].at : "", errs.n > 0 ? field_code_name(errs.items[0].code) : "");
+        if ((v == REQUEST_INVALID) != (errs.n > 0))
+            fail_msg("%s: %zu field errors", cases[i].name, errs.n);
+        if (errs.n > 0 && (strcmp(errs.items[0].at, cases[i].at) != 0 ||
+                           strcmp(field_code_name(errs.items[0].code), cases[i].error) != 0 ||
+                           (cases[i].limit != 0 && errs.items[0].limit != cases[i].limit)))
+            fail_msg("%s: at '%s' %s limit %lld, want '%s' %s %lld", cases[i].name, errs.items[0].at,
+                     field_code_name(errs.items[0].code), (long long) errs.items[0].limit, cases[i].at, cases[i].error,
+                     (long long) cases[i].limit);
+        arena_deinit(&arena);
+    }
+    buf_deinit(&tree);
+}
+
+static void test_a_check_needs_only_recordings(void **state)
+{
+    struct buf tree = BUF_INIT(1 << 16);
+    struct request req = { 0 };
+    struct field_errors errs;
+    struct arena arena;
+
+    (void) state;
+    arena_init(&arena, 1 << 16);
+    assert_int_equal(parse("{\"recordings\":[\"" R1 "\"]}", REQUEST_TO_CHECK, &arena, &tree, &req, &errs), REQUEST_OK);
+    assert_int_equal(req.actions, ACTION_BIT(ACTION_PLAY));
+    assert_int_equal(req.duration_s, 0);
+    assert_int_equal(parse("{\"actions\":[\"play\"]}", REQUEST_TO_CHECK, &arena, &tree, &req, &errs), REQUEST_INVALID);
+    assert_int_equal(
+        parse("{\"recordings\":[\"" R1 "\"],\"duration_s\":0}", REQUEST_TO_CHECK, &arena, &tree, &req, &errs),
+        REQUEST_INVALID);
+    arena_deinit(&arena);
+    buf_deinit(&tree);
+}
+
+/* 100 recordings pass, 101 do not; many errors are counted and never overflow. */
+static void test_how_many(void **state)
+{
+    struct buf json = BUF_INIT(1 << 16), tree = BUF_INIT(1 << 18);
+    struct field_errors errs;
+    struct request req;
+
+    (void) state;
+    for (int n = 99; n <= 101; n++) {
+        struct arena arena;
+        enum request_verdict v;
+
+        arena_init(&arena, 1 << 16);
+        buf_reset(&json);
+        buf_add_str(&json, "{\"actions\":[\"play\"],\"purpose\":{\"code\":\"a\"},\"duration_s\":1,\"recordings\":[");
+        for (int i = n; i > 0; i--)
+            buf_addf(&json, "%s\"r_AAAAAAAAAAAAA%03d\"", i == n ? "" : ",", i);
+        buf_add_str(&json, "]}");
+        v = parse(buf_cstr(&json), REQUEST_TO_CREATE, &arena, &tree, &req, &errs);
+        assert_int_equal(v, n <= 100 ? REQUEST_OK : REQUEST_INVALID);
+        if (n <= 100) {
+            assert_int_equal(req.n_recordings, n);
+            assert_span_str(req.recordings[0], "r_AAAAAAAAAAAAA001");
+            assert_span_str(req.recordings[1], "r_AAAAAAAAAAAAA002");
+        } else {
+            assert_string_equal(errs.items[0].at, "/recordings");
+            assert_int_equal(errs.items[0].limit, 100);
+            assert_int_equal(errs.items[0].seen, 101);
+        }
+        arena_deinit(&arena);
+    }
+    buf_reset(&json);
+    buf_add_str(&json, "{\"recordings\":[");
+    for (int i = 0; i < 60; i++)
+        buf_addf(&json, "%s%d", i == 0 ? "" : ",", i);
+    buf_add_str(&json, "]}");
+    struct arena arena;
+    arena_init(&arena, 1 << 16);
+    assert_int_equal(parse(buf_cstr(&json), REQUEST_TO_CREATE, &arena, &tree, &req, &errs), REQUEST_INVALID);
+    assert_int_equal(errs.n, FIELD_ERRORS_MAX);
+    assert_int_equal(errs.seen, 60 + 3);
+    arena_deinit(&arena);
+
+    /* No memory is a refusal, never a request with half a list. */
+    arena_init(&arena, 8);
+    assert_int_equal(parse(GOOD_BUT(""), REQUEST_TO_CREATE, &arena, &tree, &req, &errs), REQUEST_INVALID);
+    arena_deinit(&arena);
+    buf_deinit(&json);
+    buf_deinit(&tree);
+}
+
+static void test_text_limits(void **state)
+{
+    static const struct {
+        const char *member;
+        size_t max;
+    } texts[] = { { "code", 64 }, { "reason", 2000 }, { "ticket", 200 } };
+    struct buf json = BUF_INIT(1 << 16), tree = BUF_INIT(1 << 16);
+    struct field_errors errs;
+    struct request req;
+    struct arena arena;
+
+    (void) state;
+    arena_init(&arena, 1 << 16);
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t n = texts[i].max; n <= texts[i].max + 1; n++) {
+            buf_reset(&json);
+            buf_addf(&json, "{\"recordings\":[\"%s\"],\"actions\":[\"play\"],\"duration_s\":1,\"purpose\":{", R1);
+            buf_addf(&json, "%s\"%s\":\"", i == 0 ? "" : "\"code\":\"a\",", texts[i].member);
+            for (size_t k = 0; k < n; k++)
+                buf_add_str(&json, "é"); /* characters, not bytes */
+            buf_add_str(&json, "\"}}");
+            assert_int_equal(parse(buf_cstr(&json), REQUEST_TO_CREATE, &arena, &tree, &req, &errs),
+                             n <= texts[i].max ? REQUEST_OK : REQUEST_INVALID);
+            if (errs.n > 0) {
+                assert_int_equal(errs.items[0].code, FIELD_TOO_LONG);
+                assert_int_equal(errs.items[0].limit, texts[i].max);
+                assert_int_equal(errs.items[0].seen, n);
+            }
+        }
+    }
+    arena_deinit(&arena);
+    buf_deinit(&json);
+    buf_deinit(&tree);
+}
+
+static void test_reason_len(void **state)
+{
+    static const struct {
+        const char *reason;
+        size_t n;
+    } reasons[] = {
+        { "", 0 },
+        { "                              ", 0 },
+        { "\t\n \xc2\xa0\xe3\x80\x80\xe2\x80\x8b\xef\xbb\xbf", 0 }, /* tab, no-break, ideographic, zero width, BOM */
+        { "\xe2\xa0\x80\xe3\x85\xa4\xef\xb8\x8f", 0 },              /* braille blank, Hangul filler, selector */
+        { "checkout fails", 14 },
+        { "  checkout fails  ", 14 },
+        { "a                   b", 3 },
+        { "a \xe2\x80\x8b \xe2\x80\x8b b", 3 },
+        { "\xe6\xb5\x8b\xe8\xaf\x95", 4 }, /* two wide characters */
+        { "Gr\xc3\xb6\xc3\x9f"
+          "e",
+          5 },
+        { "\xff", 0 },
+        { "ok\xc3", 0 },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (request_reason_len(span_str(reasons[i].reason)) != reasons[i].n)
+            fail_msg("%zu: got %zu, want %zu", i, request_reason_len(span_str(reasons[i].reason)), reasons[i].n);
+    }
+}
+
+/* --- the document --------------------------------------------------------------------------------------------------
+ */
+
+static struct span block(const struct buf *doc, const char *fence)
+{
+    const char *text = (const char *) doc->p, *at = strstr(text, fence), *end;
+
+    assert_non_null(at);
+    at = strchr(at, '\n') + 1;
+    end = strstr(at, "\n```");
+    assert_non_null(end);
+    return span_of(at, (size_t) (end - at));
+}
+
+static void facts_of(struct request_facts *f, const struct request *req, struct tree object, uint8_t salt[16])
+{
+    struct span text = SPAN_EMPTY;
+    size_t n = 0;
+
+    assert_true(tree_get_str(object, "salt", &text));
+    assert_true(base64url_parse(text, salt, REQUEST_SALT_LEN, &n));
+    assert_int_equal(n, REQUEST_SALT_LEN);
+    *f = (struct request_facts){ .salt = salt, .request = req };
+    assert_true(tree_get_str(object, "id", &f->id) && tree_get_str(object, "requester", &f->requester));
+    assert_true(tree_get_str(object, "project", &f->project) && tree_get_str(object, "env", &f->env));
+    assert_true(tree_get_str(object, "policy", &f->policy));
+}
+
+static void test_document(void **state)
+{
+    struct buf doc = BUF_INIT(1 << 20), body = BUF_INIT(1 << 16), object = BUF_INIT(1 << 16), json = BUF_INIT(1 << 16);
+    struct arena arena;
+    struct request req;
+    struct request_facts f;
+    struct field_errors errs;
+    struct err_info e;
+    uint8_t salt[REQUEST_SALT_LEN];
+    char digest[REQUEST_DIGEST_LEN + 1];
+
+    (void) state;
+    arena_init(&arena, 1 << 16);
+    test_read_file(test_source("docs/formats/request.md"), &doc);
+    (void) buf_cstr(&doc);
+
+    /* The object as printed, canonically, is the line as printed, and that has the digest as printed. */
+    parse_json(block(&doc, "```json object"), &object);
+    assert_ok_err(jcs_add(&json, tree_root(buf_span(&object)), &e), &e);
+    assert_span_eq(buf_span(&json), block(&doc, "```json canonical"));
+    request_digest_of_json(buf_span(&json), digest);
+    assert_span_eq(span_str(digest), block(&doc, "```text digest"));
+
+    /* The body, read and filled in, makes the same. */
+    assert_int_equal(request_parse(parse_json(block(&doc, "```json body"), &body), REQUEST_TO_CREATE, SPAN(ME), NOW,
+                                   &arena, &req, &errs),
+                     REQUEST_OK);
+    req.start_by_s = 28800;
+    facts_of(&f, &req, tree_root(buf_span(&object)), salt);
+    memset(digest, 0, sizeof(digest));
+    assert_ok_err(request_digest(&f, digest, &e), &e);
+    assert_span_eq(span_str(digest), block(&doc, "```text digest"));
+
+    arena_deinit(&arena);
+    buf_deinit(&doc);
+    buf_deinit(&body);
+    buf_deinit(&object);
+    buf_deinit(&json);
+}
+
+/* Whatever a voter may have seen otherwise gives another digest (PEERS 17: actions are part of it). */
+static void test_each_member_counts(void **state)
+{
+    static const struct span recs[] = { SPAN(R2), SPAN(R1) };
+    uint8_t salt[REQUEST_SALT_LEN] = { 1 }, salt2[REQUEST_SALT_LEN] = { 2 };
+    struct request base = { .recordings = recs,
+                            .n_recordings = 1,
+                            .actions = ACTION_BIT(ACTION_PLAY),
+                            .purpose = SPAN("a"),
+                            .reason = SPAN("b"),
+                            .ticket = SPAN("c"),
+                            .duration_s = 60,
+                            .start = GRANT_START_APPROVAL };
+    struct request_facts fb = { SPAN("q_1"), salt, SPAN("u_1"), SPAN("p_1"), SPAN("prod"), SPAN("hash"), &base };
+    char digests[20][REQUEST_DIGEST_LEN + 1];
+    size_t n = 0;
+
+    (void) state;
+#define VARIANT(change)                                                                                                \
+    do {                                                                                                               \
+        struct request r = base;                                                                                       \
+        struct request_facts f = fb;                                                                                   \
+        f.request = &r;                                                                                                \
+        change;                                                                                                        \
+        assert_ok(request_digest(&f, digests[n++], NULL));                                                             \
+    } while (0)
+    VARIANT((void) 0);
+    VARIANT(r.recordings = recs + 1);
+    VARIANT(r.n_recordings = 2);
+    VARIANT(r.actions |= ACTION_BIT(ACTION_EXPORT));
+    VARIANT(r.actions |= ACTION_BIT(ACTION_LIVE));
+    VARIANT(r.purpose = SPAN("A"));
+    VARIANT(r.reason = SPAN("b "));
+    VARIANT(r.ticket = SPAN(""));
+    VARIANT(r.duration_s = 61);
+    VARIANT(r.start = GRANT_START_FIRST_USE);
+    VARIANT((r.start = GRANT_START_FIRST_USE, r.start_by_s = 5));
+    VARIANT((r.start = GRANT_START_TIME, r.start_at = NOW));
+    VARIANT((r.start = GRANT_START_TIME, r.start_at = NOW + 1));
+    VARIANT(f.id = SPAN("q_2"));
+    VARIANT(f.salt = salt2);
+    VARIANT(f.requester = SPAN("u_2"));
+    VARIANT(f.project = SPAN("p_2"));
+    VARIANT(f.env = SPAN("test"));
+    VARIANT(f.policy = SPAN("hasH"));
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(strlen(digests[i]), REQUEST_DIGEST_LEN);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(digests[i], digests[j]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_a_check_needs_only_recordings),
+        cmocka_unit_test(test_how_many),
+        cmocka_unit_test(test_text_limits),
+        cmocka_unit_test(test_reason_len),
+        cmocka_unit_test(test_document),
+        cmocka_unit_test(test_each_member_counts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
