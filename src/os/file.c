@@ -2,6 +2,7 @@
 
 #include "base/times.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -57,7 +58,7 @@ enum err os_file_open(int dirfd, const char *name, int flags, int *ret_fd, struc
 {
     struct open_how how = {
         .flags = (uint64_t) (flags | O_CLOEXEC),
-        .mode = (flags & (O_CREAT | O_TMPFILE)) ? 0600 : 0,
+        .mode = (flags & O_CREAT) != 0 ? 0600 : 0, /* openat2 refuses a mode where nothing is made */
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     int fd = (int) syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
@@ -156,7 +157,8 @@ static enum err write_temporary(int dirfd, const char *tmp, struct span bytes, u
     return os_sync(fd, reterr);
 }
 
-enum err os_file_replace(int dirfd, const char *name, struct span bytes, unsigned mode, struct err_info *reterr)
+static enum err put(int dirfd, const char *name, struct span bytes, unsigned mode, unsigned rename_flags,
+                    struct err_info *reterr)
 {
     char tmp[300];
     enum err e;
@@ -164,13 +166,35 @@ enum err os_file_replace(int dirfd, const char *name, struct span bytes, unsigne
     if (snprintf(tmp, sizeof(tmp), "%s.tmp", name) >= (int) sizeof(tmp))
         return ERR_RAISE(reterr, ERR_LIMIT, "file name is too long");
     e = write_temporary(dirfd, tmp, bytes, mode, reterr);
-    if (e == ERR_OK && renameat(dirfd, tmp, dirfd, name) != 0)
+    if (e == ERR_OK && renameat2(dirfd, tmp, dirfd, name, rename_flags) != 0)
         e = ERR_RAISE_SYS(reterr, err_of(errno), errno, "rename %s", tmp);
     if (e != ERR_OK) {
-        (void) unlinkat(dirfd, tmp, 0); /* best effort: the old file is still whole */
+        (void) unlinkat(dirfd, tmp, 0); /* best effort: what was there before is still whole */
         return e;
     }
     return os_sync(dirfd, reterr);
+}
+
+enum err os_file_replace(int dirfd, const char *name, struct span bytes, unsigned mode, struct err_info *reterr)
+{
+    return put(dirfd, name, bytes, mode, 0, reterr);
+}
+
+enum err os_file_create(int dirfd, const char *name, struct span bytes, unsigned mode, struct err_info *reterr)
+{
+    return put(dirfd, name, bytes, mode, RENAME_NOREPLACE, reterr);
+}
+
+enum err os_file_size(int fd, uint64_t *ret, struct err_info *reterr)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return ERR_RAISE_SYS(reterr, ERR_IO, errno, "ask for a file's size");
+    if (!S_ISREG(st.st_mode))
+        return ERR_RAISE(reterr, ERR_CORRUPT, "not a regular file");
+    *ret = (uint64_t) st.st_size;
+    return ERR_OK;
 }
 
 enum err os_file_remove(int dirfd, const char *name, struct err_info *reterr)
@@ -178,6 +202,50 @@ enum err os_file_remove(int dirfd, const char *name, struct err_info *reterr)
     if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
         return ERR_RAISE_SYS(reterr, err_of(errno), errno, "remove %s", name);
     return ERR_OK;
+}
+
+enum err os_dir_remove(int dirfd, const char *name, struct err_info *reterr)
+{
+    if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return ERR_OK;
+    if (errno == ENOTEMPTY)
+        return ERR_RAISE_SYS(reterr, ERR_EXISTS, errno, "remove %s", name);
+    return ERR_RAISE_SYS(reterr, err_of(errno), errno, "remove %s", name);
+}
+
+static enum err visit_all(DIR *d, os_dir_visit *visit, void *ctx, struct err_info *reterr)
+{
+    for (;;) {
+        struct dirent *e;
+        struct stat st;
+
+        errno = 0;
+        e = readdir(d);
+        if (e == NULL && errno != 0)
+            return ERR_RAISE_SYS(reterr, ERR_IO, errno, "read a directory");
+        if (e == NULL)
+            return ERR_OK;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) /* gone meanwhile */
+            continue;
+        TRY(visit(ctx, e->d_name, st.st_mode & S_IFMT, reterr));
+    }
+}
+
+enum err os_dir_each(int dir, os_dir_visit *visit, void *ctx, struct err_info *reterr)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a position of its own */
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    enum err e;
+
+    if (d == NULL) {
+        e = ERR_RAISE_SYS(reterr, err_of(errno), errno, "read a directory");
+        os_closep(&fd);
+        return e;
+    }
+    e = visit_all(d, visit, ctx, reterr);
+    (void) closedir(d);
+    return e;
 }
 
 enum err os_lock(int dirfd, const char *name, int wait_ms, int *ret_fd, struct err_info *reterr)

@@ -26,6 +26,13 @@ NODISCARD enum err os_path_read(const char *path, struct buf *b, struct err_info
 NODISCARD enum err os_file_replace(int dirfd, const char *name, struct span bytes, unsigned mode,
                                    struct err_info *reterr);
 
+/* As os_file_replace, for a name that must be new. ERR_EXISTS: it is not, and what is there stays as it is. */
+NODISCARD enum err os_file_create(int dirfd, const char *name, struct span bytes, unsigned mode,
+                                  struct err_info *reterr);
+
+/* Bytes of an open file. ERR_CORRUPT: not a regular file. */
+NODISCARD enum err os_file_size(int fd, uint64_t *ret, struct err_info *reterr);
+
 /* All bytes or an error; EINTR and short counts are handled. pread past the end is ERR_CORRUPT. */
 NODISCARD enum err os_write_all(int fd, struct span bytes, struct err_info *reterr);
 NODISCARD enum err os_pread_all(int fd, uint64_t at, void *to, size_t n, struct err_info *reterr);
@@ -34,6 +41,14 @@ NODISCARD enum err os_sync(int fd, struct err_info *reterr);
 
 /* Removing what is not there is fine. */
 NODISCARD enum err os_file_remove(int dirfd, const char *name, struct err_info *reterr);
+
+/* An empty directory; ERR_EXISTS: it is not empty. What is not there is fine. */
+NODISCARD enum err os_dir_remove(int dirfd, const char *name, struct err_info *reterr);
+
+/* Visits every name in a directory but . and .., in no order, with its type of lstat(2) (S_IFREG, S_IFDIR …). An error of
+ * 'visit' ends it and is passed up. Names may be removed meanwhile. */
+typedef enum err os_dir_visit(void *ctx, const char *name, unsigned type, struct err_info *reterr);
+NODISCARD enum err os_dir_each(int dirfd, os_dir_visit *visit, void *ctx, struct err_info *reterr);
 
 /* Takes an exclusive lock on dir/name for the life of *ret_fd; waits up to wait_ms for a predecessor. ERR_EXISTS: held. */
 NODISCARD enum err os_lock(int dirfd, const char *name, int wait_ms, int *ret_fd, struct err_info *reterr);

@@ -49,6 +49,65 @@ static void replaces_whole(void **state)
     (void) rmdir(path);
 }
 
+struct seen {
+    unsigned files, dirs, links;
+};
+
+static enum err see(void *ctx, const char *name, unsigned type, struct err_info *reterr)
+{
+    struct seen *s = ctx;
+
+    if (strcmp(name, "stop") == 0)
+        return ERR_RAISE(reterr, ERR_DENIED, "stop");
+    s->files += type == S_IFREG;
+    s->dirs += type == S_IFDIR;
+    s->links += type == S_IFLNK;
+    return ERR_OK;
+}
+
+static void makes_new_files_and_directories(void **state)
+{
+    char path[64];
+    int dir = temp_dir(path);
+    CLEANUP(os_closep) int sub = -1;
+    CLEANUP(os_closep) int fd = -1;
+    struct seen seen = { 0 };
+    struct buf b = BUF_INIT(100);
+    uint64_t n = 0;
+
+    (void) state;
+    assert_ok(os_dir_sub(dir, "sub", &sub, NULL));
+    os_closep(&sub);
+    assert_ok(os_dir_sub(dir, "sub", &sub, NULL));
+    assert_ok(os_file_create(sub, "a", SPAN("one"), 0600, NULL));
+    assert_err(os_file_create(sub, "a", SPAN("two"), 0600, NULL), ERR_EXISTS);
+    assert_ok(os_file_read(sub, "a", &b, NULL));
+    assert_span_str(buf_span(&b), "one");
+    assert_ok(os_file_open(sub, "a", O_RDONLY, &fd, NULL));
+    assert_ok(os_file_size(fd, &n, NULL));
+    assert_int_equal(n, 3);
+    assert_err(os_file_size(sub, &n, NULL), ERR_CORRUPT);
+    assert_int_equal(symlinkat("a", sub, "link"), 0);
+    assert_int_equal(mkdirat(sub, "d", 0700), 0);
+    for (int i = 0; i < 2; i++) { /* each call begins anew */
+        seen = (struct seen){ 0 };
+        assert_ok(os_dir_each(sub, see, &seen, NULL));
+        assert_true(seen.files == 1 && seen.dirs == 1 && seen.links == 1);
+    }
+    assert_ok(os_file_create(sub, "stop", SPAN(""), 0600, NULL));
+    assert_err(os_dir_each(sub, see, &seen, NULL), ERR_DENIED);
+    assert_err(os_dir_remove(dir, "sub", NULL), ERR_EXISTS);
+    assert_ok(os_file_remove(sub, "a", NULL));
+    assert_ok(os_file_remove(sub, "link", NULL));
+    assert_ok(os_file_remove(sub, "stop", NULL));
+    assert_ok(os_dir_remove(sub, "d", NULL));
+    assert_ok(os_dir_remove(dir, "sub", NULL));
+    assert_ok(os_dir_remove(dir, "sub", NULL));
+    buf_deinit(&b);
+    (void) close(dir);
+    (void) rmdir(path);
+}
+
 static void stays_beneath(void **state)
 {
     char path[64];
@@ -98,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replaces_whole),
+        cmocka_unit_test(makes_new_files_and_directories),
         cmocka_unit_test(stays_beneath),
         cmocka_unit_test(locks_once),
         cmocka_unit_test(clocks_run),
