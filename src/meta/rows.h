@@ -31,6 +31,7 @@
 #define META_ACCOUNT(F)                                                                                                \
     F(TEXT, id) F(INT, seq)                                                                                            \
     F(TEXT, name)           /* unique */                                                                               \
+    F(TEXT, full_name)                                                                                                 \
     F(TEXT, state)          /* "active" | "disabled" */                                                                \
     F(TEXT, password)       /* argon2id string; empty: none */                                                         \
     F(INT, must_change)                                                                                                \
@@ -129,6 +130,7 @@
     F(BLOB, boot_id) F(INT, deadline_ms) /* boot clock, on that boot */                                                \
     F(INT, last_key_ms)     /* boot clock */                                                                           \
     F(TEXT, cause) F(INT, ended_ms)                                                                                    \
+    F(TEXT, ended_by) F(TEXT, ended_comment) /* who ended it early, and what they said */                              \
     F(TEXT, review)         /* "none" | "due" | "done" | "overdue" */                                                  \
     F(TEXT, policy) F(TEXT, rule) F(BLOB, terms)                                                                       \
     F(INT, created_ms) F(INT, v)
@@ -155,7 +157,7 @@
     F(TEXT, hash)           /* b64u SHA-256 of text */                                                                 \
     F(INT, seq)                                                                                                        \
     F(TEXT, text)           /* canonical print: this is the policy */                                                  \
-    F(BLOB, tree) F(TEXT, source)                                                                                      \
+    F(BLOB, tree) F(TEXT, source) F(TEXT, comment)                                                                     \
     F(TEXT, state)          /* "proposed" | "enacted" | "stopped" | "past" */                                          \
     F(TEXT, proposed_by) F(INT, proposed_ms) F(TEXT, approved_by)                                                      \
     F(INT, effective_ms)    /* proposed by a sole administrator: when it takes force by itself */                      \
