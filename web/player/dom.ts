@@ -1,1 +1,191 @@
-export {};
+/* /dom: recorded pages, by rrweb's Replayer. Only cleaned events reach it; its frame has no scripts and no network. */
+import "@rrweb/replay/dist/style.css";
+import "./base.css";
+import { Replayer } from "@rrweb/replay";
+import { unpack } from "@rrweb/packer";
+import { cleanEvent } from "./clean";
+import { connect } from "./frame";
+import type { Block, ToPlayer } from "./protocol";
+
+const TICK_MS = 100;
+const IDLE_MS = 2000; // gaps longer than this are skipped, when asked to
+const IDLE_LEAD_MS = 400;
+
+type Recorded = ConstructorParameters<typeof Replayer>[0][number];
+
+const stage = document.createElement("div");
+stage.id = "stage";
+document.body.append(stage);
+
+let replayer: Replayer | null = null;
+let base_ms = 0;
+let first_ms = 0; // seek time of the replayer's first event
+let times: number[] = []; // of all events it has
+let to_ms = 0;
+let last = true;
+let duration_ms = 0;
+let playing = false;
+let finished = false;
+let speed = 1;
+let skipIdle = false;
+let at = 0;
+let size = { width: 0, height: 0 };
+let ended = false;
+
+const tell = connect((m) => {
+  try {
+    hear(m);
+  } catch (e) {
+    tell({ say: "broken", what: e instanceof Error ? e.message.slice(0, 200) : "error" });
+  }
+});
+
+function fit(): void {
+  const wrapper = stage.querySelector<HTMLElement>(".replayer-wrapper");
+  if (wrapper === null || size.width === 0) return;
+  const k = Math.min(stage.clientWidth / size.width, stage.clientHeight / size.height);
+  wrapper.style.transform = `translate(${Math.max(0, (stage.clientWidth - size.width * k) / 2)}px, ${Math.max(0, (stage.clientHeight - size.height * k) / 2)}px) scale(${k})`;
+}
+addEventListener("resize", fit);
+
+/* Packed events are unpacked; times become the seek times, which never fall (some recordings' clocks do). */
+function prepare(raw: unknown, time: number): Recorded {
+  const open: unknown = typeof raw === "string" ? unpack(raw) : raw;
+  return { ...cleanEvent(open), timestamp: base_ms + time } as unknown as Recorded;
+}
+
+function drop(): void {
+  replayer?.destroy();
+  replayer = null;
+  stage.replaceChildren();
+  times = [];
+}
+
+function build(b: Block): void {
+  drop();
+  const events = b.events.map((e, i) => prepare(e, b.times[i] ?? 0));
+  first_ms = b.times[0] ?? 0;
+  // The Replayer wants two events at least.
+  while (events.length < 2) events.push({ type: 5, data: { tag: "keyhole/pad", payload: {} }, timestamp: base_ms + first_ms } as unknown as Recorded);
+  times = b.times.slice();
+  replayer = new Replayer(events, { root: stage, speed, showWarning: false, showDebug: false, mouseTail: false, triggerFocus: false, skipInactive: false, UNSAFE_replayCanvas: false });
+  replayer.on("resize", (d) => {
+    size = d as { width: number; height: number };
+    fit();
+  });
+  replayer.on("finish", tick);
+  at = b.at_ms;
+  finished = false;
+  run();
+}
+
+function run(): void {
+  if (replayer === null) return;
+  const offset = Math.max(0, at - first_ms);
+  // An event at exactly this time has happened: pausing one millisecond later shows it.
+  if (playing) replayer.play(offset);
+  else replayer.pause(offset + 1);
+  fit();
+}
+
+function position(): number {
+  if (replayer === null || !playing || finished) return at;
+  return Math.min(duration_ms, Math.max(at, first_ms + replayer.getCurrentTime()));
+}
+
+function nextTime(after: number): number | undefined {
+  let lo = 0;
+  let hi = times.length;
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    if ((times[mid] ?? 0) <= after) lo = mid + 1;
+    else hi = mid;
+  }
+  return times[lo];
+}
+
+let stalled = false;
+function tick(): void {
+  if (replayer === null || ended) return;
+  if (playing && !finished && !stalled) {
+    at = position();
+    const next = nextTime(at);
+    if (last && (at >= duration_ms || next === undefined)) {
+      finished = true;
+      playing = false;
+      at = duration_ms;
+      replayer.pause();
+    } else if (!last && (at >= to_ms || next === undefined)) {
+      stalled = true; // what comes next is not here yet
+      replayer.pause();
+    } else if (skipIdle && next !== undefined && next - at > IDLE_MS) {
+      at = next - IDLE_LEAD_MS;
+      run();
+    }
+  }
+  tell({ say: "at", at_ms: Math.round(at), playing, stalled, finished });
+}
+setInterval(tick, TICK_MS);
+
+function hear(m: ToPlayer): void {
+  if (ended) return;
+  switch (m.say) {
+    case "open":
+      base_ms = m.base_ms;
+      duration_ms = m.duration_ms;
+      speed = m.speed;
+      skipIdle = m.skip_idle;
+      break;
+    case "block":
+      to_ms = m.to_ms;
+      last = m.last;
+      if (m.reset || replayer === null) {
+        stalled = false;
+        build(m);
+        break;
+      }
+      m.events.forEach((e, i) => {
+        const time = m.times[i] ?? 0;
+        times.push(time);
+        replayer?.addEvent(prepare(e, time));
+      });
+      if (stalled) {
+        stalled = false;
+        setTimeout(run, 0); // addEvent works in a microtask
+      }
+      break;
+    case "play":
+      if (finished) break;
+      playing = true;
+      if (!stalled) run();
+      break;
+    case "pause":
+      at = position();
+      playing = false;
+      replayer?.pause();
+      break;
+    case "speed":
+      at = position();
+      speed = m.speed;
+      replayer?.setConfig({ speed });
+      if (playing && !stalled) run();
+      break;
+    case "skip-idle":
+      skipIdle = m.on;
+      break;
+    case "step": {
+      if (playing) break;
+      const next = m.by === 1 ? nextTime(at) : [...times].reverse().find((x) => x < at);
+      if (next !== undefined) {
+        at = next;
+        finished = false;
+        run();
+      }
+      break;
+    }
+    case "end":
+      ended = true;
+      drop();
+      break;
+  }
+}

@@ -1,0 +1,2 @@
+declare module "*.css";
+declare module "@rrweb/replay/dist/style.css";

@@ -1,0 +1,68 @@
+/* The digest that a vote names: base64url(SHA-256("keyhole/request/v1\n" || JCS(o))). JCS = RFC 8785. */
+import type { DigestObject, Request } from "../api/types";
+
+export function jcs(v: unknown): string {
+  if (typeof v === "string") return JSON.stringify(v); // the same escapes as RFC 8785 3.2.2.2
+  if (typeof v === "number") {
+    if (!Number.isSafeInteger(v)) throw new Error("not an integer");
+    return String(v);
+  }
+  if (Array.isArray(v)) return "[" + v.map(jcs).join(",") + "]";
+  if (typeof v === "object" && v !== null) {
+    const o = v as Record<string, unknown>;
+    return "{" + Object.keys(o).sort().map((k) => JSON.stringify(k) + ":" + jcs(o[k])).join(",") + "}"; // by UTF-16 units, as JCS wants
+  }
+  throw new Error("not in a digest: " + typeof v);
+}
+
+export function base64url(bytes: Uint8Array): string {
+  let s = "";
+  for (const b of bytes) s += String.fromCharCode(b);
+  return btoa(s).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+export async function requestDigest(o: DigestObject): Promise<string> {
+  const bytes = new TextEncoder().encode("keyhole/request/v1\n" + jcs(o));
+  return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}
+
+const empty = (v: object) => Object.keys(v).length === 0;
+
+/*
+ * The object built from what the page shows. What it does not show comes from the server's own object, and must be unused:
+ * null when it is not (the page could then hide something from the voter).
+ */
+export function shownObject(r: Request): DigestObject | null {
+  const d = r.digest_object;
+  if (!empty(d.more) || !empty(d.more_time) || d.parts.length > 0 || d.extends !== "") return null;
+  if (d.viewers.length !== 1 || d.viewers[0] !== r.requester.id) return null;
+  return {
+    id: r.id,
+    salt: d.salt,
+    requester: r.requester.id,
+    project: r.project,
+    env: r.env,
+    recordings: r.recordings.map((x) => x.id).sort(),
+    actions: [...r.actions].sort(),
+    purpose: r.purpose.code,
+    reason: r.purpose.reason,
+    ticket: r.purpose.ticket ?? "",
+    start: r.start,
+    start_by_s: r.start_by_s,
+    duration_s: r.duration_s,
+    viewers: d.viewers,
+    more: d.more,
+    more_time: d.more_time,
+    parts: d.parts,
+    extends: d.extends,
+    policy: r.policy,
+  };
+}
+
+/* The digest of what is shown, or null when that is not what the server holds. */
+export async function checkedDigest(r: Request): Promise<string | null> {
+  const o = shownObject(r);
+  if (o === null) return null;
+  const digest = await requestDigest(o);
+  return digest === r.digest ? digest : null;
+}

@@ -1,0 +1,86 @@
+/* One person at one server: who, their client, their feed, where they are. The app has one, the tour two. */
+import { signal, type Signal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Me, Problem } from "../api/types";
+import { ApiError, createClient, problemFrom, type Client } from "./http";
+import { createLive, type Live } from "./live";
+import type { Nav } from "./nav";
+
+export interface Session {
+  client: Client;
+  live: Live;
+  nav: Nav;
+  me: Signal<Me | null | undefined>; // undefined: not known yet; null: nobody is signed in
+  trouble: Signal<Problem | null>; // why `me` could not be loaded
+  now(): number; // the server's clock, ms
+  load(): Promise<void>;
+  signOut(): Promise<void>;
+  /* Set while a password is asked for in place; the dialog calls `done`. */
+  confirm: Signal<{ done: (ok: boolean) => void } | null>;
+}
+
+export function createSession(token: string | null, nav: Nav): Session {
+  const client = createClient(token);
+  const live = createLive(client);
+  let ahead = 0; // server's clock minus ours
+  const s: Session = {
+    client, live, nav,
+    me: signal<Me | null | undefined>(undefined),
+    trouble: signal<Problem | null>(null),
+    confirm: signal(null),
+    now: () => Date.now() + ahead,
+    async load() {
+      try {
+        const before = Date.now();
+        const me = await client.get<Me>("/v1/me");
+        ahead = Date.parse(me.now) - (before + Date.now()) / 2;
+        s.trouble.value = null;
+        s.me.value = me;
+        live.start();
+      } catch (e) {
+        const p = problemFrom(e);
+        if (p.code === "login-needed") s.me.value = null;
+        else s.trouble.value = p;
+      }
+    },
+    async signOut() {
+      try {
+        await client.send("POST", "/v1/logout");
+      } finally {
+        live.stop();
+        s.me.value = null;
+      }
+    },
+  };
+  client.onSignedOut = () => {
+    live.stop();
+    s.me.value = null;
+  };
+  return s;
+}
+
+export const SessionContext = createContext<Session | null>(null);
+
+export function useSession(): Session {
+  const s = useContext(SessionContext);
+  if (s === null) throw new Error("no session around this");
+  return s;
+}
+
+/* Runs an act that needs a fresh sign-in; asks for the password in place when it is not, and runs it again. */
+export async function withFresh<T>(s: Session, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (e) {
+    if (!(e instanceof ApiError) || e.problem.code !== "reauth-needed") throw e;
+    const ok = await new Promise<boolean>((done) => { s.confirm.value = { done }; });
+    s.confirm.value = null;
+    if (!ok) throw e;
+    return act();
+  }
+}
+
+export function hasRole(me: Me, ...roles: string[]): boolean {
+  return me.admin || me.roles.some((r) => roles.includes(r.role));
+}

@@ -1,0 +1,13 @@
+import { expect, it } from "vitest";
+import { readLeaf, sayLeaf } from "./leaf";
+
+it.each([
+  ['{"type":"request.created","outcome":"ok"}', "asked for access"],
+  ['{"type":"replay.leased","outcome":"ok","n":{"from_ms":0,"to_ms":30000}}', "was shown 0:00 to 0:30"],
+  ['{"type":"replay.refused","outcome":"key-expired"}', "was refused (key-expired)"],
+  ['{"type":"something.new"}', "something.new"],
+  ["not json", ""],
+  ["[]", ""],
+])("%s", (raw, want) => {
+  expect(sayLeaf(readLeaf({ log: "system", index: 0, raw }))).toBe(want);
+});

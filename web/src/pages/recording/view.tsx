@@ -1,0 +1,129 @@
+import { useSignal } from "@preact/signals";
+import type { Grant, Problem, Recording, Request } from "../../api/types";
+import { problemFrom } from "../../lib/http";
+import { useLoad } from "../../lib/load";
+import { useSession } from "../../lib/session";
+import { clock, count, span, when } from "../../lib/words";
+import { t, tOr } from "../../texts";
+import { AccessBadge, actionsText, Links, Tags, titleOf } from "../../ui/about";
+import { Button, Card, Facts, Link, Loading, Lock, PageHead, TimeLeft, Trouble } from "../../ui/parts";
+import { MissingPage } from "../other/view";
+import { AskForm } from "./ask";
+import type { Before } from "./state";
+
+function About({ r }: { r: Recording }) {
+  const project = useSession().me.value?.projects.find((p) => p.id === r.project)?.name;
+  return (
+    <Card title={t("recording.facts")}>
+      <Facts rows={[
+        [t("common.project"), project],
+        [t("common.kind"), t(`common.kind.${r.kind}`)],
+        [t("recording.subject"), r.subject && (r.subject_is_pseudonym ? t("recording.subject_hidden", { name: r.subject }) : r.subject)],
+        [t("recording.started"), when(r.started_at)],
+        [t("recording.stored"), when(r.created_at)],
+        [t("recording.length"), clock(r.duration_ms)],
+        [t("recording.events"), count(r.events)],
+        [t("recording.links"), r.links.length > 0 && <Links links={r.links} />],
+        [t("recording.tags"), Object.keys(r.tags).length > 0 && <Tags tags={r.tags} />],
+        [t("recording.session"), r.session],
+        [t("recording.env"), r.env],
+        [t("recording.class"), r.class],
+        [t("recording.id"), <code>{r.id}</code>],
+      ]} />
+    </Card>
+  );
+}
+
+/* While a request waits: what was asked, who can decide. Changes by itself. */
+function Waiting({ request }: { request: Request }) {
+  const s = useSession();
+  const trouble = useSignal<Problem | null>(null);
+  const agreed = request.votes.filter((v) => v.vote === "approve").length;
+  return (
+    <Card title={t("wait.title")} tone="warm">
+      <p role="status">{t("wait.progress", { n: agreed, need: request.need })} {request.approvers && request.approvers.length > 0 && t("ask.need.who", { names: request.approvers.map((p) => p.name).join(", ") })}</p>
+      <p class="help">{t("wait.text", { time: when(request.lapses_at) })}</p>
+      <Facts rows={[
+        [t("request.purpose"), request.purpose.code],
+        [t("request.reason"), request.purpose.reason],
+        [t("request.ticket"), request.purpose.ticket],
+        [t("request.duration"), span(request.duration_s)],
+      ]} />
+      <Trouble problem={trouble.value} />
+      {request.can?.includes("cancel") !== false && (
+        <Button onClick={() => void s.client.send("POST", `/v1/requests/${request.id}/cancel`).catch((e: unknown) => { trouble.value = problemFrom(e); })}>{t("wait.cancel")}</Button>
+      )}
+    </Card>
+  );
+}
+
+function Ready({ r, grant }: { r: Recording; grant: Grant }) {
+  const open = grant.state === "ACTIVE";
+  const watchable = grant.actions.includes("play");
+  const now = open || (grant.state === "SCHEDULED" && grant.start === "first-use");
+  return (
+    <Card title={t(open ? "access.open.long" : "access.scheduled.long")} tone="good">
+      {!watchable && <p>{t("recording.other_access", { actions: actionsText(grant.actions) })}</p>}
+      {open && grant.window && <p><TimeLeft until={grant.window.end} /></p>}
+      {grant.state === "SCHEDULED" && grant.opens_by && (
+        <p>{grant.start === "first-use" ? t("recording.start_note", { time: span(grant.duration_s), by: when(grant.opens_by) }) : t("recording.opens_at", { time: when(grant.opens_by) })}</p>
+      )}
+      {grant.state === "SUSPENDED" && <p>{t("watch.end.suspended.text")}</p>}
+      {watchable && now && <Link to={`/watch/${r.id}`} class="button main" data-tour="watch">{t(open ? "recording.watch" : "recording.start")}</Link>}
+    </Card>
+  );
+}
+
+/* How the last attempt ended, and its words again in the form. */
+function lastWords(q: Request | null, g: Grant | null): string[] {
+  if (q === null) return [];
+  const out = [tOr(`recording.last.${g?.state ?? q.state}`, "app.loading")];
+  const denied = q.votes.find((v) => v.vote === "deny" && v.comment);
+  if (denied?.comment) out.push(t("recording.last.said", { name: denied.voter.name, comment: denied.comment }));
+  if (g?.ended?.comment && g.ended.by) out.push(t("recording.last.said", { name: g.ended.by.name, comment: g.ended.comment }));
+  return out;
+}
+
+interface Seen { r: Recording; q: Request | null; g: Grant | null }
+
+export function RecordingPage({ rid }: { rid: string }) {
+  const s = useSession();
+  const seen = useLoad<Seen>(async (signal) => {
+    const r = await s.client.get<Recording>(`/v1/recordings/${rid}`, {}, signal);
+    const q = r.access_request ? await s.client.get<Request>(`/v1/requests/${r.access_request}`, {}, signal) : null;
+    const gid = r.access_grant ?? q?.grant;
+    const g = gid ? await s.client.get<Grant>(`/v1/grants/${gid}`, {}, signal) : null;
+    return { r, q, g };
+  }, [rid], (c) => c.type === "request" || c.type === "grant" || (c.type === "recording" && c.id === rid));
+
+  const trouble = seen.trouble.value;
+  if (trouble?.status === 404) return <MissingPage />;
+  const now = seen.data.value;
+  if (now === undefined) return trouble === null ? <Loading /> : <Trouble problem={trouble} again={seen.again} />;
+  const { r, q, g } = now;
+  const before: Before = r.access === "none" && q !== null
+    ? { purpose: q.purpose.code, reason: q.purpose.reason, ticket: q.purpose.ticket ?? "", duration_s: q.duration_s } : {};
+  return (
+    <>
+      <p><Link to="/recordings">{t("recording.back")}</Link></p>
+      <PageHead title={titleOf(r)}><AccessBadge r={r} /></PageHead>
+      <Trouble problem={trouble} again={seen.again} />
+      <div class="two" data-access={r.access}>
+        <div>
+          {r.access === "none" && (
+            <>
+              <Card title={t("access.none.long")} tone="warm">
+                <div class="why"><Lock open={false} /><p>{t("recording.why_locked")}</p></div>
+                {lastWords(q, g).map((w) => <p key={w}>{w}</p>)}
+              </Card>
+              <AskForm recording={r} before={before} onAsked={seen.again} />
+            </>
+          )}
+          {r.access === "asked" && q !== null && <Waiting request={q} />}
+          {(r.access === "open" || r.access === "scheduled") && g !== null && <Ready r={r} grant={g} />}
+        </div>
+        <About r={r} />
+      </div>
+    </>
+  );
+}

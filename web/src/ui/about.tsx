@@ -1,0 +1,61 @@
+/* How recordings, requests and access look wherever they appear. */
+import type { Grant, Recording, Request, RequestRecording } from "../api/types";
+import { clock, span, timeOfDay, when } from "../lib/words";
+import { t, tOr } from "../texts";
+import { Badge, Lock, TimeLeft } from "./parts";
+
+export function titleOf(r: { title?: string | null; id: string }): string {
+  return r.title || t("common.untitled");
+}
+
+export function AccessBadge({ r }: { r: Recording }) {
+  const tone = { none: "closed", asked: "waiting", scheduled: "ready", open: "open" } as const;
+  return (
+    <span class="access">
+      <Lock open={r.access === "open"} />
+      <Badge tone={tone[r.access]}>{t(`access.${r.access}`)}</Badge>
+      {r.access === "open" && r.window_ends && <TimeLeft until={r.window_ends} />}
+    </span>
+  );
+}
+
+export function StateBadge({ state }: { state: Request["state"] | Grant["state"] }) {
+  const tone = state === "PENDING" ? "waiting" : state === "SCHEDULED" ? "ready" : state === "ACTIVE" ? "open" : state === "SUSPENDED" ? "waiting" : "ended";
+  return <Badge tone={tone}>{tOr(`state.${state}`, "common.unknown")}</Badge>;
+}
+
+export function Links({ links }: { links?: { type: string; id: string }[] | undefined }) {
+  if (!links?.length) return null;
+  return <span class="chips">{links.map((l) => <span class="chip" key={l.type + l.id}><b>{l.type}</b> {l.id}</span>)}</span>;
+}
+
+export function Tags({ tags }: { tags?: Record<string, string> | undefined }) {
+  const all = Object.entries(tags ?? {});
+  if (all.length === 0) return null;
+  return <span class="chips">{all.map(([k, v]) => <span class="chip" key={k}>{v === "" ? k : `${k}: ${v}`}</span>)}</span>;
+}
+
+export function RecordingLine({ r }: { r: RequestRecording }) {
+  if (r.gone) return <span>{t("request.recording_gone")} <code>{r.id}</code></span>;
+  return (
+    <span class="recording-line">
+      <b>{titleOf(r)}</b>
+      <span class="help">
+        {[r.kind && t(`common.kind.${r.kind}`), r.duration_ms !== undefined && clock(r.duration_ms), when(r.started_at), r.subject].filter(Boolean).join(" · ")}
+      </span>
+      <Links links={r.links} /><Tags tags={r.tags} />
+    </span>
+  );
+}
+
+export function startText(r: { start: string; start_by_s: number }): string {
+  if (r.start === "approval") return t("request.start.approval");
+  if (r.start === "first-use") return t("request.start.first-use", { time: span(r.start_by_s) });
+  return t("request.start.at", { time: when(r.start) });
+}
+
+export function actionsText(actions: string[]): string {
+  return actions.map((a) => tOr(`action.${a}`, "common.unknown")).join(", ");
+}
+
+export { clock, span, timeOfDay, when };
