@@ -4,10 +4,9 @@
 import type { Problem } from "../api/types";
 import { ApiError, networkProblem, problemOf, type Client } from "../lib/http";
 
-interface Issued { key: string; renew_after: number; expires_in: number; window_ends: string; viewing: string }
+export interface Issued { key: string; key_id: string; renew_after: number; expires_in: number; window_ends: string; viewing: string }
 
 export interface Pass {
-  /* Rejects with ApiError; `lost` in `onTrouble` is called when a renewal fails for good. */
   open(): Promise<Issued>;
   fetch(rid: string, path: string, signal: AbortSignal): Promise<Response>;
   stop(): void;
@@ -24,19 +23,34 @@ const pause = (ms: number, signal: AbortSignal) => new Promise<void>((done, fail
 /* Codes after which a fresh key may help. */
 const renewable = (p: Problem) => p.code === "key-expired" || ((p.code === "key-revoked" || p.code === "key-binding" || p.code === "key-not-yet") && p.renew !== undefined);
 
-export function createPass(client: Client, grant: string, rid: string, onRenewing: (on: boolean) => void): Pass {
+export function createPass(client: Client, grant: string, rid: string, onRenewing: (on: boolean) => void, onFail: (e: unknown) => void): Pass {
   let key: string | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<Issued> | null = null;
   let stopped = false;
+  let latest: Issued | null = null;
 
   async function issue(): Promise<Issued> {
     const k = await client.send<Issued>("POST", `/v1/grants/${grant}/keys`, { recording: rid });
     if (stopped) throw new ApiError(networkProblem("unknown"));
     key = k.key;
     clearTimeout(timer);
-    if (k.renew_after > 0) timer = setTimeout(() => void renew().catch(() => {}), k.renew_after * 1000);
+    if (k.renew_after > 0) timer = setTimeout(again, k.renew_after * 1000);
+    latest = k;
     return k;
+  }
+  /* By the clock: tries until the key would be over, then says so. */
+  function again(): void {
+    const until = Date.now() + ((latest?.expires_in ?? 0) - (latest?.renew_after ?? 0)) * 1000;
+    const attempt = () => {
+      renew().catch((e: unknown) => {
+        if (stopped) return;
+        const p = e instanceof ApiError ? e.problem : null;
+        if (p?.retryable && Date.now() + RETRY_MS < until) timer = setTimeout(attempt, RETRY_MS);
+        else onFail(e);
+      });
+    };
+    attempt();
   }
   function renew(): Promise<Issued> {
     if (running === null) {

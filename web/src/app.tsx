@@ -1,0 +1,159 @@
+/* The frame around the pages: who one is, where one can go, and which page a path means. */
+import type { ComponentChildren } from "preact";
+import { useSignal } from "@preact/signals";
+import type { Demo, Problem, Request } from "./api/types";
+import { problemFrom } from "./lib/http";
+import { useList } from "./lib/load";
+import { matchPath, splitPath } from "./lib/nav";
+import { hasRole, SessionContext, useSession, type Session } from "./lib/session";
+import { AccessPage } from "./pages/access/view";
+import { AuditPage } from "./pages/audit/view";
+import { InboxPage } from "./pages/inbox/view";
+import { ForbiddenPage, MissingPage, ProblemPage } from "./pages/other/view";
+import { RecordingPage } from "./pages/recording/view";
+import { RecordingsPage } from "./pages/recordings/view";
+import { RequestPage } from "./pages/request/view";
+import { DemoHome, SignInPage, useDemo } from "./pages/signin/view";
+import { TourPage } from "./pages/tour/view";
+import { WatchPage } from "./pages/watch/view";
+import { WatchingPage } from "./pages/watching/view";
+import { t, tOr } from "./texts";
+import { Button, Dialog, Field, Link, Loading, Lock, Trouble } from "./ui/parts";
+
+function page(path: string, s: Session): ComponentChildren {
+  const me = s.me.value;
+  if (!me) return null;
+  const votes = hasRole(me, "approver");
+  const sees = hasRole(me, "approver", "project-admin", "auditor");
+  let m: Record<string, string> | null;
+  if (path === "/" || path === "/recordings" || path === "/sign-in") return <RecordingsPage />;
+  if ((m = matchPath("/recordings/{rid}", path))) return <RecordingPage key={m["rid"]} rid={m["rid"] ?? ""} />;
+  if ((m = matchPath("/watch/{rid}", path))) return <WatchPage key={m["rid"]} rid={m["rid"] ?? ""} />;
+  if ((m = matchPath("/requests/{q}", path))) return <RequestPage key={m["q"]} id={m["q"] ?? ""} />;
+  if (path === "/inbox") return votes ? <InboxPage /> : <ForbiddenPage />;
+  if (path === "/access") return <AccessPage />;
+  if (path === "/watching") return sees ? <WatchingPage /> : <ForbiddenPage />;
+  if (path === "/audit") return hasRole(me, "auditor") ? <AuditPage /> : <ForbiddenPage />;
+  return <MissingPage />;
+}
+
+function InboxCount() {
+  const waiting = useList<Request>("/v1/requests", { box: "inbox", limit: 20 }, (c) => c.type === "request");
+  const n = waiting.data.value?.items.length ?? 0;
+  if (n === 0) return null;
+  return <span class="count"><span aria-hidden="true">{n}</span><span class="hidden">{t("nav.inbox_count", { n })}</span></span>;
+}
+
+function Top() {
+  const s = useSession();
+  const me = s.me.value;
+  const { path } = splitPath(s.nav.path.value);
+  if (!me) return null;
+  const item = (to: string, text: string, more?: ComponentChildren) => (
+    <Link to={to} {...(path === to || (to === "/recordings" && (path === "/" || path.startsWith("/recordings/") || path.startsWith("/watch/"))) ? { "aria-current": "page" as const } : {})}>{text}{more}</Link>
+  );
+  return (
+    <header class="top">
+      <div class="top-in">
+        <Link to="/recordings" class="brand"><Lock open={false} />{t("app.name")}</Link>
+        <nav aria-label={t("app.menu")}>
+          {item("/recordings", t("nav.recordings"))}
+          {hasRole(me, "approver") && item("/inbox", t("nav.inbox"), <InboxCount />)}
+          {item("/access", t("nav.access"))}
+          {hasRole(me, "approver", "project-admin", "auditor") && item("/watching", t("nav.watching"))}
+          {hasRole(me, "auditor") && item("/audit", t("nav.audit"))}
+        </nav>
+        {s.nav.inPage && (
+          <>
+            <span class="help">{t("app.signed_in_as", { name: me.user.name })}</span>
+            <Button onClick={() => void s.signOut()}>{t("app.sign_out")}</Button>
+          </>
+        )}
+      </div>
+    </header>
+  );
+}
+
+function DemoStrip({ demo, name }: { demo: Demo; name: string | null }) {
+  return (
+    <aside class="demo-strip" aria-label={t("demo.strip")}>
+      <div class="top-in">
+        <b>{t("demo.strip")}</b>
+        <span>{name === null ? t("demo.nobody") : `${t("demo.you_are", { name })} ${tOr(`demo.try.${name}`, "demo.try.other")}`}</span>
+        <span class="grow" />
+        <span>{t("demo.switch")} {demo.accounts.filter((a) => a.name !== name).map((a) => <><a key={a.name} href={a.url}>{a.name}</a> </>)}</span>
+        <Link to="/tour">{t("demo.watch")}</Link>
+      </div>
+    </aside>
+  );
+}
+
+/* A password in place, for what needs a fresh sign-in. The page behind keeps everything that was written. */
+function Confirm() {
+  const s = useSession();
+  const password = useSignal("");
+  const trouble = useSignal<Problem | null>(null);
+  const busy = useSignal(false);
+  const open = s.confirm.value;
+  if (open === null) return null;
+  const done = (ok: boolean) => {
+    password.value = "";
+    trouble.value = null;
+    open.done(ok);
+  };
+  return (
+    <Dialog title={t("reauth.title")} onClose={() => done(false)}>
+      <form onSubmit={(e) => {
+        e.preventDefault();
+        busy.value = true;
+        s.client.send("POST", "/v1/reauth", { password: password.value }).then(
+          () => { busy.value = false; done(true); },
+          (err: unknown) => { busy.value = false; trouble.value = problemFrom(err); });
+      }}>
+        <p>{t("reauth.text")}</p>
+        <Field label={t("signin.password")}>{(ids) => (
+          <input {...ids} type="password" autocomplete="current-password" required value={password.value} onInput={(e) => { password.value = e.currentTarget.value; }} />
+        )}</Field>
+        <Trouble problem={trouble.value} />
+        <div class="row"><Button type="submit" look="main" busy={busy.value}>{t("reauth.submit")}</Button><Button onClick={() => done(false)}>{t("common.cancel")}</Button></div>
+      </form>
+    </Dialog>
+  );
+}
+
+/* One person's view: the whole app, or a side of the tour. */
+export function View({ session }: { session: Session }) {
+  return (
+    <SessionContext.Provider value={session}>
+      <Top />
+      {session.me.value && !session.live.connected.value && <div class="offline" role="status">{t("app.offline")}</div>}
+      <main id={session.nav.inPage ? "content" : undefined}>{page(splitPath(session.nav.path.value).path, session)}</main>
+      <Confirm />
+    </SessionContext.Provider>
+  );
+}
+
+export function App({ session }: { session: Session }) {
+  return <SessionContext.Provider value={session}><Door /></SessionContext.Provider>;
+}
+
+function Door() {
+  const s = useSession();
+  const { demo, known } = useDemo();
+  const { path } = splitPath(s.nav.path.value);
+  const problem = matchPath("/problems/{code}", path);
+  if (problem) return <ProblemPage code={problem["code"] ?? ""} />;
+  const me = s.me.value;
+  if (s.trouble.value !== null && me === undefined) return <main id="content" class="narrow"><Trouble problem={s.trouble.value} again={() => void s.load()} /></main>;
+  if (me === undefined || !known) return <main id="content"><Loading /></main>;
+  return (
+    <>
+      <a class="skip" href="#content">{t("app.skip")}</a>
+      {demo !== null && <DemoStrip demo={demo} name={me?.user.name ?? null} />}
+      {path === "/tour" && demo !== null ? <TourPage demo={demo} />
+        : me !== null ? <View session={s} />
+        : demo !== null && path === "/" && !demo.accounts.some((a) => location.hostname.startsWith(a.name + ".")) ? <DemoHome demo={demo} />
+        : <SignInPage demo={demo} />}
+    </>
+  );
+}

@@ -1,0 +1,333 @@
+/*
+ * Watching one recording: opening -> on -> over. Over is final: everything that was fetched is dropped, the frame is taken away, and the
+ * position is kept for another time.
+ *
+ * It ends when the first of these says so: this page's own clock (on the server's time) at the end of the window, the feed of
+ * changes, or a refusal of the server. Nothing plays on while nobody can say that it may.
+ */
+import { batch, signal } from "@preact/signals";
+import type { Block, FromPlayer } from "../../../player/protocol";
+import type { Grant, Manifest, Problem, Recording } from "../../api/types";
+import { ApiError, problemFrom } from "../../lib/http";
+import type { Session } from "../../lib/session";
+import type { FrameLink } from "../../play/link";
+import { createPass, type Pass } from "../../play/pass";
+import { createSource, CutAnswer, type Source } from "../../play/source";
+
+export type EndWhy = "window" | "revoked" | "given-back" | "stopped" | "suspended" | "lost" | "signed-out" | "none" | "broken";
+export interface Over { why: EndWhy; comment: string; by: string; problem: Problem | null }
+
+export const SPEEDS = [0.5, 1, 1.5, 2, 4, 8, 16];
+const AHEAD_S = 6; // of play, at the chosen speed: the next chunk is fetched when less than this is left
+const AHEAD_MIN_MS = 2500;
+const BINS = 120;
+const SKIP_MS = 5000;
+const FEED_SILENT_MS = 10_000; // no feed for so long: playing stops, because nobody could tell that access ended
+
+const places = new Map<string, number>(); // where each recording stopped, for this visit
+
+export function placeOf(rid: string): number {
+  return places.get(rid) ?? 0;
+}
+
+export function createWatch(s: Session, rid: string) {
+  const phase = signal<"opening" | "on" | "over">("opening");
+  const over = signal<Over | null>(null);
+  const recording = signal<Recording | null>(null);
+  const grant = signal<Grant | null>(null);
+  const manifest = signal<Manifest | null>(null);
+  const window_ends = signal<string | null>(null);
+  const at_ms = signal(placeOf(rid));
+  const playing = signal(true);
+  const stalled = signal(true);
+  const finished = signal(false);
+  const renewing = signal(false);
+  const speed = signal(1);
+  const skipIdle = signal(false);
+  const title = signal("");
+  const activity = signal<number[]>(Array.from({ length: BINS }, () => 0));
+
+  let pass: Pass | null = null;
+  let source: Source | null = null;
+  let link: FrameLink | null = null;
+  let viewing = "";
+  let keyId = "";
+  let fetching = false;
+  let seeking = false;
+  let all = false; // every event is in the player
+  let buffered = 0;
+  let turn = 0; // of seeks: what an older one brings is dropped
+  let endTimer: ReturnType<typeof setTimeout> | undefined;
+  let deafTimer: ReturnType<typeof setTimeout> | undefined;
+  let opened = false;
+
+  function finish(why: EndWhy, more: Partial<Over> = {}): void {
+    if (phase.value === "over") return;
+    clearTimeout(endTimer);
+    clearTimeout(deafTimer);
+    turn++;
+    source?.stop();
+    link?.send({ say: "end" });
+    pass?.stop();
+    source = null;
+    places.set(rid, finished.value ? 0 : at_ms.value);
+    batch(() => {
+      playing.value = false;
+      over.value = { why, comment: "", by: "", problem: null, ...more };
+      phase.value = "over";
+      manifest.value = null;
+      activity.value = [];
+    });
+  }
+
+  /* Asks the server how access stands, and ends as it says. `otherwise`: when it still stands. */
+  async function ask(otherwise: EndWhy, problem: Problem | null): Promise<void> {
+    const g = grant.value;
+    if (g === null) return finish(otherwise, { problem });
+    try {
+      const now = await s.client.get<Grant>(`/v1/grants/${g.id}`);
+      grant.value = now;
+      const said = { comment: now.ended?.comment ?? "", by: now.ended?.by?.name ?? "" };
+      switch (now.state) {
+        case "EXPIRED": case "LAPSED": case "CANCELLED": return finish("window", said);
+        case "REVOKED": return finish("revoked", said);
+        case "RELINQUISHED": return finish("given-back", said);
+        case "SUSPENDED": return finish("suspended", said);
+        default: return finish(otherwise, { problem });
+      }
+    } catch (e) {
+      finish(problemFrom(e).code === "login-needed" ? "signed-out" : "lost", { problem: problemFrom(e) });
+    }
+  }
+
+  function fail(e: unknown): void {
+    if (phase.value === "over" || (e instanceof DOMException && e.name === "AbortError")) return;
+    if (e instanceof CutAnswer) return void ask("lost", null);
+    if (!(e instanceof ApiError)) return finish("broken");
+    const p = e.problem;
+    if (p.code === "login-needed") return finish("signed-out");
+    if (p.code === "network" || p.status === 503 || p.status === 429) return void ask("lost", p);
+    if (p.code === "grant-ended" || p.code === "grant-suspended" || p.code.startsWith("key-") || p.code === "grant-state-conflict") return void ask("stopped", p);
+    if (p.code === "scope" || p.code === "recording-mismatch" || p.status === 404 || p.status === 410) return finish("none", { problem: p });
+    finish("broken", { problem: p });
+  }
+
+  function count(b: Block): void {
+    const m = manifest.value;
+    if (m === null || m.duration_ms === 0) return;
+    const bins = activity.value.slice();
+    for (const t of b.times) {
+      const i = Math.min(BINS - 1, Math.floor((t / m.duration_ms) * BINS));
+      bins[i] = (bins[i] ?? 0) + 1;
+    }
+    activity.value = bins;
+  }
+
+  function give(b: Block): void {
+    buffered = b.to_ms;
+    all = b.last;
+    link?.send({ say: "block", ...b });
+    count(b);
+  }
+
+  async function seek(to: number): Promise<void> {
+    const src = source;
+    const m = manifest.value;
+    if (src === null || m === null || link === null) return;
+    const mine = ++turn;
+    batch(() => {
+      at_ms.value = Math.max(0, Math.min(to, m.duration_ms));
+      stalled.value = true;
+      finished.value = false;
+    });
+    if (playing.value) link.send({ say: "pause" });
+    fetching = true;
+    seeking = true;
+    try {
+      const b = await src.seek(at_ms.value);
+      if (mine !== turn) return;
+      activity.value = Array.from({ length: BINS }, () => 0);
+      give(b);
+      stalled.value = false;
+      if (playing.value) link.send({ say: "play" });
+    } catch (e) {
+      if (mine === turn) fail(e);
+    } finally {
+      if (mine === turn) {
+        fetching = false;
+        seeking = false;
+      }
+    }
+  }
+
+  async function ahead(): Promise<void> {
+    const src = source;
+    if (src === null || fetching || all || buffered - at_ms.value > Math.max(AHEAD_MIN_MS, AHEAD_S * 1000 * speed.value)) return;
+    const mine = turn;
+    fetching = true;
+    try {
+      const b = await src.next();
+      if (mine === turn && b !== null) give(b);
+    } catch (e) {
+      if (mine === turn) fail(e);
+    } finally {
+      if (mine === turn) fetching = false;
+    }
+  }
+
+  function hear(m: FromPlayer): void {
+    if (phase.value !== "on") return;
+    switch (m.say) {
+      case "ready": {
+        const man = manifest.value;
+        if (opened || man === null) break;
+        opened = true;
+        link?.send({
+          say: "open", kind: man.kind, duration_ms: man.duration_ms, base_ms: man.base_ms, speed: speed.value, skip_idle: skipIdle.value,
+          cols: Number(man.head["cols"] ?? 80), rows: Number(man.head["rows"] ?? 24), theme: man.head["theme"] ?? (man.head["term"] as { theme?: unknown } | undefined)?.theme ?? null,
+        });
+        void seek(at_ms.value >= man.duration_ms - 1000 ? 0 : at_ms.value);
+        break;
+      }
+      case "at":
+        if (seeking) break; // still about the place one left
+        batch(() => {
+          at_ms.value = m.at_ms;
+          finished.value = m.finished;
+          if (m.finished) playing.value = false;
+          stalled.value = m.stalled;
+        });
+        if (playing.value || m.stalled) void ahead();
+        break;
+      case "pressed": press(m.key, m.shift); break;
+      case "clicked": toggle(); break;
+      case "title": title.value = m.title; break;
+      case "broken": finish("broken"); break;
+    }
+  }
+
+  function toggle(): void {
+    if (phase.value !== "on") return;
+    if (finished.value) {
+      playing.value = true;
+      void seek(0);
+      return;
+    }
+    playing.value = !playing.value;
+    link?.send({ say: playing.value ? "play" : "pause" });
+  }
+
+  function setSpeed(x: number): void {
+    speed.value = Math.min(x, manifest.value?.max_speed ?? x);
+    link?.send({ say: "speed", speed: speed.value });
+  }
+
+  const help = signal(false);
+  let fullscreen: () => void = () => {};
+
+  /* A shortcut; true when it was one. */
+  function press(key: string, shift: boolean): boolean {
+    const m = manifest.value;
+    if (phase.value !== "on" || m === null) return false;
+    const near = SPEEDS.filter((x) => x <= m.max_speed);
+    const jump = shift ? m.duration_ms / 10 : SKIP_MS;
+    switch (key) {
+      case " ": case "k": toggle(); return true;
+      case "ArrowLeft": void seek(at_ms.value - jump); return true;
+      case "ArrowRight": void seek(at_ms.value + jump); return true;
+      case "[": void seek([...m.markers].reverse().find((x) => x.at_ms < at_ms.value - 500)?.at_ms ?? 0); return true;
+      case "]": { const next = m.markers.find((x) => x.at_ms > at_ms.value + 100); if (next) void seek(next.at_ms); return true; }
+      case ",": link?.send({ say: "step", by: -1 }); return true;
+      case ".": link?.send({ say: "step", by: 1 }); return true;
+      case "<": setSpeed(near[Math.max(0, near.indexOf(speed.value) - 1)] ?? 1); return true;
+      case ">": setSpeed(near[Math.min(near.length - 1, near.indexOf(speed.value) + 1)] ?? 1); return true;
+      case "f": fullscreen(); return true;
+      case "i": setSkip(!skipIdle.value); return true;
+      case "?": help.value = !help.value; return true;
+      default:
+        if (!/^[0-9]$/.test(key)) return false;
+        void seek((m.duration_ms * Number(key)) / 10);
+        return true;
+    }
+  }
+
+  function setSkip(on: boolean): void {
+    skipIdle.value = on;
+    link?.send({ say: "skip-idle", on });
+  }
+
+  function armEnd(): void {
+    clearTimeout(endTimer);
+    if (window_ends.value === null) return;
+    const left = Date.parse(window_ends.value) - s.now();
+    // setTimeout holds 24 days; a window is at most hours.
+    endTimer = setTimeout(() => finish("window"), Math.max(0, left));
+  }
+
+  const offFeed = s.live.on((c) => {
+    if (phase.value !== "on") return;
+    if (c.type === "reset") void check();
+    else if (c.type === "grant" && c.id === grant.value?.id && c.state !== "ACTIVE") void ask("window", null);
+    else if (c.type === "viewing" && c.id === viewing && c.state === "ended") void ask("stopped", null);
+  });
+  async function check(): Promise<void> {
+    const g = grant.value;
+    if (g === null) return;
+    const now = await s.client.get<Grant>(`/v1/grants/${g.id}`).catch(() => null);
+    if (now !== null && now.state !== "ACTIVE") void ask("window", null);
+  }
+  const offConnected = s.live.connected.subscribe((on) => {
+    clearTimeout(deafTimer);
+    if (!on && phase.value === "on") deafTimer = setTimeout(() => finish("lost"), FEED_SILENT_MS);
+  });
+
+  async function start(): Promise<void> {
+    try {
+      const r = await s.client.get<Recording>(`/v1/recordings/${rid}`);
+      recording.value = r;
+      if (r.access_grant === null || r.access_grant === undefined || (r.access !== "open" && r.access !== "scheduled")) return finish("none");
+      const g = await s.client.get<Grant>(`/v1/grants/${r.access_grant}`);
+      grant.value = g;
+      if (!g.actions.includes("play")) return finish("none");
+      if (g.state === "SUSPENDED") return finish("suspended");
+      pass = createPass(s.client, g.id, rid, (on) => { renewing.value = on; }, fail);
+      const k = await pass.open();
+      viewing = k.viewing;
+      keyId = k.key_id;
+      window_ends.value = k.window_ends;
+      armEnd();
+      const m = (await (await pass.fetch(rid, "manifest", new AbortController().signal)).json()) as Manifest;
+      if (phase.value !== "opening") return;
+      const p = pass;
+      source = createSource(m, async (path, signal) => (await p.fetch(rid, path, signal)).text());
+      batch(() => {
+        manifest.value = m;
+        phase.value = "on";
+      });
+    } catch (e) {
+      if (e instanceof ApiError && e.problem.code === "grant-state-conflict") finish("none", { problem: e.problem });
+      else fail(e);
+    }
+  }
+  void start();
+
+  return {
+    phase, over, recording, grant, manifest, window_ends, at_ms, playing, stalled, finished, renewing, speed, skipIdle, title, activity, help,
+    seek: (to: number) => void seek(to),
+    toggle, press, setSpeed, setSkip, finish,
+    hear,
+    useFrame(l: FrameLink) { link = l; },
+    onFullscreen(f: () => void) { fullscreen = f; },
+    /* The page goes away: its key is denied, so that the viewing ends now and not when the key would. */
+    leave() {
+      offFeed();
+      offConnected();
+      const live = phase.value === "on";
+      if (live) finish("given-back");
+      link?.close();
+      if (live && keyId !== "" && s.me.value) void s.client.send("POST", `/v1/keys/${keyId}/revoke`).catch(() => {});
+    },
+  };
+}
+
+export type Watch = ReturnType<typeof createWatch>;

@@ -1,0 +1,173 @@
+import { useComputed } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useSession } from "../../lib/session";
+import { clock, timeOfDay } from "../../lib/words";
+import { connectFrame } from "../../play/link";
+import { t, tOr, type TextName } from "../../texts";
+import { titleOf } from "../../ui/about";
+import { Button, Card, Dialog, Link, Loading, Notice, PageHead, TimeLeft, useLeft, useTitle } from "../../ui/parts";
+import { GiveBack } from "../access/view";
+import { createWatch, placeOf, SPEEDS, type Watch } from "./state";
+
+const HINTS: [string, TextName][] = [
+  ["Space, K", "watch.hint.space"], ["← →", "watch.hint.arrows"], ["Shift ← →", "watch.hint.shift_arrows"], ["[ ]", "watch.hint.brackets"], ["0 … 9", "watch.hint.digits"],
+  [", .", "watch.hint.comma"], ["< >", "watch.hint.angles"], ["F", "watch.hint.f"], ["I", "watch.hint.i"], ["?", "watch.hint.question"],
+];
+
+/* How much happens when, keyframes and markers, above the bar one drags. */
+function Strip({ w }: { w: Watch }) {
+  const m = w.manifest.value;
+  const bins = w.activity.value;
+  if (m === null) return null;
+  const most = Math.max(1, ...bins);
+  const x = (ms: number) => (m.duration_ms === 0 ? 0 : (ms / m.duration_ms) * 1000);
+  return (
+    <svg class="strip" viewBox="0 0 1000 24" preserveAspectRatio="none" aria-hidden="true">
+      {bins.map((n, i) => n > 0 && <rect key={i} class="busy" x={(i * 1000) / bins.length} width={1000 / bins.length} y={22 - (18 * Math.log1p(n)) / Math.log1p(most)} height={(18 * Math.log1p(n)) / Math.log1p(most) + 2} />)}
+      {m.keyframes.length <= 200 && m.keyframes.map((k) => <rect key={`k${k.seq}`} class="keyframe" x={x(k.at_ms)} width="1.5" y="20" height="4" />)}
+      {m.markers.map((k, i) => <rect key={`m${i}`} class="marker" x={x(k.at_ms)} width="3" y="0" height="24"><title>{t("watch.marker", { label: k.label })}</title></rect>)}
+      <rect class="now" x={x(w.at_ms.value)} width="2" y="0" height="24" />
+    </svg>
+  );
+}
+
+function Controls({ w }: { w: Watch }) {
+  const m = w.manifest.value;
+  if (m === null) return null;
+  const at = clock(w.at_ms.value);
+  const of = clock(m.duration_ms);
+  return (
+    <div class="controls" role="group" aria-label={t("watch.controls")}>
+      <div class="bar">
+        <Strip w={w} />
+        <input type="range" class="seek" min={0} max={Math.max(1, m.duration_ms)} step={100} value={w.at_ms.value} aria-label={t("watch.position")}
+          aria-valuetext={t("watch.position_value", { at, of })} onInput={(e) => w.seek(Number(e.currentTarget.value))} />
+      </div>
+      <div class="row">
+        <Button look="main" aria-label={t(w.playing.value ? "watch.pause" : "watch.play")} data-playing={w.playing.value} onClick={w.toggle}>{w.playing.value ? "❚❚" : "►"}</Button>
+        <Button aria-label={t("watch.back5")} onClick={() => w.press("ArrowLeft", false)}>−5</Button>
+        <Button aria-label={t("watch.forward5")} onClick={() => w.press("ArrowRight", false)}>+5</Button>
+        <span class="times" data-at={w.at_ms.value}>{at} / {of}</span>
+        <label class="inline">{t("watch.speed")} <select value={w.speed.value} onChange={(e) => w.setSpeed(Number(e.currentTarget.value))}>
+          {SPEEDS.filter((x) => x <= m.max_speed).map((x) => <option key={x} value={x}>{x}×</option>)}
+        </select></label>
+        <label class="inline"><input type="checkbox" checked={w.skipIdle.value} onChange={(e) => w.setSkip(e.currentTarget.checked)} /> {t("watch.skip")}</label>
+        <span class="grow help" role="status">{w.stalled.value && w.playing.value ? t("watch.stalled") : w.finished.value ? t("watch.finished") : w.renewing.value ? t("watch.renewing") : ""}</span>
+        <Button aria-label={t("watch.fullscreen")} onClick={() => w.press("f", false)}>⛶</Button>
+        <Button aria-label={t("watch.help")} onClick={() => { w.help.value = true; }}>?</Button>
+      </div>
+    </div>
+  );
+}
+
+function Stage({ w }: { w: Watch }) {
+  const s = useSession();
+  const frame = useRef<HTMLIFrameElement>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const m = w.manifest.value;
+  const player = s.me.value?.player_url ?? "";
+
+  useEffect(() => {
+    if (frame.current === null || m === null) return;
+    const origin = new URL(player, location.href).origin;
+    const link = connectFrame(frame.current, origin, w.hear);
+    w.useFrame(link);
+    w.onFullscreen(() => {
+      if (document.fullscreenElement) void document.exitFullscreen();
+      else void box.current?.requestFullscreen?.();
+    });
+    frame.current.src = new URL(m.kind === "rrweb" ? "/dom" : "/terminal", player).href;
+    return () => link.close();
+  }, [m]);
+
+  if (m === null) return null;
+  return (
+    <div class={`stage ${m.kind}`} ref={box}>
+      <iframe ref={frame} title={t("watch.frame")} sandbox="allow-scripts allow-same-origin" referrerpolicy="no-referrer" allow="" />
+      {m.watermark && <div class="watermark" aria-hidden="true">{Array.from({ length: 12 }, (_, i) => <span key={i}>{m.watermark}</span>)}</div>}
+    </div>
+  );
+}
+
+function EndScreen({ w, rid }: { w: Watch; rid: string }) {
+  const s = useSession();
+  const o = w.over.value;
+  useTitle(o === null ? "" : t(`watch.end.${o.why}`));
+  if (o === null) return null;
+  const at = clock(placeOf(rid));
+  const again = o.why === "lost" || o.why === "signed-out" || o.why === "suspended" || o.why === "broken" || o.why === "stopped";
+  return (
+    <Card title={t(`watch.end.${o.why}`)} tone={o.why === "broken" || o.why === "lost" ? "bad" : "warm"}>
+      <div role="alert" data-ended={o.why}>
+        <p>{t(`watch.end.${o.why}.text`, { at })}</p>
+        {o.comment !== "" && <p>{t("watch.end.said", { comment: o.comment })}</p>}
+        {o.problem !== null && <p class="help">{tOr(`code.${o.problem.code}`, "code.unknown")} {o.problem.trace_id !== "" && t("common.reference", { id: o.problem.trace_id })}</p>}
+      </div>
+      <div class="row">
+        {again && <Button look="main" onClick={() => s.nav.go(`/watch/${rid}?again=${Date.now()}`, true)}>{t("watch.reopen")}</Button>}
+        <Link to={`/recordings/${rid}`} class={`button ${again ? "plain" : "main"}`}>{o.why === "lost" || o.why === "signed-out" ? t("watch.back") : t("watch.again")}</Link>
+      </div>
+    </Card>
+  );
+}
+
+/* Said once at a minute and at ten seconds, for those who do not see the clock. */
+function Soon({ until }: { until: string }) {
+  const left = useLeft(until);
+  const say = left === null ? "" : left <= 10_000 ? t("watch.soon", { time: "10 s" }) : left <= 60_000 ? t("watch.soon", { time: "1 min" }) : "";
+  return <div role="status" class={say === "" ? "hidden" : "soon-note"}>{say}</div>;
+}
+
+export function WatchPage({ rid }: { rid: string }) {
+  const s = useSession();
+  const path = s.nav.path.value; // "again" makes another one
+  const w = useMemo(() => createWatch(s, rid), [rid, path]);
+  const title = useComputed(() => (w.recording.value === null ? t("watch.title") : titleOf(w.recording.value)));
+  useTitle(title.value);
+
+  useEffect(() => {
+    function onKey(e: KeyboardEvent): void {
+      const el = e.target as HTMLElement;
+      if (e.ctrlKey || e.metaKey || e.altKey || el.closest("dialog")) return;
+      if (el.matches("textarea, select, input:not([type=range]):not([type=checkbox])")) return;
+      if (e.key === " " && el.matches("button, a, input[type=checkbox]")) return;
+      if (el.matches("input[type=range]") && e.key.startsWith("Arrow") && !e.shiftKey) return;
+      if (w.press(e.key, e.shiftKey)) e.preventDefault();
+    }
+    if (s.nav.inPage) addEventListener("keydown", onKey);
+    return () => {
+      removeEventListener("keydown", onKey);
+      w.leave();
+    };
+  }, [w]);
+
+  const g = w.grant.value;
+  return (
+    <div class="watch" data-phase={w.phase.value}>
+      <div class="row">
+        <Link to={`/recordings/${rid}`}>{t("watch.back")}</Link>
+        <span class="grow" />
+        {w.phase.value === "on" && w.window_ends.value !== null && (
+          <>
+            <span class="help">{t("watch.ends_at", { time: timeOfDay(w.window_ends.value) })}</span>
+            <TimeLeft until={w.window_ends.value} />
+            {g !== null && <GiveBack grant={{ ...g, can: ["relinquish"] }} onDone={() => w.finish("given-back")} />}
+          </>
+        )}
+      </div>
+      <PageHead title={title.value}>
+        {w.phase.value === "on" && <p class="help">{t("watch.noticed")}{w.title.value !== "" && ` · ${w.title.value}`}</p>}
+      </PageHead>
+      {w.phase.value === "on" && w.window_ends.value !== null && <Soon until={w.window_ends.value} />}
+      {w.phase.value === "opening" && <><Notice live>{t("watch.opening")}</Notice><Loading /></>}
+      {w.phase.value === "on" && <><Stage w={w} /><Controls w={w} /></>}
+      {w.phase.value === "over" && <EndScreen w={w} rid={rid} />}
+      {w.help.value && (
+        <Dialog title={t("watch.help")} onClose={() => { w.help.value = false; }}>
+          <dl class="facts">{HINTS.map(([keys, text]) => <div key={keys}><dt><kbd>{keys}</kbd></dt><dd>{t(text)}</dd></div>)}</dl>
+          <Button look="main" onClick={() => { w.help.value = false; }}>{t("common.close")}</Button>
+        </Dialog>
+      )}
+    </div>
+  );
+}
