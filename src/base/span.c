@@ -80,7 +80,8 @@ struct span rd_bytes(struct rd *r, size_t n)
         return SPAN_EMPTY;
     }
     s = span_of(r->p, n);
-    r->p += n;
+    if (n > 0)
+        r->p += n;
     r->n -= n;
     return s;
 }

@@ -52,7 +52,7 @@ static inline struct span span_sub(struct span a, size_t from, size_t n)
         from = a.n;
     if (n > a.n - from)
         n = a.n - from;
-    return span_of(a.p + from, n);
+    return span_of(a.p == NULL ? NULL : a.p + from, n);
 }
 
 /* Splits at the first 'sep': *head is before it, *tail after it. False (and head = all) when there is none. */
