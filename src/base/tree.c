@@ -2,6 +2,8 @@
 
 #include "base/utf8.h"
 
+#include <stdlib.h>
+
 static bool node_read(struct rd *r, struct tree *ret)
 {
     uint8_t tag = rd_u8(r);
@@ -16,26 +18,48 @@ static bool node_read(struct rd *r, struct tree *ret)
 
 static bool node_valid(const struct tree *n, int depth, bool in_object);
 
+static int by_key(const void *a, const void *b)
+{
+    return span_cmp(*(const struct span *) a, *(const struct span *) b);
+}
+
+/* Few keys are compared pairwise, many are sorted: a large object from outside must not cost its square. */
+static bool keys_unique(struct span nodes, size_t n)
+{
+    struct span few[16], *keys = n <= 16 ? few : calloc(n, sizeof(*keys));
+    struct tree child;
+    bool unique = keys != NULL;
+
+    for (size_t i = 0; unique && i < n && tree_next(&nodes, &child); i++) {
+        keys[i] = child.key;
+        for (size_t k = 0; unique && n <= 16 && k < i; k++)
+            unique = !span_eq(keys[k], keys[i]);
+    }
+    if (unique && n > 16) {
+        qsort(keys, n, sizeof(*keys), by_key);
+        for (size_t i = 1; unique && i < n; i++)
+            unique = !span_eq(keys[i - 1], keys[i]);
+    }
+    if (keys != few)
+        free(keys);
+    return unique;
+}
+
 static bool children_valid(const struct tree *n, int depth)
 {
     struct rd r = rd_of(n->payload);
+    size_t count = 0;
 
     if (depth >= TREE_DEPTH_MAX)
         return false;
     while (r.n > 0) {
         struct tree child;
-        struct span seen = n->payload;
-        struct tree before;
 
         if (!node_read(&r, &child) || !node_valid(&child, depth + 1, n->tag == TREE_OBJ))
             return false;
-        /* Objects in trees are small (the reader caps them), so uniqueness by looking back is enough. */
-        while (n->tag == TREE_OBJ && tree_next(&seen, &before) && before.key.p != child.key.p) {
-            if (span_eq(before.key, child.key))
-                return false;
-        }
+        count++;
     }
-    return !r.failed;
+    return !r.failed && (n->tag != TREE_OBJ || keys_unique(n->payload, count));
 }
 
 static bool node_valid(const struct tree *n, int depth, bool in_object)

@@ -211,9 +211,34 @@ static void hex_and_arena(void **state)
     arena_deinit(&a);
 }
 
+/* Few keys, many keys, and one of them twice; a hundred thousand take no time to speak of. */
+static void tree_keys_are_unique_however_many(void **state)
+{
+    static const int sizes[] = { 2, 16, 17, 100000 };
+
+    (void) state;
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+        for (int twice = 0; twice < 2; twice++) {
+            struct buf b = BUF_INIT(8 << 20);
+            size_t mark = tree_begin(&b, SPAN_EMPTY, TREE_OBJ);
+
+            for (int i = 0; i < sizes[k]; i++) {
+                char key[16];
+
+                (void) snprintf(key, sizeof(key), "%d", twice && i == sizes[k] - 1 ? 0 : i);
+                tree_add_null(&b, span_str(key));
+            }
+            tree_end(&b, mark);
+            assert_int_equal(tree_check(buf_span(&b)), !twice);
+            buf_deinit(&b);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tree_keys_are_unique_however_many),
         cmocka_unit_test(buf_stops_at_its_ceiling), cmocka_unit_test(rd_remembers_the_first_short_read),
         cmocka_unit_test(map_keeps_what_was_put),   cmocka_unit_test(siphash_matches_its_paper),
         cmocka_unit_test(numbers_are_strict),       cmocka_unit_test(times_round_trip),
