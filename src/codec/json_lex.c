@@ -286,11 +286,14 @@ static const uint8_t *escape(struct json_lex *l, const uint8_t *p)
 static const uint8_t *string(struct json_lex *l, const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *q = plain(p, end);
+    uint64_t max = l->lim->string;
     uint8_t c;
 
+    if (l->str_len > max)
+        return bad(l, JSON_E_STRING_LEN, p, max);
+    if ((uint64_t) (q - p) > max - l->str_len)
+        return bad(l, JSON_E_STRING_LEN, p + (max - l->str_len), max);
     l->str_len += (uint64_t) (q - p);
-    if (l->str_len > l->lim->string)
-        return bad(l, JSON_E_STRING_LEN, p, l->lim->string);
     if (l->high != 0 && (q > p || *q != '\\')) {
         if (!l->lim->allow_lone_surrogates)
             return bad(l, JSON_E_SURROGATE, p, 0);
@@ -474,11 +477,11 @@ static bool flush(struct json_lex *l, struct buf *out, const uint8_t *run, const
         return true;
     buf_add(out, run, (size_t) (p - run));
     if (out->failed)
-        (void) bad(l, JSON_E_NOMEM, p, 0);
+        (void) bad(l, JSON_E_NOMEM, run, 0);
     return !out->failed;
 }
 
-enum json_step json_lex_feed(struct json_lex *l, struct span in, size_t *ret_used, struct buf *out)
+static enum json_step feed(struct json_lex *l, struct span in, size_t *ret_used, struct buf *out)
 {
     const uint8_t *p = in.p, *end = in.p + in.n, *run = p;
 
@@ -508,6 +511,22 @@ enum json_step json_lex_feed(struct json_lex *l, struct span in, size_t *ret_use
     *ret_used = (size_t) (p - in.p);
     l->offset += *ret_used;
     return l->state == ST_DONE ? JSON_DONE : JSON_MORE;
+}
+
+/* In pieces that fit the output's ceiling: what comes first in the input is reported, however the input is cut. */
+enum json_step json_lex_feed(struct json_lex *l, struct span in, size_t *ret_used, struct buf *out)
+{
+    enum json_step step = JSON_MORE;
+
+    *ret_used = 0;
+    while (in.n > 0 && step == JSON_MORE) {
+        size_t room = out == NULL ? in.n : out->max - out->n, used;
+
+        step = feed(l, span_sub(in, 0, room == 0 ? 1 : room), &used, out);
+        *ret_used += used;
+        in = span_sub(in, used, in.n);
+    }
+    return step;
 }
 
 enum json_step json_lex_end(struct json_lex *l)

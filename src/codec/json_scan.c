@@ -198,7 +198,7 @@ static bool in_value(struct json_scan *s, struct span *in)
     enum json_step step = json_lex_feed(&s->lex, *in, &used, out);
 
     if (step == JSON_BAD)
-        return out == NULL ? false : fail_out(s, out, in->n);
+        return out == NULL ? false : fail_out(s, out, 1);
     *in = span_sub(*in, used, in->n);
     return step == JSON_MORE || value_done(s);
 }

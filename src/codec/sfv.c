@@ -82,7 +82,7 @@ static bool display_string(struct span *s, struct buf *out)
 
         *s = span_sub(*s, 1, s->n);
         if (c == '"')
-            return out->failed || utf8_valid(span_of(out->p + before, out->n - before));
+            return out->failed || utf8_valid(span_sub(buf_span(out), before, out->n));
         if (c < 0x20 || c > 0x7e)
             return false;
         if (c == '%') {

@@ -31,7 +31,7 @@ static const char *decode(struct span in, bool plus_is_space, struct buf *out)
         }
         buf_u8(out, c);
     }
-    if (!out->failed && !utf8_valid(span_of(out->p + before, out->n - before)))
+    if (!out->failed && !utf8_valid(span_sub(buf_span(out), before, out->n)))
         return "bytes that are not UTF-8";
     return NULL;
 }

@@ -237,7 +237,7 @@ static void large_and_deep_events(void **state)
     buf_add_str(&b, "1]}]");
     assert_int_equal(scan(o, buf_span(&b), 65536, &g, &e), JSON_E_EVENT_BYTES);
     assert_int_equal(e.limit, 16 << 20);
-    assert_true(e.offset > 16 << 20 && e.offset <= (16 << 20) + 65536 + 8);
+    assert_true(e.offset == (16 << 20) + 1);
     buf_deinit(&g.text);
     buf_reset(&b);
     for (int i = 0; i < 1000; i++)
