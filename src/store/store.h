@@ -1,6 +1,6 @@
 #pragma once
 /*
- * Segment files of a node: DIR/blobs/<project>/<2 characters of rid>/<rid>/<seg_no>.khs
+ * Segment files of a node: DIR/blobs/<project>/<first 2 characters of rid after "r_">/<rid>/<seg_no>.khs, mode 0600.
  *
  * Names are built from ids and numbers, never taken from outside; every open resolves beneath the store's directory
  * and follows no symbolic link. A file appears whole or not at all: temporary name, fsync, rename, fsync of the
@@ -49,7 +49,7 @@ struct khseg_source store_source(const struct store_file *f);
 /* What is not there is fine. Durable: the directory is synced. */
 NODISCARD enum err store_remove(const struct store *s, const struct store_piece *p, struct err_info *reterr);
 
-/* All pieces and temporary files of a recording, and its directory. */
+/* Everything in a recording's directory, and the directory. What is not there is fine. */
 NODISCARD enum err store_remove_recording(const struct store *s, struct span project, struct span rid,
                                           struct err_info *reterr);
 
