@@ -495,7 +495,7 @@ static void read_proxy(struct conn *c)
 /* Somebody typed http:// for https://. */
 static bool answered_plain(struct conn *c)
 {
-    static const char text[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 58\r\n"
+    static const char text[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 59\r\n"
                                "Connection: close\r\n\r\nThis port speaks HTTPS only: use https:// in the address.\r\n";
     uint8_t first = 0;
 
