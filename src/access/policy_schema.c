@@ -32,9 +32,12 @@ static const struct confuse_opt more_time_opts[] = {
 };
 
 static const struct confuse_opt quota_opts[] = {
-    { .name = "key_streams", .type = CONFUSE_INT },    { .name = "grant_streams", .type = CONFUSE_INT },
-    { .name = "person_streams", .type = CONFUSE_INT }, { .name = "key_bytes", .type = CONFUSE_BYTES },
-    { .name = "key_rate", .type = CONFUSE_BYTES },     { .name = "key_requests", .type = CONFUSE_INT },
+    { .name = "key_streams", .type = CONFUSE_INT },
+    { .name = "grant_streams", .type = CONFUSE_INT },
+    { .name = "person_streams", .type = CONFUSE_INT },
+    { .name = "key_bytes", .type = CONFUSE_BYTES },
+    { .name = "key_rate", .type = CONFUSE_BYTES },
+    { .name = "key_requests", .type = CONFUSE_INT },
     { 0 },
 };
 

@@ -260,14 +260,10 @@ static size_t block_len(const struct counts *c, size_t size)
            c->isut;
 }
 
-static bool transitions(struct rd *r, const struct counts *c, struct arena *arena, struct zone *z)
+static bool transitions(struct rd *r, const struct counts *c, int64_t *times, int32_t *offsets, struct zone *z)
 {
-    int64_t *times = arena_alloc(arena, c->time * sizeof(*times) + 1);
-    int32_t *offsets = arena_alloc(arena, c->time * sizeof(*offsets) + 1);
     struct span kinds, types;
 
-    if (times == NULL || offsets == NULL)
-        return false;
     for (uint32_t i = 0; i < c->time; i++)
         times[i] = be64(r);
     kinds = rd_bytes(r, c->time);
@@ -302,6 +298,8 @@ enum err zone_parse(struct span tzif, struct arena *arena, const struct zone **r
     struct zone *z = arena_alloc(arena, sizeof(*z));
     struct counts c;
     struct span footer, rest;
+    int64_t *times;
+    int32_t *offsets;
     size_t after;
 
     if (z == NULL)
@@ -315,7 +313,11 @@ enum err zone_parse(struct span tzif, struct arena *arena, const struct zone **r
     if (r.n < after)
         return ERR_RAISE(reterr, ERR_CORRUPT, "time zone file is cut");
     rest = span_sub(span_of(r.p, r.n), after, r.n);
-    if (!transitions(&r, &c, arena, z))
+    times = arena_alloc(arena, c.time * sizeof(*times) + 1);
+    offsets = arena_alloc(arena, c.time * sizeof(*offsets) + 1);
+    if (times == NULL || offsets == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "time zone");
+    if (!transitions(&r, &c, times, offsets, z))
         return ERR_RAISE(reterr, ERR_CORRUPT, "time zone file: transitions");
     if (rest.n < 2 || rest.p[0] != '\n' || rest.p[rest.n - 1] != '\n')
         return ERR_RAISE(reterr, ERR_CORRUPT, "time zone file: footer");

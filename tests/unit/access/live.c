@@ -33,8 +33,8 @@ static void the_window_closes_on_both_clocks(void **state)
         int64_t boot;
         enum live_verdict want;
     } cases[] = {
-        { 0, 0, LIVE_OK },          { 9999, 4999, LIVE_OK },      { 10000, 0, LIVE_ENDED },    { 10001, 0, LIVE_ENDED },
-        { 0, 5000, LIVE_ENDED },    { 0, 5001, LIVE_ENDED },      { -3600000, 5000, LIVE_ENDED },
+        { 0, 0, LIVE_OK },       { 9999, 4999, LIVE_OK }, { 10000, 0, LIVE_ENDED },       { 10001, 0, LIVE_ENDED },
+        { 0, 5000, LIVE_ENDED }, { 0, 5001, LIVE_ENDED }, { -3600000, 5000, LIVE_ENDED },
     };
     struct live t;
 
