@@ -1,0 +1,150 @@
+#include "codec/rrweb.h"
+
+#include "base/utf8.h"
+#include "codec/json.h"
+#include "codec/unpack.h"
+
+#define STAMP_MAX 253402300799999000 /* year 9999, µs */
+
+void rrweb_init(struct rrweb *r, size_t max)
+{
+    *r = (struct rrweb){ .begun = false };
+    buf_init(&r->text, max);
+    buf_init(&r->inner, max);
+    buf_init(&r->json, max);
+}
+
+void rrweb_deinit(struct rrweb *r)
+{
+    buf_deinit(&r->text);
+    buf_deinit(&r->inner);
+    buf_deinit(&r->json);
+}
+
+time_ms rrweb_started_at(const struct rrweb *r)
+{
+    return r->base / 1000;
+}
+
+static enum err too_large(struct err_info *reterr)
+{
+    return ERR_RAISE(reterr, ERR_LIMIT, "event-too-large");
+}
+
+static enum err append(void *ctx, struct span out, struct err_info *reterr)
+{
+    struct buf *to = ctx;
+
+    buf_add_span(to, out);
+    return to->failed ? too_large(reterr) : ERR_OK;
+}
+
+/* Characters U+0000 to U+00FF to the bytes that they stand for, in place: UTF-8 is never shorter. */
+static bool to_latin1(struct buf *text)
+{
+    struct rd in = rd_of(buf_span(text));
+    size_t n = 0;
+
+    while (in.n > 0) {
+        uint32_t cp = utf8_read(&in);
+
+        if (in.failed || cp > 0xff)
+            return false;
+        text->p[n++] = (uint8_t) cp;
+    }
+    text->n = n;
+    return true;
+}
+
+static enum err inflate_packed(struct rrweb *r, struct err_info *reterr)
+{
+    struct unpack_limits limits = { .out_max = r->inner.max, .zstd_window_log = 10 };
+    CLEANUP(unpack_freep) struct unpack *u = unpack_new(UNPACK_DEFLATE, &limits);
+    enum err code;
+
+    if (u == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "packed event");
+    if (!to_latin1(&r->text))
+        return ERR_RAISE(reterr, ERR_INVAL, "a packed event has characters that are no bytes");
+    buf_reset(&r->inner);
+    code = unpack_feed(u, buf_span(&r->text), append, &r->inner, reterr);
+    if (code == ERR_LIMIT)
+        return too_large(reterr);
+    TRY(code);
+    TRY(unpack_finish(u, reterr));
+    r->packed_out += r->inner.n;
+    return ERR_OK;
+}
+
+/* A string element: what it holds, minified, in r->json. */
+static enum err from_string(struct rrweb *r, struct span raw, struct err_info *reterr)
+{
+    struct json_limits limits = json_limits_event();
+    struct json_error e;
+    struct span plain;
+
+    limits.bytes = r->json.max;
+    buf_reset(&r->text);
+    if (!json_string_decode(raw, &r->text))
+        return too_large(reterr);
+    if (r->text.n == 0 || (r->text.p[0] != 0x78 && r->text.p[0] != '{'))
+        return ERR_RAISE(reterr, ERR_INVAL, "a string among the events is neither a packed event nor JSON");
+    if (r->text.p[0] == 0x78)
+        TRY(inflate_packed(r, reterr));
+    plain = r->text.p[0] == 0x78 ? buf_span(&r->inner) : buf_span(&r->text);
+    buf_reset(&r->json);
+    if (!json_minify(plain, &limits, &r->json, &e)) {
+        if (e.cause == JSON_E_BYTES || r->json.failed)
+            return too_large(reterr);
+        return ERR_RAISE(reterr, e.limit != 0 ? ERR_LIMIT : ERR_INVAL, "inside a packed event: %s", e.text);
+    }
+    return ERR_OK;
+}
+
+static enum err stamp(struct rrweb *r, struct json_value obj, time_us *ret_own, struct err_info *reterr)
+{
+    struct json_value v;
+    int64_t us;
+
+    *ret_own = r->last;
+    if (!json_find(obj, "timestamp", &v) || v.type == JSON_NULL)
+        return ERR_OK;
+    if (v.type != JSON_NUMBER)
+        return ERR_RAISE(reterr, ERR_INVAL, "the timestamp of an event is no number");
+    if (!json_scaled(v.raw, 3, &us) || us < 0 || us > STAMP_MAX)
+        return ERR_RAISE(reterr, ERR_INVAL, "the timestamp of an event is out of range");
+    if (!r->begun) {
+        r->begun = true;
+        r->base = us;
+    }
+    *ret_own = us - r->base;
+    return ERR_OK;
+}
+
+enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret, struct err_info *reterr)
+{
+    struct json_value obj = json_value(json), v, data = { .type = JSON_NULL }, inner;
+    struct rrweb_event ev = { .source = -1, .json = json };
+    int64_t n;
+
+    if (obj.type == JSON_STRING) {
+        TRY(from_string(r, obj.raw, reterr));
+        ev.json = buf_span(&r->json);
+        obj = json_value(ev.json);
+    }
+    if (obj.type != JSON_OBJECT)
+        return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event is no object");
+    if (!json_find(obj, "type", &v) || v.type != JSON_NUMBER || !json_int(v.raw, &n) || n < 0 || n > 255)
+        return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event has no 'type' from 0 to 255");
+    ev.type = (int) n;
+    (void) json_find(obj, "data", &data);
+    if (ev.type <= RRWEB_LOAD && (json_find(data, "node", &inner) || json_find(data, "source", &inner)))
+        return ERR_RAISE(reterr, ERR_UNSUPPORTED, "an old rrweb dialect in which types 0 and 1 are snapshots");
+    if (ev.type == RRWEB_INCREMENTAL && json_find(data, "source", &v) && v.type == JSON_NUMBER && json_int(v.raw, &n) &&
+        n >= 0 && n <= 255)
+        ev.source = (int) n;
+    TRY(stamp(r, obj, &ev.own_us, reterr));
+    r->last = ev.own_us;
+    *ret = ev;
+    return ERR_OK;
+}

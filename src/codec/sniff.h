@@ -1,0 +1,47 @@
+#pragma once
+/*
+ * sniff: which recording format do these (already unpacked) bytes hold? Decided from the beginning, as early as possible
+ * (PEERS 5.8, as far as imports go). Pushed in pieces; never fails on form: what is no JSON is found by the real reader.
+ */
+#include "base/buf.h"
+
+enum sniff_format {
+    SNIFF_MORE, /* not decided yet */
+    SNIFF_CAST_V1,
+    SNIFF_CAST_V2,
+    SNIFF_CAST_V3, /* also version 3 in the shape of version 2 */
+    SNIFF_RRWEB_ARRAY,
+    SNIFF_RRWEB_LIST,  /* {"events": [...]} */
+    SNIFF_RRWEB_LINES, /* one event a line */
+    SNIFF_REFUSED,     /* refusal says why */
+};
+
+#define SNIFF_WINDOW 65536 /* no decision later than here */
+
+/* Names what we take; echoes nothing. */
+#define SNIFF_KNOWN                                                                                                    \
+    "known are asciicast v1, v2 and v3, and rrweb events as an array, as {\"events\": [...]} or one a line, plain or "  \
+    "packed with gzip, deflate or zstd"
+
+struct sniff {
+    enum sniff_format format;
+    const char *refusal; /* fixed text, of SNIFF_REFUSED */
+    uint64_t list_at;    /* of SNIFF_CAST_V1 and SNIFF_RRWEB_LIST: where the '[' is */
+    uint64_t at;         /* bytes taken */
+    /* the outer object, as far as read */
+    uint8_t where;
+    uint32_t depth;
+    bool in_string, escaped;
+    uint8_t n_word;
+    char word[24]; /* the name or simple value being read, cut; "\n" in it marks a cut one */
+    char key[24];
+    int64_t version; /* -1: none */
+    bool empty; /* refused because there is nothing but white space */
+    bool type, data, timestamp, posthog, posthog_api, sentry, segments;
+};
+
+void sniff_init(struct sniff *s);
+enum sniff_format sniff_feed(struct sniff *s, struct span in);
+
+/* The input ended, or nobody wants to hold more: never SNIFF_MORE. */
+enum sniff_format sniff_decide(struct sniff *s);
