@@ -206,8 +206,8 @@ enum err sfv_string(struct span header, struct buf *out, struct err_info *reterr
     return ERR_RAISE(reterr, ERR_INVAL, "not one string in quotes (RFC 9651)");
 }
 
-/* "name:value", or name="value"; decoded into room, *ret_cut is where the value begins. */
-static bool pair(struct span *s, struct buf *room, size_t *ret_name, size_t *ret_value)
+/* "name:value" (or "name=value", "name"), or name="value"; decoded into room. */
+static bool pair(struct span *s, enum sfv_pair form, struct buf *room, size_t *ret_name, size_t *ret_value)
 {
     struct span name;
     const uint8_t *colon;
@@ -222,7 +222,11 @@ static bool pair(struct span *s, struct buf *room, size_t *ret_name, size_t *ret
     }
     if (!text_item(s, room) || room->failed)
         return false;
-    colon = room->n == 0 ? NULL : memchr(room->p, ':', room->n);
+    colon = room->n == 0 ? NULL : memchr(room->p, form == SFV_LINKS ? ':' : '=', room->n);
+    if (colon == NULL && form == SFV_TAGS && room->n > 0) {
+        *ret_name = *ret_value = room->n;
+        return true;
+    }
     if (colon == NULL || colon == room->p)
         return false;
     *ret_name = (size_t) (colon - room->p);
@@ -230,7 +234,7 @@ static bool pair(struct span *s, struct buf *room, size_t *ret_name, size_t *ret
     return true;
 }
 
-static enum err add_pairs(struct span s, size_t max, struct buf *room, struct buf *tree, struct err_info *reterr)
+static enum err add_pairs(struct span s, enum sfv_pair form, size_t max, struct buf *room, struct buf *tree, struct err_info *reterr)
 {
     skip(&s, " ");
     for (size_t n = 0; s.n > 0; n++) {
@@ -238,8 +242,9 @@ static enum err add_pairs(struct span s, size_t max, struct buf *room, struct bu
 
         if (n == max)
             return ERR_RAISE(reterr, ERR_LIMIT, "more than %zu entries in one list", max);
-        if (!pair(&s, room, &name, &value))
-            return ERR_RAISE(reterr, ERR_INVAL, "entry %zu is not a string \"name:value\" in quotes (RFC 9651)", n + 1);
+        if (!pair(&s, form, room, &name, &value))
+            return ERR_RAISE(reterr, ERR_INVAL, "entry %zu is not a string \"%s\" in quotes (RFC 9651)", n + 1,
+                             form == SFV_LINKS ? "type:id" : "name=value");
         TRY(buf_check(room, reterr));
         mark = tree_begin(tree, SPAN_EMPTY, TREE_ARR);
         tree_add_str(tree, SPAN_EMPTY, span_of(room->p, name));
@@ -257,11 +262,11 @@ static enum err add_pairs(struct span s, size_t max, struct buf *room, struct bu
     return buf_check(tree, reterr);
 }
 
-enum err sfv_pairs(struct span header, size_t max, struct buf *tree, struct err_info *reterr)
+enum err sfv_pairs(struct span header, enum sfv_pair form, size_t max, struct buf *tree, struct err_info *reterr)
 {
     size_t before = tree->n, mark = tree_begin(tree, SPAN_EMPTY, TREE_ARR);
     struct buf room = BUF_INIT(header.n + 1);
-    enum err err = add_pairs(header, max, &room, tree, reterr);
+    enum err err = add_pairs(header, form, max, &room, tree, reterr);
 
     buf_deinit(&room);
     if (err == ERR_OK)

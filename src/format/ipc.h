@@ -158,7 +158,7 @@
 
 #define IPC_GRANTS(F, L)    F(U64, seq) F(U8, full) L(grant, rows) /* full: forget what is not in it */
 #define IPC_DENY(F, L)      F(U64, seq) L(deny, rows)
-#define IPC_GONE(F, L)      F(SPAN, rid) /* wipe its keys and chunks, remove its files */
+#define IPC_GONE(F, L)      F(SPAN, rid) F(SPAN, pid) /* wipe its keys and chunks, remove its files */
 #define IPC_HEARTBEAT(F, L) F(U64, seq) F(I64, wall_ms) F(U8, audit_ok) F(U8, clock_ok) F(U8, vault_ok)
 #define IPC_NOTIFY(F, L)    F(U64, sub) F(SPAN, json) F(U8, end) /* end: the sign-in is over, close the stream */
 

@@ -90,7 +90,7 @@ static void pairs(void **state)
     (void) state;
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         struct buf tree = BUF_INIT(1000), out = BUF_INIT(1000);
-        enum err err = sfv_pairs(span_str(t[i].in), 3, &tree, NULL);
+        enum err err = sfv_pairs(span_str(t[i].in), SFV_LINKS, 3, &tree, NULL);
         struct jsonw w;
 
         if (err != t[i].err)

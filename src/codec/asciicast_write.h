@@ -1,0 +1,13 @@
+#pragma once
+/* Writing asciicast v2 and v3 from what we store: a head (any version's) and events `[absolute seconds, code, data]`. Pure. */
+#include "base/times.h"
+
+/*
+ * Appends the header line of that version (2 or 3) for a stored head: members that mean the same are carried over (size,
+ * timestamp, title, command, env, theme, idle_time_limit), unknown ones are kept. A head of that version is written as it is.
+ * ERR_INVAL: the head is no object, or has no size.
+ */
+NODISCARD enum err asciicast_head(struct span head, int version, struct buf *out);
+
+/* Appends one v3 event line: the interval since *previous, which becomes this event's time. */
+void asciicast_v3_event(struct span event, time_us *previous, struct buf *out);

@@ -1,0 +1,107 @@
+#include "gate/call.h"
+
+#include <stdlib.h>
+
+#include "codec/url.h"
+#include "format/key.h"
+
+struct call *call_ref(struct call *c)
+{
+    c->refs++;
+    return c;
+}
+
+void call_unref(struct call *c)
+{
+    if (--c->refs > 0)
+        return;
+    if (c->ops != NULL && c->ops->on_free != NULL)
+        c->ops->on_free(c);
+    arena_deinit(&c->memory);
+    free(c);
+}
+
+struct span call_prefix(const struct call *c)
+{
+    return span_of(c->prefix, c->prefix_len);
+}
+
+static void add(struct http_header *to, size_t *n, const char *name, const char *value)
+{
+    to[(*n)++] = (struct http_header){ span_str(name), span_str(value) };
+}
+
+size_t call_headers(struct call *c, struct http_header *to, const char *mime, bool content)
+{
+    const struct gate_settings *s = gate_settings(c->lane->gate);
+    size_t n = 0;
+
+    if (mime != NULL)
+        add(to, &n, "content-type", mime);
+    add(to, &n, "cache-control", content ? "no-store, no-transform" : "no-store");
+    if (content) {
+        add(to, &n, "x-accel-buffering", "no"); /* STANDARDS 1.8 rule 7 */
+        add(to, &n, "vary", "authorization, accept-encoding");
+        add(to, &n, "cross-origin-resource-policy", "same-origin");
+    }
+    add(to, &n, "x-content-type-options", "nosniff");
+    add(to, &n, "referrer-policy", "no-referrer");
+    add(to, &n, "trace-id", c->trace);
+    if (s->https)
+        add(to, &n, "strict-transport-security", "max-age=31536000");
+    return n;
+}
+
+void call_respond(struct call *c, int status, const char *mime, const struct http_header *more, size_t n_more,
+                  struct span body)
+{
+    struct http_header headers[CALL_HEADERS_MAX * 2];
+    size_t n = call_headers(c, headers, mime, false);
+
+    if (c->ex == NULL)
+        return;
+    for (size_t i = 0; i < n_more && n < CALL_HEADERS_MAX * 2; i++)
+        headers[n++] = more[i];
+    if (exchange_respond(c->ex, status, headers, n, body) != ERR_OK)
+        exchange_abort(c->ex); /* memory, or a header of ours that breaks the rules: nothing half is sent */
+}
+
+void call_json(struct call *c, int status, struct span json)
+{
+    call_respond(c, status, "application/json", NULL, 0, json);
+}
+
+void call_no_content(struct call *c)
+{
+    call_respond(c, 204, NULL, NULL, 0, SPAN_EMPTY);
+}
+
+void call_problem_full(struct call *c, const struct problem *p, const struct http_header *more, size_t n_more)
+{
+    const struct gate_settings *s = gate_settings(c->lane->gate);
+    struct buf b = BUF_INIT(1 << 20);
+    int status = problem_write(p, s->public_url, c->trace, &b);
+
+    if (b.failed) { /* the keeper's members are too long: the problem itself still goes out */
+        const struct problem bare = { .code = p->code, .detail = p->detail, .replay = p->replay };
+
+        buf_reset(&b);
+        status = problem_write(&bare, s->public_url, c->trace, &b);
+    }
+    call_respond(c, status, "application/problem+json", more, n_more, buf_span(&b));
+    buf_deinit(&b);
+}
+
+void call_problem(struct call *c, const char *code, const char *detail)
+{
+    const struct problem p = { .code = span_str(code), .detail = detail };
+    const struct problem_kind *k = problem_find(p.code);
+    const struct http_header retry = { SPAN("retry-after"), SPAN("2") };
+
+    call_problem_full(c, &p, &retry, k != NULL && (k->status == 503 || k->status == 429) ? 1 : 0);
+}
+
+enum err call_query(struct call *c, struct buf *out, struct err_info *reterr)
+{
+    return url_query_parse(exchange_head(c->ex)->query, out, reterr);
+}

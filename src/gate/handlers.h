@@ -1,0 +1,50 @@
+#pragma once
+/* The ways in which a call is answered. dispatch.c picks one; each answers the call, now or later, exactly once. */
+#include "gate/call.h"
+
+/* dispatch.c: the two handlers of the net. */
+void dispatch_app(void *ctx, struct exchange *ex, const struct http_head *head);
+void dispatch_player(void *ctx, struct exchange *ex, const struct http_head *head);
+void dispatch_refused(void *ctx, struct exchange *ex, const struct http_head *head, const struct http_refusal *why);
+
+/* static.c: files of the web app and of the player documents, with the headers of STANDARDS 5.3. */
+void static_answer(struct call *c, bool player);
+/* Public documents: key set, contract, problem pages, health. */
+void documents_answer(struct call *c);
+
+/* control.c: reads the body, sends it to the keeper, writes what comes back. */
+void control_answer(struct call *c);
+
+/* watch.c: GET /v1/events. */
+void watch_answer(struct call *c);
+void watch_notify(struct lane *l, const struct ipc_notify *m);
+void watches_close(struct lane *l, const char *reason);
+
+/* import.c: POST /v1/import. */
+void import_answer(struct call *c);
+void imports_close(struct lane *l);
+
+/* replay*.c: everything under a provisioning key. */
+void replay_answer(struct call *c);
+/* A grant or key changed (empty gid: all), or authority is gone: ends what may not go on. */
+void replay_recheck(struct lane *l, struct span gid);
+void replay_shutdown(struct lane *l);
+
+/* credential.c: who calls. */
+struct credential {
+    enum cred_kind kind;
+    uint8_t sha256[32];
+    struct span token; /* bearer text, borrowed from the head */
+};
+
+enum credential_verdict {
+    CREDENTIAL_OK,      /* also when there is none: kind CRED_NONE */
+    CREDENTIAL_TWO,     /* more than one: 400 invalid-request */
+    CREDENTIAL_BAD,     /* an Authorization that is no Bearer: 401 login-needed */
+    CREDENTIAL_CSRF,    /* a cookie on a change that did not come from the app: 403 csrf */
+};
+
+enum credential_verdict credential_of(struct call *c, struct credential *ret);
+/* The origin of the app as this call reached it, when it is one of ours: public_url, or an account's in a demo. */
+bool credential_origin_ok(const struct call *c, struct span origin);
+const char *credential_cookie_name(const struct gate_settings *s);

@@ -1,0 +1,786 @@
+/*
+ * POST /v1/import: a whole file, streamed.
+ *
+ * Happy path: credential and metadata to the keeper (INGEST_OPEN, which makes the id) -> a recording key, sealed to the
+ * vault (WRAP_PUT) -> body in steps of 64 KiB through a worker: unpack, recognise, normalise, chunks, segments, each
+ * encrypted file written and synced -> PIECE_PUT -> at the end END -> 201.
+ * Any failure: END(ok = 0), the files are removed, the problem says where and why. A client that goes away: the same. A gate
+ * that dies: the keeper knows what was open and has it removed.
+ * One step is in a worker at a time; while it runs the body is paused, so memory is bounded whatever the client sends.
+ */
+#include "gate/handlers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "codec/importer.h"
+#include "codec/json.h"
+#include "codec/jsonw.h"
+#include "codec/sfv.h"
+#include "crypto/secret.h"
+#include "format/merkle.h"
+#include "format/segment.h"
+#include "format/wrap.h"
+
+#define CALL_MS       10000
+#define STEP_BYTES    (256u << 10)
+#define TAGS_MAX      32
+#define LINKS_MAX     32
+#define TITLE_MAX     200
+#define TAG_NAME_MAX  64
+#define TAG_VALUE_MAX 200
+#define LINK_TYPE_MAX 32
+#define PIECES_AT_ONCE 16
+
+enum state {
+    OPENING,  /* asked the keeper; nothing of the body is taken */
+    WRAPPING, /* the wrap is on its way */
+    TAKING,   /* the body comes; timer: the net's body rate */
+    PUTTING,  /* pieces are on their way to the keeper */
+    ENDING,   /* END is on its way */
+    FAILING,  /* END(ok = 0), then removal of files */
+    OVER,
+};
+
+struct piece {
+    struct ipc_row_piece row;
+    uint8_t sha256[32];
+};
+
+struct import {
+    struct list node;
+    struct call *call;
+    enum state state;
+    bool working;       /* a step is in a worker */
+    bool body_over, finished;
+    struct buf in;      /* waiting for a worker */
+    struct buf feeding; /* what the worker has */
+
+    char rid[ID_CAP], pid[ID_CAP];
+    struct secret *rk;
+    struct importer *importer;
+    struct segment_builder *builder;
+    uint32_t seg_no, n_chunks;
+    uint64_t next_seq;
+    time_us last_time;
+    uint64_t stored;   /* event bytes */
+    struct merkle_frontier tree;
+    struct piece pieces[PIECES_AT_ONCE];
+    size_t n_pieces;   /* made by the worker, not yet told to the keeper */
+
+    enum err err;      /* of the worker */
+    struct err_info why;
+    struct importer_result result;
+    struct importer_error broken;
+    char trouble[40];  /* problem code, once failing */
+    char detail[500];
+};
+
+static void step(struct import *m);
+static void fail(struct import *m, const char *code, const char *detail);
+
+/* ---- answers ---- */
+
+static void answer_problem(struct import *m)
+{
+    struct call *c = m->call;
+    struct buf members = BUF_INIT(2048);
+    const struct importer_error *b = &m->broken;
+    struct problem p = { .code = span_str(m->trouble), .detail = m->detail };
+    struct jsonw w;
+
+    jsonw_init(&w, &members);
+    jsonw_obj(&w);
+    if (b->code != ERR_OK) {
+        if (b->line > 0)
+            jsonw_kint(&w, "line", (int64_t) b->line);
+        jsonw_kint(&w, "offset", (int64_t) b->offset);
+        jsonw_kcstr(&w, "cause", b->cause);
+    }
+    if (b->code == ERR_LIMIT && b->limit != NULL) {
+        jsonw_kobj(&w, "limit");
+        jsonw_kcstr(&w, "name", b->limit);
+        jsonw_kint(&w, "value", (int64_t) b->limit_value);
+        jsonw_obj_end(&w);
+    }
+    if (strcmp(m->trouble, "unknown-format") == 0) {
+        jsonw_karr(&w, "formats");
+        for (size_t i = 0; i < 4; i++) {
+            static const char *const formats[] = { "asciicast-v1", "asciicast-v2", "asciicast-v3", "rrweb" };
+
+            jsonw_str(&w, span_str(formats[i]));
+        }
+        jsonw_arr_end(&w);
+    }
+    jsonw_obj_end(&w);
+    p.members = buf_span(&members);
+    call_problem_full(c, &p, NULL, 0);
+    buf_deinit(&members);
+}
+
+static void answer_created(struct import *m)
+{
+    struct buf b = BUF_INIT(2048);
+    char location[64];
+    const struct http_header at = { SPAN("location"), span_str(location) };
+    struct jsonw w;
+
+    (void) snprintf(location, sizeof(location), "/v1/recordings/%s", m->rid);
+    jsonw_init(&w, &b);
+    jsonw_obj(&w);
+    jsonw_kcstr(&w, "id", m->rid);
+    jsonw_kcstr(&w, "kind", m->result.kind == IMPORTER_TERMINAL ? "terminal" : "rrweb");
+    jsonw_kcstr(&w, "project", m->pid);
+    jsonw_kcstr(&w, "format", m->result.kind == IMPORTER_TERMINAL ? m->result.format : "rrweb");
+    jsonw_kint(&w, "events", (int64_t) m->result.n_events);
+    jsonw_kint(&w, "duration_ms", m->result.duration_us / 1000);
+    jsonw_kint(&w, "bytes", (int64_t) m->stored);
+    jsonw_obj_end(&w);
+    call_respond(m->call, 201, "application/json", &(struct http_header){ at.name, span_str(location) }, 1, buf_span(&b));
+    buf_deinit(&b);
+}
+
+/* ---- the end, either way ---- */
+
+static void over(struct import *m)
+{
+    m->state = OVER;
+    m->rk = secret_free(m->rk);
+    list_remove(&m->node);
+}
+
+static void remove_files(void *arg)
+{
+    struct import *m = arg;
+
+    m->err = store_remove_recording(m->call->lane->gate->store, span_str(m->pid), span_str(m->rid), &m->why);
+}
+
+static void files_removed(void *arg)
+{
+    struct import *m = arg;
+    struct call *c = m->call;
+
+    if (m->err != ERR_OK && m->err != ERR_NOTFOUND)
+        log_err(LOG_WARN, "import.not-removed", &m->why);
+    over(m);
+    if (c->ex != NULL)
+        answer_problem(m);
+    call_unref(c);
+}
+
+static void on_forgotten(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct import *m = ctx;
+    struct gate *g = m->call->lane->gate;
+
+    (void) type;
+    (void) body;
+    if (err != ERR_OK) /* the keeper forgets what this gate had open when it sees us again */
+        log_event(LOG_WARN, "import.not-forgotten", LOG_STR("rid", m->rid));
+    if (pool_work(g->pool, m->call->lane->loop, remove_files, files_removed, m) != ERR_OK) {
+        m->err = ERR_OK;
+        files_removed(m);
+    }
+}
+
+static void fail(struct import *m, const char *code, const char *detail)
+{
+    const struct ipc_end end = { .rid = span_str(m->rid), .ok = 0, .trace = span_of(m->call->trace, CALL_TRACE_LEN) };
+    struct link *keeper = m->call->lane->keeper;
+
+    if (m->state == FAILING || m->state == OVER)
+        return;
+    (void) snprintf(m->trouble, sizeof(m->trouble), "%s", code);
+    (void) snprintf(m->detail, sizeof(m->detail), "%s", detail);
+    if (m->working)
+        return; /* the worker's end comes back here: step_done sees 'trouble' */
+    m->state = FAILING;
+    (void) call_ref(m->call);
+    if (m->rid[0] == '\0') {
+        m->err = ERR_OK;
+        files_removed(m);
+    } else if (keeper == NULL || link_call(keeper, IPC_T_END, &end, CALL_MS, on_forgotten, m) != ERR_OK) {
+        on_forgotten(m, ERR_CLOSED, IPC_T_NONE_, NULL);
+    }
+}
+
+static void on_ended(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct import *m = ctx;
+    struct call *c = m->call;
+    const struct ipc_answer *a = body;
+
+    if (err != ERR_OK || type != IPC_T_ANSWER || a->code.n > 0) {
+        fail(m, "keeper-unavailable", "The recording could not be completed; nothing of it is kept.");
+    } else {
+        over(m);
+        if (c->ex != NULL)
+            answer_created(m);
+    }
+    call_unref(c);
+}
+
+static void finish(struct import *m)
+{
+    struct merkle_hash root = merkle_root(&m->tree);
+    const struct importer_result *r = &m->result;
+    const struct ipc_end end = {
+        .rid = span_str(m->rid),
+        .ok = 1,
+        .kind = r->kind == IMPORTER_TERMINAL ? SPAN("terminal") : SPAN("rrweb"),
+        .events = r->n_events,
+        .duration_us = r->duration_us,
+        .bytes = m->stored,
+        .started_ms = r->started_at,
+        .root = SPAN_OF(root.b),
+        .trace = span_of(m->call->trace, CALL_TRACE_LEN),
+    };
+    struct link *keeper = m->call->lane->keeper;
+
+    m->state = ENDING;
+    m->rk = secret_free(m->rk);
+    if (keeper == NULL || link_call(keeper, IPC_T_END, &end, CALL_MS, on_ended, (call_ref(m->call), m)) != ERR_OK)
+        on_ended(m, ERR_CLOSED, IPC_T_NONE_, NULL);
+}
+
+/* ---- in the worker ---- */
+
+static enum err builder_open(struct import *m, struct err_info *reterr)
+{
+    const struct gate_settings *s = gate_settings(m->call->lane->gate);
+    const struct khseg_context c = { span_str(m->pid), span_str(m->rid), 0, 0, m->seg_no, SEGMENT_CODEC };
+    const struct segment_options o = { .zstd_level = s->zstd_level, .target_bytes = (size_t) s->seal_bytes,
+                                       .first_seq = m->next_seq, .first_time = m->last_time };
+
+    return m->builder != NULL ? ERR_OK : segment_builder_new(m->rk, &c, &o, &m->builder, reterr);
+}
+
+/* The leaf of the recording's own tree (STANDARDS 4.4). */
+static enum err add_leaf(struct import *m, const struct piece *p, struct err_info *reterr)
+{
+    struct buf leaf = BUF_INIT(64);
+    struct merkle_hash h;
+
+    buf_u32le(&leaf, p->row.seg_no);
+    buf_u16le(&leaf, p->row.kn);
+    buf_u8(&leaf, KHSEG_KIND);
+    buf_u64le(&leaf, p->row.size);
+    buf_add(&leaf, p->sha256, sizeof(p->sha256));
+    h = merkle_leaf(buf_span(&leaf));
+    buf_deinit(&leaf);
+    return merkle_append(&m->tree, &h, NULL, NULL, reterr);
+}
+
+static enum err seal(struct import *m, struct err_info *reterr)
+{
+    struct buf file = BUF_INIT(SEGMENT_SIZE_MAX);
+    const struct store_piece place = { span_str(m->pid), span_str(m->rid), m->seg_no };
+    struct piece *p = &m->pieces[m->n_pieces];
+    struct segment_summary sum;
+    enum err e;
+
+    if (m->n_pieces == PIECES_AT_ONCE)
+        return ERR_RAISE(reterr, ERR_LIMIT, "one step made more than %d segments", PIECES_AT_ONCE);
+    e = segment_finish(m->builder, &file, &sum, reterr);
+    if (e == ERR_OK)
+        e = store_put(m->call->lane->gate->store, &place, buf_span(&file), reterr);
+    buf_deinit(&file);
+    m->builder = segment_builder_free(m->builder);
+    if (e != ERR_OK)
+        return e;
+    memcpy(p->sha256, sum.sha256, sizeof(p->sha256));
+    p->row = (struct ipc_row_piece){
+        .seg_no = m->seg_no++, .kind = KHSEG_KIND, .codec = SEGMENT_CODEC, .size = sum.size, .first_seq = sum.first_seq,
+        .n_events = sum.n_events, .first_chunk = m->n_chunks, .n_chunks = sum.n_chunks, .t_first_us = sum.t_first,
+        .t_last_us = sum.t_last,
+    };
+    m->n_chunks += sum.n_chunks;
+    m->n_pieces++;
+    return add_leaf(m, p, reterr);
+}
+
+static enum err on_head(void *ctx, struct span json, struct err_info *reterr)
+{
+    struct import *m = ctx;
+
+    TRY(builder_open(m, reterr));
+    return segment_add_head(m->builder, json, reterr);
+}
+
+static enum err on_screen(void *ctx, const struct importer_screen *s, struct err_info *reterr)
+{
+    struct import *m = ctx;
+
+    TRY(builder_open(m, reterr));
+    if (s->init.n > SEGMENT_SCREEN_MAX)
+        return ERR_OK; /* playing starts at an earlier keyframe */
+    return segment_add_screen(m->builder, s->seq, (uint16_t) s->cols, (uint16_t) s->rows, s->init, reterr);
+}
+
+/* A marker's label is the third element of ["m"] events. */
+static enum err add_marker(struct import *m, const struct importer_event *ev, struct err_info *reterr)
+{
+    struct json_iter it = json_iter(json_value(ev->json));
+    struct json_value v;
+    struct buf label = BUF_INIT(ev->json.n + 1);
+    enum err e = ERR_OK;
+
+    if (json_next(&it, &v) && json_next(&it, &v) && json_next(&it, &v) && v.type == JSON_STRING &&
+        json_string_decode(v.raw, &label))
+        e = segment_add_marker(m->builder, ev->seq, buf_span(&label), reterr);
+    buf_deinit(&label);
+    return e;
+}
+
+static enum err on_event(void *ctx, const struct importer_event *ev, struct err_info *reterr)
+{
+    struct import *m = ctx;
+
+    TRY(builder_open(m, reterr));
+    if (ev->keyframe)
+        TRY(segment_add_keyframe(m->builder, ev->seq, reterr));
+    if (ev->type == 'm')
+        TRY(add_marker(m, ev, reterr));
+    TRY(segment_add_event(m->builder, ev->seq, ev->seek_us, ev->json, reterr));
+    m->next_seq = ev->seq + 1;
+    m->last_time = ev->seek_us;
+    m->stored += ev->json.n + 1;
+    return segment_builder_full(m->builder) ? seal(m, reterr) : ERR_OK;
+}
+
+/* The last bytes are in: the format's own end, then what is left in the builder. */
+static enum err finish_input(struct import *m)
+{
+    TRY(importer_finish(m->importer, &m->result));
+    if (m->builder != NULL)
+        TRY(seal(m, &m->why));
+    return ERR_OK;
+}
+
+static void run_step(void *arg)
+{
+    struct import *m = arg;
+
+    m->err = importer_feed(m->importer, buf_span(&m->feeding));
+    if (m->err == ERR_OK && m->finished)
+        m->err = finish_input(m);
+}
+
+/* ---- between worker and keeper ---- */
+
+static const char *code_of(enum err e)
+{
+    switch ((int) e) {
+    case ERR_UNSUPPORTED: return "unknown-format";
+    case ERR_LIMIT: return "too-large";
+    case ERR_INVAL:
+    case ERR_CORRUPT: return "import-broken";
+    case ERR_NOSPC: return "ingest-space";
+    default: return "internal";
+    }
+}
+
+static void fail_worker(struct import *m)
+{
+    const struct importer_error *b = importer_error(m->importer);
+    enum err e = m->err;
+
+    if (b->code != ERR_OK) {
+        m->broken = *b;
+        e = b->code;
+    }
+    if (b->code == ERR_LIMIT && b->limit != NULL && strcmp(b->limit, "event-too-large") == 0)
+        fail(m, "event-too-large", b->cause);
+    else if (b->code != ERR_OK)
+        fail(m, code_of(e), b->cause);
+    else {
+        log_err(LOG_ERROR, "import.failed", &m->why);
+        fail(m, code_of(e), "The recording could not be stored.");
+    }
+}
+
+static void on_pieces_put(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct import *m = ctx;
+    const struct ipc_done *d = body;
+    struct call *c = m->call;
+
+    if (m->state == PUTTING && (err != ERR_OK || type != IPC_T_DONE || d->code.n > 0)) {
+        fail(m, "keeper-unavailable", "The recording could not be completed; nothing of it is kept.");
+    } else if (m->state == PUTTING) {
+        m->state = TAKING;
+        if (m->finished)
+            finish(m);
+        else
+            step(m);
+    }
+    call_unref(c);
+}
+
+static void put_pieces(struct import *m)
+{
+    struct ipc_row_piece rows[PIECES_AT_ONCE];
+    struct ipc_piece_put put = { .rid = span_str(m->rid) };
+    struct link *keeper = m->call->lane->keeper;
+
+    for (size_t i = 0; i < m->n_pieces; i++) {
+        rows[i] = m->pieces[i].row;
+        rows[i].sha256 = SPAN_OF(m->pieces[i].sha256);
+    }
+    put.pieces.rows = rows;
+    put.pieces.n = (uint32_t) m->n_pieces;
+    m->n_pieces = 0;
+    m->state = PUTTING;
+    if (keeper == NULL ||
+        link_call(keeper, IPC_T_PIECE_PUT, &put, CALL_MS, on_pieces_put, (call_ref(m->call), m)) != ERR_OK)
+        on_pieces_put(m, ERR_CLOSED, IPC_T_NONE_, NULL);
+}
+
+static void step_done(void *arg)
+{
+    struct import *m = arg;
+    struct call *c = m->call;
+
+    m->working = false;
+    buf_reset(&m->feeding);
+    if (m->trouble[0] != '\0') {
+        char code[sizeof(m->trouble)], detail[sizeof(m->detail)];
+
+        memcpy(code, m->trouble, sizeof(code));
+        memcpy(detail, m->detail, sizeof(detail));
+        fail(m, code, detail);
+    } else if (m->err != ERR_OK) {
+        fail_worker(m);
+    } else if (m->n_pieces > 0) {
+        put_pieces(m);
+    } else if (m->finished) {
+        finish(m);
+    } else {
+        step(m);
+    }
+    call_unref(c);
+}
+
+/* Gives what has come to a worker. */
+static void step(struct import *m)
+{
+    struct buf swap = m->feeding;
+
+    if (m->working || m->state != TAKING || (m->in.n == 0 && !m->body_over))
+        return;
+    m->feeding = m->in;
+    m->in = swap;
+    m->finished = m->body_over;
+    m->working = true;
+    if (m->call->ex != NULL)
+        exchange_resume(m->call->ex);
+    if (pool_work(m->call->lane->gate->pool, m->call->lane->loop, run_step, step_done, (call_ref(m->call), m)) !=
+        ERR_OK) {
+        m->working = false;
+        fail(m, "overloaded", "Too many recordings are being imported at once.");
+        call_unref(m->call);
+    }
+}
+
+static void on_body(struct call *c, struct span bytes)
+{
+    struct import *m = c->state;
+
+    buf_add_span(&m->in, bytes);
+    if (m->in.failed) {
+        fail(m, "overloaded", "");
+        return;
+    }
+    if (m->in.n >= STEP_BYTES)
+        exchange_pause(c->ex);
+    step(m);
+}
+
+static void on_body_end(struct call *c)
+{
+    struct import *m = c->state;
+
+    m->body_over = true;
+    step(m);
+}
+
+static void on_end(struct call *c, enum exchange_end how)
+{
+    struct import *m = c->state;
+
+    (void) how;
+    if (m->state == OVER || m->state == FAILING || m->state == ENDING)
+        return; /* ENDING: the file was whole, so the recording stays */
+    fail(m, "timeout", "The client went away before the file was complete.");
+}
+
+static void on_free(struct call *c)
+{
+    struct import *m = c->state;
+
+    if (m == NULL)
+        return;
+    list_remove(&m->node);
+    m->importer = importer_free(m->importer);
+    m->builder = segment_builder_free(m->builder);
+    m->rk = secret_free(m->rk);
+    if (m->in.p != NULL)
+        secret_wipe(m->in.p, m->in.cap);
+    if (m->feeding.p != NULL)
+        secret_wipe(m->feeding.p, m->feeding.cap);
+    buf_deinit(&m->in);
+    buf_deinit(&m->feeding);
+    free(m);
+    c->state = NULL;
+}
+
+static const struct call_ops import_ops = {
+    .on_body = on_body,
+    .on_body_end = on_body_end,
+    .on_end = on_end,
+    .on_free = on_free,
+};
+
+/* ---- the beginning ---- */
+
+static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct import *m = ctx;
+    struct call *c = m->call;
+    const struct ipc_done *d = body;
+    const struct gate_settings *s = gate_settings(c->lane->gate);
+
+    if (m->state != WRAPPING || c->ex == NULL) {
+        fail(m, "timeout", "The client went away.");
+    } else if (err != ERR_OK || type != IPC_T_DONE || d->code.n > 0) {
+        fail(m, "keeper-unavailable", "");
+    } else {
+        m->state = TAKING;
+        if (exchange_accept_body(c->ex, s->import_wire_bytes) != ERR_OK)
+            fail(m, "too-large", "The file is over the limit (limits.import).");
+    }
+    call_unref(c);
+}
+
+/* A recording key of its own, sealed so that only the vault opens it again. */
+static enum err wrap_key(struct import *m, const struct ipc_ingest_opened *a, struct buf *wrap, struct err_info *reterr)
+{
+    const struct wrap_name name = { WRAP_RK, span_str(m->rid), span_str(m->pid), a->epoch };
+
+    m->rk = secret_random(32);
+    if (m->rk == NULL || a->epoch_pk.n != BOX_PUB_LEN)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no slot for a recording key");
+    return wrap_seal(&name, m->rk, a->epoch_pk.p, wrap, reterr);
+}
+
+static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct import *m = ctx;
+    struct call *c = m->call;
+    const struct ipc_ingest_opened *a = body;
+    struct buf wrap = BUF_INIT(WRAP_MAX);
+    struct ipc_row_wrap row = { 0 };
+    struct ipc_wrap_put put = { 0 };
+    char code[40], detail[400];
+
+    if (err != ERR_OK || type != IPC_T_INGEST_OPENED) {
+        fail(m, "keeper-unavailable", "");
+    } else if (a->code.n > 0) {
+        (void) span_to_str(a->code, code, sizeof(code));
+        (void) span_to_str(a->detail, detail, sizeof(detail));
+        fail(m, code, detail);
+    } else if (!span_to_str(a->rid, m->rid, sizeof(m->rid)) || !span_to_str(a->pid, m->pid, sizeof(m->pid)) ||
+               wrap_key(m, a, &wrap, &m->why) != ERR_OK) {
+        fail(m, "internal", "");
+    } else {
+        m->state = WRAPPING;
+        row = (struct ipc_row_wrap){ .epoch = a->epoch, .wrap = buf_span(&wrap) };
+        put = (struct ipc_wrap_put){ .rid = span_str(m->rid) };
+        put.wraps.rows = &row;
+        put.wraps.n = 1;
+        if (link_call(c->lane->keeper, IPC_T_WRAP_PUT, &put, CALL_MS, on_wrapped, (call_ref(c), m)) != ERR_OK)
+            on_wrapped(m, ERR_CLOSED, IPC_T_NONE_, NULL);
+    }
+    buf_deinit(&wrap);
+    call_unref(c);
+}
+
+/* A header that comes in several lines is one list (RFC 9110 5.3). */
+static struct span joined_header(struct call *c, const char *name)
+{
+    const struct http_head *h = exchange_head(c->ex);
+    struct buf b = BUF_INIT(16 << 10);
+    struct span v;
+
+    for (size_t i = 0; i < h->n_headers; i++) {
+        if (!span_eq_str(h->headers[i].name, name))
+            continue;
+        if (b.n > 0)
+            buf_add_str(&b, ", ");
+        buf_add_span(&b, h->headers[i].value);
+    }
+    v = arena_span(&c->memory, buf_span(&b));
+    buf_deinit(&b);
+    return v;
+}
+
+static bool text_header(struct call *c, const char *name, size_t max, struct span *ret, struct err_info *reterr)
+{
+    struct span header;
+    struct buf b = BUF_INIT(4096);
+    bool good = true;
+
+    *ret = SPAN_EMPTY;
+    if (http_head_get(exchange_head(c->ex), name, &header)) {
+        good = sfv_string(header, &b, reterr) == ERR_OK;
+        if (good && b.n > max) {
+            (void) ERR_RAISE(reterr, ERR_LIMIT, "%s has more than %zu bytes", name, max);
+            good = false;
+        }
+        if (good)
+            *ret = arena_span(&c->memory, buf_span(&b));
+    }
+    buf_deinit(&b);
+    return good;
+}
+
+static bool pair_header(struct call *c, const char *name, enum sfv_pair form, size_t max, size_t key_max,
+                        size_t value_max, struct ipc_row_tag *rows, uint32_t *ret_n, struct err_info *reterr)
+{
+    struct buf tree = BUF_INIT(64 << 10);
+    bool good = sfv_pairs(joined_header(c, name), form, max, &tree, reterr) == ERR_OK;
+    struct span bytes = good ? arena_span(&c->memory, buf_span(&tree)) : SPAN_EMPTY;
+    struct span at = tree_root(bytes).payload, inner;
+    struct tree entry, key, value;
+
+    buf_deinit(&tree);
+    *ret_n = 0;
+    while (good && tree_next(&at, &entry)) {
+        inner = entry.payload;
+        good = tree_next(&inner, &key) && tree_next(&inner, &value);
+        if (good && (key.payload.n > key_max || value.payload.n > value_max)) {
+            (void) ERR_RAISE(reterr, ERR_LIMIT, "%s: a name has at most %zu bytes, a value %zu", name, key_max, value_max);
+            good = false;
+        }
+        if (good)
+            rows[(*ret_n)++] = (struct ipc_row_tag){ key.payload, value.payload };
+    }
+    return good;
+}
+
+static void query_str(struct span query, const char *name, struct span *ret)
+{
+    if (!tree_get_str(tree_root(query), name, ret))
+        *ret = SPAN_EMPTY;
+}
+
+static bool read_metadata(struct call *c, struct ipc_ingest_open *o, struct ipc_row_tag *tags, struct ipc_row_tag *links,
+                          struct err_info *reterr)
+{
+    struct buf query = BUF_INIT(16 << 10);
+    struct span q;
+
+    if (exchange_head(c->ex)->query.n > 0 && call_query(c, &query, reterr) != ERR_OK) {
+        buf_deinit(&query);
+        return false;
+    }
+    q = arena_span(&c->memory, buf_span(&query));
+    buf_deinit(&query);
+    query_str(q, "kind", &o->kind);
+    query_str(q, "project", &o->project);
+    query_str(q, "env", &o->env);
+    query_str(q, "class", &o->klass);
+    query_str(q, "session", &o->session);
+    if (o->kind.n > 0 && !span_eq_str(o->kind, "terminal") && !span_eq_str(o->kind, "rrweb")) {
+        (void) ERR_RAISE(reterr, ERR_INVAL, "kind is terminal or rrweb");
+        return false;
+    }
+    o->tags.rows = tags;
+    o->links.rows = links;
+    return text_header(c, "keyhole-title", TITLE_MAX, &o->title, reterr) &&
+           text_header(c, "keyhole-subject", TITLE_MAX, &o->subject, reterr) &&
+           pair_header(c, "keyhole-tag", SFV_TAGS, TAGS_MAX, TAG_NAME_MAX, TAG_VALUE_MAX, tags, &o->tags.n, reterr) &&
+           pair_header(c, "keyhole-link", SFV_LINKS, LINKS_MAX, LINK_TYPE_MAX, TAG_VALUE_MAX, links, &o->links.n, reterr);
+}
+
+static struct importer *make_importer(struct import *m, const struct ipc_ingest_open *o, struct call *c)
+{
+    const struct gate_settings *s = gate_settings(c->lane->gate);
+    struct importer_params p = importer_defaults();
+    struct span coding;
+
+    p.kind = o->kind.n == 0 ? IMPORTER_ANY : span_eq_str(o->kind, "terminal") ? IMPORTER_TERMINAL : IMPORTER_RRWEB;
+    p.unpack.out_max = s->import_bytes;
+    p.on_head = on_head;
+    p.on_event = on_event;
+    p.on_screen = on_screen;
+    p.ctx = m;
+    if (http_head_get(exchange_head(c->ex), "content-encoding", &coding)) {
+        p.encoded = true;
+        if (!unpack_by_name(coding, &p.codec))
+            return NULL;
+    }
+    return importer_new(&p);
+}
+
+/* False: answered. */
+static bool check_credential(struct call *c, struct credential *ret)
+{
+    switch (credential_of(c, ret)) {
+    case CREDENTIAL_TWO: call_problem(c, "invalid-request", ""); return false;
+    case CREDENTIAL_BAD: call_problem(c, "login-needed", ""); return false;
+    case CREDENTIAL_CSRF: call_problem(c, "csrf", ""); return false;
+    case CREDENTIAL_OK: break;
+    }
+    if (ret->kind == CRED_NONE)
+        call_problem(c, "login-needed", "Send an ingest token in Authorization, or sign in as a project-admin.");
+    return ret->kind != CRED_NONE;
+}
+
+void import_answer(struct call *c)
+{
+    struct lane *l = c->lane;
+    struct ipc_row_tag tags[TAGS_MAX], links[LINKS_MAX];
+    struct ipc_ingest_open o = { .prefix = call_prefix(c), .trace = span_of(c->trace, CALL_TRACE_LEN) };
+    struct credential cred;
+    struct import *m;
+    struct err_info e = { 0 };
+
+    if (!check_credential(c, &cred))
+        return;
+    if (!read_metadata(c, &o, tags, links, &e)) {
+        call_problem(c, e.code == ERR_LIMIT ? "too-large" : "bad-request", e.text);
+        return;
+    }
+    o.cred_kind = (uint8_t) cred.kind;
+    o.cred = SPAN_OF(cred.sha256);
+    m = calloc(1, sizeof(*m));
+    if (m == NULL || l->keeper == NULL) {
+        free(m);
+        call_problem(c, m == NULL ? "overloaded" : "keeper-unavailable", "");
+        return;
+    }
+    m->call = c;
+    buf_init(&m->in, STEP_BYTES * 2 + (64 << 10));
+    buf_init(&m->feeding, STEP_BYTES * 2 + (64 << 10));
+    merkle_frontier_init(&m->tree);
+    list_append(&l->imports, &m->node);
+    c->state = m;
+    c->ops = &import_ops;
+    m->importer = make_importer(m, &o, c);
+    if (m->importer == NULL) {
+        over(m);
+        call_problem(c, "unsupported-encoding", "");
+        return;
+    }
+    if (link_call(l->keeper, IPC_T_INGEST_OPEN, &o, CALL_MS, on_opened, (call_ref(c), m)) != ERR_OK)
+        on_opened(m, ERR_CLOSED, IPC_T_NONE_, NULL);
+}
+
+void imports_close(struct lane *l)
+{
+    LIST_FOREACH(node, &l->imports)
+        fail(LIST_ENTRY(node, struct import, node), "starting", "The server is going down; send the file again.");
+}

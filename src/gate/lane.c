@@ -1,0 +1,306 @@
+#include "gate/lane.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gate/handlers.h"
+#include "gate/refusals.h"
+#include "gate/viewer.h"
+#include "os/clock.h"
+
+#define TICK_MS      1000
+#define VIEWERS_MAX  100000
+
+/* ---- what the keeper pushes (loop 0), and what it tells this loop ---- */
+
+/* A change that every loop must look at: posted to each, its own included. */
+struct change {
+    struct lane *lane;
+    char gid[ID_CAP]; /* "": all */
+    bool drop;        /* the grant has ended: recording keys are wiped */
+};
+
+static void on_change(void *arg)
+{
+    struct change *c = arg;
+
+    lane_recheck(c->lane, span_str(c->gid));
+    if (c->drop)
+        viewers_drop(c->lane, span_str(c->gid));
+    free(c);
+}
+
+static void tell_lanes(struct gate *g, const char *gid, bool drop)
+{
+    for (unsigned i = 0; i < g->n_lanes; i++) {
+        struct change *c = calloc(1, sizeof(*c));
+
+        if (c == NULL)
+            abort(); /* an ending that is not carried out would be worse than a restart */
+        c->lane = g->lanes[i];
+        c->drop = drop;
+        memcpy(c->gid, gid, strlen(gid) + 1);
+        if (loop_post(c->lane->loop, on_change, c) != ERR_OK)
+            free(c);
+    }
+}
+
+static void take_grants(struct lane *l, const struct ipc_grants *m)
+{
+    struct gate *g = l->gate;
+
+    if (m->full) {
+        pthread_rwlock_wrlock(&g->live_lock);
+        live_clear(&g->live);
+        pthread_rwlock_unlock(&g->live_lock);
+    }
+    for (uint32_t i = 0; i < m->rows.n; i++) {
+        struct live_grant row;
+        bool changed = false;
+
+        if (!live_from_row(&m->rows.rows[i], &row))
+            continue;
+        pthread_rwlock_wrlock(&g->live_lock);
+        if (live_put(&g->live, &row, &changed) != ERR_OK)
+            log_event(LOG_ERROR, "grants.full");
+        pthread_rwlock_unlock(&g->live_lock);
+        if (changed && !m->full)
+            tell_lanes(g, row.gid, grant_ended(row.state));
+    }
+    if (m->full)
+        tell_lanes(g, "", false);
+}
+
+static void take_denied(struct lane *l, const struct ipc_deny *m)
+{
+    struct gate *g = l->gate;
+
+    pthread_rwlock_wrlock(&g->live_lock);
+    for (uint32_t i = 0; i < m->rows.n; i++) {
+        if (live_deny(&g->live, m->rows.rows[i].jti, m->rows.rows[i].exp_ms, m->rows.rows[i].end_code) != ERR_OK)
+            log_event(LOG_ERROR, "denials.full");
+    }
+    pthread_rwlock_unlock(&g->live_lock);
+    tell_lanes(g, "", false);
+}
+
+static void take_heartbeat(struct lane *l, const struct ipc_heartbeat *m)
+{
+    struct gate *g = l->gate;
+    bool was = atomic_exchange(&g->audit_ok, m->audit_ok != 0);
+
+    atomic_store(&g->heard, clock_boot_ms());
+    atomic_store(&g->clock_ok, m->clock_ok != 0);
+    if (was && !m->audit_ok)
+        tell_lanes(g, "", false);
+}
+
+struct removal {
+    struct store *store;
+    char pid[ID_CAP], rid[ID_CAP];
+};
+
+static void remove_files(void *arg)
+{
+    struct removal *x = arg;
+    struct err_info e;
+
+    if (store_remove_recording(x->store, span_str(x->pid), span_str(x->rid), &e) != ERR_OK)
+        log_err(LOG_WARN, "recording.not-removed", &e);
+}
+
+static void removal_done(void *arg)
+{
+    free(arg);
+}
+
+static void take_gone(struct lane *l, const struct ipc_gone *m)
+{
+    struct removal *x = calloc(1, sizeof(*x));
+
+    if (x == NULL)
+        return; /* the keeper says it again when the next gate starts */
+    x->store = l->gate->store;
+    if (!span_to_str(m->pid, x->pid, sizeof(x->pid)) || !span_to_str(m->rid, x->rid, sizeof(x->rid)) ||
+        pool_work(l->gate->pool, l->loop, remove_files, removal_done, x) != ERR_OK)
+        free(x);
+}
+
+static void on_keeper_message(void *ctx, struct link_msg *m)
+{
+    struct lane *l = ctx;
+
+    switch ((int) m->type) {
+    case IPC_T_GRANTS: take_grants(l, m->body); break;
+    case IPC_T_DENY: take_denied(l, m->body); break;
+    case IPC_T_HEARTBEAT: take_heartbeat(l, m->body); break;
+    case IPC_T_GONE: take_gone(l, m->body); break;
+    case IPC_T_NOTIFY: watch_notify(l, m->body); break;
+    default: log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
+    }
+}
+
+/* A dead keeper is known at once: nothing goes on without it. */
+static void on_keeper_closed(void *ctx, const struct err_info *why)
+{
+    struct lane *l = ctx;
+
+    log_event(LOG_WARN, "keeper.gone", LOG_STR("text", why->text));
+    l->keeper = link_free(l->keeper);
+    atomic_store(&l->gate->heard, 0);
+    replay_recheck(l, SPAN_EMPTY);
+    watches_close(l, "unavailable");
+}
+
+static void on_vault_message(void *ctx, struct link_msg *m)
+{
+    struct lane *l = ctx;
+
+    if (m->type == IPC_T_KEYS)
+        gate_keys_put(l->gate, m->body);
+    else
+        log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
+}
+
+static void on_vault_closed(void *ctx, const struct err_info *why)
+{
+    struct lane *l = ctx;
+
+    log_event(LOG_WARN, "vault.gone", LOG_STR("text", why->text)); /* keys that are released already stay in use */
+    l->vault = link_free(l->vault);
+}
+
+static const struct link_ops keeper_ops = { .on_message = on_keeper_message, .on_closed = on_keeper_closed };
+static const struct link_ops vault_ops = { .on_message = on_vault_message, .on_closed = on_vault_closed };
+
+static void take(struct lane *l, struct link **to, int fd, const struct link_ops *ops)
+{
+    struct err_info e;
+
+    *to = link_free(*to);
+    if (link_new(l->loop, fd, false, ops, l, to, &e) != ERR_OK) {
+        log_err(LOG_ERROR, "peer.refused", &e);
+        (void) close(fd);
+    }
+}
+
+void lane_take_keeper(struct lane *l, int fd)
+{
+    take(l, &l->keeper, fd, &keeper_ops);
+}
+
+void lane_take_vault(struct lane *l, int fd)
+{
+    take(l, &l->vault, fd, &vault_ops);
+}
+
+/* ---- housekeeping ---- */
+
+void lane_recheck(struct lane *l, struct span gid)
+{
+    replay_recheck(l, gid);
+}
+
+void lane_refused(struct lane *l, const struct refusal *r)
+{
+    refusals_add(l->refusals, r, l->keeper);
+}
+
+static void on_tick(void *arg)
+{
+    struct lane *l = arg;
+    struct gate *g = l->gate;
+
+    loop_timer_arm(&l->tick, TICK_MS);
+    l->asked = 0;
+    if (l->index == 0) {
+        pthread_rwlock_wrlock(&g->live_lock);
+        live_sweep(&g->live, clock_wall_ms());
+        pthread_rwlock_unlock(&g->live_lock);
+    }
+    if (gate_authority(g, clock_boot_ms()) != KEY_OK)
+        replay_recheck(l, SPAN_EMPTY); /* stale: streams are cut within 3 s of the last heartbeat, and a tick */
+    refusals_flush(l->refusals, l->keeper);
+    viewers_tick(l);
+}
+
+enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_info *reterr)
+{
+    struct lane *l = calloc(1, sizeof(*l));
+    enum err e;
+
+    if (l == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no memory for a loop");
+    l->gate = g;
+    l->index = index;
+    l->refusals = refusals_new(g->hash_secret);
+    e = l->refusals == NULL ? ERR_RAISE(reterr, ERR_NOMEM, "no memory for a loop") : loop_new(&l->loop, reterr);
+    if (e != ERR_OK) {
+        (void) refusals_free(l->refusals);
+        free(l);
+        return e;
+    }
+    map_init(&l->viewers, g->hash_secret, VIEWERS_MAX);
+    list_init(&l->replays);
+    list_init(&l->watches);
+    list_init(&l->imports);
+    l->app = (struct exchange_handler){ l, dispatch_app, dispatch_refused };
+    l->player = (struct exchange_handler){ l, dispatch_player, dispatch_refused };
+    loop_timer_init(&l->tick, l->loop, on_tick, l);
+    loop_timer_arm(&l->tick, TICK_MS);
+    *ret = l;
+    return ERR_OK;
+}
+
+struct lane *lane_free(struct lane *l)
+{
+    if (l == NULL)
+        return NULL;
+    loop_timer_cancel(&l->tick);
+    for (size_t i = 0; i < l->n_listeners; i++)
+        l->listeners[i] = listener_free(l->listeners[i]);
+    viewers_drop(l, SPAN_EMPTY);
+    l->keeper = link_free(l->keeper);
+    l->vault = link_free(l->vault);
+    map_deinit(&l->viewers);
+    l->refusals = refusals_free(l->refusals);
+    l->loop = loop_free(l->loop);
+    free(l);
+    return NULL;
+}
+
+static void on_listener_closed(void *arg)
+{
+    struct lane *l = arg;
+
+    for (size_t i = 0; i < l->n_listeners; i++) {
+        if (listener_count(l->listeners[i]) > 0)
+            return;
+    }
+    loop_stop(l->loop);
+}
+
+static void on_grace_over(void *arg)
+{
+    struct lane *l = arg;
+
+    loop_stop(l->loop);
+}
+
+void lane_shutdown(struct lane *l, time_ms grace_ms)
+{
+    if (l->closing)
+        return;
+    l->closing = true;
+    replay_shutdown(l);
+    watches_close(l, "shutdown");
+    imports_close(l);
+    loop_timer_cancel(&l->tick);
+    loop_timer_init(&l->tick, l->loop, on_grace_over, l);
+    loop_timer_arm(&l->tick, grace_ms);
+    for (size_t i = 0; i < l->n_listeners; i++)
+        listener_close(l->listeners[i], on_listener_closed, l);
+    if (l->n_listeners == 0)
+        loop_stop(l->loop);
+}

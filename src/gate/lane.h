@@ -1,0 +1,57 @@
+#pragma once
+/*
+ * One loop of the gate with everything that belongs to it: its channels to keeper and vault, its listeners, the keys in use
+ * on its connections, its streams. Only its own thread touches a lane; others loop_post to it.
+ */
+#include "gate/shared.h"
+#include "link/link.h"
+#include "loop/timer.h"
+
+#define LANE_LISTENERS_MAX 32
+
+struct refusals;
+
+struct lane {
+    struct gate *gate;
+    unsigned index;
+    struct loop *loop;
+    pthread_t thread;
+    bool own_thread;
+    struct link *keeper, *vault; /* NULL while away */
+    struct listener *listeners[LANE_LISTENERS_MAX];
+    bool listener_tls[LANE_LISTENERS_MAX];
+    int listener_fds[LANE_LISTENERS_MAX];
+    size_t n_listeners;
+    struct exchange_handler app, player;
+    struct map viewers;   /* by SHA-256 of the key: struct viewer (viewer.h) */
+    struct list replays;  /* struct replay (replay.h): everything under a key that is under way */
+    struct list watches;  /* struct watch (watch.c) */
+    struct list imports;  /* struct import (import.c) */
+    uint64_t last_watch;
+    struct refusals *refusals; /* counts before they go to the keeper */
+    struct loop_timer tick; /* each second */
+    unsigned asked;         /* KEY_FIRST questions in this second */
+    bool closing;
+};
+
+/* Calls from other threads arrive by loop_post; these run on the lane's own. */
+void lane_take_keeper(struct lane *l, int fd);
+void lane_take_vault(struct lane *l, int fd);
+
+/* A grant or key changed: every stream and answer under it is looked at. Empty gid: all. */
+void lane_recheck(struct lane *l, struct span gid);
+
+/* Somebody was refused: the audit hears of it. */
+struct refusal {
+    const char *code, *route;
+    const char *jti, *gid, *rid, *pid, *sub; /* NULL without an authentic key */
+    struct span prefix;
+};
+void lane_refused(struct lane *l, const struct refusal *r);
+
+/* Begin, run until closed. */
+NODISCARD enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_info *reterr);
+struct lane *lane_free(struct lane *l);
+
+/* Ends streams with `shutdown`, closes listeners, then stops the loop within grace_ms. */
+void lane_shutdown(struct lane *l, time_ms grace_ms);

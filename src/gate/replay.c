@@ -1,0 +1,503 @@
+#include "gate/replay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+#include "codec/jsonw.h"
+#include "crypto/hash.h"
+#include "format/id.h"
+#include "os/clock.h"
+
+#define ASKED_MAX 20 /* a second and loop: STANDARDS 1.4 step 11 */
+
+/* ---- words ---- */
+
+static const struct {
+    int code;
+    const char *event, *reason;
+} endings[] = {
+    { 1000, "end", "end" },
+    { 1012, "shutdown", "shutdown" },
+    { 4400, "bad-request", "bad-request" },
+    { 4401, "key.expired", "key-expired" },
+    { 4403, "not-permitted", "not-permitted" },
+    { 4409, "superseded", "quota" },
+    { 4410, "window.ended", "window-ended" },
+    { 4411, "revoked", "revoked" },
+    { 4412, "step-up", "step-up" },
+    { 4423, "suspended", "suspended" },
+    { 4429, "rate-limited", "rate-limited" },
+    { 4503, "unavailable", "unavailable" },
+};
+
+const char *replay_event_name(int code)
+{
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (endings[i].code == code)
+            return endings[i].event;
+    }
+    return "unavailable";
+}
+
+const char *replay_reason(int code)
+{
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (endings[i].code == code)
+            return endings[i].reason;
+    }
+    return "unavailable";
+}
+
+int replay_code_of(enum key_verdict v)
+{
+    const struct problem_kind *k = problem_find(span_str(key_verdict_code(v)));
+
+    return k == NULL || k->stream_code == 0 ? 4503 : k->stream_code;
+}
+
+static bool renew_helps(enum key_verdict v)
+{
+    return v == KEY_EXPIRED || v == KEY_REVOKED || v == KEY_FORGED;
+}
+
+void replay_end_json(const struct replay *r, int code, int64_t last_seq, int64_t at_ms, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_obj(&w);
+    jsonw_kint(&w, "code", code);
+    jsonw_kcstr(&w, "reason", replay_reason(code));
+    jsonw_kint(&w, "last_seq", last_seq);
+    jsonw_kint(&w, "at_ms", at_ms);
+    if (code == 4401) {
+        char renew[64];
+
+        (void) snprintf(renew, sizeof(renew), "/v1/grants/%s/keys", viewer_claims(r->viewer)->gid);
+        jsonw_kcstr(&w, "renew", renew);
+    }
+    if (code == 1012 || code == 4503) /* spread, so that thousands of players do not return in one second */
+        jsonw_kint(&w, "retry_after_s", (int64_t) (siphash24(r->call->lane->gate->hash_secret,
+                                                             span_of(r->call->trace, CALL_TRACE_LEN)) % 6));
+    jsonw_obj_end(&w);
+}
+
+/* ---- may it? ---- */
+
+static enum key_verdict of_live(enum live_verdict v)
+{
+    switch (v) {
+    case LIVE_OK: return KEY_OK;
+    case LIVE_OLD_GEN:
+    case LIVE_DENIED: return KEY_REVOKED;
+    case LIVE_SUSPENDED: return KEY_GRANT_SUSPENDED;
+    case LIVE_UNKNOWN:
+    case LIVE_ENDED: break;
+    }
+    return KEY_GRANT_ENDED;
+}
+
+static enum live_verdict probe(struct gate *g, const struct key_claims *c, int *ret_code)
+{
+    const struct live_grant *grant = NULL;
+    enum live_verdict v;
+
+    pthread_rwlock_rdlock(&g->live_lock);
+    v = live_check(&g->live, span_str(c->jti), span_str(c->gid), c->gen, clock_wall_ms(), clock_boot_ms(), &grant);
+    *ret_code = live_end_code(v, grant, live_denied_find(&g->live, span_str(c->jti)));
+    pthread_rwlock_unlock(&g->live_lock);
+    return v;
+}
+
+enum key_verdict replay_may(const struct replay *r, int *ret_code)
+{
+    struct gate *g = r->call->lane->gate;
+    const struct key_claims *c = viewer_claims(r->viewer);
+    enum key_verdict v = gate_authority(g, clock_boot_ms());
+    enum live_verdict live;
+
+    *ret_code = replay_code_of(v);
+    if (v != KEY_OK)
+        return v;
+    live = probe(g, c, ret_code);
+    if (live != LIVE_OK)
+        return of_live(live);
+    v = key_check_time(c, clock_wall_ms(), NULL);
+    *ret_code = v == KEY_OK ? 0 : replay_code_of(v);
+    return v;
+}
+
+/* ---- refusals ---- */
+
+static void tell_audit(struct call *c, const struct key_claims *k, enum key_verdict v)
+{
+    struct refusal key = { .code = key_verdict_code(v), .prefix = call_prefix(c), .route = c->route->name };
+
+    if (k != NULL) {
+        key.jti = k->jti;
+        key.gid = k->gid;
+        key.rid = k->rid;
+        key.pid = k->pid;
+        key.sub = k->sub;
+    }
+    lane_refused(c->lane, &key);
+}
+
+static void refuse_call(struct call *c, const struct key_claims *k, enum key_verdict v, const char *detail)
+{
+    const struct problem_kind *kind = problem_find(span_str(key_verdict_code(v)));
+    struct problem p = { .code = span_str(key_verdict_code(v)), .detail = detail, .replay = true };
+    struct http_header h[4];
+    char renew[64], challenge[200];
+    size_t n = 0;
+
+    tell_audit(c, k, v);
+    if (k != NULL && renew_helps(v)) {
+        (void) snprintf(renew, sizeof(renew), "/v1/grants/%s/keys", k->gid);
+        p.renew = renew;
+    }
+    if (kind->status == 401) {
+        (void) snprintf(challenge, sizeof(challenge), "Bearer realm=\"keyhole\"%s%s%s",
+                        v == KEY_MISSING ? "" : ", error=\"invalid_token\", error_description=\"",
+                        v == KEY_MISSING ? "" : key_verdict_code(v), v == KEY_MISSING ? "" : "\"");
+        h[n++] = (struct http_header){ SPAN("www-authenticate"), span_str(challenge) };
+    } else if (v == KEY_SCOPE) {
+        h[n++] = (struct http_header){ SPAN("www-authenticate"),
+                                       SPAN("Bearer realm=\"keyhole\", error=\"insufficient_scope\"") };
+    }
+    if (kind->status == 503 || kind->status == 429) {
+        p.retry_after_s = 1;
+        h[n++] = (struct http_header){ SPAN("retry-after"), SPAN("1") };
+    }
+    call_problem_full(c, &p, h, n);
+}
+
+void replay_refuse(struct replay *r, enum key_verdict v, const char *detail)
+{
+    if (r->over)
+        return;
+    r->over = true;
+    if (r->call->ex != NULL)
+        refuse_call(r->call, viewer_claims(r->viewer), v, detail);
+}
+
+void replay_stop(struct replay *r, enum key_verdict v)
+{
+    int code = replay_code_of(v), live_code;
+
+    if (r->over)
+        return;
+    if (!r->begun) {
+        replay_refuse(r, v, "");
+        return;
+    }
+    if (replay_may(r, &live_code) != KEY_OK)
+        code = live_code; /* the truer reason: revoked, suspended, over */
+    r->ops->end(r, code);
+}
+
+void replay_bad_parameter(struct replay *r, const char *name, const char *detail)
+{
+    char members[300];
+    const struct problem p = { .code = SPAN("invalid"), .detail = detail, .replay = true, .members = span_str(members) };
+
+    (void) snprintf(members, sizeof(members), "{\"errors\":[{\"at\":\"%s\",\"code\":\"pattern\",\"detail\":\"%s\"}]}", name,
+                    detail);
+    if (r->over || r->call->ex == NULL)
+        return;
+    r->over = true;
+    call_problem_full(r->call, &(struct problem){ p.code, p.detail, span_str(members), NULL, true, 0 }, NULL, 0);
+}
+
+bool replay_query_str(struct replay *r, const char *name, struct span *ret)
+{
+    return tree_get_str(tree_root(buf_span(&r->query)), name, ret);
+}
+
+bool replay_query_int(struct replay *r, const char *name, int64_t max, int64_t *ret)
+{
+    struct span text;
+    uint64_t v;
+
+    if (!replay_query_str(r, name, &text))
+        return true;
+    if (!num_u64(text, (uint64_t) max, &v)) {
+        replay_bad_parameter(r, name, "A whole number is expected here.");
+        return false;
+    }
+    *ret = (int64_t) v;
+    return true;
+}
+
+/* ---- the check, step by step (STANDARDS 1.4) ---- */
+
+/* Step 10: the route's recording and scope. 'what' is judged by the claims alone, before anything is looked up. */
+static enum key_verdict check_route(const struct call *c, const struct key_claims *k)
+{
+    if (!span_eq_str(c->params[0], k->rid))
+        return KEY_RECORDING_MISMATCH;
+    switch ((int) c->route->id) {
+    case ROUTE_replay_manifest: return KEY_OK;
+    case ROUTE_replay_export: return (k->scope & KEY_SCOPE_EXPORT) != 0 ? KEY_OK : KEY_SCOPE;
+    default: return (k->scope & KEY_SCOPE_PLAY) != 0 ? KEY_OK : KEY_SCOPE;
+    }
+}
+
+/* Step 12: a bearer key is bound to the client's address prefix, hard. */
+static enum key_verdict check_binding(struct call *c, const struct key_claims *k, const char *kid)
+{
+    struct gate *g = c->lane->gate;
+    enum key_verdict v = KEY_BINDING;
+    const struct key_ring_entry *e;
+
+    if (k->cnf_jkt[0] != '\0')
+        return KEY_BINDING; /* a bound key under Bearer (RFC 9449 7.1) */
+    pthread_rwlock_rdlock(&g->keys_lock);
+    e = key_ring_find(&g->ring, span_str(kid));
+    if (e != NULL && e->k_ctx != NULL && key_ctx_equal(k, e->k_ctx, call_prefix(c)))
+        v = KEY_OK;
+    pthread_rwlock_unlock(&g->keys_lock);
+    return v;
+}
+
+struct checked {
+    struct key_claims claims;
+    char kid[KEY_KID_LEN + 1];
+    bool known; /* claims are authentic */
+};
+
+/* Steps 5 to 9, for a key that this loop has not seen. */
+static enum key_verdict check_key(struct call *c, struct span token, struct checked *ret)
+{
+    struct gate *g = c->lane->gate;
+    const struct key_ring_entry *by = NULL;
+    enum key_verdict v;
+
+    pthread_rwlock_rdlock(&g->keys_lock);
+    v = key_check(token, &g->ring, &gate_settings(g)->key_audience, clock_wall_ms(), &ret->claims, &by, NULL);
+    if (v == KEY_OK) {
+        memcpy(ret->kid, by->kid, sizeof(ret->kid));
+        ret->known = true;
+    }
+    pthread_rwlock_unlock(&g->keys_lock);
+    return v;
+}
+
+static enum key_verdict find_token(struct call *c, struct span *ret)
+{
+    const struct http_head *h = exchange_head(c->ex);
+    struct span value, scheme;
+
+    if (http_head_count(h, "authorization") > 1)
+        return KEY_INVALID_REQUEST;
+    if (!http_head_get(h, "authorization", &value))
+        return KEY_MISSING;
+    if (!span_cut(value, ' ', &scheme, ret))
+        return KEY_MALFORMED;
+    *ret = span_trim(*ret);
+    if (!span_eq_nocase(scheme, "Bearer"))
+        return span_eq_nocase(scheme, "DPoP") ? KEY_BINDING : KEY_MISSING;
+    return KEY_OK;
+}
+
+/* RFC 6750 2: a key in the address is refused, whatever else was sent. */
+static bool key_in_query(const struct replay *r)
+{
+    struct span any;
+
+    return tree_get_str(tree_root(buf_span(&r->query)), "access_token", &any);
+}
+
+/* Steps 1 to 12. KEY_OK: r->viewer is there; it may still wait for its first sight. */
+static enum key_verdict check(struct replay *r, struct checked *k)
+{
+    struct call *c = r->call;
+    struct gate *g = c->lane->gate;
+    struct span token;
+    uint8_t digest[32];
+    enum live_verdict live;
+    enum key_verdict v = find_token(c, &token);
+    int code;
+
+    if (v == KEY_OK && key_in_query(r))
+        v = KEY_INVALID_REQUEST;
+    if (v != KEY_OK)
+        return v;
+    v = gate_authority(g, clock_boot_ms());
+    if (v != KEY_OK)
+        return v;
+    v = check_key(c, token, k);
+    if (v == KEY_OK)
+        v = check_route(c, &k->claims);
+    if (v != KEY_OK)
+        return v;
+    live = probe(g, &k->claims, &code);
+    if (live != LIVE_OK && live != LIVE_UNKNOWN)
+        return of_live(live);
+    if (live == LIVE_UNKNOWN && c->lane->asked++ >= ASKED_MAX)
+        return KEY_AUTHORITY_STALE;
+    v = check_binding(c, &k->claims, k->kid);
+    if (v != KEY_OK)
+        return v;
+    sha256(token, digest);
+    r->viewer = viewer_find(c->lane, digest);
+    if (r->viewer == NULL)
+        r->viewer = viewer_new(c->lane, digest, &k->claims);
+    if (r->viewer == NULL)
+        return KEY_AUTHORITY_STALE;
+    (void) viewer_ref(r->viewer);
+    return KEY_OK;
+}
+
+/* ---- life ---- */
+
+static void on_call_end(struct call *c, enum exchange_end how)
+{
+    struct replay *r = c->state;
+
+    list_remove(&r->node);
+    r->over = true;
+    r->ops->gone(r, how);
+}
+
+static void on_call_drained(struct call *c)
+{
+    struct replay *r = c->state;
+
+    if (r->ops->drained != NULL && !r->over)
+        r->ops->drained(r);
+}
+
+static void on_call_free(struct call *c)
+{
+    struct replay *r = c->state;
+
+    if (r == NULL)
+        return;
+    list_remove(&r->node);
+    if (r->ops->free != NULL)
+        r->ops->free(r);
+    if (r->viewer != NULL)
+        viewer_unref(r->viewer);
+    buf_deinit(&r->query);
+    free(r->state);
+    free(r);
+}
+
+static const struct call_ops call_ops = { .on_drained = on_call_drained, .on_end = on_call_end, .on_free = on_call_free };
+
+/* Is this answer still wanted, and may it be given? Drops the reference of the question. */
+static bool still(struct replay *r, enum key_verdict v)
+{
+    int code;
+
+    if (r->over || r->call->ex == NULL)
+        return false;
+    if (v == KEY_OK)
+        v = replay_may(r, &code);
+    if (v != KEY_OK)
+        replay_stop(r, v);
+    return v == KEY_OK;
+}
+
+static void on_unlocked(void *ctx, enum key_verdict v)
+{
+    struct replay *r = ctx;
+
+    if (still(r, v))
+        r->ops->begin(r);
+    call_unref(r->call);
+}
+
+/* The first lease, of what the manifest shows, brings the recording key; the index is read with it. */
+static void on_ready(void *ctx, enum key_verdict v)
+{
+    static const struct viewer_span manifest = { .what = LEASE_MANIFEST };
+    struct replay *r = ctx;
+
+    if (!still(r, v)) {
+        call_unref(r->call);
+        return;
+    }
+    v = viewer_charge(r->viewer, 0);
+    if (v != KEY_OK) {
+        replay_refuse(r, v, "");
+        call_unref(r->call);
+        return;
+    }
+    viewer_lease(r->viewer, &manifest, on_unlocked, r);
+}
+
+static const struct replay_ops *ops_of(const struct call *c)
+{
+    switch ((int) c->route->id) {
+    case ROUTE_replay_manifest: return &replay_manifest_ops;
+    case ROUTE_replay_chunk: return &replay_chunk_ops;
+    case ROUTE_replay_events: return &replay_events_ops;
+    case ROUTE_replay_stream: return &replay_stream_ops;
+    default: return &replay_export_ops;
+    }
+}
+
+void replay_answer(struct call *c)
+{
+    struct replay *r = calloc(1, sizeof(*r));
+    struct checked k = { .known = false };
+    struct err_info e;
+    enum key_verdict v;
+
+    if (r == NULL) {
+        call_problem(c, "overloaded", "");
+        return;
+    }
+    r->call = c;
+    r->ops = ops_of(c);
+    buf_init(&r->query, 64 << 10);
+    c->state = r;
+    c->ops = &call_ops;
+    list_append(&c->lane->replays, &r->node);
+    if (exchange_head(c->ex)->query.n > 0 && call_query(c, &r->query, &e) != ERR_OK) {
+        r->over = true;
+        call_problem(c, "bad-request", e.text);
+        return;
+    }
+    v = check(r, &k);
+    if (v != KEY_OK) {
+        r->over = true;
+        refuse_call(c, k.known ? &k.claims : NULL, v, "");
+        return;
+    }
+    viewer_ready(r->viewer, call_prefix(c), on_ready, (call_ref(c), r));
+}
+
+void replay_recheck(struct lane *l, struct span gid)
+{
+    LIST_FOREACH(node, &l->replays)
+    {
+        struct replay *r = LIST_ENTRY(node, struct replay, node);
+        enum key_verdict v;
+        int code;
+
+        if (r->viewer == NULL || r->over || (gid.n > 0 && !span_eq_str(gid, viewer_claims(r->viewer)->gid)))
+            continue;
+        v = replay_may(r, &code);
+        if (v != KEY_OK && v != KEY_EXPIRED) /* an expired key ends by the stream's own timer, after its last event */
+            replay_stop(r, v);
+    }
+}
+
+void replay_shutdown(struct lane *l)
+{
+    LIST_FOREACH(node, &l->replays)
+    {
+        struct replay *r = LIST_ENTRY(node, struct replay, node);
+
+        if (r->over)
+            continue;
+        if (r->begun)
+            r->ops->end(r, 1012);
+        else
+            replay_refuse(r, KEY_AUTHORITY_STALE, "The server is going down.");
+    }
+}

@@ -1,0 +1,94 @@
+#pragma once
+/*
+ * What the routes under a provisioning key share: the check of STANDARDS 1.4, the list of what is under way, its endings.
+ *
+ * Each of them goes: check -> first sight -> unlock (the first lease brings the recording key) -> read -> lease of the events
+ * themselves -> check again -> bytes. Whenever a grant, a key or the authority changes, replay_recheck ends what may not
+ * go on: unsent bytes are dropped at once.
+ */
+#include "gate/handlers.h"
+#include "gate/viewer.h"
+
+struct replay;
+
+struct replay_ops {
+    /* The key holds and the recording key is here: go on. */
+    void (*begin)(struct replay *r);
+    /* It may not go on (bytes may have been sent): say why with 'code' of STANDARDS 5.2, or just stop. */
+    void (*end)(struct replay *r, int code);
+    void (*drained)(struct replay *r);          /* may be NULL */
+    void (*gone)(struct replay *r, enum exchange_end how); /* the exchange is over */
+    void (*free)(struct replay *r);             /* may be NULL */
+};
+
+struct replay {
+    struct list node; /* in lane->replays while under way */
+    struct call *call;
+    struct viewer *viewer;
+    const struct replay_ops *ops;
+    struct buf query; /* tree */
+    bool begun;       /* a status line has been sent: problems are no longer possible */
+    bool over;        /* an ending was sent or the exchange is gone: send nothing more */
+    void *state;
+};
+
+/* May content flow under this key at this moment? KEY_OK, or why not; *ret_code the stream code. */
+enum key_verdict replay_may(const struct replay *r, int *ret_code);
+
+/* Answers with the problem of a verdict (before begun), and tells the audit. */
+void replay_refuse(struct replay *r, enum key_verdict v, const char *detail);
+/* 422 for a query parameter. */
+void replay_bad_parameter(struct replay *r, const char *name, const char *detail);
+
+/* Either way: a problem when nothing was sent, else the ending of that code. */
+void replay_stop(struct replay *r, enum key_verdict v);
+
+/* The stream code of a verdict. */
+int replay_code_of(enum key_verdict v);
+/* "window.ended" and "window-ended" of 4410. */
+const char *replay_event_name(int code);
+const char *replay_reason(int code);
+
+/* {"code":…,"reason":…,"last_seq":…,"at_ms":…[,"renew":…][,"retry_after_s":…]}; at most 220 bytes. */
+void replay_end_json(const struct replay *r, int code, int64_t last_seq, int64_t at_ms, struct buf *out);
+
+/* The `From` object. to_ms INT64_MAX: not said. */
+void replay_from_json(const struct replay *r, const struct viewer_read *start, int64_t to_ms, struct buf *out);
+
+/* Reads a whole number from the query. False: answered with 422 already. Absent: *ret unchanged. */
+bool replay_query_int(struct replay *r, const char *name, int64_t max, int64_t *ret);
+bool replay_query_str(struct replay *r, const char *name, struct span *ret);
+
+/* The routes. */
+extern const struct replay_ops replay_manifest_ops, replay_chunk_ops, replay_events_ops, replay_stream_ops,
+    replay_export_ops;
+
+/* ---- lines: events one by one out of chunks, shared by events, export and stream ---- */
+
+struct lines {
+    struct replay *replay;
+    struct buf bytes;          /* the chunk as NDJSON */
+    size_t at;                 /* of the next line */
+    uint32_t chunk;
+    struct segment_chunk meta;
+    uint64_t seq;              /* of the next line */
+    time_us time;              /* seek time of the line last read */
+    bool loaded, loading;
+    void (*on_loaded)(struct replay *r, enum err e);
+};
+
+/* Loads a chunk; on_loaded follows (not when the call is over). ERR_NOTFOUND: past the last one. */
+void lines_load(struct lines *l, uint32_t chunk);
+/* Skips to the event. */
+void lines_seek(struct lines *l, uint64_t seq);
+
+struct line {
+    struct span json;
+    uint64_t seq;
+    time_us time; /* seek time */
+};
+
+/* The next event of the loaded chunk, without moving. False: the chunk is at its end. */
+bool lines_peek(struct lines *l, struct line *ret);
+void lines_next(struct lines *l, const struct line *now);
+void lines_free(struct lines *l);

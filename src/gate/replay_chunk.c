@@ -1,0 +1,291 @@
+/* GET manifest and GET chunks/{n}: whole answers, leased before they leave. */
+#include "gate/replay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+#include "codec/json.h"
+#include "codec/jsonw.h"
+#include "crypto/secret.h"
+
+/* ---- manifest ---- */
+
+static void raw_value(struct jsonw *w, const char *key, struct json_value v)
+{
+    jsonw_kraw(w, key, v.raw);
+}
+
+static void write_manifest(struct replay *r, struct span parts, struct buf *out)
+{
+    const struct viewer_facts *f = viewer_facts(r->viewer);
+    const struct key_claims *k = viewer_claims(r->viewer);
+    struct gate *g = r->call->lane->gate;
+    const struct live_grant *grant;
+    struct json_value v, root = json_value(parts);
+    unsigned speed = 1600;
+    struct jsonw w;
+    char number[24];
+
+    pthread_rwlock_rdlock(&g->live_lock);
+    grant = live_find(&g->live, span_str(k->gid));
+    if (grant != NULL)
+        speed = grant->max_speed_x100;
+    pthread_rwlock_unlock(&g->live_lock);
+    jsonw_init(&w, out);
+    jsonw_obj(&w);
+    jsonw_kcstr(&w, "id", k->rid);
+    jsonw_kcstr(&w, "kind", f->terminal ? "terminal" : "rrweb");
+    if (json_find(root, "head", &v))
+        raw_value(&w, "head", v);
+    jsonw_kint(&w, "duration_ms", f->duration_us / 1000);
+    jsonw_kint(&w, "base_ms", f->terminal ? 0 : f->started_ms);
+    jsonw_kint(&w, "events", (int64_t) f->events);
+    if (json_find(root, "chunks", &v))
+        raw_value(&w, "chunks", v);
+    if (json_find(root, "keyframes", &v))
+        raw_value(&w, "keyframes", v);
+    if (json_find(root, "markers", &v))
+        raw_value(&w, "markers", v);
+    jsonw_kbool(&w, "live", false);
+    jsonw_kint(&w, "sealed_to_seq", (int64_t) f->events - 1);
+    (void) snprintf(number, sizeof(number), "%u.%02u", speed / 100, speed % 100);
+    jsonw_kraw(&w, "max_speed", span_str(number));
+    jsonw_knull(&w, "watermark");
+    jsonw_ktime(&w, "window_ends", k->wend * 1000);
+    jsonw_obj_end(&w);
+}
+
+static void send_content(struct replay *r, const char *mime, const struct http_header *more, size_t n_more,
+                         struct span body)
+{
+    struct http_header h[CALL_HEADERS_MAX * 2];
+    size_t n = call_headers(r->call, h, mime, true);
+
+    for (size_t i = 0; i < n_more; i++)
+        h[n++] = more[i];
+    r->begun = true;
+    if (exchange_respond(r->call->ex, 200, h, n, body) != ERR_OK)
+        exchange_abort(r->call->ex);
+}
+
+static void wipe(struct buf *b)
+{
+    if (b->p != NULL)
+        secret_wipe(b->p, b->cap);
+    buf_deinit(b);
+}
+
+static void on_manifest_read(void *ctx, struct viewer_read *read)
+{
+    struct replay *r = ctx;
+    struct buf out = BUF_INIT(16u << 20);
+    int code;
+
+    if (!r->over && r->call->ex != NULL) {
+        enum key_verdict v = replay_may(r, &code);
+
+        if (v == KEY_OK && read->err != ERR_OK)
+            v = read->err == ERR_AGAIN ? KEY_AUTHORITY_STALE : KEY_KEEPER_UNAVAILABLE;
+        if (v == KEY_OK) {
+            write_manifest(r, buf_span(&read->bytes), &out);
+            r->over = true;
+            send_content(r, "application/json", NULL, 0, buf_span(&out));
+        } else {
+            replay_refuse(r, v, "");
+        }
+    }
+    wipe(&out);
+    wipe(&read->bytes);
+    call_unref(r->call);
+}
+
+static void read_manifest(void *ctx, enum key_verdict v)
+{
+    static const struct viewer_want want = { .kind = READ_MANIFEST };
+    struct replay *r = ctx;
+
+    if (v != KEY_OK) {
+        replay_refuse(r, v, "");
+        call_unref(r->call);
+        return;
+    }
+    viewer_read(r->viewer, &want, on_manifest_read, r);
+}
+
+static void manifest_begin(struct replay *r)
+{
+    static const struct viewer_span span = { .what = LEASE_MANIFEST };
+
+    (void) call_ref(r->call);
+    viewer_lease(r->viewer, &span, read_manifest, r);
+}
+
+/* A whole answer that is on its way: what the kernel has not taken is dropped. */
+static void cut_answer(struct replay *r, int code)
+{
+    (void) code;
+    r->over = true;
+    if (r->call->ex != NULL)
+        exchange_cut(r->call->ex, SPAN_EMPTY);
+}
+
+static void manifest_gone(struct replay *r, enum exchange_end how)
+{
+    (void) r;
+    (void) how;
+}
+
+const struct replay_ops replay_manifest_ops = { .begin = manifest_begin, .end = cut_answer, .gone = manifest_gone };
+
+/* ---- chunks/{n} ---- */
+
+struct chunk {
+    struct viewer_turn turn;
+    uint32_t n;
+    bool stored; /* the client takes zstd */
+    struct buf bytes;
+    struct segment_chunk meta;
+    bool sent;
+};
+
+static bool takes_zstd(const struct http_head *h)
+{
+    struct span v, one;
+    bool more = http_head_get(h, "accept-encoding", &v);
+
+    while (more) {
+        more = span_cut(v, ',', &one, &v);
+        one = span_trim(one);
+        if (span_eq_str(one, "zstd") || (span_starts(one, "zstd;") && !span_starts(one, "zstd;q=0")))
+            return true;
+    }
+    return false;
+}
+
+/* On the way to the client it stays in this list, so that an ending cuts it (STANDARDS 1.8 rule 6). */
+static void send_chunk(struct replay *r)
+{
+    static const struct http_header coding = { SPAN("content-encoding"), SPAN("zstd") };
+    struct chunk *c = r->state;
+
+    c->sent = true;
+    send_content(r, "application/x-ndjson", &coding, c->stored ? 1 : 0, buf_span(&c->bytes));
+    viewer_sent(r->viewer, c->meta.first_seq, c->meta.first_seq + c->meta.n_events - 1, c->meta.raw);
+}
+
+static void on_chunk_leased(void *ctx, enum key_verdict v)
+{
+    struct replay *r = ctx;
+    int code;
+
+    if (!r->over && r->call->ex != NULL) {
+        if (v == KEY_OK)
+            v = replay_may(r, &code);
+        if (v == KEY_OK)
+            send_chunk(r);
+        else
+            replay_refuse(r, v, "");
+    }
+    call_unref(r->call);
+}
+
+static void lease_chunk(struct replay *r)
+{
+    struct chunk *c = r->state;
+    const struct viewer_span span = {
+        .what = LEASE_CHUNK,
+        .from_seq = c->meta.first_seq,
+        .to_seq = c->meta.first_seq + c->meta.n_events - 1,
+        .from_ms = c->meta.t_first / 1000,
+        .to_ms = c->meta.t_last / 1000,
+        .bytes = c->meta.raw,
+    };
+    enum key_verdict v = viewer_charge(r->viewer, c->meta.raw);
+
+    if (v != KEY_OK) {
+        replay_refuse(r, v, "");
+        return;
+    }
+    (void) call_ref(r->call);
+    viewer_lease(r->viewer, &span, on_chunk_leased, r);
+}
+
+static void on_chunk_read(void *ctx, struct viewer_read *read)
+{
+    struct replay *r = ctx;
+    struct chunk *c = r->state;
+
+    if (r->over || r->call->ex == NULL || read->err != ERR_OK) {
+        wipe(&read->bytes);
+        if (read->err == ERR_NOTFOUND && !r->over && r->call->ex != NULL) {
+            r->over = true;
+            call_problem(r->call, "not-found", "The recording has no chunk of that number.");
+        } else if (read->err != ERR_OK) {
+            replay_refuse(r, KEY_AUTHORITY_STALE, "The recording cannot be read right now.");
+        }
+    } else {
+        c->bytes = read->bytes;
+        c->meta = read->meta;
+        lease_chunk(r);
+    }
+    call_unref(r->call);
+}
+
+static void on_chunk_turn(void *ctx)
+{
+    struct replay *r = ctx;
+    struct chunk *c = r->state;
+    const struct viewer_want want = { .kind = c->stored ? READ_STORED : READ_CHUNK, .chunk = c->n };
+
+    (void) call_ref(r->call);
+    viewer_read(r->viewer, &want, on_chunk_read, r);
+}
+
+static void chunk_begin(struct replay *r)
+{
+    struct chunk *c = calloc(1, sizeof(*c));
+    uint64_t n;
+
+    if (!num_u64(r->call->params[1], UINT32_MAX - 1, &n)) {
+        free(c);
+        r->over = true;
+        call_problem(r->call, "not-found", "The recording has no chunk of that number.");
+        return;
+    }
+    if (c == NULL) {
+        replay_refuse(r, KEY_AUTHORITY_STALE, "");
+        return;
+    }
+    c->n = (uint32_t) n;
+    c->stored = takes_zstd(exchange_head(r->call->ex));
+    buf_init(&c->bytes, 0);
+    c->turn.fn = on_chunk_turn;
+    c->turn.ctx = r;
+    r->state = c;
+    viewer_turn_take(r->viewer, &c->turn);
+}
+
+static void chunk_gone(struct replay *r, enum exchange_end how)
+{
+    struct chunk *c = r->state;
+
+    (void) how;
+    if (c != NULL)
+        viewer_turn_end(r->viewer, &c->turn);
+}
+
+static void chunk_free(struct replay *r)
+{
+    struct chunk *c = r->state;
+
+    if (c != NULL)
+        wipe(&c->bytes);
+}
+
+const struct replay_ops replay_chunk_ops = {
+    .begin = chunk_begin,
+    .end = cut_answer,
+    .gone = chunk_gone,
+    .free = chunk_free,
+};

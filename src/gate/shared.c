@@ -1,0 +1,244 @@
+#include "gate/shared.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/base64.h"
+#include "crypto/hash.h"
+#include "format/jwks.h"
+#include "os/clock.h"
+
+#define SETTINGS_MAX (1u << 20)
+
+/* ---- settings ---- */
+
+static const char *text_of(struct gate_settings *s, struct span v)
+{
+    return arena_str(&s->memory, v);
+}
+
+static enum err take_networks(struct gate_settings *s, const struct ipc_gate_config *m, struct err_info *reterr)
+{
+    if (m->trusted.n > GATE_NETWORKS_MAX)
+        return ERR_RAISE(reterr, ERR_LIMIT, "proxy.trusted has more than %d networks", GATE_NETWORKS_MAX);
+    for (uint32_t i = 0; i < m->trusted.n; i++) {
+        if (!net_cidr_parse(m->trusted.rows[i].text, &s->trusted[i]))
+            return ERR_RAISE(reterr, ERR_INVAL, "proxy.trusted: '%.*s' is no network such as 10.0.0.0/8",
+                             SPAN_ARG(m->trusted.rows[i].text));
+        s->n_trusted++;
+    }
+    return ERR_OK;
+}
+
+static void take_net(struct gate_settings *s, const struct ipc_gate_config *m)
+{
+    s->net.http1.header_bytes = m->header_bytes;
+    s->net.header_time = m->header_time_ms;
+    s->net.idle_time = m->idle_time_ms;
+    s->net.write_stall = m->write_stall_ms;
+    s->net.body_min_rate = m->body_min_rate;
+    s->net.proxy.trusted = s->trusted;
+    s->net.proxy.n_trusted = s->n_trusted;
+    s->net.proxy.header = s->n_trusted == 0 ? PROXY_HEADER_NONE
+                          : m->proxy_header == 0 ? PROXY_HEADER_FORWARDED : PROXY_HEADER_XFF;
+}
+
+static enum err fill(struct gate_settings *s, const struct ipc_gate_config *m, struct err_info *reterr)
+{
+    s->public_url = text_of(s, m->public_url);
+    s->player_url = text_of(s, m->player_url);
+    s->dir = text_of(s, m->dir);
+    if (s->public_url == NULL || s->player_url == NULL || s->dir == NULL || m->envs.n > GATE_ORIGINS_MAX)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no memory for the settings");
+    if (snprintf(s->audience, sizeof(s->audience), "%s/v1/replay", s->public_url) >= (int) sizeof(s->audience))
+        return ERR_RAISE(reterr, ERR_LIMIT, "public_url is too long");
+    for (uint32_t i = 0; i < m->envs.n; i++)
+        s->envs[s->n_envs++] = text_of(s, m->envs.rows[i].text);
+    s->key_audience = (struct key_audience){ s->public_url, s->audience, s->envs, s->n_envs };
+    s->demo = m->demo;
+    s->plain = m->plain;
+    s->https = span_starts(m->public_url, "https://");
+    s->threads = m->threads == 0 ? 1 : m->threads > GATE_LANES_MAX ? GATE_LANES_MAX : m->threads;
+    s->streams = m->streams;
+    s->connections = m->connections;
+    s->per_source = m->per_source;
+    s->cache_bytes = m->cache_bytes;
+    s->body_bytes = m->body_bytes;
+    s->import_wire_bytes = m->import_wire_bytes;
+    s->import_bytes = m->import_bytes;
+    s->seal_bytes = m->seal_bytes;
+    s->zstd_level = (int) m->zstd_level;
+    TRY(take_networks(s, m, reterr));
+    take_net(s, m);
+    return ERR_OK;
+}
+
+struct gate_settings *gate_settings_new(const struct ipc_gate_config *m, struct err_info *reterr)
+{
+    struct gate_settings *s = calloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        (void) ERR_RAISE(reterr, ERR_NOMEM, "no memory for the settings");
+        return NULL;
+    }
+    arena_init(&s->memory, SETTINGS_MAX);
+    return fill(s, m, reterr) == ERR_OK ? s : gate_settings_free(s);
+}
+
+struct gate_settings *gate_settings_free(struct gate_settings *s)
+{
+    while (s != NULL) {
+        struct gate_settings *older = s->older;
+
+        arena_deinit(&s->memory);
+        free(s);
+        s = older;
+    }
+    return NULL;
+}
+
+/* ---- authority ---- */
+
+enum key_verdict gate_authority(struct gate *g, int64_t boot)
+{
+    int64_t heard = atomic_load(&g->heard);
+
+    if (atomic_load(&g->stopping) || heard == 0 || boot - heard >= GATE_STALE_MS)
+        return KEY_AUTHORITY_STALE;
+    if (!atomic_load(&g->audit_ok))
+        return KEY_AUDIT_UNAVAILABLE;
+    return KEY_OK; /* an untrusted clock stops new keys; windows end by the boot clock (STANDARDS 1.5) */
+}
+
+/* ---- keys ---- */
+
+static void put_key_set(struct gate *g, const struct ipc_keys *m)
+{
+    uint8_t pubs[KEY_RING_CAP][ES256_PUB_LEN];
+    uint8_t digest[SHA256_LEN];
+    char etag[20];
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < m->signing.n && n < KEY_RING_CAP; i++) {
+        const struct ipc_row_signing_key *k = &m->signing.rows[i];
+
+        if (k->x.n != 32 || k->y.n != 32)
+            continue;
+        memcpy(pubs[n], k->x.p, 32);
+        memcpy(pubs[n++] + 32, k->y.p, 32);
+    }
+    buf_reset(&g->jwks);
+    jwks_write((const uint8_t(*)[ES256_PUB_LEN]) pubs, n, &g->jwks);
+    sha256(buf_span(&g->jwks), digest);
+    if (base64url_str(digest, 12, etag, sizeof(etag)))
+        (void) snprintf(g->jwks_etag, sizeof(g->jwks_etag), "\"%s\"", etag);
+}
+
+void gate_keys_put(struct gate *g, const struct ipc_keys *m)
+{
+    struct key_ring ring = { 0 };
+
+    for (uint32_t i = 0; i < m->signing.n; i++) {
+        const struct ipc_row_signing_key *k = &m->signing.rows[i];
+        struct secret *k_ctx = k->k_ctx.n == 32 ? secret_of(k->k_ctx) : NULL;
+        uint8_t pub[ES256_PUB_LEN];
+
+        if (k->x.n == 32 && k->y.n == 32) {
+            memcpy(pub, k->x.p, 32);
+            memcpy(pub + 32, k->y.p, 32);
+            (void) key_ring_add(&ring, pub, &k_ctx, NULL); /* one that is no key checks nothing */
+        }
+        (void) secret_free(k_ctx);
+    }
+    pthread_rwlock_wrlock(&g->keys_lock);
+    key_ring_deinit(&g->ring);
+    g->ring = ring;
+    put_key_set(g, m);
+    if (m->epoch_pk.n == sizeof(g->epoch_pk)) {
+        g->epoch = m->epoch;
+        memcpy(g->epoch_pk, m->epoch_pk.p, sizeof(g->epoch_pk));
+    }
+    pthread_rwlock_unlock(&g->keys_lock);
+}
+
+/* ---- streams at once ---- */
+
+struct stream_count {
+    char name[1 + JTI_CAP + ID_CAP];
+    unsigned n;
+};
+
+static struct stream_count *count_of(struct gate *g, char kind, const char *id, bool make)
+{
+    char name[sizeof(((struct stream_count *) NULL)->name)];
+    struct stream_count *c;
+
+    (void) snprintf(name, sizeof(name), "%c%s", kind, id);
+    c = map_get(&g->stream_counts, span_str(name));
+    if (c != NULL || !make)
+        return c;
+    c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    memcpy(c->name, name, sizeof(c->name));
+    if (!map_put(&g->stream_counts, span_str(c->name), c, NULL)) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void drop_count(struct gate *g, struct stream_count *c)
+{
+    if (c == NULL || c->n > 0)
+        return;
+    (void) map_del(&g->stream_counts, span_str(c->name));
+    free(c);
+}
+
+enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub)
+{
+    const struct live_grant *grant;
+    struct live_quota q = { 0 };
+    struct stream_count *c[3];
+    enum key_verdict v = KEY_OK;
+
+    pthread_rwlock_rdlock(&g->live_lock);
+    grant = live_find(&g->live, span_str(gid));
+    if (grant != NULL)
+        q = grant->quota;
+    pthread_rwlock_unlock(&g->live_lock);
+    pthread_mutex_lock(&g->streams_lock);
+    c[0] = count_of(g, 'k', jti, true);
+    c[1] = count_of(g, 'g', gid, true);
+    c[2] = count_of(g, 'p', sub, true);
+    if (c[0] == NULL || c[1] == NULL || c[2] == NULL)
+        v = KEY_AUTHORITY_STALE;
+    else if (c[0]->n >= q.key_streams || c[1]->n >= q.grant_streams || c[2]->n >= q.person_streams)
+        v = KEY_QUOTA;
+    for (size_t i = 0; i < 3; i++) {
+        if (v == KEY_OK)
+            c[i]->n++;
+        else
+            drop_count(g, c[i]);
+    }
+    pthread_mutex_unlock(&g->streams_lock);
+    return v;
+}
+
+void gate_stream_close(struct gate *g, const char *jti, const char *gid, const char *sub)
+{
+    struct stream_count *c[3];
+
+    pthread_mutex_lock(&g->streams_lock);
+    c[0] = count_of(g, 'k', jti, false);
+    c[1] = count_of(g, 'g', gid, false);
+    c[2] = count_of(g, 'p', sub, false);
+    for (size_t i = 0; i < 3; i++) {
+        if (c[i] != NULL) {
+            c[i]->n--;
+            drop_count(g, c[i]);
+        }
+    }
+    pthread_mutex_unlock(&g->streams_lock);
+}

@@ -1,0 +1,92 @@
+#pragma once
+/*
+ * What the gate's loops share: settings, public keys, the live-grant table, when the keeper was last heard, the workers.
+ *
+ * Small and read-mostly. Writers: loop 0 (pushes arrive there) and, for one grant row a time, whichever loop asked the
+ * keeper. Everything else belongs to one loop (lane.h).
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "access/live.h"
+#include "format/ipc.h"
+#include "format/key.h"
+#include "loop/pool.h"
+#include "net/listener.h"
+#include "store/store.h"
+
+#define GATE_LANES_MAX    64
+#define GATE_STALE_MS     3000
+#define GATE_ORIGINS_MAX  16
+#define GATE_NETWORKS_MAX 16
+
+/* The configuration as the gate uses it. Immutable once published; replaced whole at a reload and kept until the end. */
+struct gate_settings {
+    struct arena memory;
+    const char *public_url, *player_url, *dir;
+    char audience[KEY_STRING_MAX + 1];
+    const char *envs[GATE_ORIGINS_MAX];
+    size_t n_envs;
+    struct key_audience key_audience;
+    bool demo, plain, https; /* https: clients reach us by TLS, ours or a proxy's */
+    struct net_cidr trusted[GATE_NETWORKS_MAX];
+    size_t n_trusted;
+    struct net_config net;
+    unsigned threads, streams, connections, per_source;
+    uint64_t cache_bytes, body_bytes, import_wire_bytes, import_bytes, seal_bytes;
+    int zstd_level;
+    struct gate_settings *older;
+};
+
+struct lane;
+
+struct gate {
+    const struct gate_settings *_Atomic settings;
+    uint8_t hash_secret[16];
+
+    pthread_rwlock_t keys_lock; /* ring, jwks, epoch */
+    struct key_ring ring;
+    struct buf jwks;
+    char jwks_etag[24];
+    uint32_t epoch;
+    uint8_t epoch_pk[32];
+
+    pthread_rwlock_t live_lock;
+    struct live live;
+
+    pthread_mutex_t streams_lock;
+    struct map stream_counts; /* of struct stream_count, by "k" jti, "g" gid, "p" sub */
+
+    _Atomic int64_t heard; /* boot clock of the keeper's last heartbeat; 0: never */
+    _Atomic bool audit_ok, clock_ok, stopping;
+    _Atomic unsigned n_streams;
+
+    struct pool *pool;
+    struct store *store;
+    struct net_limits *limits;
+    struct tls_ctx *tls;
+    struct lane *lanes[GATE_LANES_MAX];
+    unsigned n_lanes;
+};
+
+static inline const struct gate_settings *gate_settings(struct gate *g)
+{
+    return atomic_load_explicit(&g->settings, memory_order_acquire);
+}
+
+/* Makes settings of the message. NULL and *reterr: what is wrong. */
+struct gate_settings *gate_settings_new(const struct ipc_gate_config *m, struct err_info *reterr);
+struct gate_settings *gate_settings_free(struct gate_settings *s);
+
+/* Nothing of the keeper for 3 s, or its word that audit or clock is not well. KEY_OK: serve. */
+enum key_verdict gate_authority(struct gate *g, int64_t boot);
+
+/*
+ * One stream more for this key, grant and person, counted exactly over all loops against the grant's quota (STANDARDS
+ * 1.11). KEY_QUOTA: one of the three is at its limit, nothing was counted. KEY_AUTHORITY_STALE: no memory.
+ */
+enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub);
+void gate_stream_close(struct gate *g, const char *jti, const char *gid, const char *sub);
+
+/* Replaces ring, key set and epoch. */
+void gate_keys_put(struct gate *g, const struct ipc_keys *m);

@@ -1,0 +1,188 @@
+/* Files of the web app and of the player documents (STANDARDS 5.3), and the public documents of the server. */
+#include "gate/handlers.h"
+
+#include <stdio.h>
+
+#include "gate/assets.h"
+#include "gate/contract.h"
+#include "os/clock.h"
+
+#define CSP_MAX 2000
+
+static const char permissions[] =
+    "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(), display-capture=(), "
+    "encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), microphone=(), midi=(), "
+    "payment=(), picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), "
+    "web-share=(), xr-spatial-tracking=()";
+
+/* Origins that may frame the player: the app's, in a demo its accounts' too. */
+static void app_origins(const struct gate_settings *s, char out[600])
+{
+    if (s->demo && span_starts(span_str(s->public_url), "http://"))
+        (void) snprintf(out, 600, "%s http://*.%s", s->public_url, s->public_url + 7);
+    else
+        (void) snprintf(out, 600, "%s", s->public_url);
+}
+
+static void app_csp(const struct gate_settings *s, char out[CSP_MAX])
+{
+    (void) snprintf(out, CSP_MAX,
+                    "default-src 'none'; script-src 'self'; connect-src 'self'%s%s; img-src 'self' blob:; style-src 'self'; "
+                    "font-src 'self'; frame-src %s; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+                    "require-trusted-types-for 'script'",
+                    s->demo ? " " : "", s->demo ? s->public_url : "", s->player_url);
+}
+
+static void player_csp(const struct gate_settings *s, bool terminal, char out[CSP_MAX])
+{
+    char origins[600];
+
+    app_origins(s, origins);
+    (void) snprintf(out, CSP_MAX,
+                    "default-src 'none'; script-src 'self'%s; style-src 'self' 'unsafe-inline'; img-src blob:%s; "
+                    "font-src blob: data:; media-src blob: data:; connect-src 'none'; frame-src 'self'; "
+                    "worker-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors %s; "
+                    "sandbox allow-scripts allow-same-origin",
+                    terminal ? " 'wasm-unsafe-eval'" : "", terminal ? "" : " data:", origins);
+}
+
+static size_t page_headers(const struct call *c, const struct asset *a, bool player, char csp[CSP_MAX],
+                           struct http_header *to)
+{
+    const struct gate_settings *s = gate_settings(c->lane->gate);
+    size_t n = 0;
+
+    if (player)
+        player_csp(s, span_eq_str(span_str(a->path), "/terminal"), csp);
+    else
+        app_csp(s, csp);
+    to[n++] = (struct http_header){ SPAN("content-security-policy"), span_str(csp) };
+    to[n++] = (struct http_header){ SPAN("permissions-policy"), SPAN_OF(permissions) };
+    to[n - 1].value.n--; /* without the NUL */
+    to[n++] = (struct http_header){ SPAN("origin-agent-cluster"), SPAN("?1") };
+    to[n++] = (struct http_header){ SPAN("x-dns-prefetch-control"), SPAN("off") };
+    to[n++] = (struct http_header){ SPAN("cross-origin-opener-policy"), SPAN("same-origin") };
+    if (player)
+        to[n++] = (struct http_header){ SPAN("cross-origin-embedder-policy"), SPAN("require-corp") };
+    return n;
+}
+
+static bool accepts_gzip(const struct http_head *h)
+{
+    struct span v, one, rest;
+    bool more = http_head_get(h, "accept-encoding", &v);
+
+    while (more) {
+        more = span_cut(v, ',', &one, &rest);
+        v = rest;
+        one = span_trim(one);
+        if (span_eq_str(one, "gzip") || span_eq_str(one, "*"))
+            return true;
+        if (span_starts(one, "gzip;") && !span_starts(one, "gzip;q=0"))
+            return true;
+    }
+    return false;
+}
+
+static void nothing(void *arg)
+{
+    (void) arg;
+}
+
+static void send_asset(struct call *c, const struct asset *a, bool player)
+{
+    const struct http_head *head = exchange_head(c->ex);
+    struct http_header h[24];
+    char csp[CSP_MAX];
+    struct span match;
+    bool gz = a->gz.n > 0 && accepts_gzip(head);
+    size_t n = 0;
+
+    h[n++] = (struct http_header){ SPAN("content-type"), span_str(a->mime) };
+    h[n++] = (struct http_header){ SPAN("etag"), span_str(a->etag) };
+    h[n++] = (struct http_header){ SPAN("vary"), SPAN("accept-encoding") };
+    h[n++] = (struct http_header){ SPAN("cache-control"),
+                                   a->immutable ? SPAN("public, max-age=31536000, immutable") : SPAN("no-cache") };
+    h[n++] = (struct http_header){ SPAN("x-content-type-options"), SPAN("nosniff") };
+    h[n++] = (struct http_header){ SPAN("referrer-policy"), SPAN("no-referrer") };
+    h[n++] = (struct http_header){ SPAN("cross-origin-resource-policy"),
+                                   player ? SPAN("cross-origin") : SPAN("same-origin") };
+    if (a->page)
+        n += page_headers(c, a, player, csp, h + n);
+    if (http_head_get(head, "if-none-match", &match) && span_eq_str(match, a->etag)) {
+        if (exchange_respond(c->ex, 304, h, n, SPAN_EMPTY) != ERR_OK)
+            exchange_abort(c->ex);
+        return;
+    }
+    if (gz)
+        h[n++] = (struct http_header){ SPAN("content-encoding"), SPAN("gzip") };
+    if (exchange_respond_ref(c->ex, 200, h, n, gz ? a->gz : a->bytes, nothing, NULL) != ERR_OK)
+        exchange_abort(c->ex);
+}
+
+void static_answer(struct call *c, bool player)
+{
+    const struct http_head *h = exchange_head(c->ex);
+    const struct asset *a = asset_find(player ? ASSET_PLAYER : ASSET_APP, h->path);
+
+    if (h->method != HTTP_M_GET && h->method != HTTP_M_HEAD)
+        call_problem(c, "method-not-allowed", "Files are read with GET.");
+    else if (a == NULL)
+        call_problem(c, "not-found", "There is nothing at this address.");
+    else
+        send_asset(c, a, player);
+}
+
+/* ---- documents ---- */
+
+static void send_jwks(struct call *c)
+{
+    struct gate *g = c->lane->gate;
+    struct http_header h[4];
+    size_t n = 0;
+
+    pthread_rwlock_rdlock(&g->keys_lock);
+    h[n++] = (struct http_header){ SPAN("content-type"), SPAN("application/json") };
+    h[n++] = (struct http_header){ SPAN("cache-control"), SPAN("public, max-age=300") };
+    h[n++] = (struct http_header){ SPAN("etag"), span_str(g->jwks_etag) };
+    if (g->jwks.n == 0)
+        call_problem(c, "starting", "");
+    else if (exchange_respond(c->ex, 200, h, n, buf_span(&g->jwks)) != ERR_OK)
+        exchange_abort(c->ex);
+    pthread_rwlock_unlock(&g->keys_lock);
+}
+
+static void send_problem_page(struct call *c)
+{
+    const struct problem_kind *k = problem_find(c->params[0]);
+    const struct http_header csp = { SPAN("content-security-policy"), SPAN("default-src 'none'; frame-ancestors 'none'") };
+    struct buf b = BUF_INIT(8192);
+
+    if (k == NULL) {
+        call_problem(c, "not-found", "");
+        return;
+    }
+    problem_page(k, &b);
+    call_respond(c, 200, "text/html; charset=utf-8", &csp, 1, buf_span(&b));
+    buf_deinit(&b);
+}
+
+static void send_ready(struct call *c)
+{
+    bool ready = gate_authority(c->lane->gate, clock_boot_ms()) == KEY_OK && c->lane->keeper != NULL &&
+                 c->lane->vault != NULL;
+
+    call_respond(c, ready ? 200 : 503, "text/plain", NULL, 0, ready ? SPAN("ok\n") : SPAN("not ready\n"));
+}
+
+void documents_answer(struct call *c)
+{
+    switch ((int) c->route->id) {
+    case ROUTE_livez: call_respond(c, 200, "text/plain", NULL, 0, SPAN("ok\n")); break;
+    case ROUTE_readyz: send_ready(c); break;
+    case ROUTE_jwks: send_jwks(c); break;
+    case ROUTE_problem: send_problem_page(c); break;
+    case ROUTE_openapi: call_respond(c, 200, "application/yaml", NULL, 0, contract_text()); break;
+    default: call_problem(c, "not-found", "");
+    }
+}

@@ -1,0 +1,570 @@
+#include "gate/viewer.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "codec/jsonw.h"
+#include "crypto/secret.h"
+#include "gate/reader.h"
+#include "os/clock.h"
+
+#define ASK_MS     5000
+#define ASKED_MAX  20 /* a second and loop: STANDARDS 1.4 step 11 */
+#define VIEWERS_MAX 100000
+#define LEASED_MAX 64
+
+enum state { NEW, ASKING, READY, REFUSED };
+
+/* Somebody waits for the first sight. */
+struct waiter {
+    struct list node;
+    viewer_verdict_fn fn;
+    void *ctx;
+};
+
+struct leasing {
+    struct viewer *viewer;
+    struct viewer_span want;
+    viewer_verdict_fn fn;
+    void *ctx;
+    uint64_t release_idx;
+    time_ms release_t;
+};
+
+struct range {
+    uint64_t from, to;
+};
+
+struct viewer {
+    struct lane *lane;
+    uint8_t digest[32];
+    struct key_claims claims;
+    unsigned refs;
+    bool in_map;
+    enum state state;
+    enum key_verdict verdict; /* REFUSED */
+    struct list waiters;
+
+    char vid[ID_CAP];
+    struct viewer_facts facts;
+    struct reader *reader; /* pieces and their indexes; touched by workers */
+    struct link_msg *facts_msg;
+    struct secret *rk;
+
+    struct range leased[LEASED_MAX];
+    size_t n_leased;
+    bool manifest_leased;
+    bool series;            /* something was leased since the last settlement */
+    uint64_t first_lease;
+    struct range sent[VIEWER_RANGES_MAX];
+    size_t n_sent;
+    bool more_sent;
+    uint64_t sent_bytes, volume;
+
+    time_ms used; /* boot clock */
+    time_ms second;
+    uint32_t second_requests;
+    uint64_t second_bytes;
+
+    struct list reads; /* struct job, waiting */
+    bool reading;
+    struct list turns; /* struct viewer_turn, waiting */
+    unsigned n_turns;
+};
+
+/* ---- life ---- */
+
+struct viewer *viewer_find(struct lane *l, const uint8_t digest[32])
+{
+    return map_get(&l->viewers, span_of(digest, 32));
+}
+
+struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct key_claims *claims)
+{
+    struct viewer *v = calloc(1, sizeof(*v));
+
+    if (v == NULL)
+        return NULL;
+    v->lane = l;
+    v->refs = 1;
+    v->claims = *claims;
+    v->used = clock_boot_ms();
+    memcpy(v->digest, digest, sizeof(v->digest));
+    list_init(&v->waiters);
+    list_init(&v->reads);
+    list_init(&v->turns);
+    if (!map_put(&l->viewers, span_of(v->digest, 32), v, NULL)) {
+        free(v);
+        return NULL;
+    }
+    v->in_map = true;
+    return v;
+}
+
+struct viewer *viewer_ref(struct viewer *v)
+{
+    v->refs++;
+    v->used = clock_boot_ms();
+    return v;
+}
+
+void viewer_unref(struct viewer *v)
+{
+    v->used = clock_boot_ms();
+    if (--v->refs > 0)
+        return;
+    v->rk = secret_free(v->rk);
+    v->reader = reader_free(v->reader);
+    (void) link_msg_free(v->facts_msg);
+    free(v);
+}
+
+const struct key_claims *viewer_claims(const struct viewer *v)
+{
+    return &v->claims;
+}
+
+const struct viewer_facts *viewer_facts(const struct viewer *v)
+{
+    return &v->facts;
+}
+
+static void leave_map(struct viewer *v)
+{
+    if (!v->in_map)
+        return;
+    v->in_map = false;
+    (void) map_del(&v->lane->viewers, span_of(v->digest, 32));
+    viewer_unref(v);
+}
+
+/* ---- first sight ---- */
+
+static void tell_waiters(struct viewer *v, enum key_verdict verdict)
+{
+    (void) viewer_ref(v);
+    while (!list_empty(&v->waiters)) {
+        struct waiter *w = LIST_ENTRY(list_pop(&v->waiters), struct waiter, node);
+
+        w->fn(w->ctx, verdict);
+        free(w);
+    }
+    viewer_unref(v);
+}
+
+static enum key_verdict take_facts(struct viewer *v, const struct ipc_key_facts *m)
+{
+    const struct gate_settings *s = gate_settings(v->lane->gate);
+    struct live_grant g;
+    enum key_verdict verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_KEEPER_UNAVAILABLE;
+
+    if (m->grant.n == 1 && live_from_row(&m->grant.rows[0], &g)) {
+        pthread_rwlock_wrlock(&v->lane->gate->live_lock);
+        (void) live_put(&v->lane->gate->live, &g, NULL); /* a full table: the check after this refuses */
+        pthread_rwlock_unlock(&v->lane->gate->live_lock);
+    }
+    if (verdict != KEY_OK)
+        return verdict;
+    if (!span_to_str(m->vid, v->vid, sizeof(v->vid)) || m->pieces.n > VIEWER_PIECES_MAX)
+        return KEY_KEEPER_UNAVAILABLE;
+    v->facts = (struct viewer_facts){ v->vid, span_eq_str(m->kind, "terminal"), m->events, m->duration_us,
+                                      m->started_ms, m->n_chunks };
+    v->volume = m->volume;
+    v->reader = reader_new(v->lane->gate->store, v->claims.pid, v->claims.rid, m, s->cache_bytes);
+    return v->reader == NULL ? KEY_KEEPER_UNAVAILABLE : KEY_OK;
+}
+
+static void on_facts(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct viewer *v = ctx;
+    enum key_verdict verdict = KEY_KEEPER_UNAVAILABLE;
+
+    if (err == ERR_OK && type == IPC_T_KEY_FACTS)
+        verdict = take_facts(v, body);
+    if (verdict == KEY_OK) {
+        v->state = READY;
+    } else if (verdict == KEY_KEEPER_UNAVAILABLE || verdict == KEY_AUTHORITY_STALE) {
+        v->state = NEW; /* asked again by the next request */
+    } else {
+        v->state = REFUSED;
+        v->verdict = verdict;
+    }
+    tell_waiters(v, verdict);
+    viewer_unref(v);
+}
+
+static enum key_verdict ask(struct viewer *v, struct span prefix)
+{
+    const struct key_claims *c = &v->claims;
+    const struct ipc_key_first m = { span_str(c->jti), span_str(c->gid), c->gen, span_str(c->rid),
+                                     span_str(c->pid), span_str(c->sub), span_str(c->env), prefix };
+
+    if (v->lane->keeper == NULL)
+        return KEY_KEEPER_UNAVAILABLE;
+    if (link_call(v->lane->keeper, IPC_T_KEY_FIRST, &m, ASK_MS, on_facts, viewer_ref(v)) != ERR_OK) {
+        viewer_unref(v);
+        return KEY_KEEPER_UNAVAILABLE;
+    }
+    v->state = ASKING;
+    return KEY_OK;
+}
+
+void viewer_ready(struct viewer *v, struct span prefix, viewer_verdict_fn fn, void *ctx)
+{
+    struct waiter *w;
+    enum key_verdict verdict = KEY_OK;
+
+    if (v->state == READY || v->state == REFUSED) {
+        fn(ctx, v->state == READY ? KEY_OK : v->verdict);
+        return;
+    }
+    w = malloc(sizeof(*w));
+    if (w == NULL) {
+        fn(ctx, KEY_KEEPER_UNAVAILABLE);
+        return;
+    }
+    *w = (struct waiter){ .fn = fn, .ctx = ctx };
+    list_append(&v->waiters, &w->node);
+    if (v->state == NEW)
+        verdict = ask(v, prefix);
+    if (verdict != KEY_OK)
+        tell_waiters(v, verdict);
+}
+
+/* ---- leases ---- */
+
+static bool covered(const struct viewer *v, const struct viewer_span *want)
+{
+    if (v->rk == NULL)
+        return false;
+    if (want->what == LEASE_MANIFEST)
+        return v->manifest_leased;
+    for (size_t i = 0; i < v->n_leased; i++) {
+        if (v->leased[i].from <= want->from_seq && want->to_seq <= v->leased[i].to)
+            return true;
+    }
+    return false;
+}
+
+/* Adds to a short list of ranges, joining neighbours. False: full. */
+static bool range_add(struct range *list, size_t *n, size_t max, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < *n; i++) {
+        struct range *r = &list[i];
+
+        if (from <= r->to + 1 && r->from <= to + 1) {
+            r->from = from < r->from ? from : r->from;
+            r->to = to > r->to ? to : r->to;
+            return true;
+        }
+    }
+    if (*n == max)
+        return false;
+    list[(*n)++] = (struct range){ from, to };
+    return true;
+}
+
+static void note_lease(struct viewer *v, const struct viewer_span *want, uint64_t idx)
+{
+    if (!v->series) {
+        v->series = true;
+        v->first_lease = idx;
+    }
+    v->volume += want->bytes;
+    if (want->what == LEASE_MANIFEST) {
+        v->manifest_leased = true;
+    } else if (!range_add(v->leased, &v->n_leased, LEASED_MAX, want->from_seq, want->to_seq)) {
+        v->leased[0] = (struct range){ want->from_seq, want->to_seq }; /* the forgotten one is leased again if needed */
+    }
+}
+
+static void leasing_done(struct leasing *g, enum key_verdict verdict)
+{
+    viewer_verdict_fn fn = g->fn;
+    void *ctx = g->ctx;
+
+    viewer_unref(g->viewer);
+    free(g);
+    fn(ctx, verdict);
+}
+
+static void on_released(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct leasing *g = ctx;
+    const struct ipc_released *m = body;
+    struct viewer *v = g->viewer;
+    enum key_verdict verdict = KEY_AUTHORITY_STALE;
+
+    if (err == ERR_OK && type == IPC_T_RELEASED)
+        verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_AUTHORITY_STALE;
+    if (verdict == KEY_OK) {
+        struct secret *rk = m->rk.n == 32 ? secret_of(m->rk) : NULL;
+
+        if (rk == NULL)
+            verdict = KEY_AUTHORITY_STALE;
+        else if (v->rk == NULL)
+            v->rk = rk;
+        else
+            rk = secret_free(rk);
+    }
+    leasing_done(g, verdict);
+}
+
+static void release(struct leasing *g)
+{
+    struct viewer *v = g->viewer;
+    const struct key_claims *c = &v->claims;
+    struct ipc_open m = { .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .rid = span_str(c->rid),
+                          .pid = span_str(c->pid), .leaf_idx = g->release_idx, .leaf_t_ms = g->release_t };
+
+    if (v->lane->vault == NULL || !reader_wrap(v->reader, &m.kn, &m.epoch, &m.wrap) ||
+        link_call(v->lane->vault, IPC_T_OPEN, &m, ASK_MS, on_released, g) != ERR_OK)
+        leasing_done(g, KEY_AUTHORITY_STALE);
+}
+
+static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct leasing *g = ctx;
+    const struct ipc_leased *m = body;
+    enum key_verdict verdict = KEY_AUDIT_UNAVAILABLE;
+
+    if (err == ERR_OK && type == IPC_T_LEASED)
+        verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_AUDIT_UNAVAILABLE;
+    if (verdict != KEY_OK) {
+        leasing_done(g, verdict);
+        return;
+    }
+    note_lease(g->viewer, &g->want, m->idx);
+    if (g->viewer->rk != NULL) {
+        leasing_done(g, KEY_OK);
+        return;
+    }
+    g->release_idx = m->release_idx;
+    g->release_t = m->release_t_ms;
+    release(g);
+}
+
+void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx)
+{
+    const struct key_claims *c = &v->claims;
+    struct ipc_lease m = {
+        .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .vid = span_str(v->vid),
+        .rid = span_str(c->rid), .pid = span_str(c->pid), .sub = span_str(c->sub), .what = (uint8_t) want->what,
+        .from_seq = want->from_seq, .to_seq = want->to_seq, .from_ms = (uint64_t) want->from_ms,
+        .to_ms = (uint64_t) want->to_ms, .bytes = want->bytes, .release = v->rk == NULL,
+    };
+    struct leasing *g;
+
+    if (covered(v, want)) {
+        fn(ctx, KEY_OK);
+        return;
+    }
+    g = calloc(1, sizeof(*g));
+    if (g == NULL || v->lane->keeper == NULL) {
+        free(g);
+        fn(ctx, KEY_KEEPER_UNAVAILABLE);
+        return;
+    }
+    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx };
+    if (link_call(v->lane->keeper, IPC_T_LEASE, &m, ASK_MS, on_leased, g) != ERR_OK)
+        leasing_done(g, KEY_AUDIT_UNAVAILABLE);
+}
+
+void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes)
+{
+    v->used = clock_boot_ms();
+    v->sent_bytes += bytes;
+    if (!range_add(v->sent, &v->n_sent, VIEWER_RANGES_MAX, from_seq, to_seq))
+        v->more_sent = true;
+}
+
+void viewer_settle(struct viewer *v, bool exported)
+{
+    const struct key_claims *c = &v->claims;
+    struct ipc_row_range rows[VIEWER_RANGES_MAX];
+    struct ipc_settle m = {
+        .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .vid = span_str(v->vid),
+        .rid = span_str(c->rid), .pid = span_str(c->pid), .sub = span_str(c->sub), .first_lease = v->first_lease,
+        .more = v->more_sent, .bytes = v->sent_bytes, .exported = exported,
+    };
+
+    if (!v->series)
+        return;
+    for (size_t i = 0; i < v->n_sent; i++)
+        rows[i] = (struct ipc_row_range){ v->sent[i].from, v->sent[i].to };
+    m.ranges.rows = rows;
+    m.ranges.n = (uint32_t) v->n_sent;
+    /* One that is lost counts as seen in full: never under-reported. */
+    if (v->lane->keeper != NULL && link_send(v->lane->keeper, IPC_T_SETTLE, &m) != ERR_OK)
+        log_event(LOG_WARN, "replay.not-settled", LOG_STR("jti", c->jti));
+    v->series = v->manifest_leased = v->more_sent = false;
+    v->n_leased = v->n_sent = 0;
+    v->sent_bytes = 0;
+}
+
+/* ---- reading ---- */
+
+struct job {
+    struct list node;
+    struct viewer *viewer;
+    struct viewer_want want;
+    struct viewer_read result;
+    struct secret *rk; /* a copy: the viewer's own may be wiped while this runs */
+    viewer_read_fn fn;
+    void *ctx;
+};
+
+static void next_job(struct viewer *v);
+
+static void run_job(void *arg)
+{
+    struct job *j = arg;
+
+    reader_run(j->viewer->reader, j->rk, &j->want, &j->result);
+}
+
+static void job_done(void *arg)
+{
+    struct job *j = arg;
+    struct viewer *v = j->viewer;
+
+    v->reading = false;
+    j->rk = secret_free(j->rk);
+    j->fn(j->ctx, &j->result);
+    free(j);
+    next_job(v);
+    viewer_unref(v);
+}
+
+static void next_job(struct viewer *v)
+{
+    struct job *j;
+
+    if (v->reading || list_empty(&v->reads))
+        return;
+    j = LIST_ENTRY(list_pop(&v->reads), struct job, node);
+    v->reading = true;
+    j->rk = v->rk == NULL ? NULL : secret_of(secret_span(v->rk));
+    if (j->rk == NULL || pool_work(v->lane->gate->pool, v->lane->loop, run_job, job_done, j) != ERR_OK) {
+        j->result.err = ERR_AGAIN;
+        job_done(j);
+    }
+}
+
+void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_fn fn, void *ctx)
+{
+    struct job *j = calloc(1, sizeof(*j));
+
+    if (j == NULL) {
+        struct viewer_read none = { .err = ERR_NOMEM, .bytes = BUF_INIT(0) };
+
+        fn(ctx, &none);
+        return;
+    }
+    *j = (struct job){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx };
+    buf_init(&j->result.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
+    list_append(&v->reads, &j->node);
+    next_job(v);
+}
+
+/* ---- turns ---- */
+
+#define TURNS_MAX 2
+
+void viewer_turn_take(struct viewer *v, struct viewer_turn *t)
+{
+    if (v->n_turns == TURNS_MAX) {
+        list_append(&v->turns, &t->node);
+        return;
+    }
+    v->n_turns++;
+    t->taken = true;
+    t->fn(t->ctx);
+}
+
+void viewer_turn_end(struct viewer *v, struct viewer_turn *t)
+{
+    struct list *next;
+
+    list_remove(&t->node);
+    if (!t->taken)
+        return;
+    t->taken = false;
+    v->n_turns--;
+    next = list_pop(&v->turns);
+    if (next != NULL)
+        viewer_turn_take(v, LIST_ENTRY(next, struct viewer_turn, node));
+}
+
+/* ---- housekeeping ---- */
+
+enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes)
+{
+    const struct live_grant *g;
+    struct live_quota q = { 0 };
+    time_ms second = clock_boot_ms() / 1000;
+
+    pthread_rwlock_rdlock(&v->lane->gate->live_lock);
+    g = live_find(&v->lane->gate->live, span_str(v->claims.gid));
+    if (g != NULL)
+        q = g->quota;
+    pthread_rwlock_unlock(&v->lane->gate->live_lock);
+    if (v->second != second) {
+        v->second = second;
+        v->second_requests = 0;
+        v->second_bytes = 0;
+    }
+    if (v->volume + bytes > q.key_bytes)
+        return KEY_QUOTA;
+    if (++v->second_requests > q.key_requests || (v->second_bytes > 0 && v->second_bytes + bytes > q.key_rate))
+        return KEY_RATE_LIMITED;
+    v->second_bytes += bytes;
+    return KEY_OK;
+}
+
+static void collect(struct lane *l, bool (*want)(const struct viewer *v, struct span gid), struct span gid)
+{
+    struct viewer *found[256];
+    size_t n;
+
+    do {
+        n = 0;
+        MAP_FOREACH(struct viewer, v, &l->viewers)
+        {
+            if (n < sizeof(found) / sizeof(found[0]) && want(v, gid))
+                found[n++] = v;
+        }
+        for (size_t i = 0; i < n; i++) {
+            viewer_settle(found[i], false);
+            leave_map(found[i]);
+        }
+    } while (n == sizeof(found) / sizeof(found[0]));
+}
+
+static bool is_over(const struct viewer *v, struct span gid)
+{
+    (void) gid;
+    if (v->refs > 1)
+        return false;
+    return v->claims.exp * 1000 <= clock_wall_ms() || clock_boot_ms() - v->used >= VIEWER_IDLE_MS;
+}
+
+static bool is_of(const struct viewer *v, struct span gid)
+{
+    return gid.n == 0 || span_eq_str(gid, v->claims.gid);
+}
+
+void viewers_tick(struct lane *l)
+{
+    collect(l, is_over, SPAN_EMPTY);
+}
+
+void viewers_drop(struct lane *l, struct span gid)
+{
+    MAP_FOREACH(struct viewer, v, &l->viewers)
+    {
+        if (is_of(v, gid))
+            v->rk = secret_free(v->rk);
+    }
+    collect(l, is_of, gid);
+}
