@@ -1,0 +1,588 @@
+#include "audit/audit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "audit/tree.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "codec/base64.h"
+#include "crypto/box.h"
+#include "crypto/random.h"
+#include "meta/people.h"
+
+#define LOGS_MAX 1000000
+
+struct log {
+    struct list dirty; /* linked while a transaction has appended */
+    char name[LOG_ID_CAP];
+    size_t base_len;       /* of the name without its generation: the key of the map */
+    char *origin;
+    struct merkle_frontier now, next; /* committed; as the open transaction leaves it */
+    time_ms now_t, next_t; /* of the last leaf */
+    uint64_t signed_now, signed_next; /* size of the newest stored checkpoint */
+    struct merkle_hash signed_root;
+    uint64_t noted_now, noted_next;   /* size of the last one that became a leaf of system */
+    bool made;             /* by the open transaction */
+    bool sealed;
+    char why[200];
+};
+
+struct audit {
+    struct meta *m;
+    char *host;
+    struct map logs;   /* base name -> newest generation, owned */
+    struct log **all;  /* in the order in which they were made */
+    size_t n_all;
+    struct list dirty;
+    bool have_pk;
+    uint8_t pk[NOTE_ED25519_PK];
+};
+
+/* ---- logs in memory ---- */
+
+static struct log *log_free(struct log *g)
+{
+    if (g == NULL)
+        return NULL;
+    list_remove(&g->dirty);
+    free(g->origin);
+    free(g);
+    return NULL;
+}
+
+static struct span log_name(const struct log *g)
+{
+    return span_str(g->name);
+}
+
+static struct log *find(const struct audit *a, struct span log)
+{
+    struct span base;
+
+    (void) log_id_generation(log, &base);
+    return map_get(&a->logs, base);
+}
+
+static void touch(struct audit *a, struct log *g)
+{
+    if (!list_linked(&g->dirty))
+        list_append(&a->dirty, &g->dirty);
+}
+
+/* A log in memory; not yet in the map. */
+static enum err log_new(struct audit *a, struct span name, struct log **ret, struct err_info *reterr)
+{
+    CLEANUP(buf_deinit) struct buf origin = BUF_INIT(512);
+    struct log *g = calloc(1, sizeof(*g));
+    struct span base;
+
+    audit_origin(a, name, &origin);
+    if (g == NULL || origin.failed || (g->origin = strdup(buf_cstr(&origin))) == NULL) {
+        (void) log_free(g);
+        return ERR_RAISE(reterr, ERR_NOMEM, "audit log: no memory for another log");
+    }
+    (void) span_to_str(name, g->name, sizeof(g->name)); /* log_id_check: it fits */
+    (void) log_id_generation(name, &base);
+    g->base_len = base.n;
+    *ret = g;
+    return ERR_OK;
+}
+
+/* Takes g over. A newer generation takes the older one's place. */
+static enum err log_keep(struct audit *a, struct log *g, struct err_info *reterr)
+{
+    void *old = NULL;
+    struct log **all = realloc(a->all, (a->n_all + 1) * sizeof(*all));
+
+    if (all != NULL)
+        a->all = all;
+    if (all == NULL || !map_put(&a->logs, span_of(g->name, g->base_len), g, &old)) {
+        (void) log_free(g);
+        return ERR_RAISE(reterr, ERR_NOMEM, "audit log: no memory for another log");
+    }
+    a->all[a->n_all++] = g;
+    return ERR_OK;
+}
+
+static void log_drop_last(struct audit *a)
+{
+    struct log *g = a->all[--a->n_all];
+
+    (void) map_del(&a->logs, span_of(g->name, g->base_len));
+    (void) log_free(g);
+}
+
+static void seal(struct log *g, const char *why)
+{
+    g->sealed = true;
+    (void) snprintf(g->why, sizeof(g->why), "%s: %s", g->name, why);
+}
+
+/* ---- opening ---- */
+
+struct rebuild {
+    struct log *g;
+    uint64_t stop; /* look at the root when this size is reached */
+    struct merkle_hash at_stop;
+    struct err_info *reterr;
+    enum err e;
+};
+
+static bool rebuild_row(void *ctx, const struct meta_audit *row)
+{
+    struct rebuild *r = ctx;
+    struct merkle_frontier *f = &r->g->now;
+    struct merkle_hash h;
+
+    if ((uint64_t) row->idx != f->size || row->hash.n != MERKLE_HASH_LEN) {
+        char why[96];
+
+        (void) snprintf(why, sizeof(why), "record %llu is missing or has no proper hash", (unsigned long long) f->size);
+        seal(r->g, why);
+        return false;
+    }
+    memcpy(h.b, row->hash.p, MERKLE_HASH_LEN);
+    r->g->now_t = row->time > r->g->now_t ? row->time : r->g->now_t;
+    r->e = merkle_append(f, &h, NULL, NULL, r->reterr);
+    if (f->size == r->stop)
+        r->at_stop = merkle_root(f);
+    return r->e == ERR_OK;
+}
+
+static bool last_time(void *ctx, const struct meta_audit *row)
+{
+    *(time_ms *) ctx = row->time;
+    return false;
+}
+
+/* The tree of a long log: its frontier are perfect subtrees, whose roots few rows give. */
+static enum err read_frontier(struct audit *a, struct log *g, uint64_t size, struct rebuild *r, struct err_info *reterr)
+{
+    struct tree_reader t = { meta_view(a->m), log_name(g) };
+
+    for (unsigned level = 0; level < MERKLE_LEVELS; level++) {
+        if (size >> level & 1)
+            TRY(tree_read(&t, level, (size >> level) - 1, &g->now.node[level], reterr));
+    }
+    g->now.size = size;
+    if (r->stop > 0 && r->stop <= size)
+        TRY(merkle_root_at(r->stop, tree_read, &t, &r->at_stop, reterr));
+    return meta_audit_hashes(meta_view(a->m), log_name(g), (int64_t) size - 1, last_time, &g->now_t, reterr);
+}
+
+static enum err newest_checkpoint(struct audit *a, struct log *g, struct err_info *reterr)
+{
+    CLEANUP(arena_deinit) struct arena mem;
+    struct meta_checkpoint c;
+    enum err e;
+
+    arena_init(&mem, 1u << 20);
+    e = meta_checkpoint_newest(meta_view(a->m), log_name(g), &mem, &c, reterr);
+    if (e == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(e);
+    if (c.root.n != MERKLE_HASH_LEN || c.size <= 0) {
+        seal(g, "its newest checkpoint is damaged");
+        return ERR_OK;
+    }
+    g->signed_now = (uint64_t) c.size;
+    memcpy(g->signed_root.b, c.root.p, MERKLE_HASH_LEN);
+    return ERR_OK;
+}
+
+static void noted_setting(const struct log *g, char out[64])
+{
+    (void) snprintf(out, 64, "audit.noted.%s", g->name);
+}
+
+static enum err log_read(struct audit *a, struct log *g, struct err_info *reterr)
+{
+    struct rebuild r = { .g = g, .reterr = reterr };
+    char name[64];
+    int64_t n, noted = 0;
+    enum err e;
+
+    TRY(newest_checkpoint(a, g, reterr));
+    TRY(meta_audit_count(meta_view(a->m), log_name(g), &n, reterr));
+    r.stop = g->signed_now;
+    if (n <= AUDIT_REBUILD_MAX) {
+        TRY(meta_audit_hashes(meta_view(a->m), log_name(g), 0, rebuild_row, &r, reterr));
+        TRY(r.e);
+    } else {
+        e = read_frontier(a, g, (uint64_t) n, &r, reterr);
+        if (e == ERR_NOTFOUND || e == ERR_CORRUPT)
+            seal(g, "its tree cannot be read");
+        else
+            TRY(e);
+    }
+    if (!g->sealed && g->signed_now > g->now.size)
+        seal(g, "it is shorter than its newest checkpoint");
+    else if (!g->sealed && g->signed_now > 0 && !merkle_eq(&r.at_stop, &g->signed_root))
+        seal(g, "its records are not those of its newest checkpoint");
+    noted_setting(g, name);
+    e = meta_setting_get(meta_view(a->m), name, NULL, &noted, NULL, reterr);
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    g->noted_now = g->noted_next = (uint64_t) noted;
+    g->next = g->now;
+    g->next_t = g->now_t;
+    g->signed_next = g->signed_now;
+    return ERR_OK;
+}
+
+enum err audit_open(struct meta *m, struct span host, struct audit **ret_audit, struct err_info *reterr)
+{
+    CLEANUP(audit_closep) struct audit *a = calloc(1, sizeof(*a));
+    CLEANUP(arena_deinit) struct arena mem;
+    struct meta_log_list logs;
+    uint8_t secret[16];
+
+    arena_init(&mem, 1u << 30);
+    if (a == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "audit log: open");
+    a->m = m;
+    list_init(&a->dirty);
+    random_fill(secret, sizeof(secret));
+    map_init(&a->logs, secret, LOGS_MAX);
+    a->host = strndup((const char *) host.p, host.n);
+    if (a->host == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "audit log: open");
+    TRY(meta_logs(meta_view(m), &mem, &logs, reterr));
+    for (size_t i = 0; i < logs.n; i++) {
+        struct log *g;
+
+        if (!log_id_check(logs.rows[i].log))
+            return ERR_RAISE(reterr, ERR_CORRUPT, "audit log: a log with an improper name");
+        TRY(log_new(a, logs.rows[i].log, &g, reterr));
+        TRY(log_keep(a, g, reterr));
+        TRY(log_read(a, g, reterr));
+    }
+    *ret_audit = TAKE(a);
+    return ERR_OK;
+}
+
+struct audit *audit_close(struct audit *a)
+{
+    if (a == NULL)
+        return NULL;
+    for (size_t i = 0; i < a->n_all; i++)
+        (void) log_free(a->all[i]);
+    free(a->all);
+    map_deinit(&a->logs);
+    free(a->host);
+    free(a);
+    return NULL;
+}
+
+void audit_closep(struct audit **a)
+{
+    *a = audit_close(*a);
+}
+
+void audit_set_key(struct audit *a, const uint8_t pk[NOTE_ED25519_PK])
+{
+    memcpy(a->pk, pk, NOTE_ED25519_PK);
+    a->have_pk = true;
+}
+
+const char *audit_sealed(const struct audit *a, struct span log)
+{
+    for (size_t i = 0; i < a->n_all; i++) {
+        if (a->all[i]->sealed && (log.n == 0 || find(a, log) == a->all[i]))
+            return a->all[i]->why;
+    }
+    return NULL;
+}
+
+time_ms audit_high_water(const struct audit *a)
+{
+    time_ms t = 0;
+
+    for (size_t i = 0; i < a->n_all; i++)
+        t = a->all[i]->now_t > t ? a->all[i]->now_t : t;
+    return t;
+}
+
+void audit_origin(const struct audit *a, struct span log, struct buf *b)
+{
+    note_origin(b, span_str(a->host), log);
+}
+
+/* ---- appending ---- */
+
+static enum err writable(const struct audit *a, struct span log, struct log **ret, struct err_info *reterr)
+{
+    struct log *g = find(a, log);
+
+    if (g == NULL)
+        return ERR_RAISE(reterr, ERR_NOTFOUND, "audit log: no log " SPAN_FMT, SPAN_ARG(log));
+    if (g->sealed)
+        return ERR_RAISE(reterr, ERR_STATE, "audit log is sealed: %s", g->why);
+    *ret = g;
+    return ERR_OK;
+}
+
+static enum err seal_fact(struct audit *a, const struct leaf *l, size_t k, struct err_info *reterr)
+{
+    CLEANUP(arena_deinit) struct arena mem;
+    CLEANUP(buf_deinit) struct buf json = BUF_INIT(LEAF_DISCLOSURE_MAX);
+    CLEANUP(buf_deinit) struct buf box = BUF_INIT(LEAF_DISCLOSURE_MAX + BOX_OVERHEAD);
+    struct meta_person p;
+    struct meta_opening row = { .log = l->log, .idx = (int64_t) l->i, .field = span_str(l->facts[k].field),
+                                .person = l->facts[k].person };
+
+    if (row.person.n == 0)
+        return ERR_OK;
+    arena_init(&mem, 65536);
+    TRY(meta_person_get(meta_view(a->m), row.person, &mem, &p, reterr));
+    if (p.erased_ms != 0 || p.pk.n != BOX_PUB_LEN)
+        return ERR_OK; /* nobody could open it */
+    TRY(leaf_disclose(l, k, &json, NULL, reterr));
+    if (buf_reserve(&box, json.n + BOX_OVERHEAD) == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "audit log: no memory to seal a fact");
+    TRY(box_seal(p.pk.p, buf_span(&json), box.p, reterr));
+    box.n = json.n + BOX_OVERHEAD;
+    row.sealed = buf_span(&box);
+    return meta_opening_add(a->m, &row, reterr);
+}
+
+struct node_writer {
+    struct audit *a;
+    struct log *g;
+    enum err e;
+    struct err_info *reterr;
+};
+
+static void write_node(void *ctx, unsigned level, uint64_t index, const struct merkle_hash *hash)
+{
+    struct node_writer *w = ctx;
+
+    if (level == 0 || level % TREE_STEP != 0 || w->e != ERR_OK)
+        return;
+    w->e = meta_node_add(w->a->m, log_name(w->g), level, index, SPAN_OF(hash->b), w->reterr);
+}
+
+static enum err append(struct audit *a, struct log *g, struct leaf *l, struct err_info *reterr)
+{
+    CLEANUP(buf_deinit) struct buf bytes = BUF_INIT(2 * LEAF_MAX);
+    struct node_writer w = { a, g, ERR_OK, reterr };
+    struct meta_audit row;
+    struct merkle_hash h;
+
+    l->log = log_name(g);
+    l->i = g->next.size;
+    l->t = l->t > g->next_t ? l->t : g->next_t;
+    TRY(leaf_write(l, &bytes, reterr));
+    h = merkle_leaf(buf_span(&bytes));
+    row = (struct meta_audit){ .log = l->log, .idx = (int64_t) l->i, .type = span_str(leaf_type_word(l->type)),
+                               .time = l->t, .hash = SPAN_OF(h.b), .actor = l->actor, .q = l->q, .gid = l->gid,
+                               .rid = l->rid, .leaf = buf_span(&bytes) };
+    TRY(meta_audit_append(a->m, &row, reterr));
+    for (size_t k = 0; k < l->n_facts; k++)
+        TRY(seal_fact(a, l, k, reterr));
+    touch(a, g);
+    TRY(merkle_append(&g->next, &h, write_node, &w, reterr));
+    g->next_t = l->t;
+    return w.e;
+}
+
+enum err audit_append(struct audit *a, struct leaf *l, struct err_info *reterr)
+{
+    struct log *g;
+
+    TRY(writable(a, l->log, &g, reterr));
+    return append(a, g, l, reterr);
+}
+
+enum err audit_create_log(struct audit *a, struct leaf *first, struct err_info *reterr)
+{
+    struct meta_log row = { .log = first->log, .state = SPAN("open"), .created_ms = first->t };
+    struct log *g;
+
+    if (!log_id_check(first->log))
+        return ERR_RAISE(reterr, ERR_INVAL, "audit log: '" SPAN_FMT "' names no log", SPAN_ARG(first->log));
+    if (find(a, first->log) != NULL)
+        return ERR_RAISE(reterr, ERR_EXISTS, "audit log: there is a log " SPAN_FMT, SPAN_ARG(first->log));
+    TRY(log_new(a, first->log, &g, reterr));
+    g->made = true;
+    row.origin = span_str(g->origin);
+    TRY(log_keep(a, g, reterr));
+    touch(a, g); /* from here on a rollback takes it away again */
+    TRY(meta_log_add(a->m, &row, reterr));
+    return append(a, g, first, reterr);
+}
+
+void audit_committed(struct audit *a)
+{
+    LIST_FOREACH(it, &a->dirty)
+    {
+        struct log *g = LIST_ENTRY(it, struct log, dirty);
+
+        g->now = g->next;
+        g->now_t = g->next_t;
+        g->signed_now = g->signed_next;
+        g->noted_now = g->noted_next;
+        g->made = false;
+        list_remove(it);
+    }
+}
+
+void audit_rolled_back(struct audit *a)
+{
+    while (a->n_all > 0 && a->all[a->n_all - 1]->made)
+        log_drop_last(a);
+    LIST_FOREACH(it, &a->dirty)
+    {
+        struct log *g = LIST_ENTRY(it, struct log, dirty);
+
+        g->next = g->now;
+        g->next_t = g->now_t;
+        g->signed_next = g->signed_now;
+        g->noted_next = g->noted_now;
+        list_remove(it);
+    }
+}
+
+/* ---- the tree ---- */
+
+enum err audit_size(const struct audit *a, struct span log, uint64_t *ret_size, struct err_info *reterr)
+{
+    struct log *g = find(a, log);
+
+    if (g == NULL)
+        return ERR_RAISE(reterr, ERR_NOTFOUND, "audit log: no log " SPAN_FMT, SPAN_ARG(log));
+    *ret_size = g->now.size;
+    return ERR_OK;
+}
+
+bool audit_due(const struct audit *a, size_t *at, struct audit_due *ret)
+{
+    while (*at < a->n_all) {
+        const struct log *g = a->all[(*at)++];
+
+        if (g->sealed || g->now.size <= g->signed_now)
+            continue;
+        *ret = (struct audit_due){ log_name(g), span_str(g->origin), g->now.size, g->signed_now, merkle_root(&g->now) };
+        return true;
+    }
+    return false;
+}
+
+static enum err committed(const struct audit *a, struct span log, uint64_t size, struct tree_reader *ret,
+                          struct err_info *reterr)
+{
+    struct log *g = find(a, log);
+
+    if (g == NULL)
+        return ERR_RAISE(reterr, ERR_NOTFOUND, "audit log: no log " SPAN_FMT, SPAN_ARG(log));
+    if (size > g->now.size)
+        return ERR_RAISE(reterr, ERR_INVAL, "audit log: %llu records, not %llu", (unsigned long long) g->now.size,
+                         (unsigned long long) size);
+    *ret = (struct tree_reader){ meta_view(a->m), log_name(g) };
+    return ERR_OK;
+}
+
+enum err audit_consistency(struct audit *a, struct span log, uint64_t old, uint64_t size, struct merkle_proof *ret,
+                           struct err_info *reterr)
+{
+    struct tree_reader t;
+
+    TRY(committed(a, log, size, &t, reterr));
+    return merkle_prove_consistency(old, size, tree_read, &t, ret, reterr);
+}
+
+enum err audit_inclusion(struct audit *a, struct span log, uint64_t index, uint64_t size, struct merkle_proof *ret,
+                         struct err_info *reterr)
+{
+    struct tree_reader t;
+
+    TRY(committed(a, log, size, &t, reterr));
+    return merkle_prove_inclusion(index, size, tree_read, &t, ret, reterr);
+}
+
+/* ---- checkpoints ---- */
+
+static enum err note_check(const struct audit *a, const struct log *g, struct span note, struct note_checkpoint *ret,
+                           struct err_info *reterr)
+{
+    struct span text, sigs;
+    struct note_vkey k;
+
+    TRY(note_split(note, &text, &sigs, reterr));
+    TRY(note_checkpoint_parse(text, ret, NULL, reterr));
+    if (!span_eq_str(ret->origin, g->origin))
+        return ERR_RAISE(reterr, ERR_INVAL, "checkpoint of %s: another origin", g->name);
+    if (!a->have_pk)
+        return ERR_OK;
+    TRY(note_vkey_init(&k, ret->origin, a->pk, reterr));
+    if (note_open(note, &k, &text) != NOTE_GOOD)
+        return ERR_RAISE(reterr, ERR_INVAL, "checkpoint of %s: not signed by this server's key", g->name);
+    return ERR_OK;
+}
+
+enum err audit_checkpoint_store(struct audit *a, struct span log, struct span note, time_ms now,
+                                struct err_info *reterr)
+{
+    struct note_checkpoint c;
+    struct merkle_hash root;
+    struct meta_checkpoint row;
+    struct tree_reader t;
+    struct log *g;
+
+    TRY(writable(a, log, &g, reterr));
+    TRY(note_check(a, g, note, &c, reterr));
+    TRY(committed(a, log, c.size, &t, reterr));
+    if (c.size <= g->signed_next)
+        return ERR_OK;
+    if (c.size == g->now.size)
+        root = merkle_root(&g->now);
+    else
+        TRY(merkle_root_at(c.size, tree_read, &t, &root, reterr));
+    if (!merkle_eq(&root, &c.root))
+        return ERR_RAISE(reterr, ERR_INVAL, "checkpoint of %s: not the root of its first %llu records", g->name,
+                         (unsigned long long) c.size);
+    row = (struct meta_checkpoint){ .log = log_name(g), .size = (int64_t) c.size, .root = SPAN_OF(root.b),
+                                    .note = note, .at_ms = now };
+    TRY(meta_checkpoint_add(a->m, &row, reterr));
+    touch(a, g);
+    g->signed_next = c.size;
+    g->signed_root = root;
+    return ERR_OK;
+}
+
+static enum err note_one(struct audit *a, struct log *g, time_ms now, struct err_info *reterr)
+{
+    CLEANUP(buf_deinit) struct buf root = BUF_INIT(64);
+    struct leaf l = { .log = SPAN(LOG_ID_SYSTEM), .t = now, .type = LEAF_CHECKPOINT, .actor = SPAN("system"),
+                      .obj = log_name(g), .outcome = SPAN("ok") };
+    char name[64];
+
+    base64url_add(&root, SPAN_OF(g->signed_root.b));
+    TRY(buf_check(&root, reterr));
+    l.digest = buf_span(&root);
+    (void) leaf_add_number(&l, "size", (int64_t) g->signed_now); /* the first one: there is room */
+    TRY(audit_append(a, &l, reterr));
+    noted_setting(g, name);
+    TRY(meta_setting_put(a->m, name, (int64_t) g->signed_now, SPAN_EMPTY, reterr));
+    touch(a, g);
+    g->noted_next = g->signed_now;
+    return ERR_OK;
+}
+
+enum err audit_note_checkpoints(struct audit *a, time_ms now, size_t *ret_n, struct err_info *reterr)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->n_all; i++) {
+        struct log *g = a->all[i];
+
+        if (g->sealed || g->signed_now == g->noted_next || g->signed_now != g->signed_next ||
+            span_starts(log_name(g), LOG_ID_SYSTEM))
+            continue;
+        TRY(note_one(a, g, now, reterr));
+        n++;
+    }
+    *ret_n = n;
+    return ERR_OK;
+}
