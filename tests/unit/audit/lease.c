@@ -1,0 +1,124 @@
+/* Leases and settlements as leaves, and what is read back from them. */
+#include "log.h"
+
+#include "audit/lease.h"
+
+static struct ipc_lease lease(uint8_t what)
+{
+    return (struct ipc_lease){ .jti = SPAN("BXqH0cJLlQzHgCOqSMGAMA"), .gid = SPAN("g_P_52yi_zKORYBdCS"), .gen = 3,
+                               .vid = SPAN("v_AAAAAAAAAAAAAAAA"), .rid = SPAN("r_2Dz2Sr-SnSlnd8aT"), .pid = SPAN(PROJECT),
+                               .sub = SPAN("u_8zYGTnU-_hqeQ2Lx"), .what = what, .from_seq = 0, .to_seq = 812,
+                               .from_ms = 0, .to_ms = 30000, .bytes = 4096 };
+}
+
+#define HEAD                                                                                                           \
+    "\"gid\":\"g_P_52yi_zKORYBdCS\",\"gen\":3,\"vid\":\"v_AAAAAAAAAAAAAAAA\",\"rid\":\"r_2Dz2Sr-SnSlnd8aT\","         \
+    "\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\",\"outcome\":\"ok\","
+
+static void what_a_lease_says(void **state)
+{
+    static const struct {
+        uint8_t what;
+        const char *n;
+    } cases[] = {
+        { LEASE_STREAM, "\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000,\"bytes\":4096}}" },
+        { LEASE_CHUNK, "\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000,\"bytes\":4096}}" },
+        { LEASE_EXPORT,
+          "\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000,\"bytes\":4096,\"export\":1}}" },
+        { LEASE_MANIFEST, "\"n\":{\"manifest\":1}}" },
+    };
+    struct buf b = BUF_INIT(8192), want = BUF_INIT(8192);
+    struct ipc_lease x;
+    struct leaf l;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        x = lease(cases[i].what);
+        assert_ok(lease_leaf(&x, 0, &l, NULL));
+        buf_reset(&b);
+        buf_reset(&want);
+        assert_ok(leaf_write(&l, &b, NULL));
+        buf_add_str(&want, "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"t\":\"1970-01-01T00:00:00.000Z\","
+                           "\"type\":\"replay.leased\",\"actor\":\"u_8zYGTnU-_hqeQ2Lx\"," HEAD);
+        buf_add_str(&want, cases[i].n);
+        assert_span_eq(buf_span(&b), buf_span(&want));
+    }
+    x = lease(LEASE_CHUNK);
+    x.from_seq = 813;
+    assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
+    x = lease(LEASE_CHUNK);
+    x.bytes = UINT64_MAX;
+    assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
+    buf_deinit(&b);
+    buf_deinit(&want);
+}
+
+static void what_a_settlement_says(void **state)
+{
+    static struct ipc_row_range r[17];
+    struct ipc_lease x = lease(LEASE_STREAM);
+    struct ipc_settle s = { .jti = x.jti, .gid = x.gid, .gen = x.gen, .vid = x.vid, .rid = x.rid, .pid = x.pid,
+                            .sub = x.sub, .first_lease = 7, .bytes = 99 };
+    struct buf b = BUF_INIT(8192);
+    struct leaf l;
+
+    (void) state;
+    for (uint64_t i = 0; i < 17; i++)
+        r[i] = (struct ipc_row_range){ INT64_MAX - 100 + 2 * i, INT64_MAX - 100 + 2 * i };
+    s.ranges.rows = r;
+    s.ranges.n = 2;
+    assert_ok(lease_settle_leaf(&s, 0, &l, NULL));
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_non_null(strstr(buf_cstr(&b), "\"n\":{\"lease\":7,\"from_0\":9223372036854775707,\"to_0\":9223372036854775707,"
+                                     "\"from_1\":9223372036854775709,\"to_1\":9223372036854775709,\"bytes\":99}}"));
+    s.ranges.n = 16; /* the longest one fits */
+    assert_ok(lease_settle_leaf(&s, 0, &l, NULL));
+    buf_reset(&b);
+    assert_ok(leaf_write(&l, &b, NULL));
+    s.ranges.n = 17;
+    assert_ok(lease_settle_leaf(&s, 0, &l, NULL));
+    buf_reset(&b);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_non_null(strstr(buf_cstr(&b), "\"n\":{\"lease\":7,\"all\":1,\"bytes\":99}}"));
+    buf_deinit(&b);
+}
+
+static void counters_come_back_from_the_log(void **state)
+{
+    struct fixture f;
+    struct ipc_lease x = lease(LEASE_CHUNK);
+    uint64_t bytes;
+
+    (void) state;
+    fixture_init(&f);
+    begin(&f);
+    create_log(&f, PROJECT, 1);
+    for (int i = 0; i < 2500; i++) {
+        struct leaf l;
+
+        x.jti = i % 2 == 0 ? SPAN("BXqH0cJLlQzHgCOqSMGAMA") : SPAN("AAAAAAAAAAAAAAAAAAAAAA");
+        x.gid = i % 5 == 0 ? SPAN("g_AAAAAAAAAAAAAAAA") : SPAN("g_P_52yi_zKORYBdCS");
+        x.what = i == 2 ? LEASE_MANIFEST : LEASE_CHUNK;
+        x.bytes = 10;
+        assert_ok(lease_leaf(&x, 5, &l, NULL));
+        assert_ok(audit_append(f.a, &l, NULL));
+    }
+    commit(&f);
+    assert_ok(lease_bytes(meta_view(f.m), SPAN(PROJECT), SPAN("g_P_52yi_zKORYBdCS"), SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
+                          &bytes, NULL));
+    assert_int_equal(bytes, 10 * (1250 - 250 - 1));
+    assert_ok(lease_bytes(meta_view(f.m), SPAN(PROJECT), SPAN("g_BBBBBBBBBBBBBBBB"), SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
+                          &bytes, NULL));
+    assert_int_equal(bytes, 0);
+    fixture_deinit(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_lease_says),
+        cmocka_unit_test(what_a_settlement_says),
+        cmocka_unit_test(counters_come_back_from_the_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
