@@ -182,7 +182,7 @@ static void read_policy(void *arg)
     struct tree child;
     size_t mark;
 
-    if (!tree_get_str(root, "source", &text))
+    if (!tree_get_str(root, "text", &text))
         return; /* the keeper says what is missing */
     mark = tree_begin(&out, SPAN_EMPTY, TREE_OBJ);
     while (tree_next(&at, &child)) {
