@@ -38,6 +38,7 @@ struct channel {
     int in_fds[CHANNEL_FDS_MAX * 4]; /* arrived, their frames not complete yet */
     size_t n_in_fds;
     bool full, paused, want_write;
+    bool mute;      /* the peer takes nothing more; what it sent before is still read */
     bool closed;    /* 'why' is set, on_closed is due or done */
     bool told;      /* on_closed was called */
     bool busy;      /* inside a callback: free only marks */
@@ -124,12 +125,18 @@ static void sent(struct channel *c, size_t n)
     }
 }
 
-static void destroy(struct channel *c)
+static void drop_queue(struct channel *c)
 {
     struct list *node;
 
     while ((node = list_pop(&c->queue)) != NULL)
         out_free(LIST_ENTRY(node, struct out, node));
+    c->unsent = 0;
+}
+
+static void destroy(struct channel *c)
+{
+    drop_queue(c);
     for (size_t i = 0; i < c->n_in_fds; i++)
         (void) close(c->in_fds[i]);
     loop_defer_cancel(&c->flush);
@@ -170,8 +177,12 @@ static void on_flush(void *arg)
             continue;
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             break;
-        (void) ERR_RAISE_SYS(&c->why, errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : ERR_IO, errno,
-                             "sending on a channel");
+        if (errno == EPIPE || errno == ECONNRESET) {
+            drop_queue(c); /* the end comes from reading, after the last messages of a peer that has gone */
+            c->mute = true;
+            break;
+        }
+        (void) ERR_RAISE_SYS(&c->why, ERR_IO, errno, "sending on a channel");
         fail(c);
     }
     if (c->closed) {
@@ -185,7 +196,7 @@ static void on_flush(void *arg)
     }
     c->want_write = !list_empty(&c->queue);
     watch_update(c);
-    if (c->full && c->unsent <= c->opts.budget / 2) {
+    if (c->full && !c->mute && c->unsent <= c->opts.budget / 2) {
         c->full = false;
         if (c->ops->on_drained != NULL) {
             enter(c);
@@ -423,7 +434,7 @@ static enum err queue(struct channel *c, const struct channel_msg *m, struct spa
     size_t body = m->body.n + rest.n, n = CHANNEL_HEADER + body;
     struct out *o;
 
-    if (c->closed)
+    if (c->closed || c->mute)
         return ERR_CLOSED;
     if (body > c->opts.body_max)
         return ERR_LIMIT;

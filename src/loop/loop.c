@@ -1,27 +1,9 @@
 #include "loop/loop.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "loop/internal.h"
-
-static time_ms read_clock(clockid_t id)
-{
-    struct timespec t;
-
-    (void) clock_gettime(id, &t); /* cannot fail for these clocks */
-    return (time_ms) t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-time_ms loop_boot_ms(void)
-{
-    return read_clock(CLOCK_BOOTTIME);
-}
-
-time_ms loop_wall_ms(void)
-{
-    return read_clock(CLOCK_REALTIME);
-}
+#include "os/clock.h"
 
 time_ms loop_now_ms(struct loop *l)
 {
@@ -29,7 +11,7 @@ time_ms loop_now_ms(struct loop *l)
 
     if (u != l->seen_uv) {
         l->seen_uv = u;
-        l->boot_ms = loop_boot_ms();
+        l->boot_ms = clock_boot_ms();
     }
     return l->boot_ms;
 }

@@ -30,12 +30,11 @@ void loop_turn(struct loop *l);
 /* Ends loop_run after the current turn. Loop thread only; from elsewhere post a function that calls it. */
 void loop_stop(struct loop *l);
 
-/* CLOCK_BOOTTIME in ms, read at most once a millisecond of loop time: for deadlines and rates. */
+/*
+ * CLOCK_BOOTTIME in ms, read at most once a millisecond of loop time: for deadlines and rates. Decisions that must not be a turn
+ * late (the end of a window) read os/clock.h, which costs no system call.
+ */
 time_ms loop_now_ms(struct loop *l);
-
-/* Fresh reads (no system call): for decisions that must not be a turn late. */
-time_ms loop_boot_ms(void);
-time_ms loop_wall_ms(void);
 
 /*
  * Hands fn(arg) over to the loop's thread; callable from any thread, in order for one caller.

@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "os/clock.h"
+
 #define IOV_N        32
 #define DISCARD_MAX  65536 /* of a request body that nobody wants: read away, else the connection closes */
 #define HEAD_MAX     65536
@@ -168,7 +170,7 @@ static enum err begin(struct exchange *ex, int status, const struct http_header 
 {
     struct conn *c = of(ex);
     struct buf b = BUF_INIT(HEAD_MAX);
-    struct http1_answer a = { .status = status, .headers = headers, .n_headers = n, .now = loop_wall_ms() };
+    struct http1_answer a = { .status = status, .headers = headers, .n_headers = n, .now = clock_wall_ms() };
     bool none = status == 204 || status == 304;
     enum err e;
 
@@ -184,6 +186,7 @@ static enum err begin(struct exchange *ex, int status, const struct http_header 
                                                                     : HTTP1_F_CLOSE;
     a.close = a.close || a.framing == HTTP1_F_CLOSE;
     a.keep_alive = !a.close && ex->head->minor == 0;
+    (void) buf_reserve(&b, 512); /* most heads: one allocation; a failure shows below */
     e = http1_write_head(&b, &a, NULL);
     if (e == ERR_OK && !out_add_keep(&c->out, buf_span(&b)))
         e = ERR_NOMEM;

@@ -312,6 +312,27 @@ static void a_closed_peer_is_told_once(void **state)
     (void) loop_free(l);
 }
 
+static void last_words_of_a_peer_are_heard(void **state)
+{
+    static const uint8_t wire[] = { 3, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'b', 'y', 'e' };
+    struct side s;
+    int fds[2];
+    struct loop *l = pair(fds);
+
+    (void) state;
+    side_open(&s, l, fds[0], NULL);
+    assert_int_equal(write(fds[1], wire, sizeof(wire)), sizeof(wire));
+    (void) close(fds[1]);
+    assert_ok(channel_send(s.c, 1, 0, 0, SPAN("too late"))); /* fails before anything was read */
+    turns(l, 5);
+    assert_int_equal(s.n_msgs, 1);
+    assert_span_str(buf_span(&s.body), "bye");
+    assert_int_equal(s.n_closed, 1);
+    assert_err(channel_send(s.c, 1, 0, 0, SPAN("x")), ERR_CLOSED);
+    side_close(&s);
+    (void) loop_free(l);
+}
+
 static void a_channel_may_be_freed_in_its_callback(void **state)
 {
     struct side a, b;
@@ -345,6 +366,7 @@ int main(void)
         cmocka_unit_test(descriptors_travel_with_their_frame),
         cmocka_unit_test(a_frame_that_claims_descriptors_it_lacks_closes),
         cmocka_unit_test(a_closed_peer_is_told_once),
+        cmocka_unit_test(last_words_of_a_peer_are_heard),
         cmocka_unit_test(a_channel_may_be_freed_in_its_callback),
     };
 

@@ -11,6 +11,7 @@
 #include "loop/pool.h"
 #include "loop/timer.h"
 #include "loop/watch.h"
+#include "os/clock.h"
 
 static struct loop *new_loop(void)
 {
@@ -183,8 +184,7 @@ static void timers_fire_from_the_loop(void **state)
     loop_run(l);
     assert_int_equal(n, 5);
     assert_true(log[0] == 1 && log[1] == 2 && log[2] == 3 && log[3] == 0 && log[4] == 9);
-    assert_true(loop_boot_ms() - from >= 40 && loop_boot_ms() - from < 2000);
-    assert_true(loop_wall_ms() > INT64_C(1700000000000));
+    assert_true(clock_boot_ms() - from >= 40 && clock_boot_ms() - from < 2000);
     (void) loop_free(l);
 }
 

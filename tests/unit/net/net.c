@@ -640,6 +640,29 @@ static void unwanted_small_bodies_are_read_away(void **state)
     buf_deinit(&b);
 }
 
+static void refusals_reach_clients_that_still_send(void **state)
+{
+    struct server s = { 0 };
+    struct buf b = BUF_INIT(1u << 20);
+    static char body[300000];
+    int fd;
+
+    (void) state;
+    memset(body, 'u', sizeof(body));
+    start(&s);
+    fd = dial(&s);
+    say(fd, "POST /ten HTTP/1.1\r\n" HOST "Content-Length: 600000\r\n\r\n");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(send(fd, body, sizeof(body), MSG_NOSIGNAL), sizeof(body));
+        (void) usleep(20000);
+    }
+    assert_int_equal(read_all(fd, &b), 0); /* not a reset, which would take the answer with it */
+    assert_non_null(strstr(buf_cstr(&b), "413 Content Too Large"));
+    (void) close(fd);
+    stop(&s);
+    buf_deinit(&b);
+}
+
 static void large_bodies_pass_with_pauses(void **state)
 {
     struct server s = { 0 };
@@ -1319,6 +1342,7 @@ int main(void)
         cmocka_unit_test(a_late_role_gets_503),
         cmocka_unit_test(continue_is_said_only_when_the_body_is_wanted),
         cmocka_unit_test(unwanted_small_bodies_are_read_away),
+        cmocka_unit_test(refusals_reach_clients_that_still_send),
         cmocka_unit_test(large_bodies_pass_with_pauses),
         cmocka_unit_test(pausing_pushes_back_on_the_client),
         cmocka_unit_test(a_client_that_leaves_is_noticed),
