@@ -4,8 +4,6 @@
 
 #include <zstd.h>
 
-#define WINDOW_LOG 23
-
 struct zframe_writer {
     ZSTD_CCtx *ctx;
     int level;
@@ -39,14 +37,6 @@ void zframe_writer_freep(struct zframe_writer **w)
     *w = zframe_writer_free(*w);
 }
 
-/* A frame whose size is known gets a window as large as itself; above 8 MiB that has to be said. */
-static bool set_up(ZSTD_CCtx *ctx, int level, size_t n_raw)
-{
-    return ZSTD_isError(ZSTD_CCtx_reset(ctx, ZSTD_reset_session_and_parameters)) == 0 &&
-           ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level)) == 0 &&
-           ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, n_raw > 1u << WINDOW_LOG ? WINDOW_LOG : 0)) == 0;
-}
-
 enum err zframe_write(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr)
 {
     size_t bound = ZSTD_compressBound(raw.n), n;
@@ -54,9 +44,7 @@ enum err zframe_write(struct zframe_writer *w, struct span raw, struct buf *out,
 
     if (to == NULL)
         return buf_check(out, reterr);
-    if (!set_up(w->ctx, w->level, raw.n))
-        return ERR_RAISE(reterr, ERR_NOMEM, "zstd does not start");
-    n = ZSTD_compress2(w->ctx, to, bound, raw.p, raw.n);
+    n = ZSTD_compressCCtx(w->ctx, to, bound, raw.p, raw.n, w->level); /* windows of 8 MiB begin at level 19 and end there */
     if (ZSTD_isError(n) != 0)
         return ERR_RAISE(reterr, ERR_NOMEM, "zstd: %s", ZSTD_getErrorName(n));
     out->n += n;

@@ -611,6 +611,65 @@ static void hostile_indexes(void **state)
     buf_deinit(&plain);
 }
 
+/* Two chunks, two keyframes, two markers: what stands between neighbours. Each case changes one value. */
+static void neighbours(void **state)
+{
+    static const struct {
+        const char *name;
+        enum err want;
+    } cases[] = {
+        { "as it should be", ERR_OK },          { "chunks overlap", ERR_CORRUPT },
+        { "chunks touch", ERR_OK },             { "times go back between chunks", ERR_CORRUPT },
+        { "one event too many for the bytes", ERR_CORRUPT }, { "numbers run over", ERR_CORRUPT },
+        { "keyframes of one event", ERR_CORRUPT }, { "keyframes in another order", ERR_CORRUPT },
+        { "keyframe time in another chunk", ERR_CORRUPT }, { "markers of one event", ERR_OK },
+        { "markers in another order", ERR_CORRUPT }, { "a large event alone", ERR_OK },
+        { "a large event and another", ERR_CORRUPT }, { "an event over its limit", ERR_CORRUPT },
+        { "markers in another order at one time", ERR_CORRUPT },
+    };
+
+    (void) state;
+    for (int i = 0; i < (int) (sizeof(cases) / sizeof(cases[0])); i++) {
+        struct segment_chunk chunks[2] = {
+            { .offset = 100, .stored = 50, .raw = 40, .n_events = 10, .t_first = 5, .t_last = 9 },
+            { .offset = 200, .stored = 50, .raw = 40, .n_events = 20, .t_first = 9, .t_last = 20 },
+        };
+        struct segment_keyframe keyframes[2] = {
+            { .kind = SEGMENT_KEYFRAME_OWN, .seq = 3, .time = 7 }, { .kind = SEGMENT_KEYFRAME_OWN, .seq = 15, .time = 10 },
+        };
+        struct segment_marker markers[2] = { { .seq = 4, .time = 7 }, { .seq = 12, .time = 10 } };
+        struct segment_index x = { .chunks = chunks, .keyframes = keyframes, .markers = markers,
+                                   .n_chunks = 2, .n_keyframes = 2, .n_markers = 2 }, back;
+        struct buf b = BUF_INIT(4096);
+        enum err got;
+
+        switch (i) {
+        case 1: chunks[1].offset = 149; break;
+        case 2: chunks[1].offset = 150; break;
+        case 3: chunks[1].t_first = 8; break;
+        case 4: chunks[1].n_events = 21; break;
+        case 5: x.first_seq = UINT64_MAX - 20; keyframes[0].seq += x.first_seq; break;
+        case 6: keyframes[1] = keyframes[0]; break;
+        case 7: keyframes[1] = keyframes[0]; keyframes[0].seq = 15; keyframes[0].time = 10; break;
+        case 8: keyframes[1].time = 8; break;
+        case 9: markers[1] = markers[0]; break;
+        case 10: markers[1] = markers[0]; markers[0].seq = 12; markers[0].time = 10; break;
+        case 11: chunks[1].n_events = 1; chunks[1].raw = SEGMENT_EVENT_MAX + 1; x.n_keyframes = x.n_markers = 1; break;
+        case 12: chunks[1].n_events = 2; chunks[1].raw = SEGMENT_CHUNK_MAX + 1; x.n_keyframes = x.n_markers = 1; break;
+        case 13: chunks[1].n_events = 1; chunks[1].raw = SEGMENT_EVENT_MAX + 2; x.n_keyframes = x.n_markers = 1; break;
+        case 14: markers[1] = markers[0]; markers[0].seq = 5; break;
+        default: break;
+        }
+        segment_index_write(&x, 1000, &b);
+        got = segment_index_read(span_of(b.p, b.n - SEGMENT_FOOTER_LEN), 1000, &back, NULL);
+        if (got != cases[i].want)
+            fail_msg("%s: %s, want %s", cases[i].name, err_name(got), err_name(cases[i].want));
+        if (got == ERR_OK)
+            segment_index_deinit(&back);
+        buf_deinit(&b);
+    }
+}
+
 static void frames(void **state)
 {
     struct zframe_writer *w = zframe_writer_new(3);
@@ -639,6 +698,26 @@ static void frames(void **state)
     buf_deinit(&small);
 }
 
+static void every_level_keeps_the_window(void **state)
+{
+    struct buf raw = BUF_INIT(16u << 20);
+
+    (void) state;
+    assert_non_null(buf_reserve(&raw, 9u << 20));
+    for (raw.n = 0; raw.n < 9u << 20; raw.n++)
+        raw.p[raw.n] = (uint8_t) (raw.n / 4096);
+    for (int level = 1; level <= ZFRAME_LEVEL_MAX; level += 6) {
+        struct zframe_writer *w = zframe_writer_new(level);
+        struct buf f = BUF_INIT(16u << 20);
+
+        assert_ok(zframe_write(w, buf_span(&raw), &f, NULL));
+        assert_browser_takes(buf_span(&f), raw.n);
+        zframe_writer_free(w);
+        buf_deinit(&f);
+    }
+    buf_deinit(&raw);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -650,7 +729,9 @@ int main(void)
         cmocka_unit_test(head_alone_and_long_labels),
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(hostile_indexes),
+        cmocka_unit_test(neighbours),
         cmocka_unit_test(frames),
+        cmocka_unit_test(every_level_keeps_the_window),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
