@@ -133,71 +133,94 @@ static bool numbers_ok(struct tree node)
     return true;
 }
 
-static const char *read_texts(struct tree obj, struct key_claims *c)
+/* cnf holds a jkt and nothing else: a binding that is not understood cannot be kept. */
+static bool read_cnf(struct tree cnf, struct key_claims *c)
 {
-    for (size_t i = 0; i < KEY_TEXT_CLAIMS; i++) {
-        const struct key_text_claim *t = &key_text_claims[i];
-        struct span s;
+    struct span s;
 
-        if (!tree_get_str(obj, t->name, &s) || !span_to_str(s, (char *) c + t->offset, t->cap))
-            return t->name;
+    return cnf.tag == TREE_OBJ && tree_count(cnf) == 1 && tree_get_str(cnf, "jkt", &s) && s.n > 0 &&
+           span_to_str(s, c->cnf_jkt, sizeof(c->cnf_jkt));
+}
+
+static bool read_claim(const struct key_claim *t, struct tree node, struct key_claims *c)
+{
+    void *to = (char *) c + t->offset;
+    struct span s = SPAN_EMPTY;
+    int64_t v = 0;
+
+    switch (t->form) {
+    case KEY_CLAIM_TEXT:
+        return tree_str(node, &s) && span_to_str(s, to, t->cap);
+    case KEY_CLAIM_TIME:
+        if (!tree_int(node, &v))
+            return false;
+        memcpy(to, &v, sizeof(v));
+        return true;
+    case KEY_CLAIM_GEN:
+        if (!tree_int(node, &v) || v > UINT32_MAX)
+            return false;
+        c->gen = (uint32_t) v;
+        return true;
+    case KEY_CLAIM_SCOPE:
+        return tree_str(node, &s) && key_scope_parse(s, &c->scope);
+    case KEY_CLAIM_CNF:
+        return read_cnf(node, c);
+    }
+    return false;
+}
+
+static const struct key_claim *claim_named(struct span name, size_t *ret_i)
+{
+    for (size_t i = 0; i < KEY_CLAIMS; i++) {
+        if (name.n == key_claims[i].name_len && memcmp(name.p, key_claims[i].name, name.n) == 0) {
+            *ret_i = i;
+            return &key_claims[i];
+        }
     }
     return NULL;
 }
 
-static const char *read_numbers(struct tree obj, struct key_claims *c)
+/* One walk over the members: each lookup by name would be a walk of its own, and this is on the way of every new key. */
+static const char *read_claims(struct tree obj, struct key_claims *c, unsigned *ret_n_unknown)
 {
-    int64_t gen;
+    struct tree node;
+    unsigned seen = 0, unknown = 0;
 
-    if (!tree_get_int(obj, "iat", &c->iat))
-        return "iat";
-    if (!tree_get_int(obj, "nbf", &c->nbf))
-        return "nbf";
-    if (!tree_get_int(obj, "exp", &c->exp))
-        return "exp";
-    if (!tree_get_int(obj, "wend", &c->wend))
-        return "wend";
-    if (!tree_get_int(obj, "gen", &gen) || gen > UINT32_MAX)
-        return "gen";
-    c->gen = (uint32_t) gen;
-    return NULL;
-}
+    for (struct span at = obj.payload; tree_next(&at, &node);) {
+        size_t i = 0;
+        const struct key_claim *t = claim_named(node.key, &i);
 
-/* cnf may be absent; what is there must be a jkt and nothing else, for a binding that is not understood cannot be kept. */
-static const char *read_rest(struct tree obj, struct key_claims *c)
-{
-    struct span s;
-    struct tree cnf;
-
-    if (!tree_get_str(obj, "scope", &s) || !key_scope_parse(s, &c->scope))
-        return "scope";
-    if (!tree_get_str(obj, "ctx", &s) || !span_to_str(s, c->ctx, sizeof(c->ctx)))
-        return "ctx";
-    if (tree_get(obj, "cnf", &cnf) &&
-        (cnf.tag != TREE_OBJ || tree_count(cnf) != 1 || !tree_get_str(cnf, "jkt", &s) || s.n == 0 ||
-         !span_to_str(s, c->cnf_jkt, sizeof(c->cnf_jkt))))
-        return "cnf";
+        if (!numbers_ok(node))
+            return "a number with a fraction, an exponent or out of range";
+        if (t == NULL)
+            unknown++;
+        else if (!read_claim(t, node, c))
+            return t->name;
+        else
+            seen |= 1u << i;
+    }
+    for (size_t i = 0; i < KEY_CLAIMS; i++) {
+        if ((seen & 1u << i) == 0 && key_claims[i].form != KEY_CLAIM_CNF)
+            return key_claims[i].name;
+    }
+    *ret_n_unknown = unknown;
     return NULL;
 }
 
 static enum key_verdict read_payload(struct tree obj, struct key_claims *ret, unsigned *ret_n_unknown,
                                      const char **ret_cause)
 {
-    struct key_claims c = { .gen = 0 };
-    size_t known = KEY_TEXT_CLAIMS + 5 + 2; /* numbers; scope and ctx */
+    struct key_claims c;
+    unsigned unknown = 0;
     const char *fault;
 
-    if (obj.tag != TREE_OBJ || !numbers_ok(obj))
-        return refuse(KEY_MALFORMED, ret_cause, "payload: not an object, or a number that is no claim's");
-    if ((fault = read_texts(obj, &c)) != NULL || (fault = read_numbers(obj, &c)) != NULL ||
-        (fault = read_rest(obj, &c)) != NULL)
+    memset(&c, 0, sizeof(c)); /* padding too: claims can be compared as bytes */
+    if (obj.tag != TREE_OBJ)
+        return refuse(KEY_MALFORMED, ret_cause, "payload is not an object");
+    if ((fault = read_claims(obj, &c, &unknown)) != NULL || (fault = key_claims_fault(&c)) != NULL)
         return refuse(KEY_MALFORMED, ret_cause, fault);
-    if ((fault = key_claims_fault(&c)) != NULL)
-        return refuse(KEY_MALFORMED, ret_cause, fault);
-    if (c.cnf_jkt[0] != '\0')
-        known++;
     if (ret_n_unknown != NULL)
-        *ret_n_unknown = (unsigned) (tree_count(obj) - known);
+        *ret_n_unknown = unknown;
     *ret = c;
     return KEY_OK;
 }

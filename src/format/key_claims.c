@@ -2,10 +2,27 @@
 
 #include "codec/base64.h"
 
-#define CLAIM(name) { #name, offsetof(struct key_claims, name), sizeof(((struct key_claims *) 0)->name) }
+#define CLAIM(name, form)                                                                                              \
+    { #name, sizeof(#name) - 1, form, offsetof(struct key_claims, name), sizeof(((struct key_claims *) 0)->name) }
 
-const struct key_text_claim key_text_claims[KEY_TEXT_CLAIMS] = {
-    CLAIM(iss), CLAIM(aud), CLAIM(sub), CLAIM(client_id), CLAIM(jti), CLAIM(pid), CLAIM(env), CLAIM(gid), CLAIM(rid),
+const struct key_claim key_claims[KEY_CLAIMS] = {
+    CLAIM(iss, KEY_CLAIM_TEXT),
+    CLAIM(aud, KEY_CLAIM_TEXT),
+    CLAIM(sub, KEY_CLAIM_TEXT),
+    CLAIM(client_id, KEY_CLAIM_TEXT),
+    CLAIM(jti, KEY_CLAIM_TEXT),
+    CLAIM(iat, KEY_CLAIM_TIME),
+    CLAIM(nbf, KEY_CLAIM_TIME),
+    CLAIM(exp, KEY_CLAIM_TIME),
+    CLAIM(scope, KEY_CLAIM_SCOPE),
+    CLAIM(pid, KEY_CLAIM_TEXT),
+    CLAIM(env, KEY_CLAIM_TEXT),
+    CLAIM(gid, KEY_CLAIM_TEXT),
+    CLAIM(gen, KEY_CLAIM_GEN),
+    CLAIM(rid, KEY_CLAIM_TEXT),
+    CLAIM(wend, KEY_CLAIM_TIME),
+    CLAIM(ctx, KEY_CLAIM_TEXT),
+    { "cnf", 3, KEY_CLAIM_CNF, 0, 0 },
 };
 
 static bool base64url_of(const char *text, size_t n_bytes)

@@ -18,10 +18,10 @@ static enum err check_texts(const struct key_claims *c, struct err_info *reterr)
 
     if (fault != NULL)
         return ERR_RAISE(reterr, ERR_INVAL, "key: %s", fault);
-    for (size_t i = 0; i < KEY_TEXT_CLAIMS; i++) {
-        if (!plain_text((const char *) c + key_text_claims[i].offset))
+    for (size_t i = 0; i < KEY_CLAIMS; i++) {
+        if (key_claims[i].form == KEY_CLAIM_TEXT && !plain_text((const char *) c + key_claims[i].offset))
             return ERR_RAISE(reterr, ERR_INVAL, "key: %s holds a character that JSON would escape",
-                             key_text_claims[i].name);
+                             key_claims[i].name);
     }
     return ERR_OK;
 }
