@@ -3,6 +3,7 @@
 #include "base/times.h"
 
 #include <dirent.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -246,6 +247,23 @@ enum err os_dir_each(int dir, os_dir_visit *visit, void *ctx, struct err_info *r
     e = visit_all(d, visit, ctx, reterr);
     (void) closedir(d);
     return e;
+}
+
+void os_dir_each(int dirfd, void (*fn)(int dirfd, const char *name, int depth), int depth)
+{
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *e;
+
+    if (d == NULL) {
+        os_closep(&fd);
+        return;
+    }
+    while ((e = readdir(d)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            fn(dirfd, e->d_name, depth);
+    }
+    (void) closedir(d);
 }
 
 enum err os_lock(int dirfd, const char *name, int wait_ms, int *ret_fd, struct err_info *reterr)

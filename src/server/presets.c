@@ -1,0 +1,8 @@
+#include "server/presets.h"
+
+struct span preset_find(const char *name)
+{
+    if (strcmp(name, "solo") == 0)
+        return preset_solo();
+    return strcmp(name, "team") == 0 ? preset_team() : SPAN_EMPTY;
+}
