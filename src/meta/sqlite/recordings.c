@@ -96,40 +96,62 @@ static bool is_separator(uint32_t cp)
     return cp == ' ' || (cp >= 9 && cp <= 13) || cp == 0xa0 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x3000;
 }
 
+/* Letters and digits: what the index has words of. Signs, dashes and pictures are none. */
+static bool is_word_part(uint32_t cp)
+{
+    if (cp < 0x80)
+        return (cp >= '0' && cp <= '9') || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z');
+    return cp >= 0xc0 && cp != 0xd7 && cp != 0xf7 && !(cp >= 0x2000 && cp < 0x2c00) && !(cp >= 0x3000 && cp < 0x3040) &&
+           !(cp >= 0xfe00 && cp < 0xfe10) && !(cp >= 0x1f000 && cp < 0x1fb00);
+}
+
+/* The next word of *q: up to a separator. False: none is left, or it is not UTF-8. */
+static bool next_word(struct span *q, struct span *ret, bool *ret_word)
+{
+    struct rd r = rd_of(*q);
+    const uint8_t *from = NULL, *end = q->p;
+
+    *ret_word = false;
+    while (r.n > 0) {
+        uint32_t cp = utf8_read(&r);
+
+        if (r.failed)
+            return false;
+        if (is_separator(cp) && from != NULL)
+            break;
+        if (!is_separator(cp)) {
+            from = from != NULL ? from : end;
+            *ret_word |= is_word_part(cp);
+            *ret = span_of(from, (size_t) (r.p - from));
+        }
+        end = r.p;
+    }
+    *q = span_of(r.p, r.n);
+    return from != NULL;
+}
+
 /* Each word of q as a quoted prefix, all of them wanted. False: no word. */
 static bool match_text(struct span q, struct span project, struct buf *b)
 {
-    struct rd r = rd_of(q);
+    struct span word;
     size_t n = 0;
-    bool in_word = false;
+    bool is_word;
 
     buf_add_str(b, "project:");
     project_word(project, b);
     buf_add_str(b, " AND title:(");
-    while (r.n > 0 && n <= WORDS_MAX) {
-        uint32_t cp = utf8_read(&r);
-
-        if (r.failed)
-            break;
-        if (is_separator(cp)) {
-            if (in_word)
-                buf_add_str(b, "\"*");
-            in_word = false;
+    while (n < WORDS_MAX && next_word(&q, &word, &is_word)) {
+        if (!is_word)
             continue;
+        buf_add_str(b, n++ == 0 ? "\"" : " AND \"");
+        for (size_t i = 0; i < word.n; i++) {
+            if (word.p[i] == '"')
+                buf_add_c(b, '"'); /* doubled inside quotes */
+            if (word.p[i] != 0)
+                buf_add_c(b, (char) word.p[i]);
         }
-        if (!in_word) {
-            if (n++ == WORDS_MAX)
-                break;
-            buf_add_str(b, n > 1 ? " AND \"" : "\"");
-            in_word = true;
-        }
-        if (cp == '"')
-            buf_add_c(b, '"'); /* doubled inside quotes */
-        if (cp != 0)
-            utf8_add(b, cp);
-    }
-    if (in_word)
         buf_add_str(b, "\"*");
+    }
     buf_add_c(b, ')');
     return n > 0 && !b->failed;
 }
