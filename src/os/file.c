@@ -249,7 +249,7 @@ enum err os_dir_each(int dir, os_dir_visit *visit, void *ctx, struct err_info *r
     return e;
 }
 
-void os_dir_each(int dirfd, void (*fn)(int dirfd, const char *name, int depth), int depth)
+void os_dir_walk(int dirfd, void (*fn)(int dirfd, const char *name, int depth), int depth)
 {
     int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);

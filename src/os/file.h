@@ -51,7 +51,7 @@ typedef enum err os_dir_visit(void *ctx, const char *name, unsigned type, struct
 NODISCARD enum err os_dir_each(int dirfd, os_dir_visit *visit, void *ctx, struct err_info *reterr);
 
 /* Calls fn(dirfd, name, depth) for each entry of a directory but "." and "..". The entry may be removed by fn. */
-void os_dir_each(int dirfd, void (*fn)(int dirfd, const char *name, int depth), int depth);
+void os_dir_walk(int dirfd, void (*fn)(int dirfd, const char *name, int depth), int depth);
 
 /* Takes an exclusive lock on dir/name for the life of *ret_fd; waits up to wait_ms for a predecessor. ERR_EXISTS: held. */
 NODISCARD enum err os_lock(int dirfd, const char *name, int wait_ms, int *ret_fd, struct err_info *reterr);

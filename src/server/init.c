@@ -261,7 +261,7 @@ static void remove_tree(int parent, const char *name, int depth)
     int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (dir >= 0 && depth < 8)
-        os_dir_each(dir, remove_tree, depth + 1);
+        os_dir_walk(dir, remove_tree, depth + 1);
     os_closep(&dir);
     if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
         (void) unlinkat(parent, name, 0); /* what cannot be removed is named by the next init */
