@@ -2,14 +2,15 @@
 /*
  * asciicast v1, v2 and v3 (PEERS 5.1 to 5.3): header and events, one JSON value at a time, to our one form.
  *
- * An event of ours is the JSON array [t, code, data, ...] with t in seconds since the start: v2 has that already and keeps
- * its own text byte for byte; the intervals of v1 and v3 are rounded to µs each, summed exactly, and written as the
- * shortest decimal. What follows the code stays as it came, also elements beyond the third and codes nobody knows.
+ * An event of ours is the JSON array [t, code, data, ...] with t in seconds since the start: v2 has that already and
+ * keeps its own text byte for byte; the intervals of v1 and v3 are rounded to µs each, summed exactly, and written as
+ * the shortest decimal. What follows the code stays as it came, also elements beyond the third and codes nobody knows.
  *
- * Taken, because players take it: codes that are numbers or several letters, integer times, more than three elements, null
- * or odd values of header members that we do not need, sizes of 0 in a header (unknown: 80 x 24), version 3 with width and
- * height instead of term. Refused, with the cause: a time that is no number or negative, an event that is no array or has
- * less than three elements (v1: two), output or input that is no string, a resize that is not COLSxROWS of 1 to 65535.
+ * Taken, because players take it: codes that are numbers or several letters, integer times, more than three elements,
+ * null or odd values of header members that we do not need, sizes of 0 in a header (unknown: 80 x 24), version 3 with
+ * width and height instead of term. Refused, with the cause: a time that is no number or negative, an event that is no
+ * array or has less than three elements (v1: two), output or input that is no string, a resize that is not COLSxROWS of
+ * 1 to 65535.
  */
 #include "base/times.h"
 #include "base/buf.h"
@@ -26,10 +27,10 @@ struct asciicast {
 };
 
 struct asciicast_event {
-    char code;         /* 'o' 'i' 'm' 'r' 'x', or 0: another one */
-    time_us own_us;    /* as it came */
-    struct span json;  /* as stored; borrows from the input or from struct asciicast, until the next event */
-    struct span data;  /* raw JSON string of 'o' and 'i', and of 'm' when it is one */
+    char code;           /* 'o' 'i' 'm' 'r' 'x', or 0: another one */
+    time_us own_us;      /* as it came */
+    struct span json;    /* as stored; borrows from the input or from struct asciicast, until the next event */
+    struct span data;    /* raw JSON string of 'o' and 'i', and of 'm' when it is one */
     uint32_t cols, rows; /* of 'r' */
 };
 

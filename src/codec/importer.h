@@ -1,17 +1,19 @@
 #pragma once
 /*
- * importer: an uploaded recording, whatever its format, to head, events and keyframes of ours. Pure: bytes in, calls out.
+ * importer: an uploaded recording, whatever its format, to head, events and keyframes of ours. Pure: bytes in, calls
+ * out.
  *
  * Life:    new -> feed* -> finish -> free. After the first error each call returns that error.
  * Threads: one at a time (a worker that is given 64 KiB steps). Callbacks run inside feed and finish.
  * Order:   on_head once, before everything; then per event on_screen (when one is due) and on_event, seq from 0.
- * Memory:  one event (event_max) and its unpacked form, a 32 KiB window, the decompressor, one terminal screen; for formats
- *          whose list stands inside an object (asciicast v1, {"events": []}) also hold_max, because members after the
+ * Memory:  one event (event_max) and its unpacked form, a 32 KiB window, the decompressor, one terminal screen; for
+ * formats whose list stands inside an object (asciicast v1, {"events": []}) also hold_max, because members after the
  *          list belong to the head. A larger list is streamed, and members after it are then refused.
  * Layers:  at most one of gzip, deflate, zstd: as Content-Encoding said, else by magic.
  *
- * Errors: struct importer_error. ERR_UNSUPPORTED: not a format we take (415). ERR_INVAL, ERR_CORRUPT: broken, with line and
- * cause (422). ERR_LIMIT: well-formed and too large; 'limit' names it (413). Causes are fixed texts and never hold input.
+ * Errors: struct importer_error. ERR_UNSUPPORTED: not a format we take (415). ERR_INVAL, ERR_CORRUPT: broken, with line
+ * and cause (422). ERR_LIMIT: well-formed and too large; 'limit' names it (413). Causes are fixed texts and never hold
+ * input.
  */
 #include "base/times.h"
 #include "codec/unpack.h"
@@ -23,8 +25,8 @@ enum importer_kind { IMPORTER_ANY, IMPORTER_TERMINAL, IMPORTER_RRWEB };
 
 struct importer_error {
     enum err code;
-    uint64_t line;     /* of the unpacked input, from 1; 0: not about a line */
-    uint64_t offset;   /* bytes into the unpacked input */
+    uint64_t line;   /* of the unpacked input, from 1; 0: not about a line */
+    uint64_t offset; /* bytes into the unpacked input */
     char cause[400];
     const char *limit; /* "event-too-large", "depth", "unpacked-size", "ratio", … with ERR_LIMIT, else NULL */
     uint64_t limit_value;
@@ -50,11 +52,11 @@ struct importer_screen {
 };
 
 struct importer_params {
-    enum importer_kind kind;    /* what the uploader says it is; another one is refused */
-    bool encoded;               /* Content-Encoding was given: codec is it */
+    enum importer_kind kind; /* what the uploader says it is; another one is refused */
+    bool encoded;            /* Content-Encoding was given: codec is it */
     enum unpack_codec codec;
     struct unpack_limits unpack;
-    size_t event_max;           /* bytes of one event as stored */
+    size_t event_max; /* bytes of one event as stored */
     size_t hold_max;
     time_us screen_every_us;
     uint64_t screen_every_bytes; /* of output */
@@ -75,11 +77,11 @@ struct importer_marker {
 
 struct importer_result {
     enum importer_kind kind;
-    const char *format;   /* "asciicast-v2", "rrweb-array", … */
+    const char *format; /* "asciicast-v2", "rrweb-array", … */
     uint64_t n_events, n_screens, n_keyframes;
-    time_us duration_us;  /* seek time of the last event */
-    time_ms started_at;   /* 0: not known */
-    uint32_t cols, rows;  /* of the header; 0 for rrweb */
+    time_us duration_us; /* seek time of the last event */
+    time_ms started_at;  /* 0: not known */
+    uint32_t cols, rows; /* of the header; 0 for rrweb */
     uint64_t bytes_in, bytes_unpacked;
     bool screens_stopped; /* screen_work was used up */
     bool markers_cut;     /* there were more than IMPORTER_MARKERS_MAX */

@@ -10,16 +10,25 @@
 #include "base/buf.h"
 #include "base/times.h"
 
-enum rrweb_type { RRWEB_DOM, RRWEB_LOAD, RRWEB_FULL, RRWEB_INCREMENTAL, RRWEB_META, RRWEB_CUSTOM, RRWEB_PLUGIN, RRWEB_ASSET };
+enum rrweb_type {
+    RRWEB_DOM,
+    RRWEB_LOAD,
+    RRWEB_FULL,
+    RRWEB_INCREMENTAL,
+    RRWEB_META,
+    RRWEB_CUSTOM,
+    RRWEB_PLUGIN,
+    RRWEB_ASSET
+};
 
 struct rrweb {
-    bool begun;       /* a timestamp has been seen */
-    time_us base;     /* since 1970, of time 0 */
-    time_us last;     /* own time of the last event */
+    bool begun;          /* a timestamp has been seen */
+    time_us base;        /* since 1970, of time 0 */
+    time_us last;        /* own time of the last event */
     uint64_t packed_out; /* bytes that came out of packed events, all together */
-    struct buf text;  /* a string element decoded, */
-    struct buf inner; /* unpacked, */
-    struct buf json;  /* and minified */
+    struct buf text;     /* a string element decoded, */
+    struct buf inner;    /* unpacked, */
+    struct buf json;     /* and minified */
 };
 
 struct rrweb_event {

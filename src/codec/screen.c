@@ -110,7 +110,8 @@ void screen_cell(const struct screen *s, int col, int row, struct screen_cell *r
         return;
     }
     ret->width = c.width == 2 && screen_is_wide(c.chars[0]) ? 2 : 1;
-    if (c.chars[0] != 0 && !screen_is_mark(c.chars[0]) && !(ret->width == 1 && screen_is_wide(c.chars[0]))) { /* no left half alone */
+    if (c.chars[0] != 0 && !screen_is_mark(c.chars[0]) &&
+        !(ret->width == 1 && screen_is_wide(c.chars[0]))) { /* no left half alone */
         for (int i = 0; i < SCREEN_CELL_CPS; i++)
             ret->cp[i] = from_model(c.chars[i]);
         for (int i = 1; i < SCREEN_CELL_CPS; i++)
@@ -226,8 +227,8 @@ static void write_vt(struct screen *s, struct span bytes)
 /* ---- input */
 
 /*
- * A mark that comes in another piece than the character before it, which has filled the last column: libvterm would wrap
- * before the mark. It is left out.
+ * A mark that comes in another piece than the character before it, which has filled the last column: libvterm would
+ * wrap before the mark. It is left out.
  */
 static struct span without_stray_marks(struct span in, bool wrap)
 {
@@ -363,8 +364,8 @@ bool screen_clamped(const struct screen *s)
 }
 
 /*
- * libvterm does not tell of a pending wrap. It is there when the last thing was a character and that character went into
- * the cell where the cursor still is.
+ * libvterm does not tell of a pending wrap. It is there when the last thing was a character and that character went
+ * into the cell where the cursor still is.
  */
 void screen_cursor(const struct screen *s, int *ret_col, int *ret_row, bool *ret_wrap)
 {
@@ -432,8 +433,11 @@ static void sgr(struct buf *out, const struct screen_style *style)
     static const struct {
         uint8_t bit;
         const char *code;
-    } codes[] = { { SCREEN_BOLD, ";1" },    { SCREEN_ITALIC, ";3" }, { SCREEN_BLINK, ";5" },
-                  { SCREEN_REVERSE, ";7" }, { SCREEN_STRIKE, ";9" } };
+    } codes[] = { { SCREEN_BOLD, ";1" },
+                  { SCREEN_ITALIC, ";3" },
+                  { SCREEN_BLINK, ";5" },
+                  { SCREEN_REVERSE, ";7" },
+                  { SCREEN_STRIKE, ";9" } };
     int underline = (style->attrs & SCREEN_UNDERLINE_MASK) / SCREEN_UNDERLINE;
 
     buf_add_str(out, "\033[0");
@@ -498,7 +502,7 @@ static void dump_modes(const struct screen *s, struct buf *out)
 
     for (int i = 0; i < 2; i++)
         if (m->charset[i] != '\0')
-            buf_addf(out, "\033%c%c", "()"[i], m->charset[i]);
+            buf_addf(out, "\033%c%c", i == 0 ? '(' : ')', m->charset[i]);
     if (m->insert)
         buf_add_str(out, "\033[4h");
     if (m->no_wrap)

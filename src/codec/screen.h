@@ -82,15 +82,15 @@ size_t screen_answers(const struct screen *s);
 
 /*
  * Appends output that brings any VT100-like emulator, just reset and of the same size, to this state: the cells of both
- * screens, cursor (with a pending wrap), pen, scroll region, charsets and modes. Only print, SGR, cursor position, erase,
- * alternate screen and, where they differ from a reset terminal, scroll region, charset and those modes.
+ * screens, cursor (with a pending wrap), pen, scroll region, charsets and modes. Only print, SGR, cursor position,
+ * erase, alternate screen and, where they differ from a reset terminal, scroll region, charset and those modes.
  */
 void screen_dump_init(const struct screen *s, struct buf *out);
 
 /*
- * What a real terminal shows now, a window of cols x rows at its top left corner; screen_render draws the difference with
- * SGR, CUP, ED and printable text only and ends with the cursor where the recorded one is (kept inside the window).
- * The first render, and one after screen_frame_forget, clears and draws all. NULL: no memory.
+ * What a real terminal shows now, a window of cols x rows at its top left corner; screen_render draws the difference
+ * with SGR, CUP, ED and printable text only and ends with the cursor where the recorded one is (kept inside the
+ * window). The first render, and one after screen_frame_forget, clears and draws all. NULL: no memory.
  */
 struct screen_frame;
 struct screen_frame *screen_frame_new(int cols, int rows);

@@ -6,8 +6,9 @@
 #include <stdio.h>
 
 /*
- * The states follow the usual VT500 parser. Sequences are collected in seq[] (bounded; a longer one is skipped to its end)
- * and acted on at their final byte. Strings (DCS, SOS, PM, APC, OSC other than titles) are skipped without being kept.
+ * The states follow the usual VT500 parser. Sequences are collected in seq[] (bounded; a longer one is skipped to its
+ * end) and acted on at their final byte. Strings (DCS, SOS, PM, APC, OSC other than titles) are skipped without being
+ * kept.
  */
 enum {
     ST_GROUND,
@@ -15,9 +16,9 @@ enum {
     ST_ESC_INTER, /* after ESC and intermediates */
     ST_CSI,
     ST_CSI_SKIP,
-    ST_OSC,      /* ends at BEL or ST */
-    ST_STRING,   /* ends at ST */
-    ST_OSC_ESC,  /* ESC inside: '\' ends it, all else starts a new sequence */
+    ST_OSC,     /* ends at BEL or ST */
+    ST_STRING,  /* ends at ST */
+    ST_OSC_ESC, /* ESC inside: '\' ends it, all else starts a new sequence */
     ST_STRING_ESC,
 };
 
@@ -30,7 +31,9 @@ struct args {
     int n;
 };
 
-const uint16_t screen_wide_marks[SCREEN_N_WIDE_MARKS] = { 0x302a, 0x302b, 0x302c, 0x302d, 0x302e, 0x302f, 0x3099, 0x309a };
+const uint16_t screen_wide_marks[SCREEN_N_WIDE_MARKS] = {
+    0x302a, 0x302b, 0x302c, 0x302d, 0x302e, 0x302f, 0x3099, 0x309a
+};
 
 void screen_filter_init(struct screen_filter *f)
 {
@@ -139,7 +142,8 @@ static bool sgr_plain(int v)
            (v >= 30 && v <= 37) || (v >= 39 && v <= 47) || v == 49 || (v >= 90 && v <= 97) || (v >= 100 && v <= 107);
 }
 
-/* Written anew, at most six attributes each (libvterm reads 16 numbers), so that nothing unknown is taken for another. */
+/* Written anew, at most six attributes each (libvterm reads 16 numbers), so that nothing unknown is taken for another.
+ */
 static void sgr(const struct args *a, struct buf *out)
 {
     if (a->n == 0) {
@@ -493,8 +497,8 @@ static bool utf8_more(struct screen_filter *f, uint8_t c, struct buf *out)
 }
 
 /*
- * libvterm 0.1.4 does not combine marks with characters of a charset that was chosen (and every `tput sgr0` chooses one),
- * so for the model charsets end here.
+ * libvterm 0.1.4 does not combine marks with characters of a charset that was chosen (and every `tput sgr0` chooses
+ * one), so for the model charsets end here.
  */
 static uint32_t of_charset(const struct screen_modes *m, uint8_t c)
 {

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * How many cells libvterm 0.1.4 gives a character; its own tables are not public. Made by feeding it every code point, and
- * a test (unit/codec/screen) compares every code point again.
+ * How many cells libvterm 0.1.4 gives a character; its own tables are not public. Made by feeding it every code point,
+ * and a test (unit/codec/screen) compares every code point again.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,13 +4,13 @@
 
 enum {
     W_START,
-    W_MAGIC,   /* in "ALiS" */
-    W_ARRAY,   /* after '[' */
-    W_NAME,    /* in the outer object, before a name */
-    W_COLON,   /* in or after a name */
-    W_VALUE,   /* before a value */
-    W_SCALAR,  /* in a number, literal or string */
-    W_NESTED,  /* in an array or object */
+    W_MAGIC,  /* in "ALiS" */
+    W_ARRAY,  /* after '[' */
+    W_NAME,   /* in the outer object, before a name */
+    W_COLON,  /* in or after a name */
+    W_VALUE,  /* before a value */
+    W_SCALAR, /* in a number, literal or string */
+    W_NESTED, /* in an array or object */
 };
 
 void sniff_init(struct sniff *s)

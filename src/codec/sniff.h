@@ -1,7 +1,8 @@
 #pragma once
 /*
- * sniff: which recording format do these (already unpacked) bytes hold? Decided from the beginning, as early as possible
- * (PEERS 5.8, as far as imports go). Pushed in pieces; never fails on form: what is no JSON is found by the real reader.
+ * sniff: which recording format do these (already unpacked) bytes hold? Decided from the beginning, as early as
+ * possible (PEERS 5.8, as far as imports go). Pushed in pieces; never fails on form: what is no JSON is found by the
+ * real reader.
  */
 #include "base/buf.h"
 
@@ -20,7 +21,7 @@ enum sniff_format {
 
 /* Names what we take; echoes nothing. */
 #define SNIFF_KNOWN                                                                                                    \
-    "known are asciicast v1, v2 and v3, and rrweb events as an array, as {\"events\": [...]} or one a line, plain or "  \
+    "known are asciicast v1, v2 and v3, and rrweb events as an array, as {\"events\": [...]} or one a line, plain or " \
     "packed with gzip, deflate or zstd"
 
 struct sniff {
@@ -36,7 +37,7 @@ struct sniff {
     char word[24]; /* the name or simple value being read, cut; "\n" in it marks a cut one */
     char key[24];
     int64_t version; /* -1: none */
-    bool empty; /* refused because there is nothing but white space */
+    bool empty;      /* refused because there is nothing but white space */
     bool type, data, timestamp, posthog, posthog_api, sentry, segments;
 };
 

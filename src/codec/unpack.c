@@ -16,7 +16,7 @@ struct unpack {
     bool ended;   /* at least one member or frame is complete */
     bool z_ready; /* z is initialised */
     bool failed;
-    uint8_t head[2]; /* deflate: held until zlib and raw can be told apart */
+    uint8_t head[4]; /* held until zlib and raw deflate (2 bytes), or a zstd frame's format, can be told */
     size_t n_head;
     z_stream z;
     ZSTD_DStream *zs;
@@ -25,7 +25,9 @@ struct unpack {
 
 struct unpack_limits unpack_limits_import(void)
 {
-    return (struct unpack_limits){ .out_max = 16ull << 30, .ratio_free = 8u << 20, .ratio_max = 1000, .zstd_window_log = 23 };
+    return (struct unpack_limits){
+        .out_max = 16ull << 30, .ratio_free = 8u << 20, .ratio_max = 1000, .zstd_window_log = 23
+    };
 }
 
 struct unpack *unpack_new(enum unpack_codec codec, const struct unpack_limits *limits)
@@ -83,13 +85,13 @@ static enum err over_limit(struct unpack *u, enum unpack_hit hit, struct err_inf
     u->hit = hit;
     switch (hit) {
     case UNPACK_HIT_OUTPUT:
-        return ERR_RAISE(reterr, ERR_LIMIT, "more than %llu bytes when unpacked", (unsigned long long) u->limits.out_max);
+        return ERR_RAISE(reterr, ERR_LIMIT, "more than %llu bytes when unpacked",
+                         (unsigned long long) u->limits.out_max);
     case UNPACK_HIT_RATIO:
         return ERR_RAISE(reterr, ERR_LIMIT, "unpacks to more than %u times its size", u->limits.ratio_max);
     case UNPACK_HIT_WINDOW:
         return ERR_RAISE(reterr, ERR_LIMIT, "zstd window larger than %llu bytes", 1ull << u->limits.zstd_window_log);
-    case UNPACK_HIT_NONE:
-        break;
+    case UNPACK_HIT_NONE: break;
     }
     return ERR_OK;
 }
@@ -178,7 +180,8 @@ static enum err step_deflate(struct unpack *u, struct span *in, uint8_t *out, si
         struct span head = span_of(u->head, u->n_head);
 
         TRY(step_zlib(u, &head, out, cap, ret_n, reterr));
-        if (head.n > 0 && !u->mid) /* a whole raw stream in its first byte does not exist, but a reader never trusts that */
+        if (head.n > 0 &&
+            !u->mid) /* a whole raw stream in its first byte does not exist, but a reader never trusts that */
             return ERR_RAISE(reterr, ERR_CORRUPT, "bytes after the end of the compressed data");
         memmove(u->head, head.p, head.n);
         u->n_head = head.n;
@@ -187,17 +190,18 @@ static enum err step_deflate(struct unpack *u, struct span *in, uint8_t *out, si
     return step_zlib(u, in, out, cap, ret_n, reterr);
 }
 
-static enum err step_zstd(struct unpack *u, struct span *in, uint8_t *out, size_t cap, size_t *ret_n,
-                          struct err_info *reterr)
+static bool zstd_magic(const uint8_t *p)
+{
+    return memcmp(p, "\x28\xb5\x2f\xfd", 4) == 0 || ((p[0] & 0xf0) == 0x50 && memcmp(p + 1, "\x2a\x4d\x18", 3) == 0);
+}
+
+static enum err zstd_piece(struct unpack *u, struct span *in, uint8_t *out, size_t cap, size_t *ret_n,
+                           struct err_info *reterr)
 {
     ZSTD_inBuffer zin = { in->p, in->n, 0 };
     ZSTD_outBuffer zout = { out, cap, 0 };
-    size_t rc;
+    size_t rc = ZSTD_decompressStream(u->zs, &zout, &zin);
 
-    *ret_n = 0;
-    if (in->n == 0 && !u->mid)
-        return ERR_OK;
-    rc = ZSTD_decompressStream(u->zs, &zout, &zin);
     if (ZSTD_isError(rc)) {
         ZSTD_ErrorCode code = ZSTD_getErrorCode(rc);
 
@@ -205,8 +209,6 @@ static enum err step_zstd(struct unpack *u, struct span *in, uint8_t *out, size_
             return over_limit(u, UNPACK_HIT_WINDOW, reterr);
         if (code == ZSTD_error_memory_allocation)
             return ERR_RAISE(reterr, ERR_NOMEM, "zstd window");
-        if (u->ended && !u->mid && code == ZSTD_error_prefix_unknown)
-            return ERR_RAISE(reterr, ERR_CORRUPT, "bytes after the end of the compressed data");
         return ERR_RAISE(reterr, ERR_CORRUPT, "damaged zstd data");
     }
     u->mid = rc != 0;
@@ -216,7 +218,32 @@ static enum err step_zstd(struct unpack *u, struct span *in, uint8_t *out, size_
     return count(u, zin.pos, zout.pos, reterr);
 }
 
-enum err unpack_step(struct unpack *u, struct span *in, uint8_t *out, size_t cap, size_t *ret_n, struct err_info *reterr)
+/* A frame's magic is looked at here first: libzstd would also take the formats from before RFC 8878. */
+static enum err step_zstd(struct unpack *u, struct span *in, uint8_t *out, size_t cap, size_t *ret_n,
+                          struct err_info *reterr)
+{
+    struct span head;
+
+    *ret_n = 0;
+    if (u->mid)
+        return zstd_piece(u, in, out, cap, ret_n, reterr);
+    while (u->n_head < sizeof(u->head) && in->n > 0) {
+        u->head[u->n_head++] = in->p[0];
+        *in = span_sub(*in, 1, in->n);
+    }
+    if (u->n_head < sizeof(u->head))
+        return ERR_OK;
+    if (!zstd_magic(u->head))
+        return ERR_RAISE(reterr, ERR_CORRUPT,
+                         u->ended ? "bytes after the end of the compressed data" : "damaged zstd data");
+    head = SPAN_OF(u->head);
+    u->n_head = 0;
+    TRY(zstd_piece(u, &head, out, cap, ret_n, reterr));
+    return head.n == 0 ? ERR_OK : ERR_RAISE(reterr, ERR_CORRUPT, "damaged zstd data");
+}
+
+enum err unpack_step(struct unpack *u, struct span *in, uint8_t *out, size_t cap, size_t *ret_n,
+                     struct err_info *reterr)
 {
     enum err code = ERR_INVAL;
     size_t n = 0;
@@ -266,7 +293,10 @@ enum err unpack_sniff(struct span first, enum unpack_codec *ret, struct err_info
         { { (const uint8_t *) "BZh", 3 }, "bzip2" },
         { { (const uint8_t *) "PK\003\004", 4 }, "zip" },
         { { (const uint8_t *) "PK\005\006", 4 }, "zip" },
-        { { (const uint8_t *) "\xfd" "7zXZ\0", 6 }, "xz" },
+        { { (const uint8_t *) "\xfd"
+                              "7zXZ\0",
+            6 },
+          "xz" },
         { { (const uint8_t *) "7z\xbc\xaf\x27\x1c", 6 }, "7z" },
         { { (const uint8_t *) "\x04\x22\x4d\x18", 4 }, "lz4" },
     };
@@ -278,10 +308,8 @@ enum err unpack_sniff(struct span first, enum unpack_codec *ret, struct err_info
     *ret = UNPACK_IDENTITY;
     if (first.n >= 2 && first.p[0] == 0x1f && first.p[1] == 0x8b)
         *ret = UNPACK_GZIP;
-    else if (span_eq(span_sub(first, 0, 4), SPAN("\x28\xb5\x2f\xfd")))
+    else if (first.n >= 4 && zstd_magic(first.p))
         *ret = UNPACK_ZSTD;
-    else if (first.n >= 4 && first.p[0] >= 0x50 && first.p[0] <= 0x5f && memcmp(first.p + 1, "\x2a\x4d\x18", 3) == 0)
-        *ret = UNPACK_ZSTD; /* a skippable frame first */
     else if (first.n >= 2 && first.p[0] == 0x78 && (0x7800 + first.p[1]) % 31 == 0)
         *ret = UNPACK_DEFLATE;
     return ERR_OK;
@@ -292,7 +320,7 @@ bool unpack_by_name(struct span name, enum unpack_codec *ret)
     static const struct {
         const char *name;
         enum unpack_codec codec;
-    } names[] = { { "", UNPACK_IDENTITY },    { "identity", UNPACK_IDENTITY }, { "gzip", UNPACK_GZIP },
+    } names[] = { { "", UNPACK_IDENTITY },   { "identity", UNPACK_IDENTITY }, { "gzip", UNPACK_GZIP },
                   { "x-gzip", UNPACK_GZIP }, { "deflate", UNPACK_DEFLATE },   { "zstd", UNPACK_ZSTD } };
 
     name = span_trim(name);

@@ -5,10 +5,10 @@
  * Life:     new -> step* (or feed*) -> finish -> free. After an error only free is allowed.
  * Threads:  one at a time; no I/O, no clock.
  * Memory:   the decompressor's own window (zlib 32 KiB, zstd up to 1 << zstd_window_log) and 32 KiB for feed.
- * Limits:   out_max bytes in all; out / in <= ratio_max once more than ratio_free bytes came out (ratio_max 0: no rule).
- * Formats:  RFC 1952 (members one after another are accepted), RFC 1950 and 1951 ("deflate" on the web is either; told
- *           apart by the zlib header's checksum), RFC 8878 (frames one after another, skippable frames).
- * Errors:   ERR_LIMIT: a limit above (unpack_hit says which). ERR_CORRUPT: damaged, truncated, or bytes after the end.
+ * Limits:   out_max bytes in all; out / in <= ratio_max once more than ratio_free bytes came out (ratio_max 0: no
+ * rule). Formats:  RFC 1952 (members one after another are accepted), RFC 1950 and 1951 ("deflate" on the web is
+ * either; told apart by the zlib header's checksum), RFC 8878 (frames one after another, skippable frames). Errors:
+ * ERR_LIMIT: a limit above (unpack_hit says which). ERR_CORRUPT: damaged, truncated, or bytes after the end.
  */
 #include "base/buf.h"
 
@@ -34,8 +34,8 @@ struct unpack *unpack_free(struct unpack *u);
 void unpack_freep(struct unpack **u);
 
 /*
- * Takes bytes off *in and writes at most cap bytes to out; *ret_n is how many. Call again while in->n > 0 or *ret_n == cap.
- * One call does work in proportion to cap and the bytes taken.
+ * Takes bytes off *in and writes at most cap bytes to out; *ret_n is how many. Call again while in->n > 0 or *ret_n ==
+ * cap. One call does work in proportion to cap and the bytes taken.
  */
 NODISCARD enum err unpack_step(struct unpack *u, struct span *in, uint8_t *out, size_t cap, size_t *ret_n,
                                struct err_info *reterr);
@@ -52,8 +52,8 @@ uint64_t unpack_out(const struct unpack *u); /* bytes given so far */
 enum unpack_hit unpack_hit(const struct unpack *u);
 
 /*
- * One layer by magic, for files that come without Content-Encoding. 'first' is the first UNPACK_SNIFF_MIN bytes or, if the
- * file is shorter, all of it. ERR_UNSUPPORTED names bzip2, xz, zip and the like.
+ * One layer by magic, for files that come without Content-Encoding. 'first' is the first UNPACK_SNIFF_MIN bytes or, if
+ * the file is shorter, all of it. ERR_UNSUPPORTED names bzip2, xz, zip and the like.
  */
 #define UNPACK_SNIFF_MIN 8
 NODISCARD enum err unpack_sniff(struct span first, enum unpack_codec *ret, struct err_info *reterr);

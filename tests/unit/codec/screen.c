@@ -49,9 +49,11 @@ static void assert_same(const struct screen *a, const struct screen *b, bool cur
                 show(a);
                 print_error("--\n");
                 show(b);
-                fail_msg("%s: cell %d,%d: U+%04X width %d attrs %x fg %d.%d bg %d.%d, U+%04X width %d attrs %x fg %d.%d bg %d.%d", what, col, row,
-                         ca.cp[0], ca.width, ca.style.attrs, ca.style.fg.kind, ca.style.fg.r, ca.style.bg.kind, ca.style.bg.r, cb.cp[0], cb.width,
-                         cb.style.attrs, cb.style.fg.kind, cb.style.fg.r, cb.style.bg.kind, cb.style.bg.r);
+                fail_msg("%s: cell %d,%d: U+%04X width %d attrs %x fg %d.%d bg %d.%d, U+%04X width %d attrs %x fg "
+                         "%d.%d bg %d.%d",
+                         what, col, row, ca.cp[0], ca.width, ca.style.attrs, ca.style.fg.kind, ca.style.fg.r,
+                         ca.style.bg.kind, ca.style.bg.r, cb.cp[0], cb.width, cb.style.attrs, cb.style.fg.kind,
+                         cb.style.fg.r, cb.style.bg.kind, cb.style.bg.r);
             }
         }
     if (!cursor_too)
@@ -102,7 +104,10 @@ static const struct {
     { "wrap", "0123456789abc", "0123456789", "abc" },
     { "colour at the edge keeps the wrap", "0123456789\033[31mabc", "0123456789", "abc" },
     { "no wrap", "\033[?7l0123456789abc", "012345678c", "" },
-    { "wide", "a\xe4\xb8\xad" "b", "a<4E2D>b", "" },
+    { "wide",
+      "a\xe4\xb8\xad"
+      "b",
+      "a<4E2D>b", "" },
     { "wide does not fit", "012345678\xe4\xb8\xad", "012345678", "<4E2D>" },
     { "half of a wide one is overwritten", "\xe4\xb8\xad\033[1;2HX", " X", "" },
     { "the other half", "a\xe4\xb8\xad\033[1;2HX", "aX", "" },
@@ -114,7 +119,10 @@ static const struct {
     { "scroll region", "1\r\n2\r\n3\r\n4\033[2;3r\033[3;1H\nx", "1", "3" },
     { "alternate and back", "normal\033[?1049hother\033[?1049l!", "normal!", "" },
     { "old alternate and back", "normal\033[?47hother\033[?47l!", "normal     !", "", 12 },
-    { "bidi shows", "a\xe2\x80\xae" "b", "a<21C4>b", "" },
+    { "bidi shows",
+      "a\xe2\x80\xae"
+      "b",
+      "a<21C4>b", "" },
     { "cut character", "\xe2\x82", "", "" },
     { "query in between", "a\033[6nb\033[cc", "abc", "" },
     { "title leaves no trace", "\033]0;t\007x", "x", "" },
@@ -267,8 +275,15 @@ static uint32_t rnd(uint32_t n)
 /* Terminal output of the kind programs write, by chance. */
 static void some_output(struct buf *b, bool states)
 {
-    static const char *const words[] = { "hello ", "w\xc3\xb6rld", "\xe4\xb8\xad\xe6\x96\x87", "e\xcc\x81", "\xf0\x9f\x98\x80",
-                                         "0123456789", "    ", "|", "\xe2\x94\x80\xe2\x94\x80" };
+    static const char *const words[] = { "hello ",
+                                         "w\xc3\xb6rld",
+                                         "\xe4\xb8\xad\xe6\x96\x87",
+                                         "e\xcc\x81",
+                                         "\xf0\x9f\x98\x80",
+                                         "0123456789",
+                                         "    ",
+                                         "|",
+                                         "\xe2\x94\x80\xe2\x94\x80" };
 
     switch (rnd(states ? 22 : 14)) {
     case 0: buf_add_str(b, "\r\n"); break;
@@ -389,7 +404,8 @@ static void rendering_draws_the_difference(void **state)
                 screen_cell(s, i % cols, i / cols, &a);
                 screen_cell(terminal, i % cols, i / cols, &b);
                 if (!same_cell(&a, &b))
-                    fail_msg("%s: cell %d,%d: U+%04X/%d, U+%04X/%d", what, i % cols, i / cols, a.cp[0], a.width, b.cp[0], b.width);
+                    fail_msg("%s: cell %d,%d: U+%04X/%d, U+%04X/%d", what, i % cols, i / cols, a.cp[0], a.width,
+                             b.cp[0], b.width);
             }
         }
         buf_reset(&bytes);
@@ -412,7 +428,8 @@ static void a_small_window_shows_the_top_left(void **state)
     char row[40];
 
     (void) state;
-    feed(s, "0123\xe4\xb8\xad" "9\r\nabcdefgh\r\nthird");
+    feed(s, "0123\xe4\xb8\xad"
+            "9\r\nabcdefgh\r\nthird");
     screen_render(s, frame, &bytes);
     screen_feed(terminal, buf_span(&bytes));
     row_text(terminal, 0, row, sizeof(row));

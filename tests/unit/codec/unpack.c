@@ -221,7 +221,8 @@ static void bombs_end_at_the_limit(void **state)
 
 static void large_zstd_windows_are_a_limit(void **state)
 {
-    /* magic, descriptor without single segment, window byte: exponent 14 (16 MiB) and 13 (8 MiB); one empty last block */
+    /* magic, descriptor without single segment, window byte: exponent 14 (16 MiB) and 13 (8 MiB); one empty last block
+     */
     static const uint8_t big[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x00, 14 << 3, 0x01, 0, 0 };
     static const uint8_t fits[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x00, 13 << 3, 0x01, 0, 0 };
     struct buf out = BUF_INIT(64);
@@ -231,6 +232,18 @@ static void large_zstd_windows_are_a_limit(void **state)
     assert_err(run(UNPACK_ZSTD, &generous, SPAN_OF(big), 3, &out, &hit), ERR_LIMIT);
     assert_int_equal(hit, UNPACK_HIT_WINDOW);
     assert_ok(run(UNPACK_ZSTD, &generous, SPAN_OF(fits), 3, &out, &hit));
+    buf_deinit(&out);
+}
+
+/* libzstd reads its own old formats when it is built to; we do not (found by the fuzzer). */
+static void old_zstd_formats_are_refused(void **state)
+{
+    static const uint8_t v05[] = { 0x25, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0 };
+    struct buf out = BUF_INIT(64);
+
+    (void) state;
+    assert_err(run(UNPACK_ZSTD, &generous, SPAN_OF(v05), 8, &out, NULL), ERR_CORRUPT);
+    assert_err(run(UNPACK_ZSTD, &generous, SPAN_OF(v05), 1, &out, NULL), ERR_CORRUPT);
     buf_deinit(&out);
 }
 
@@ -252,7 +265,12 @@ static void sniffed_by_magic(void **state)
         { "78 02 is no zlib", { (const uint8_t *) "\x78\x02\x01", 3 }, ERR_OK, UNPACK_IDENTITY },
         { "bzip2", { (const uint8_t *) "BZh91AY&", 8 }, ERR_UNSUPPORTED, UNPACK_IDENTITY },
         { "zip", { (const uint8_t *) "PK\x03\x04\x14\0\0\0", 8 }, ERR_UNSUPPORTED, UNPACK_IDENTITY },
-        { "xz", { (const uint8_t *) "\xfd" "7zXZ\0\0\0", 8 }, ERR_UNSUPPORTED, UNPACK_IDENTITY },
+        { "xz",
+          { (const uint8_t *) "\xfd"
+                              "7zXZ\0\0\0",
+            8 },
+          ERR_UNSUPPORTED,
+          UNPACK_IDENTITY },
     };
 
     (void) state;
@@ -277,6 +295,7 @@ int main(void)
         cmocka_unit_test(members_and_frames_one_after_another),
         cmocka_unit_test(bombs_end_at_the_limit),
         cmocka_unit_test(large_zstd_windows_are_a_limit),
+        cmocka_unit_test(old_zstd_formats_are_refused),
         cmocka_unit_test(sniffed_by_magic),
     };
 

@@ -1,0 +1,218 @@
+#include "codec/importer_int.h"
+
+#include <stdlib.h>
+
+/* ---- out */
+
+static enum err emit(struct importer *imp, const struct importer_event *ev)
+{
+    struct err_info e = { .code = ERR_OK };
+    enum err code = imp->p.on_event(imp->p.ctx, ev, &e);
+
+    if (code != ERR_OK)
+        return importer_fail_callback(imp, code, &e);
+    imp->res.n_events++;
+    imp->res.n_keyframes += ev->keyframe;
+    imp->res.duration_us = ev->seek_us;
+    return ERR_OK;
+}
+
+/* Seek time never goes back and is never negative. */
+static time_us seek_of(struct importer *imp, time_us own)
+{
+    if (own > imp->seek)
+        imp->seek = own;
+    return imp->seek;
+}
+
+enum err importer_emit_head(struct importer *imp, struct span json)
+{
+    struct err_info e = { .code = ERR_OK };
+    enum err code;
+
+    imp->head_done = true;
+    code = imp->p.on_head(imp->p.ctx, json, &e);
+    return code != ERR_OK ? importer_fail_callback(imp, code, &e) : ERR_OK;
+}
+
+/* ---- terminals */
+
+enum err importer_cast_begin(struct importer *imp, struct span head)
+{
+    struct err_info e;
+    enum err code = asciicast_head(&imp->cast, head, &e);
+
+    if (code != ERR_OK)
+        return importer_fail_item(imp, code, &e);
+    imp->res.cols = imp->cast.cols;
+    imp->res.rows = imp->cast.rows;
+    imp->res.started_at = imp->cast.started_at;
+    if (imp->p.on_screen != NULL) {
+        imp->screen = screen_new((int) imp->cast.cols, (int) imp->cast.rows);
+        if (imp->screen == NULL)
+            return importer_fail(imp, ERR_NOMEM, 0, 0, "terminal screen");
+    }
+    return ERR_OK;
+}
+
+/* A screen is due before the first event, and after enough time or output; not inside a sequence or character. */
+static enum err screen_before(struct importer *imp, time_us seek)
+{
+    struct err_info e = { .code = ERR_OK };
+    struct importer_screen out;
+    enum err code;
+
+    if (imp->screen == NULL)
+        return ERR_OK;
+    if (screen_work(imp->screen) > imp->p.screen_work + imp->out_bytes * imp->p.screen_work_per_byte) {
+        imp->screen = screen_free(imp->screen);
+        imp->res.screens_stopped = true;
+        return ERR_OK;
+    }
+    if (imp->seq > 0 && seek - imp->screen_at < imp->p.screen_every_us && imp->screen_bytes < imp->p.screen_every_bytes)
+        return ERR_OK;
+    if (!screen_idle(imp->screen))
+        return ERR_OK;
+    buf_reset(&imp->text);
+    screen_dump_init(imp->screen, &imp->text);
+    if (imp->text.failed)
+        return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "terminal screen");
+    out = (struct importer_screen){ imp->seq, seek, buf_span(&imp->text), screen_cols(imp->screen),
+                                    screen_rows(imp->screen) };
+    code = imp->p.on_screen(imp->p.ctx, &out, &e);
+    if (code != ERR_OK)
+        return importer_fail_callback(imp, code, &e);
+    imp->res.n_screens++;
+    imp->screen_at = seek;
+    imp->screen_bytes = 0;
+    return ERR_OK;
+}
+
+static enum err marker(struct importer *imp, time_us at, struct span raw)
+{
+    struct importer_marker *m;
+    size_t n;
+
+    if (imp->res.n_markers == IMPORTER_MARKERS_MAX) {
+        imp->res.markers_cut = true;
+        return ERR_OK;
+    }
+    if (imp->res.n_markers % 50 == 0) {
+        m = realloc(imp->markers, (imp->res.n_markers + 50) * sizeof(*m));
+        if (m == NULL)
+            return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "markers");
+        imp->markers = m;
+    }
+    buf_reset(&imp->text);
+    if (!json_string_decode(raw, &imp->text))
+        return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "markers");
+    m = &imp->markers[imp->res.n_markers++];
+    n = imp->text.n;
+    if (n > IMPORTER_MARKER_LABEL_MAX) {
+        n = IMPORTER_MARKER_LABEL_MAX;
+        while (n > 0 && (imp->text.p[n] & 0xc0) == 0x80)
+            n--;
+    }
+    m->at_us = at;
+    if (n > 0)
+        memcpy(m->label, imp->text.p, n);
+    m->label[n] = '\0';
+    return ERR_OK;
+}
+
+static enum err screen_after(struct importer *imp, const struct asciicast_event *ev)
+{
+    if (ev->code == 'r' && imp->screen != NULL)
+        screen_resize(imp->screen, (int) ev->cols, (int) ev->rows);
+    if (ev->code != 'o' || imp->screen == NULL)
+        return ERR_OK;
+    buf_reset(&imp->text);
+    if (!json_string_decode(ev->data, &imp->text))
+        return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "terminal output");
+    screen_feed(imp->screen, buf_span(&imp->text));
+    imp->screen_bytes += imp->text.n;
+    imp->out_bytes += imp->text.n;
+    return ERR_OK;
+}
+
+static enum err cast_item(struct importer *imp, struct span json)
+{
+    struct asciicast_event ev;
+    struct importer_event out;
+    struct err_info e;
+    enum err code = asciicast_event(&imp->cast, json, &ev, &e);
+
+    if (code != ERR_OK)
+        return importer_fail_item(imp, code, &e);
+    out = (struct importer_event){ .seq = imp->seq,
+                                   .seek_us = seek_of(imp, ev.own_us),
+                                   .own_us = ev.own_us,
+                                   .json = ev.json,
+                                   .type = ev.code,
+                                   .source = -1,
+                                   .line = imp->line };
+    TRY(screen_before(imp, out.seek_us));
+    TRY(emit(imp, &out));
+    imp->seq++;
+    if (ev.code == 'm')
+        TRY(marker(imp, out.seek_us, ev.data));
+    return screen_after(imp, &ev);
+}
+
+/* ---- rrweb */
+
+/* The Meta event that waits, as a keyframe or not. */
+static enum err meta_out(struct importer *imp, bool keyframe)
+{
+    if (!imp->meta_waits)
+        return ERR_OK;
+    imp->meta_waits = false;
+    imp->meta.json = buf_span(&imp->meta_json);
+    imp->meta.keyframe = keyframe;
+    return emit(imp, &imp->meta);
+}
+
+static enum err rrweb_item(struct importer *imp, struct span json)
+{
+    struct rrweb_event ev;
+    struct importer_event out;
+    struct err_info e;
+    enum err code = rrweb_event(&imp->rrweb, json, &ev, &e);
+
+    if (code == ERR_INVAL && imp->seq == 0 && imp->format != SNIFF_RRWEB_LINES)
+        return importer_fail(imp, ERR_UNSUPPORTED, imp->line, imp->offset,
+                             "an array of something other than rrweb events; " SNIFF_KNOWN);
+    if (code != ERR_OK)
+        return importer_fail_item(imp, code, &e);
+    if (imp->rrweb.packed_out > imp->p.unpack.out_max)
+        return importer_fail_limit(imp, imp->line, imp->offset, "packed events unpack to too much", "unpacked-size",
+                                   imp->p.unpack.out_max);
+    out = (struct importer_event){
+        .seq = imp->seq++, .own_us = ev.own_us, .json = ev.json, .type = ev.type, .source = ev.source, .line = imp->line
+    };
+    TRY(meta_out(imp, ev.type == RRWEB_FULL));
+    out.seek_us = seek_of(imp, ev.own_us);
+    out.keyframe = ev.type == RRWEB_FULL && !imp->meta_before;
+    imp->meta_before = ev.type == RRWEB_META;
+    if (ev.type != RRWEB_META)
+        return emit(imp, &out);
+    buf_reset(&imp->meta_json);
+    buf_add_span(&imp->meta_json, ev.json);
+    if (imp->meta_json.failed)
+        return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "event");
+    imp->meta = out;
+    imp->meta_waits = true;
+    return ERR_OK;
+}
+
+/* ---- either */
+
+enum err importer_item(struct importer *imp, struct span json)
+{
+    return imp->res.kind == IMPORTER_TERMINAL ? cast_item(imp, json) : rrweb_item(imp, json);
+}
+
+enum err importer_emit_end(struct importer *imp)
+{
+    return meta_out(imp, false);
+}

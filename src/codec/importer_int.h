@@ -1,0 +1,68 @@
+#pragma once
+/* What the importer's parts share; not for others. importer.c reads, importer_emit.c gives out, importer_error.c
+ * refuses. */
+#include "codec/asciicast.h"
+#include "codec/importer.h"
+#include "codec/json_scan.h"
+#include "codec/rrweb.h"
+#include "codec/screen.h"
+#include "codec/sniff.h"
+
+struct importer {
+    struct importer_params p;
+    struct importer_error err;
+    bool finished;
+
+    struct unpack *unpack;
+    uint8_t first[UNPACK_SNIFF_MIN]; /* of the input, until the layer is known */
+    size_t n_first;
+
+    struct sniff sniff;
+    struct buf seen; /* what sniff has been given; freed when it has decided */
+    enum sniff_format format;
+    struct json_scan *scan;
+    uint64_t line, offset; /* of the item being handled */
+
+    bool head_done;
+    struct buf held;       /* u64 line, u64 offset, u64 length, bytes; for each item */
+    struct buf early_head; /* what stands before the list, as on_outer would give it */
+
+    struct asciicast cast;
+    struct rrweb rrweb;
+
+    uint64_t seq;
+    time_us seek;
+
+    /* rrweb: a Meta event waits for the next one, which decides whether it is a keyframe */
+    bool meta_waits, meta_before;
+    struct importer_event meta;
+    struct buf meta_json;
+
+    struct screen *screen;
+    struct buf text; /* decoded output, screen dump */
+    time_us screen_at;
+    uint64_t screen_bytes, out_bytes;
+
+    struct importer_result res;
+    struct importer_marker *markers;
+};
+
+/* Errors: the first one stays. Each returns its code. */
+enum err importer_fail(struct importer *imp, enum err code, uint64_t line, uint64_t offset, const char *cause);
+enum err importer_fail_limit(struct importer *imp, uint64_t line, uint64_t offset, const char *cause, const char *limit,
+                             uint64_t value);
+enum err importer_fail_item(struct importer *imp, enum err code, const struct err_info *e); /* the one being handled */
+enum err importer_fail_callback(struct importer *imp, enum err code,
+                                const struct err_info *e); /* not about the input */
+enum err importer_fail_json(struct importer *imp, const struct json_error *e);
+enum err importer_fail_unpack(struct importer *imp, enum err code, const struct err_info *e);
+
+/* The header of a terminal recording: size, start, screen. */
+enum err importer_cast_begin(struct importer *imp, struct span head);
+enum err importer_emit_head(struct importer *imp, struct span json);
+
+/* One element of the input: events and keyframes go out. */
+enum err importer_item(struct importer *imp, struct span json);
+
+/* The input is over. */
+enum err importer_emit_end(struct importer *imp);
