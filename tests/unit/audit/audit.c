@@ -370,6 +370,86 @@ static void a_killed_writer_leaves_a_whole_log(void **state)
     fixture_deinit(&f);
 }
 
+static size_t tail(struct fixture *f, struct meta_audit_filter filter, int64_t *first, int64_t *more)
+{
+    struct meta_audit_item *rows;
+    struct arena mem;
+    size_t n;
+
+    arena_init(&mem, 16u << 20);
+    assert_ok_err(meta_audit_list(meta_view(f->m), &filter, &mem, &rows, &n, more, &f->e), &f->e);
+    *first = n > 0 ? rows[0].idx : -1;
+    for (size_t i = 1; i < n; i++)
+        assert_true(filter.ascending ? rows[i].idx > rows[i - 1].idx : rows[i].idx < rows[i - 1].idx);
+    arena_deinit(&mem);
+    return n;
+}
+
+static void the_tail_filters(void **state)
+{
+    struct fixture f;
+    struct span types[2] = { SPAN("replay."), SPAN("project.created") };
+    struct meta_audit_filter a = { .log = SPAN(PROJECT), .from = -1, .limit = 10 };
+    int64_t first, more;
+
+    (void) state;
+    fixture_init(&f);
+    begin(&f);
+    create_log(&f, PROJECT, 5);
+    create_log(&f, "system", 5);
+    for (int i = 0; i < 100; i++) {
+        struct leaf l = record(PROJECT, i % 10 == 0 ? LEAF_REQUEST_CREATED : LEAF_LOGIN_OK, 1000 + i);
+
+        l.q = i % 10 == 0 ? SPAN("q_AAAAAAAAAAAAAAAA") : SPAN_EMPTY;
+        l.actor = i % 2 == 0 ? SPAN("u_AAAAAAAAAAAAAAAA") : SPAN_EMPTY;
+        assert_ok(audit_append(f.a, &l, NULL));
+        append_lease(&f, PROJECT, i);
+    }
+    commit(&f);
+    assert_int_equal(tail(&f, a, &first, &more), 10);
+    assert_true(first == 200 && more == 190);
+    a.from = more;
+    assert_int_equal(tail(&f, a, &first, &more), 10);
+    assert_true(first == 190 && more == 180);
+    a.ascending = true;
+    a.from = 195;
+    assert_int_equal(tail(&f, a, &first, &more), 6);
+    assert_true(first == 195 && more == -1);
+    a.from = -1;
+    a.limit = 1000;
+    assert_int_equal(tail(&f, a, &first, &more), 201);
+    a.types = types;
+    a.n_types = 1;
+    assert_int_equal(tail(&f, a, &first, &more), 100);
+    a.n_types = 2;
+    assert_int_equal(tail(&f, a, &first, &more), 101);
+    types[0] = SPAN("replay"); /* no family and no type */
+    assert_int_equal(tail(&f, a, &first, &more), 1);
+    a.n_types = 0;
+    a.q = SPAN("q_AAAAAAAAAAAAAAAA");
+    assert_int_equal(tail(&f, a, &first, &more), 10);
+    a.q = SPAN_EMPTY;
+    a.actor = SPAN("u_AAAAAAAAAAAAAAAA");
+    assert_int_equal(tail(&f, a, &first, &more), 50);
+    a.actor = SPAN_EMPTY;
+    a.rid = SPAN("r_2Dz2Sr-SnSlnd8aT");
+    assert_int_equal(tail(&f, a, &first, &more), 50);
+    a.gid = SPAN("g_P_52yi_zKORYBdCS");
+    a.after_ms = 1040;
+    a.before_ms = 1060;
+    assert_int_equal(tail(&f, a, &first, &more), 10);
+    a = (struct meta_audit_filter){ .log = SPAN("system"), .from = -1, .limit = 10 };
+    assert_int_equal(tail(&f, a, &first, &more), 1);
+    a.limit = META_PAGE_MAX + 1;
+    {
+        struct meta_audit_item *rows;
+        size_t n;
+
+        assert_err(meta_audit_list(meta_view(f.m), &a, NULL, &rows, &n, &more, NULL), ERR_INVAL);
+    }
+    fixture_deinit(&f);
+}
+
 static int need_crypto(void **state)
 {
     (void) state;
@@ -388,6 +468,7 @@ int main(void)
         cmocka_unit_test(proofs_hold_in_a_long_log),
         cmocka_unit_test(a_log_that_was_changed_is_sealed),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_log),
+        cmocka_unit_test(the_tail_filters),
     };
     return cmocka_run_group_tests(tests, need_crypto, NULL);
 }

@@ -339,6 +339,52 @@ static void every_change_of_a_table_is_found(void **state)
     }
 }
 
+/* What stands in the document between ```info and ```. */
+static struct span fenced(const struct buf *doc, const char *info)
+{
+    char fence[64];
+    const char *from, *to;
+
+    (void) snprintf(fence, sizeof(fence), "\n```%s\n", info);
+    from = memmem(doc->p, doc->n, fence, strlen(fence));
+    assert_non_null(from);
+    from += strlen(fence);
+    to = memmem(from, doc->n - (size_t) (from - (const char *) doc->p), "\n```", 4);
+    assert_non_null(to);
+    return span_of(from, (size_t) (to - from) + 1);
+}
+
+static void the_documents_example_verifies(void **state)
+{
+    struct buf doc;
+    struct note_vkey k;
+    struct audit_verify *v;
+    struct audit_result r;
+    struct span leaves, line, opening;
+    char digest[LEAF_DIGEST_LEN + 1];
+    int n = 0;
+
+    (void) state;
+    test_read_file(test_source("docs/formats/audit.md"), &doc);
+    (void) span_cut(fenced(&doc, "vkey"), '\n', &line, &leaves);
+    assert_ok(note_vkey_parse(line, &k, NULL));
+    assert_memory_equal(k.pk, f.pk, 32);
+    v = audit_verify_new(SPAN(PROJECT), &k);
+    audit_verify_checkpoint(v, fenced(&doc, "note"));
+    (void) span_cut(fenced(&doc, "disclosure"), '\n', &opening, &line);
+    assert_ok(leaf_disclosure_digest(opening, digest, NULL));
+    leaves = fenced(&doc, "leaves");
+    for (; span_cut(leaves, '\n', &line, &leaves); n++) {
+        assert_true(audit_verify_leaf(v, line, SPAN_EMPTY));
+        assert_int_equal(memmem(line.p, line.n, digest, LEAF_DIGEST_LEN) != NULL, n == 1);
+    }
+    audit_verify_finish(v, &r);
+    assert_int_equal(r.verdict, AUDIT_GOOD);
+    assert_int_equal(r.n_signed, 3);
+    v = audit_verify_free(v);
+    buf_deinit(&doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +397,7 @@ int main(void)
         cmocka_unit_test(leaves_that_are_none),
         cmocka_unit_test(a_time_that_goes_back),
         cmocka_unit_test(every_change_of_a_table_is_found),
+        cmocka_unit_test(the_documents_example_verifies),
     };
     return cmocka_run_group_tests(tests, make_log, drop_log);
 }

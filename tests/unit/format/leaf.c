@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "codec/json.h"
-#include "format/leaf.h"
+#include "format/leaf_form.h"
 
 #define LOG "p_zNe2lKL4dQxW8s0b"
 
@@ -174,6 +174,41 @@ static void every_type_has_one_word(void **state)
     assert_string_equal(leaf_type_word(LEAF_N_TYPES), "unknown");
 }
 
+/* Two processes write these from the same message. */
+static void shared_forms(void **state)
+{
+    struct ipc_sign_key k = { .jti = SPAN("BXqH0cJLlQzHgCOqSMGAMA"), .sub = SPAN("u_8zYGTnU-_hqeQ2Lx"), .scope = SPAN("play live"),
+                              .gid = SPAN("g_P_52yi_zKORYBdCS"), .gen = 3, .rid = SPAN("r_2Dz2Sr-SnSlnd8aT"),
+                              .iat_s = 1793000000, .exp_s = 1793000120, .wend_s = 1793003600, .log = SPAN(LOG),
+                              .leaf_idx = 7, .leaf_t_ms = 1793610900123 };
+    struct ipc_open o = { .jti = k.jti, .gid = k.gid, .gen = 3, .rid = k.rid, .pid = SPAN(LOG), .kn = 2, .track = 1,
+                          .leaf_idx = 8, .leaf_t_ms = 1793610900123 };
+    struct buf b = BUF_INIT(8192);
+    struct leaf l;
+
+    (void) state;
+    leaf_form_key(&k, false, &l);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_span_str(buf_span(&b),
+                    "{\"v\":1,\"log\":\"p_zNe2lKL4dQxW8s0b\",\"i\":7,\"t\":\"2026-11-02T09:15:00.123Z\",\"type\":\"key.issued\","
+                    "\"actor\":\"u_8zYGTnU-_hqeQ2Lx\",\"gid\":\"g_P_52yi_zKORYBdCS\",\"gen\":3,"
+                    "\"rid\":\"r_2Dz2Sr-SnSlnd8aT\",\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\",\"outcome\":\"ok\","
+                    "\"n\":{\"iat\":1793000000,\"exp\":1793000120,\"wend\":1793003600,\"play\":1,\"live\":1}}");
+    k.scope = SPAN("export");
+    k.cnf_jkt = SPAN("x");
+    leaf_form_key(&k, true, &l);
+    buf_reset(&b);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_non_null(strstr(buf_cstr(&b), "\"type\":\"key.renewed\""));
+    assert_non_null(strstr(buf_cstr(&b), "\"wend\":1793003600,\"export\":1,\"bound\":1}}"));
+    leaf_form_released(&o, &l);
+    buf_reset(&b);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_non_null(strstr(buf_cstr(&b), "\"type\":\"vault.released\",\"actor\":\"system\",\"gid\""));
+    assert_non_null(strstr(buf_cstr(&b), "\"n\":{\"kn\":2,\"track\":1}}"));
+    buf_deinit(&b);
+}
+
 /* Whatever a fact holds: one JSON text, no raw control, no bidirectional control. */
 static void hostile_facts_stay_json(void **state)
 {
@@ -223,6 +258,7 @@ int main(void)
         cmocka_unit_test(members_stand_in_their_order),  cmocka_unit_test(facts_are_salted_digests),
         cmocka_unit_test(texts_do_not_stand_in_clear),   cmocka_unit_test(limits_on_both_sides),
         cmocka_unit_test(every_type_has_one_word),       cmocka_unit_test(hostile_facts_stay_json),
+        cmocka_unit_test(shared_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
