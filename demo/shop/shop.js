@@ -3,12 +3,12 @@
  * order is refused when the two differ by a cent. It happens to discounted carts whose prices do not divide well.
  */
 const goods = [
-  { id: "tent", name: "Ridge tent, two persons", price: 18995, picture: "⛺" },
-  { id: "stove", name: "Gas stove", price: 4295, picture: "🔥" },
-  { id: "lamp", name: "Camp lantern", price: 2949, picture: "🏮" },
-  { id: "boots", name: "Trail boots", price: 12900, picture: "🥾" },
-  { id: "pack", name: "Daypack, 28 litres", price: 7450, picture: "🎒" },
-  { id: "map", name: "Map of the northern fells", price: 1499, picture: "🗺️" },
+  { id: "tent", name: "Ridge tent, two persons", price: 18995, picture: '<path d="M8 60 40 12l32 48z" fill="#2f6b46"/><path d="M40 12 52 60H28z" fill="#e9b44c"/><path d="M40 30v30" stroke="#23402f" stroke-width="2"/>' },
+  { id: "stove", name: "Gas stove", price: 4295, picture: '<rect x="24" y="44" width="32" height="18" rx="4" fill="#55665c"/><path d="M40 14c10 10 12 16 8 24a9 9 0 0 1-16 0c-3-7 6-10 8-24z" fill="#e9843c"/><path d="M18 44h44" stroke="#23402f" stroke-width="4"/>' },
+  { id: "lamp", name: "Camp lantern", price: 2949, picture: '<rect x="28" y="24" width="24" height="32" rx="5" fill="#f3d27a"/><path d="M24 56h32v6H24zM28 18h24v6H28z" fill="#55665c"/><path d="M30 18a10 10 0 0 1 20 0" fill="none" stroke="#55665c" stroke-width="3"/>' },
+  { id: "boots", name: "Trail boots", price: 12900, picture: '<path d="M24 14h16v26l22 8c4 2 6 6 6 12H24z" fill="#8a5a34"/><path d="M22 60h48v5H22z" fill="#3a2a1c"/><path d="M28 22h12M28 30h12" stroke="#f4e9dc" stroke-width="2"/>' },
+  { id: "pack", name: "Daypack, 28 litres", price: 7450, picture: '<rect x="22" y="20" width="36" height="44" rx="10" fill="#3e6f9b"/><rect x="28" y="40" width="24" height="18" rx="4" fill="#2c5275"/><path d="M32 20a8 8 0 0 1 16 0" fill="none" stroke="#2c5275" stroke-width="4"/>' },
+  { id: "map", name: "Map of the northern fells", price: 1499, picture: '<path d="M12 20l18-6 20 6 18-6v44l-18 6-20-6-18 6z" fill="#f4efe0"/><path d="M30 14v44M50 20v44" stroke="#b9ab86" stroke-width="2"/><path d="M18 48c10-14 18 4 28-10s12-6 16-10" fill="none" stroke="#a3262a" stroke-width="3" stroke-dasharray="5 4"/>' },
 ];
 const codes = { AUTUMN15: 15 };
 const cart = new Map();
@@ -66,7 +66,7 @@ el("products").append(...goods.map((g) => {
   const box = document.createElement("article");
   box.className = "product";
   box.innerHTML = '<div class="picture"></div><div class="text"><b></b><div class="price"></div><button>Add to cart</button></div>';
-  box.querySelector(".picture").textContent = g.picture;
+  box.querySelector(".picture").innerHTML = `<svg viewBox="0 0 80 76" width="110" aria-hidden="true">${g.picture}</svg>`;
   box.querySelector("b").textContent = g.name;
   box.querySelector(".price").textContent = euro(g.price);
   box.querySelector("button").id = "add-" + g.id;

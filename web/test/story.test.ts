@@ -1,10 +1,12 @@
 /* The built app in a real Chromium under the real headers, against the stand-in of mock.ts. */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createRequire } from "node:module";
 import { chromium, type Browser, type Frame, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { keep, startMock, type Kept } from "./mock";
 
+const require = createRequire(import.meta.url);
 const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const built = existsSync(join(__dirname, "../dist/app/index.html"));
 const demo = (name: string) => readFileSync(join(__dirname, "../../demo/recordings", name), "utf8");
@@ -26,7 +28,16 @@ async function person(name: string): Promise<Page> {
   await page.getByRole("heading", { name: "Recordings" }).waitFor();
   return page;
 }
+/* axe-core looks at what one sees, and a picture is kept when asked for. */
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 async function shot(page: Page, name: string): Promise<void> {
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const run = (window as unknown as { axe: { run(o: object): Promise<{ violations: { id: string; nodes: { target: unknown }[] }[]; passes: unknown[] }> } }).axe;
+    const r = await run.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa"], iframes: false });
+    return [...(r.passes.length < 10 ? ["axe did not look"] : []), ...r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => String(n.target)).join(" ")}`)];
+  });
+  for (const f of found) complaints.push(`${name}: ${f}`);
   if (!shots) return;
   mkdirSync(shots, { recursive: true });
   await page.screenshot({ path: join(shots, `${name}.png`) });

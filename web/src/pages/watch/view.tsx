@@ -114,7 +114,7 @@ function EndScreen({ w, rid }: { w: Watch; rid: string }) {
 /* Said once at a minute and at ten seconds, for those who do not see the clock. */
 function Soon({ until }: { until: string }) {
   const left = useLeft(until);
-  const say = left === null ? "" : left <= 10_000 ? t("watch.soon", { time: "10 s" }) : left <= 60_000 ? t("watch.soon", { time: "1 min" }) : "";
+  const say = left === null ? "" : left <= 10_000 ? t("watch.soon.s") : left <= 60_000 ? t("watch.soon.min") : "";
   return <div role="status" class={say === "" ? "hidden" : "soon-note"}>{say}</div>;
 }
 
