@@ -267,6 +267,11 @@ static void remove_tree(int parent, const char *name, int depth)
         (void) unlinkat(parent, name, 0); /* what cannot be removed is named by the next init */
 }
 
+void init_remove(const char *dir)
+{
+    remove_tree(AT_FDCWD, dir, 0);
+}
+
 static void make_password(char out[40])
 {
     uint8_t raw[12];

@@ -33,3 +33,6 @@ extern const char *const init_presets[];
 
 /* ERR_EXISTS, ERR_INVAL (the text names the option), ERR_IO. */
 NODISCARD enum err init_run(const struct init_options *o, struct init_result *ret, struct err_info *reterr);
+
+/* Removes a directory that init made, with everything in it; links are not followed. */
+void init_remove(const char *dir);

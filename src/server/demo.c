@@ -1,0 +1,209 @@
+#include "server/demo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crypto/secret.h"
+#include "os/file.h"
+#include "server/config.h"
+#include "server/demo_files.h"
+#include "server/init.h"
+#include "server/listen.h"
+#include "server/supervisor.h"
+
+#define FIRST_PORT 8080
+
+struct demo {
+    char dir[4096], config[4200], token[128];
+    bool temporary, fresh;
+    char url[256], host[200]; /* host: "localhost:8080" */
+    pthread_t filler;
+    bool filling;
+};
+
+static const char *const accounts[][2] = {
+    { "engineer", "wants to see what happened, and has to ask" },
+    { "approver", "decides about it" },
+    { "lead", "may decide, too" },
+    { "auditor", "reads who watched what, when and why" },
+};
+
+struct recording {
+    const char *kind, *title, *subject, *error, *ticket, *tag;
+    struct span (*bytes)(void);
+};
+
+static const struct recording recordings[] = {
+    { "rrweb", "Checkout fails for a discounted cart", "customer-4711", "error:ERR-7F3A21", "ticket:SUP-1482", "shop",
+      demo_checkout },
+    { "terminal", "payments-api restarted at night", "oncall-2", "error:ERR-51C0DE", "ticket:OPS-311", "on-call",
+      demo_restart },
+};
+
+/* ---- filling it ---- */
+
+/* The recording's bytes as a file in memory: nothing plain touches a disk. */
+static int memory_file(struct span bytes)
+{
+    int fd = memfd_create("recording", MFD_CLOEXEC);
+
+    if (fd >= 0 && (os_write_all(fd, bytes, NULL) != ERR_OK || lseek(fd, 0, SEEK_SET) != 0))
+        os_closep(&fd);
+    return fd;
+}
+
+/* As a person would: `keyhole import` with the administrator's token. */
+static pid_t start_import(const struct demo *d, const struct recording *r, int input)
+{
+    const char *const argv[] = { "keyhole", "import",   "--kind", r->kind,   "--title", r->title, "--subject",
+                                 r->subject, "--link", r->error, "--link", r->ticket,  "--tag",  r->tag,
+                                 "-",        NULL };
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    (void) setenv("KEYHOLE_URL", d->url, 1);
+    (void) setenv("KEYHOLE_TOKEN", d->token, 1);
+    if (dup2(input, STDIN_FILENO) < 0)
+        _exit(127);
+    input = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    (void) dup2(input, STDOUT_FILENO);
+    (void) execv("/proc/self/exe", (char *const *) (uintptr_t) argv);
+    _exit(127);
+}
+
+static bool import_one(const struct demo *d, const struct recording *r)
+{
+    CLEANUP(os_closep) int input = memory_file(r->bytes());
+    pid_t pid = input < 0 ? -1 : start_import(d, r, input);
+    int status = -1;
+
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void print_addresses(const struct demo *d)
+{
+    (void) printf("\nKeyhole demo: %s/\n\n"
+                  "Two recordings are there, and nobody can open them. Each account has an address of its own, so that you\n"
+                  "can be all of them in one browser:\n\n",
+                  d->url);
+    for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++)
+        (void) printf("  http://%s.%s/  %s\n", accounts[i][0], d->host, accounts[i][1]);
+    (void) printf("\nOpen %s/ and press \"Watch it happen\", or begin as the engineer.\n"
+                  "This is a demo: loopback only, without TLS. Ctrl-C ends it%s.\n\n",
+                  d->url, d->temporary ? " and removes everything" : "");
+    (void) fflush(stdout);
+}
+
+/* In a thread of its own: the supervisor's loop goes on meanwhile. */
+static void *fill(void *arg)
+{
+    struct demo *d = arg;
+    bool good = true;
+
+    for (size_t i = 0; d->fresh && i < sizeof(recordings) / sizeof(recordings[0]); i++)
+        good = import_one(d, &recordings[i]) && good;
+    if (!good)
+        (void) fprintf(stderr, "keyhole: not every demo recording could be imported; the log above says why\n");
+    print_addresses(d);
+    return NULL;
+}
+
+static void on_ready(void *ctx)
+{
+    struct demo *d = ctx;
+
+    d->filling = pthread_create(&d->filler, NULL, fill, d) == 0;
+    if (!d->filling)
+        print_addresses(d);
+}
+
+/* ---- its directory ---- */
+
+static enum err make(struct demo *d, unsigned port, struct err_info *reterr)
+{
+    char listen[40];
+    struct init_result *r = calloc(1, sizeof(*r));
+    struct init_options o = { .dir = d->dir, .listen = listen, .plain_loopback = true, .preset = "team", .demo = true };
+    enum err e;
+
+    if (r == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no memory for a demo");
+    (void) snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
+    e = init_run(&o, r, reterr);
+    if (e == ERR_OK) {
+        memcpy(d->dir, r->dir, sizeof(d->dir));
+        memcpy(d->token, r->admin_token, sizeof(d->token));
+        d->fresh = true;
+    }
+    secret_wipe(r, sizeof(*r));
+    free(r);
+    return e;
+}
+
+static enum err find_url(struct demo *d, struct err_info *reterr)
+{
+    struct config *c = NULL;
+
+    (void) snprintf(d->config, sizeof(d->config), "%s/keyhole.conf", d->dir);
+    TRY(config_load(d->config, &c, reterr));
+    (void) snprintf(d->url, sizeof(d->url), "%s", c->public_url);
+    (void) snprintf(d->host, sizeof(d->host), "%s", c->public_url + strlen("http://"));
+    (void) config_free(c);
+    return ERR_OK;
+}
+
+static enum err prepare(struct demo *d, const struct demo_options *o, struct err_info *reterr)
+{
+    unsigned port = o->port != 0 ? o->port : listen_free_port(FIRST_PORT);
+    char path[4200];
+
+    if (port == 0)
+        return ERR_RAISE(reterr, ERR_EXISTS, "no port from %d on is free: name one with --port", FIRST_PORT);
+    if (o->dir != NULL) {
+        (void) snprintf(d->dir, sizeof(d->dir), "%s", o->dir);
+        (void) snprintf(path, sizeof(path), "%s/keyhole.conf", d->dir);
+        if (access(path, R_OK) != 0)
+            TRY(make(d, port, reterr));
+    } else {
+        (void) snprintf(d->dir, sizeof(d->dir), "/tmp/keyhole-demo-XXXXXX");
+        if (mkdtemp(d->dir) == NULL)
+            return ERR_RAISE_SYS(reterr, ERR_IO, errno, "make a temporary directory");
+        d->temporary = true;
+        TRY(make(d, port, reterr));
+    }
+    return find_url(d, reterr);
+}
+
+enum err demo_run(const struct demo_options *o, struct err_info *reterr)
+{
+    struct demo *d = calloc(1, sizeof(*d));
+    struct server_options server = { .on_ready = on_ready, .ctx = d };
+    enum err e;
+
+    if (d == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no memory for a demo");
+    e = prepare(d, o, reterr);
+    if (e == ERR_OK) {
+        server.config_path = d->config;
+        e = supervisor_run(&server, reterr);
+    }
+    if (d->filling)
+        (void) pthread_join(d->filler, NULL);
+    if (d->temporary)
+        init_remove(d->dir);
+    secret_wipe(d, sizeof(*d));
+    free(d);
+    return e;
+}
