@@ -161,16 +161,18 @@ CREATE INDEX recording_subject ON recording (project, subject, state, seq);
 CREATE INDEX recording_session ON recording (project, session, state, seq);
 CREATE INDEX recording_state ON recording (state, seq);
 
--- seq and project are those of the recording: a filter is one walk along one index.
+-- seq, project, started_ms are those of the recording: a filter is one walk along one index.
 CREATE TABLE recording_tag (
   rid TEXT NOT NULL REFERENCES recording(id),
   name TEXT NOT NULL,
   value TEXT NOT NULL,
   project TEXT NOT NULL,
   seq BIGINT NOT NULL,
+  started_ms BIGINT NOT NULL,
   PRIMARY KEY (rid, name, value)
 );
 CREATE INDEX recording_tag_value ON recording_tag (project, name, value, seq);
+CREATE INDEX recording_tag_started ON recording_tag (project, name, value, started_ms, seq);
 CREATE INDEX recording_tag_name ON recording_tag (project, name, seq);
 
 CREATE TABLE recording_link (

@@ -158,31 +158,50 @@ static bool match_text(struct span q, struct span project, struct buf *b)
 
 /* ---- rows ---- */
 
-static enum err put_pairs(struct meta *m, const char *sql, const struct meta_recording *r,
-                          const struct meta_pair *pairs, size_t n, struct err_info *reterr)
+static enum err few(size_t n, struct err_info *reterr)
 {
     if (n > META_TAGS_MAX)
         return ERR_RAISE(reterr, ERR_LIMIT, "%zu tags or links, at most %d", n, META_TAGS_MAX);
-    for (size_t i = 0; i < n; i++)
-        TRY(db_run(m, NULL, reterr, sql, "tttti", r->id, pairs[i].name, pairs[i].value, r->project, r->seq));
     return ERR_OK;
 }
 
-#define TAG_SQL  "INSERT INTO recording_tag(rid,name,value,project,seq) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING"
-#define LINK_SQL "INSERT INTO recording_link(rid,type,id,project,seq) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING"
+static enum err put_tags(struct meta *m, const struct meta_recording *r, const struct meta_pair *tags, size_t n,
+                         struct err_info *reterr)
+{
+    TRY(few(n, reterr));
+    for (size_t i = 0; i < n; i++)
+        TRY(db_run(m, NULL, reterr,
+                   "INSERT INTO recording_tag(rid,name,value,project,seq,started_ms) VALUES(?,?,?,?,?,?)"
+                   " ON CONFLICT DO NOTHING",
+                   "ttttii", r->id, tags[i].name, tags[i].value, r->project, r->seq, r->started_ms));
+    return ERR_OK;
+}
+
+static enum err put_links(struct meta *m, const struct meta_recording *r, const struct meta_pair *links, size_t n,
+                          struct err_info *reterr)
+{
+    TRY(few(n, reterr));
+    for (size_t i = 0; i < n; i++)
+        TRY(db_run(m, NULL, reterr,
+                   "INSERT INTO recording_link(rid,type,id,project,seq) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING",
+                   "tttti", r->id, links[i].name, links[i].value, r->project, r->seq));
+    return ERR_OK;
+}
 
 enum err meta_recording_add(struct meta *m, struct meta_recording *row, const struct meta_pair *tags, size_t n_tags,
                             const struct meta_pair *links, size_t n_links, struct err_info *reterr)
 {
     TRY(db_insert(m, &db_table_recording, row, reterr));
-    TRY(put_pairs(m, TAG_SQL, row, tags, n_tags, reterr));
-    TRY(put_pairs(m, LINK_SQL, row, links, n_links, reterr));
+    TRY(put_tags(m, row, tags, n_tags, reterr));
+    TRY(put_links(m, row, links, n_links, reterr));
     return index_words(m, row, reterr);
 }
 
 enum err meta_recording_put(struct meta *m, const struct meta_recording *row, struct err_info *reterr)
 {
     TRY(db_update(m, &db_table_recording, row, reterr));
+    TRY(db_run(m, NULL, reterr, "UPDATE recording_tag SET started_ms=?1 WHERE rid=?2 AND started_ms<>?1", "it",
+               row->started_ms, row->id));
     return index_words(m, row, reterr);
 }
 
@@ -201,7 +220,7 @@ enum err meta_recording_links_put(struct meta *m, struct span rid, const struct 
     arena_init(&a, 65536);
     TRY(meta_recording_get(&m->view, rid, &a, &r, reterr));
     TRY(db_run(m, NULL, reterr, "DELETE FROM recording_link WHERE rid=?", "t", rid));
-    TRY(put_pairs(m, LINK_SQL, &r, links, n, reterr));
+    TRY(put_links(m, &r, links, n, reterr));
     return index_words(m, &r, reterr);
 }
 
@@ -307,9 +326,9 @@ static void ask_rest(struct search *s)
     if (f->session.n > 0)
         ask_text(k, " AND t.session=?", f->session);
     if (f->after_ms != 0)
-        ask_int(k, " AND t.started_ms>=?", f->after_ms);
+        ask_int(k, s->driver == ALONG_TAGS ? " AND x.started_ms>=?" : " AND t.started_ms>=?", f->after_ms);
     if (f->before_ms != 0)
-        ask_int(k, " AND t.started_ms<?", f->before_ms);
+        ask_int(k, s->driver == ALONG_TAGS ? " AND x.started_ms<?" : " AND t.started_ms<?", f->before_ms);
 }
 
 static void ask_page(struct search *s)
@@ -321,10 +340,13 @@ static void ask_page(struct search *s)
         [ALONG_WORDS] = { " AND x.rowid<?", " AND x.rowid>?", " ORDER BY x.rowid DESC LIMIT ?" },
     };
     int64_t limit = list_limit(&s->list) + (int64_t) s->f->n_except;
+    bool tags = s->driver == ALONG_TAGS;
 
     if (s->by_start) {
-        ask_int(&s->ask, " AND (t.started_ms,t.seq)<(?", list_before_key(&s->list));
-        ask_int(&s->ask, ",?) ORDER BY t.started_ms DESC,t.seq DESC", list_before(&s->list));
+        ask_int(&s->ask, tags ? " AND (x.started_ms,x.seq)<(?" : " AND (t.started_ms,t.seq)<(?",
+                list_before_key(&s->list));
+        ask_int(&s->ask, tags ? ",?) ORDER BY x.started_ms DESC,x.seq DESC" : ",?) ORDER BY t.started_ms DESC,t.seq DESC",
+                list_before(&s->list));
         ask_int(&s->ask, " LIMIT ?", limit);
         return;
     }
