@@ -16,6 +16,8 @@ struct keeper_setup {
     const char *public_url;
     const char *env;           /* default environment of the project */
     const char *demo_password; /* NULL: no demo accounts */
+    uint32_t epoch;            /* of the vault: people's opening keys are sealed to it */
+    uint8_t epoch_pk[32];
     struct span policy_source; /* the preset's text … */
     struct span policy_tree;   /* … and its tree, of access/policy.h's schema */
 };

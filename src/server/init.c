@@ -196,7 +196,7 @@ static enum err read_preset(const char *name, struct span *ret_text, struct buf 
     return confuse_load(&source, policy_schema, tree, reterr);
 }
 
-static enum err fill_database(struct plan *p, struct err_info *reterr)
+static enum err fill_database(struct plan *p, uint32_t epoch, const uint8_t epoch_pk[32], struct err_info *reterr)
 {
     struct buf tree = BUF_INIT(1 << 20);
     struct span text;
@@ -205,9 +205,11 @@ static enum err fill_database(struct plan *p, struct err_info *reterr)
         .public_url = p->r->url,
         .env = p->o->env != NULL ? p->o->env : "prod",
         .demo_password = p->o->demo ? p->password : NULL,
+        .epoch = epoch,
     };
     enum err e = read_preset(p->o->preset != NULL ? p->o->preset : "team", &text, &tree, reterr);
 
+    memcpy(s.epoch_pk, epoch_pk, sizeof(s.epoch_pk));
     if (e == ERR_OK) {
         s.policy_source = text;
         s.policy_tree = buf_span(&tree);
@@ -235,6 +237,8 @@ static enum err fill_dir(struct plan *p, struct err_info *reterr)
     CLEANUP(os_closep) int dir = -1;
     struct buf conf = BUF_INIT(64 << 10);
     struct config *check = NULL;
+    uint8_t epoch_pk[32];
+    uint32_t epoch;
     char path[4300];
     enum err e;
 
@@ -249,8 +253,8 @@ static enum err fill_dir(struct plan *p, struct err_info *reterr)
     (void) snprintf(path, sizeof(path), "%s/keyhole.conf", p->work);
     TRY(config_load(path, &check, reterr)); /* what init writes, serve reads */
     (void) config_free(check);
-    TRY(vault_setup(p->work, reterr));
-    TRY(fill_database(p, reterr));
+    TRY(vault_setup(p->work, &epoch, epoch_pk, reterr));
+    TRY(fill_database(p, epoch, epoch_pk, reterr));
     TRY(write_token(p, dir, reterr));
     return os_sync(dir, reterr);
 }

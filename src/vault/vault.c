@@ -34,9 +34,31 @@ struct vault {
     int status;
 };
 
-enum err vault_setup(const char *dir, struct err_info *reterr)
+enum err vault_setup(const char *dir, uint32_t *ret_epoch, uint8_t ret_epoch_pk[32], struct err_info *reterr)
 {
-    return vault_store_create(dir, reterr);
+    /* Rotation and lives do not matter yet: nothing is signed before the server runs. */
+    const struct vault_core_config config = { dir, SPAN("setup"), SPAN("setup"), KEY_LIFE_MAX_S, KEY_LIFE_MAX_S,
+                                              3600 * 1000 };
+    struct ipc_row_signing_key rows[KEY_RING_CAP];
+    struct vault_core *core = calloc(1, sizeof(*core));
+    struct ipc_keys keys;
+    uint8_t secret[16];
+    enum err e;
+
+    if (core == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no memory for the vault");
+    random_fill(secret, sizeof(secret));
+    e = vault_store_create(dir, reterr);
+    if (e == ERR_OK)
+        e = vault_core_open(&config, secret, clock_wall_ms(), core, reterr);
+    if (e == ERR_OK) {
+        vault_core_keys(core, false, rows, &keys);
+        *ret_epoch = keys.epoch;
+        memcpy(ret_epoch_pk, keys.epoch_pk.p, keys.epoch_pk.n);
+        vault_core_close(core);
+    }
+    free(core);
+    return e;
 }
 
 static bool is_stale(const struct vault *v)
