@@ -198,8 +198,8 @@ static void words_of_titles(void **state)
 
 static void imports_come_into_view_at_their_end(void **state)
 {
-    struct fixture f;
-    struct model *m = calloc(1, sizeof(*m));
+    static struct model m;
+    struct fixture *f = &m.f;
     struct meta_recording r;
     struct meta_piece piece = { .seg_no = 1, .sha256 = SPAN("x"), .n_events = 3 };
     struct meta_wrap wrap = { .epoch = 1, .wrap = SPAN("sealed") };
@@ -212,51 +212,49 @@ static void imports_come_into_view_at_their_end(void **state)
     size_t n;
 
     (void) state;
-    fixture_init(&f);
-    assert_ok(meta_begin(f.m, NULL));
-    assert_ok(meta_epoch_add(f.m, &epoch, NULL));
-    assert_err(meta_epoch_add(f.m, &epoch, NULL), ERR_EXISTS);
-    m->projects[0] = m->projects[1] = m->projects[2] = add_project(&f, 1);
+    fixture_init(f);
+    assert_ok(meta_begin(f->m, NULL));
+    assert_ok(meta_epoch_add(f->m, &epoch, NULL));
+    assert_err(meta_epoch_add(f->m, &epoch, NULL), ERR_EXISTS);
+    m.projects[0] = m.projects[1] = m.projects[2] = add_project(f, 1);
     for (uint32_t i = 1; i <= 2; i++) {
-        r = recording(&f, m->projects[0], i);
+        r = recording(f, m.projects[0], i);
         r.state = SPAN("importing");
         r.title = SPAN("A checkout that fails");
-        assert_ok(meta_recording_add(f.m, &r, NULL, 0, &link, 1, NULL));
+        assert_ok(meta_recording_add(f->m, &r, NULL, 0, &link, 1, NULL));
         piece.rid = wrap.rid = r.id;
         piece.v = 0;
-        assert_ok_err(meta_piece_add(f.m, &piece, &f.e), &f.e);
-        assert_err(meta_piece_add(f.m, &piece, NULL), ERR_EXISTS);
-        assert_ok(meta_wrap_add(f.m, &wrap, NULL));
-        assert_err(meta_wrap_add(f.m, &wrap, NULL), ERR_EXISTS);
+        assert_ok_err(meta_piece_add(f->m, &piece, &f->e), &f->e);
+        assert_err(meta_piece_add(f->m, &piece, NULL), ERR_EXISTS);
+        assert_ok(meta_wrap_add(f->m, &wrap, NULL));
+        assert_err(meta_wrap_add(f->m, &wrap, NULL), ERR_EXISTS);
     }
-    m->f = f;
-    assert_int_equal(count(m, SPAN("checkout")), 0);
-    assert_ok(meta_recordings_in_state(meta_view(f.m), SPAN("importing"), 10, &f.a, &l, NULL));
+    assert_int_equal(count(&m, SPAN("checkout")), 0);
+    assert_ok(meta_recordings_in_state(meta_view(f->m), SPAN("importing"), 10, &f->a, &l, NULL));
     assert_int_equal(l.n, 2);
-    assert_ok(meta_recording_forget(f.m, l.rows[1].id, NULL));
-    assert_err(meta_recording_forget(f.m, l.rows[1].id, NULL), ERR_NOTFOUND);
+    assert_ok(meta_recording_forget(f->m, l.rows[1].id, NULL));
+    assert_err(meta_recording_forget(f->m, l.rows[1].id, NULL), ERR_NOTFOUND);
     r = l.rows[0];
     r.state = SPAN("complete");
     r.events = 3;
-    assert_ok(meta_recording_put(f.m, &r, NULL));
-    assert_int_equal(count(m, SPAN("checkout inc-42")), 1);
+    assert_ok(meta_recording_put(f->m, &r, NULL));
+    assert_int_equal(count(&m, SPAN("checkout inc-42")), 1);
     link.value = SPAN("INC-43");
-    assert_ok(meta_recording_links_put(f.m, r.id, &link, 1, NULL));
-    assert_int_equal(count(m, SPAN("inc-42")), 0);
-    assert_int_equal(count(m, SPAN("inc-43")), 1);
-    assert_ok(meta_recording_links(meta_view(f.m), r.id, &f.a, &pairs, &n, NULL));
+    assert_ok(meta_recording_links_put(f->m, r.id, &link, 1, NULL));
+    assert_int_equal(count(&m, SPAN("inc-42")), 0);
+    assert_int_equal(count(&m, SPAN("inc-43")), 1);
+    assert_ok(meta_recording_links(meta_view(f->m), r.id, &f->a, &pairs, &n, NULL));
     assert_true(n == 1 && span_eq_str(pairs[0].value, "INC-43"));
-    assert_ok(meta_pieces(meta_view(f.m), r.id, &f.a, &pieces, NULL));
+    assert_ok(meta_pieces(meta_view(f->m), r.id, &f->a, &pieces, NULL));
     assert_true(pieces.n == 1 && pieces.rows[0].n_events == 3);
-    assert_ok(meta_wraps(meta_view(f.m), r.id, &f.a, &wraps, NULL));
+    assert_ok(meta_wraps(meta_view(f->m), r.id, &f->a, &wraps, NULL));
     assert_int_equal(wraps.n, 1);
-    assert_ok(meta_epoch_newest(meta_view(f.m), &f.a, &epoch, NULL));
+    assert_ok(meta_epoch_newest(meta_view(f->m), &f->a, &epoch, NULL));
     assert_int_equal(epoch.n, 1);
-    assert_ok(db_int(meta_view(f.m), &words, NULL, "SELECT count(*) FROM recording_words", ""));
+    assert_ok(db_int(meta_view(f->m), &words, NULL, "SELECT count(*) FROM recording_words", ""));
     assert_int_equal(words, 1); /* nothing left of the one that was forgotten */
-    assert_ok(meta_commit(f.m, NULL));
-    free(m);
-    fixture_deinit(&f);
+    assert_ok(meta_commit(f->m, NULL));
+    fixture_deinit(f);
 }
 
 static void too_many_tags(void **state)
