@@ -301,6 +301,11 @@ void screen_feed(struct screen *s, struct span in)
 
 static void sgr(struct buf *out, const struct screen_style *style);
 
+static int within(int v, int n)
+{
+    return v < 0 ? 0 : v >= n ? n - 1 : v;
+}
+
 static void cup(struct buf *out, int row, int col)
 {
     buf_addf(out, "\033[%d;%dH", row + 1, col + 1);
@@ -308,12 +313,14 @@ static void cup(struct buf *out, int row, int col)
 
 /*
  * libvterm 0.1.4 keeps a saved cursor across a resize and does not check it when it is restored, so it is restored,
- * cut to the new size and saved again here. The scroll region becomes the whole screen, as in xterm.
+ * cut to the new size and saved again here. The scroll region becomes the whole screen, as in xterm. Lines go from the
+ * bottom first and from the top only when the cursor would go: libvterm would rather keep text below the cursor.
  */
 void screen_resize(struct screen *s, int cols, int rows)
 {
     struct screen_style pen = pen_of(s);
     VTermPos cursor, saved;
+    int keep;
 
     s->clamped = false;
     cols = clamp(cols, SCREEN_COLS_MIN, SCREEN_COLS_MAX, &s->clamped);
@@ -326,8 +333,14 @@ void screen_resize(struct screen *s, int cols, int rows)
     write_vt(s, buf_span(&s->safe));
     vterm_state_get_cursorpos(s->state, &saved);
     buf_reset(&s->safe);
-    cup(&s->safe, saved.row < rows ? saved.row : rows - 1, saved.col < cols ? saved.col : cols - 1);
+    cup(&s->safe, within(saved.row, rows), within(saved.col, cols));
     buf_add_str(&s->safe, "\0337");
+    keep = cursor.row + 1 > rows ? cursor.row + 1 : rows;
+    if (keep < s->rows) {
+        buf_add_str(&s->safe, "\033[0m");
+        cup(&s->safe, keep, 0);
+        buf_add_str(&s->safe, "\033[J");
+    }
     cup(&s->safe, cursor.row, cursor.col);
     sgr(&s->safe, &pen);
     buf_add_str(&s->safe, s->filter.modes.cursor_hidden ? "\033[?25l" : "\033[?25h");
@@ -342,7 +355,7 @@ void screen_resize(struct screen *s, int cols, int rows)
     buf_reset(&s->safe);
     if (s->filter.modes.origin)
         buf_add_str(&s->safe, "\033[?6h");
-    cup(&s->safe, cursor.row < rows ? cursor.row : rows - 1, cursor.col < cols ? cursor.col : cols - 1);
+    cup(&s->safe, within(cursor.row, rows), within(cursor.col, cols)); /* it can leave it above the first row */
     write_vt(s, buf_span(&s->safe));
 }
 
@@ -372,8 +385,8 @@ void screen_cursor(const struct screen *s, int *ret_col, int *ret_row, bool *ret
     VTermPos pos;
 
     vterm_state_get_cursorpos(s->state, &pos);
-    pos.col = pos.col < 0 ? 0 : pos.col >= s->cols ? s->cols - 1 : pos.col;
-    pos.row = pos.row < 0 ? 0 : pos.row >= s->rows ? s->rows - 1 : pos.row;
+    pos.col = within(pos.col, s->cols);
+    pos.row = within(pos.row, s->rows);
     *ret_col = pos.col;
     *ret_row = pos.row;
     if (ret_wrap != NULL)
@@ -561,8 +574,7 @@ void screen_dump_init(const struct screen *s, struct buf *out)
 
             draw_all(out, &pen, s->normal, s->normal_cols, cols, rows);
             sgr(out, &s->normal_pen);
-            cup(out, s->normal_cursor.row < rows ? s->normal_cursor.row : rows - 1,
-                s->normal_cursor.col < cols ? s->normal_cursor.col : cols - 1);
+            cup(out, within(s->normal_cursor.row, rows), within(s->normal_cursor.col, cols));
         }
         buf_add_str(out, "\033[?1049h\033[0m\033[2J");
         pen = (struct pen){ -1, -1, false, { 0 } };

@@ -53,7 +53,7 @@ void screen_freep(struct screen **s);
 /* Terminal output: UTF-8 as it comes, also cut in the middle of characters and sequences. */
 void screen_feed(struct screen *s, struct span in);
 
-/* As terminals do: the content stays at the top left, the scroll region becomes the whole screen. */
+/* As terminals do: lines go at the bottom, at the top only to keep the cursor; the scroll region becomes the whole screen. */
 void screen_resize(struct screen *s, int cols, int rows);
 
 int screen_cols(const struct screen *s);

@@ -264,6 +264,38 @@ static void a_saved_cursor_survives_shrinking(void **state)
     assert_in_range(row, 0, 2);
 }
 
+/* libvterm 0.1.4 takes the cursor above the first row when there is text below it (found by the fuzzer). */
+static void shrinking_keeps_the_cursor_and_what_is_above(void **state)
+{
+    (void) state;
+    for (int from = 1; from <= 12; from++)
+        for (int to = 1; to <= 12; to++)
+            for (int row = 0; row < from; row++) {
+                CLEANUP(screen_freep) struct screen *s = screen_new(10, from);
+                struct buf b = BUF_INIT(1000);
+                int col, at, gone = row >= to ? row - to + 1 : 0;
+                char text[40];
+
+                for (int i = 0; i < from; i++)
+                    buf_addf(&b, "\033[%d;1Hline %d", i + 1, i);
+                buf_addf(&b, "\033[%d;5H", row + 1);
+                screen_feed(s, buf_span(&b));
+                screen_resize(s, 10, to);
+                screen_cursor(s, &col, &at, NULL);
+                assert_int_equal(at, row - gone);
+                assert_int_equal(col, 4);
+                for (int i = 0; i < to; i++) {
+                    buf_reset(&b);
+                    if (i + gone < from)
+                        buf_addf(&b, "line %d", i + gone);
+                    row_text(s, i, text, sizeof(text));
+                    assert_string_equal(text, buf_cstr(&b));
+                }
+                feed(s, "text that wraps\r\n\n\033M");
+                buf_deinit(&b);
+            }
+}
+
 static uint32_t seed;
 
 static uint32_t rnd(uint32_t n)
@@ -461,6 +493,7 @@ int main(void)
         cmocka_unit_test(combining_marks_take_no_cell),
         cmocka_unit_test(sizes_are_clamped),
         cmocka_unit_test(a_saved_cursor_survives_shrinking),
+        cmocka_unit_test(shrinking_keeps_the_cursor_and_what_is_above),
         cmocka_unit_test(a_dump_brings_another_screen_to_the_same_state),
         cmocka_unit_test(a_dump_holds_only_what_it_may),
         cmocka_unit_test(rendering_draws_the_difference),
