@@ -60,7 +60,7 @@ static void write_v3(struct jsonw *w, struct json_value head, struct json_value 
     jsonw_obj_end(w);
 }
 
-enum err asciicast_head(struct span head, int version, struct buf *out)
+enum err asciicast_write_head(struct span head, int version, struct buf *out)
 {
     struct json_value object, cols, rows, v;
     struct jsonw w;

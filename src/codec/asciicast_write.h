@@ -7,7 +7,7 @@
  * timestamp, title, command, env, theme, idle_time_limit), unknown ones are kept. A head of that version is written as it is.
  * ERR_INVAL: the head is no object, or has no size.
  */
-NODISCARD enum err asciicast_head(struct span head, int version, struct buf *out);
+NODISCARD enum err asciicast_write_head(struct span head, int version, struct buf *out);
 
 /* Appends one v3 event line: the interval since *previous, which becomes this event's time. */
 void asciicast_v3_event(struct span event, time_us *previous, struct buf *out);

@@ -66,11 +66,6 @@ void call_respond(struct call *c, int status, const char *mime, const struct htt
         exchange_abort(c->ex); /* memory, or a header of ours that breaks the rules: nothing half is sent */
 }
 
-void call_json(struct call *c, int status, struct span json)
-{
-    call_respond(c, status, "application/json", NULL, 0, json);
-}
-
 void call_no_content(struct call *c)
 {
     call_respond(c, 204, NULL, NULL, 0, SPAN_EMPTY);

@@ -53,7 +53,6 @@ size_t call_headers(struct call *c, struct http_header *to, const char *mime, bo
 
 void call_respond(struct call *c, int status, const char *mime, const struct http_header *more, size_t n_more,
                   struct span body);
-void call_json(struct call *c, int status, struct span json);
 void call_no_content(struct call *c);
 
 /* The problem of that code. detail may be "". */

@@ -382,7 +382,7 @@ static void begin_export(struct replay *r, struct span head)
     if (e->from_seq == 0 && e->format == FORMAT_RRWEB)
         buf_add_c(&first, '[');
     else if (e->from_seq == 0)
-        err = asciicast_head(head, e->format == FORMAT_V3 ? 3 : 2, &first);
+        err = asciicast_write_head(head, e->format == FORMAT_V3 ? 3 : 2, &first);
     if (err != ERR_OK || first.failed)
         replay_refuse(r, KEY_AUTHORITY_STALE, "The recording's head cannot be written.");
     else
