@@ -1,0 +1,242 @@
+/* Reading the audit log: records, checkpoint, public key. Reading is itself a record, counted by reader, log and minute. */
+#include "keeper/accounts.h"
+#include "keeper/api/api.h"
+#include "keeper/pages.h"
+#include "keeper/view.h"
+
+#define LIMIT     100
+#define LIMIT_MAX 1000
+#define TYPES_MAX 16
+#define NAMES_MAX 2000
+
+/* "system", a project's id (with '~n'), or a project's name. *ret_ok false: answered. */
+static enum err find_log(struct job *c, struct span want, struct span *ret, bool *ret_ok, struct err_info *reterr)
+{
+    struct span base = want;
+    struct meta_project p;
+    struct meta_log row;
+    enum err e;
+
+    *ret_ok = false;
+    if (span_eq_str(want, LOG_ID_SYSTEM)) {
+        bool may = job_is_admin(c) || job_may(c, SPAN(ROLE_SYSTEM), PERM_READ_AUDIT) ||
+                   job_may(c, SPAN(ROLE_ANY_PROJECT), PERM_READ_AUDIT);
+
+        *ret = want;
+        *ret_ok = may;
+        return may ? ERR_OK : job_forbidden(c);
+    }
+    if (log_id_check(want))
+        (void) log_id_generation(want, &base);
+    e = accounts_project(c, base, &p, reterr);
+    if (e == ERR_NOTFOUND || (e == ERR_OK && job_roles(c, p.id) == 0))
+        return job_not_found(c);
+    TRY(e);
+    c->log = p.id;
+    if (!job_may(c, p.id, PERM_READ_AUDIT))
+        return job_forbidden(c);
+    *ret = log_id_check(want) ? want : p.id;
+    e = meta_log_get(c->v, *ret, c->mem, &row, reterr);
+    if (e == ERR_NOTFOUND)
+        return job_not_found(c);
+    *ret_ok = e == ERR_OK;
+    return e;
+}
+
+static void count_reading(struct job *c, struct span log)
+{
+    struct count n = { .route = c->route->id, .refusal = true, .code = "ok" };
+
+    (void) span_to_str(c->me->id, n.actor, sizeof(n.actor));
+    (void) span_to_str(log, n.log, sizeof(n.log));
+    counts_add(c->core->counts, &n);
+}
+
+/* ---- audit_events ---- */
+
+static void read_types(struct job *c, struct meta_audit_filter *f)
+{
+    struct span *types = arena_alloc(c->mem, TYPES_MAX * sizeof(*types));
+    struct span rest, word;
+
+    if (types == NULL || !tree_get_str(c->query, "type", &rest) || rest.n == 0)
+        return;
+    for (bool more = true; more;) {
+        more = span_cut(rest, ',', &word, &rest);
+        word = span_trim(word);
+        if (word.n > 0 && word.p[word.n - 1] == '*')
+            word.n--; /* "replay.*": all that begin with "replay." */
+        if (word.n == 0 || f->n_types == TYPES_MAX) {
+            body_bad(&c->body, "?", "type", FIELD_PATTERN);
+            return;
+        }
+        types[f->n_types++] = word;
+    }
+    f->types = types;
+}
+
+static void read_filter(struct job *c, const struct pages *p, struct meta_audit_filter *f)
+{
+    static const char *const orders[] = { "asc", "desc" };
+
+    f->ascending = body_word(&c->body, "?", c->query, "order", BODY_OPTIONAL, orders, 2) == 0;
+    f->from = f->ascending ? 0 : -1;
+    (void) body_query_int(&c->body, c->query, "from", 0, INT64_MAX, &f->from);
+    if (p->page.after.seq != 0)
+        f->from = p->page.after.key;
+    f->limit = p->page.limit;
+    read_types(c, f);
+    (void) tree_get_str(c->query, "actor", &f->actor);
+    (void) tree_get_str(c->query, "recording", &f->rid);
+    (void) tree_get_str(c->query, "request", &f->q);
+    (void) tree_get_str(c->query, "grant", &f->gid);
+}
+
+/* Ids in a leaf are quoted words of a known form: no JSON is read for this. */
+static size_t find_ids(struct span leaf, enum id_kind kind, struct span *ids, size_t n, size_t max)
+{
+    for (size_t i = 0; i + ID_LEN + 1 < leaf.n && n < max; i++) {
+        struct span id = span_of(leaf.p + i + 1, ID_LEN);
+        bool known = false;
+
+        if (leaf.p[i] != '"' || leaf.p[i + 1] != (uint8_t) kind || leaf.p[i + 1 + ID_LEN] != '"' || !id_check(id, kind))
+            continue;
+        for (size_t k = 0; k < n && !known; k++)
+            known = span_eq(ids[k], id);
+        if (!known)
+            ids[n++] = id;
+    }
+    return n;
+}
+
+static enum err write_names(struct job *c, const struct meta_audit_item *items, size_t n_items, struct err_info *reterr)
+{
+    const struct people *people = job_people(c, reterr);
+    struct span *ids = arena_alloc(c->mem, NAMES_MAX * sizeof(*ids));
+    size_t n = 0, n_people;
+
+    if (people == NULL || ids == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n_items; i++)
+        n = find_ids(items[i].leaf, ID_USER, ids, n, NAMES_MAX / 2);
+    n_people = n;
+    for (size_t i = 0; i < n_items; i++)
+        n = find_ids(items[i].leaf, ID_RECORDING, ids, n, NAMES_MAX);
+    jsonw_kobj(&c->w, "names");
+    for (size_t i = 0; i < n_people; i++) {
+        const struct who *w = people_by_id(people, ids[i]);
+
+        if (w == NULL)
+            continue;
+        jsonw_key_span(&c->w, ids[i]);
+        jsonw_str(&c->w, w->name);
+    }
+    for (size_t i = n_people; i < n; i++) {
+        struct meta_recording r;
+        enum err e = meta_recording_get(c->v, ids[i], c->mem, &r, reterr);
+
+        if (e != ERR_OK && e != ERR_NOTFOUND)
+            return e;
+        if (e == ERR_NOTFOUND || r.title.n == 0 || !job_may(c, r.project, PERM_LIST))
+            continue;
+        jsonw_key_span(&c->w, ids[i]);
+        jsonw_str(&c->w, r.title);
+    }
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
+}
+
+static enum err write_events(struct job *c, struct pages *p, const struct meta_audit_filter *f, struct err_info *reterr)
+{
+    struct meta_pos next = { 0 };
+    struct meta_audit_item *items;
+    int64_t more, size;
+    size_t n;
+
+    TRY(meta_audit_list(c->v, f, c->mem, &items, &n, &more, reterr));
+    TRY(meta_audit_count(c->v, f->log, &size, reterr));
+    if (more >= 0)
+        next = (struct meta_pos){ .key = more, .seq = 1 };
+    (void) pages_items(c);
+    for (size_t i = 0; i < n; i++) {
+        jsonw_obj(&c->w);
+        jsonw_kstr(&c->w, "log", f->log);
+        jsonw_kint(&c->w, "index", items[i].idx);
+        jsonw_kstr(&c->w, "raw", items[i].leaf);
+        jsonw_obj_end(&c->w);
+    }
+    pages_end(c, p, next);
+    jsonw_kstr(&c->w, "log", f->log);
+    jsonw_kint(&c->w, "size", size);
+    TRY(write_names(c, items, n, reterr));
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
+}
+
+enum err api_audit_events(struct job *c, struct err_info *reterr)
+{
+    static const char *const known[] = { "log", "from", "order", "type", "actor", "recording", "request", "grant" };
+    struct meta_audit_filter f = { 0 };
+    struct span want = SPAN(LOG_ID_SYSTEM);
+    struct pages p;
+    bool ok;
+    enum err e;
+
+    pages_begin(c, &p, LIMIT, LIMIT_MAX, known, sizeof(known) / sizeof(known[0]));
+    read_filter(c, &p, &f);
+    (void) tree_get_str(c->query, "log", &want);
+    e = c->body.errors.n > 0 ? ERR_OK : find_log(c, want, &f.log, &ok, reterr);
+    if (c->body.errors.n > 0 || e != ERR_OK || !ok) {
+        pages_drop(&p);
+        return c->body.errors.n > 0 ? job_invalid(c) : e;
+    }
+    count_reading(c, f.log);
+    e = write_events(c, &p, &f, reterr);
+    if (e != ERR_OK)
+        pages_drop(&p);
+    return e;
+}
+
+/* ---- checkpoint and key ---- */
+
+enum err api_audit_checkpoint(struct job *c, struct err_info *reterr)
+{
+    struct meta_checkpoint row;
+    struct span log;
+    bool ok;
+    enum err e;
+
+    TRY(find_log(c, c->in->id1, &log, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
+    e = meta_checkpoint_newest(c->v, log, c->mem, &row, reterr);
+    if (e == ERR_NOTFOUND)
+        return job_not_found(c);
+    TRY(e);
+    count_reading(c, log);
+    (void) job_json(c, 200);
+    buf_add_span(&c->answer->body, row.note);
+    c->answer->content_type = "text/plain; charset=utf-8";
+    return ERR_OK;
+}
+
+enum err api_audit_vkey(struct job *c, struct err_info *reterr)
+{
+    struct note_vkey key;
+    struct meta_log row;
+    struct span log;
+    bool ok;
+
+    TRY(find_log(c, c->in->id1, &log, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
+    if (!c->core->have_log_pk)
+        return job_refuse(c, 503, "starting", "The vault is not there yet.");
+    TRY(meta_log_get(c->v, log, c->mem, &row, reterr));
+    TRY(note_vkey_init(&key, row.origin, c->core->log_pk, reterr));
+    (void) job_json(c, 200);
+    note_vkey_text(&key, &c->answer->body);
+    buf_add_c(&c->answer->body, '\n');
+    c->answer->content_type = "text/plain; charset=utf-8";
+    return ERR_OK;
+}

@@ -1,0 +1,239 @@
+/* Recordings: list and search of stated metadata, one recording, its links. */
+#include "base/utf8.h"
+#include "keeper/api/api.h"
+#include "keeper/life.h"
+#include "keeper/notice.h"
+#include "keeper/pages.h"
+#include "keeper/trail.h"
+#include "keeper/view.h"
+
+struct listing {
+    struct meta_recording_filter f;
+    bool exact_subject;
+    bool nothing; /* no recording can match */
+};
+
+/* Projects in which recordings may be listed; one when 'project' says so. */
+static enum err read_projects(struct job *c, struct listing *l, struct err_info *reterr)
+{
+    struct meta_project_list all;
+    struct span want = SPAN_EMPTY, *ids;
+
+    (void) tree_get_str(c->query, "project", &want);
+    TRY(meta_projects(c->v, c->mem, &all, reterr));
+    ids = arena_alloc(c->mem, (all.n + 1) * sizeof(*ids));
+    if (ids == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "projects");
+    for (size_t i = 0; i < all.n; i++) {
+        if (want.n > 0 && !span_eq(want, all.rows[i].id) && !span_eq(want, all.rows[i].name))
+            continue;
+        if (job_may(c, all.rows[i].id, PERM_LIST))
+            ids[l->f.n_projects++] = all.rows[i].id;
+    }
+    l->f.projects = ids;
+    return ERR_OK;
+}
+
+/* "name=value" or "type:id". */
+static struct meta_pair read_pair(struct job *c, const char *name, char sep)
+{
+    struct meta_pair p = { 0 };
+    struct span s;
+
+    if (tree_get_str(c->query, name, &s))
+        (void) span_cut(s, sep, &p.name, &p.value);
+    return p;
+}
+
+/* access=: what the caller has or waits for, as a list of ids to show or to leave out. */
+static enum err read_access(struct job *c, struct listing *l, struct err_info *reterr)
+{
+    static const char *const words[] = { "none", "asked", "scheduled", "open" };
+    static const struct span states[] = { { (const uint8_t *) "pending", 7 },
+                                          { (const uint8_t *) "scheduled", 9 },
+                                          { (const uint8_t *) "active", 6 } };
+    int which = body_word(&c->body, "?", c->query, "access", BODY_OPTIONAL, words, 4);
+    struct meta_access *rows;
+    struct span *ids;
+    size_t n, n_ids = 0;
+
+    if (which < 0)
+        return ERR_OK;
+    TRY(meta_access_of(c->v, c->me->id, which == 0 ? states : &states[which - 1], which == 0 ? 3 : 1, c->mem, &rows, &n,
+                       reterr));
+    ids = arena_alloc(c->mem, (n + 1) * sizeof(*ids));
+    if (ids == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "access");
+    for (size_t i = 0; i < n; i++)
+        ids[n_ids++] = rows[i].rid;
+    if (which == 0) {
+        l->f.except = ids;
+        l->f.n_except = n_ids;
+        return ERR_OK;
+    }
+    l->f.only = ids;
+    l->f.n_only = n_ids;
+    l->nothing = n_ids == 0;
+    return ERR_OK;
+}
+
+static enum err read_filter(struct job *c, struct listing *l, struct err_info *reterr)
+{
+    static const char *const kinds[] = { "rrweb", "terminal" };
+
+    TRY(read_projects(c, l, reterr));
+    (void) tree_get_str(c->query, "q", &l->f.q);
+    if (l->f.q.n > 800)
+        body_bad_limit(&c->body, "?", "q", FIELD_TOO_LONG, 200);
+    (void) body_word(&c->body, "?", c->query, "kind", BODY_OPTIONAL, kinds, 2);
+    (void) tree_get_str(c->query, "kind", &l->f.kind);
+    l->f.tag = read_pair(c, "tag", '=');
+    l->f.link = read_pair(c, "link", ':');
+    l->exact_subject = tree_get_str(c->query, "subject", &l->f.subject) && l->f.subject.n > 0;
+    (void) body_query_time(&c->body, c->query, "after", &l->f.after_ms);
+    (void) body_query_time(&c->body, c->query, "before", &l->f.before_ms);
+    return read_access(c, l, reterr);
+}
+
+/* A viewer who knows the subject already sees it in clear, and that search is a record (STANDARDS 5.1). */
+static void count_subject_search(struct job *c)
+{
+    struct count n = { .route = c->route->id, .refusal = true, .code = "subject-search" };
+
+    (void) span_to_str(c->me->id, n.actor, sizeof(n.actor));
+    counts_add(c->core->counts, &n);
+}
+
+static bool live_grant_covers(struct job *c, struct span rid)
+{
+    static const struct span active = { (const uint8_t *) "active", 6 };
+    const struct meta_access_filter f = { .person = c->me->id, .states = &active, .n_states = 1, .recording = rid };
+    const struct meta_page page = { .limit = 1 };
+    struct meta_grant_list rows;
+    struct meta_pos next;
+
+    return meta_grants(c->v, &f, &page, c->mem, &rows, &next, NULL) == ERR_OK && rows.n > 0 &&
+           c->now.real < rows.rows[0].window_end_ms;
+}
+
+static bool sees_subject(struct job *c, const struct meta_recording *r, bool exact)
+{
+    return exact || job_may(c, r->project, PERM_SEE_SUBJECT) || live_grant_covers(c, r->id);
+}
+
+enum err api_recordings_list(struct job *c, struct err_info *reterr)
+{
+    struct meta_recording_list rows = { 0 };
+    struct meta_pos next = { 0 };
+    struct listing l = { 0 };
+    struct pages p;
+    enum err e;
+
+    PAGES_BEGIN(c, &p, "q", "kind", "project", "tag", "link", "subject", "access", "after", "before");
+    e = read_filter(c, &l, reterr);
+    if (e == ERR_OK && c->body.errors.n > 0) {
+        pages_drop(&p);
+        return job_invalid(c);
+    }
+    if (e == ERR_OK && !l.nothing && l.f.n_projects > 0)
+        e = meta_recordings(c->v, &l.f, &p.page, c->mem, &rows, &next, reterr);
+    if (e != ERR_OK) {
+        pages_drop(&p);
+        return e;
+    }
+    if (l.exact_subject)
+        count_subject_search(c);
+    (void) pages_items(c);
+    for (size_t i = 0; i < rows.n && e == ERR_OK; i++)
+        e = view_recording(c, &rows.rows[i], sees_subject(c, &rows.rows[i], l.exact_subject), reterr);
+    pages_end(c, &p, next);
+    jsonw_obj_end(&c->w);
+    return e;
+}
+
+static enum err find(struct job *c, struct meta_recording *ret, bool *ret_ok, struct err_info *reterr)
+{
+    enum err e = id_check(c->in->id1, ID_RECORDING) ? meta_recording_get(c->v, c->in->id1, c->mem, ret, reterr)
+                                                    : ERR_NOTFOUND;
+
+    *ret_ok = false;
+    if (e == ERR_NOTFOUND)
+        return job_not_found(c);
+    TRY(e);
+    c->log = ret->project;
+    if (span_eq_str(ret->state, "importing") || !job_may(c, ret->project, PERM_LIST))
+        return job_not_found(c);
+    if (span_eq_str(ret->state, "erased"))
+        return job_refuse(c, 410, "erased", "The recording was erased.");
+    *ret_ok = true;
+    return ERR_OK;
+}
+
+enum err api_recording_get(struct job *c, struct err_info *reterr)
+{
+    struct meta_recording r;
+    bool ok;
+
+    TRY(find(c, &r, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
+    (void) job_json(c, 200);
+    return view_recording(c, &r, sees_subject(c, &r, false), reterr);
+}
+
+static struct meta_pair *read_links(struct job *c, size_t *ret_n)
+{
+    struct meta_pair *links = arena_alloc(c->mem, (META_TAGS_MAX + 1) * sizeof(*links));
+    struct tree list, child;
+
+    *ret_n = 0;
+    BODY_ONLY(&c->body, "", c->args, "links");
+    if (!body_arr(&c->body, "", c->args, "links", BODY_REQUIRED, 0, META_TAGS_MAX, &list))
+        return links;
+    for (struct span at = list.payload; links != NULL && tree_next(&at, &child);) {
+        struct meta_pair p = { 0 };
+        bool twice = false;
+
+        BODY_ONLY(&c->body, "/links", child, "type", "id");
+        if (!body_str(&c->body, "/links", child, "type", BODY_REQUIRED, 1, 32, &p.name) ||
+            !body_str(&c->body, "/links", child, "id", BODY_REQUIRED, 1, 200, &p.value))
+            continue;
+        for (size_t i = 0; i < *ret_n; i++)
+            twice |= span_eq(links[i].name, p.name) && span_eq(links[i].value, p.value);
+        if (!twice)
+            links[(*ret_n)++] = p;
+    }
+    return links;
+}
+
+enum err api_recording_links_put(struct job *c, struct err_info *reterr)
+{
+    struct meta_recording r;
+    struct meta_pair *links;
+    struct leaf l;
+    size_t n;
+    bool ok;
+
+    TRY(find(c, &r, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
+    if (!job_may(c, r.project, PERM_LINK))
+        return job_forbidden(c);
+    links = read_links(c, &n);
+    if (links == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "links");
+    if (c->body.errors.n > 0)
+        return job_invalid(c);
+    TRY(meta_recording_links_put(c->m, r.id, links, n, reterr));
+    l = trail_leaf(c, LEAF_RECORDING_LINKED, trail_log(c, r.project));
+    l.rid = r.id;
+    (void) leaf_add_number(&l, "links", (int64_t) n);
+    TRY(trail_write(c, &l, NULL, reterr));
+    {
+        const struct notice told = { .type = NOTICE_RECORDING, .id = r.id, .state = "linked", .project = r.project };
+
+        notice_send(c, &told);
+    }
+    (void) job_json(c, 200);
+    return view_recording(c, &r, sees_subject(c, &r, false), reterr);
+}

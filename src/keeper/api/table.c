@@ -1,0 +1,53 @@
+#include "keeper/api/api.h"
+
+static const struct api_route table[ROUTE_N_] = {
+    [ROUTE_login] = { api_login, API_WRITE, LEAF_LOGIN_FAILED, false },
+    [ROUTE_logout] = { api_logout, API_WRITE, LEAF_LOGIN_ENDED, false },
+    [ROUTE_reauth] = { api_reauth, API_WRITE, LEAF_LOGIN_FAILED, false },
+    [ROUTE_demo] = { api_demo, API_READ, LEAF_API_READ, false },
+    [ROUTE_me] = { api_me, API_READ, LEAF_API_READ, false },
+    [ROUTE_users_list] = { api_users_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_user_create] = { api_user_create, API_WRITE, LEAF_USER_CREATED, true },
+    [ROUTE_user_patch] = { api_user_patch, API_WRITE, LEAF_USER_CHANGED, true },
+    [ROUTE_groups_list] = { api_groups_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_group_create] = { api_group_create, API_WRITE, LEAF_GROUP_CREATED, true },
+    [ROUTE_group_patch] = { api_group_patch, API_WRITE, LEAF_GROUP_CHANGED, true },
+    [ROUTE_projects_list] = { api_projects_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_project_create] = { api_project_create, API_WRITE, LEAF_PROJECT_CREATED, true },
+    [ROUTE_project_patch] = { api_project_patch, API_WRITE, LEAF_PROJECT_CHANGED, true },
+    [ROUTE_tokens_list] = { api_tokens_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_token_create] = { api_token_create, API_WRITE, LEAF_TOKEN_CREATED, false },
+    [ROUTE_token_revoke] = { api_token_revoke, API_WRITE, LEAF_TOKEN_REVOKED, false },
+    [ROUTE_recordings_list] = { api_recordings_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_recording_get] = { api_recording_get, API_READ, LEAF_API_READ, false },
+    [ROUTE_recording_links_put] = { api_recording_links_put, API_WRITE, LEAF_RECORDING_LINKED, true },
+    [ROUTE_requests_check] = { api_requests_check, API_READ, LEAF_API_READ, false },
+    [ROUTE_request_create] = { api_request_create, API_WRITE, LEAF_REQUEST_CREATED, true },
+    [ROUTE_requests_list] = { api_requests_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_request_get] = { api_request_get, API_READ, LEAF_API_READ, false },
+    [ROUTE_request_approve] = { api_request_approve, API_WRITE, LEAF_REQUEST_VOTED, true },
+    [ROUTE_request_deny] = { api_request_deny, API_WRITE, LEAF_REQUEST_VOTED, true },
+    [ROUTE_request_cancel] = { api_request_cancel, API_WRITE, LEAF_REQUEST_CANCELLED, true },
+    [ROUTE_grants_list] = { api_grants_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_grant_get] = { api_grant_get, API_READ, LEAF_API_READ, false },
+    [ROUTE_grant_revoke] = { api_grant_revoke, API_WRITE, LEAF_GRANT_REVOKED, true },
+    [ROUTE_grant_relinquish] = { api_grant_relinquish, API_WRITE, LEAF_GRANT_RELINQUISHED, true },
+    [ROUTE_keys_issue] = { api_keys_issue, API_WRITE, LEAF_KEY_ISSUED, false },
+    [ROUTE_keys_list] = { api_keys_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_key_revoke] = { api_key_revoke, API_WRITE, LEAF_KEY_REVOKED, false },
+    [ROUTE_viewings_list] = { api_viewings_list, API_LIVE, LEAF_API_READ, false },
+    [ROUTE_viewing_stop] = { api_viewing_stop, API_WRITE, LEAF_VIEWING_STOPPED, false },
+    [ROUTE_policies_list] = { api_policies_list, API_READ, LEAF_API_READ, false },
+    [ROUTE_policy_current] = { api_policy_current, API_READ, LEAF_API_READ, false },
+    [ROUTE_policy_propose] = { api_policy_propose, API_WRITE, LEAF_POLICY_PROPOSED, true },
+    [ROUTE_policy_approve] = { api_policy_approve, API_WRITE, LEAF_POLICY_APPROVED, true },
+    [ROUTE_status] = { api_status, API_LIVE, LEAF_API_READ, false },
+    [ROUTE_audit_events] = { api_audit_events, API_READ, LEAF_AUDIT_READ, false },
+    [ROUTE_audit_checkpoint] = { api_audit_checkpoint, API_READ, LEAF_AUDIT_READ, false },
+    [ROUTE_audit_vkey] = { api_audit_vkey, API_LIVE, LEAF_API_READ, false },
+};
+
+const struct api_route *api_find(enum route_id id)
+{
+    return (unsigned) id < ROUTE_N_ && table[id].fn != NULL ? &table[id] : NULL;
+}

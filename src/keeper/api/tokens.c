@@ -1,0 +1,184 @@
+/* Ingest and API tokens: list, make, end. The secret is in one answer and nowhere else. */
+#include "crypto/secret.h"
+#include "keeper/api/people.h"
+#include "keeper/pages.h"
+#include "keeper/session.h"
+#include "keeper/trail.h"
+#include "keeper/view.h"
+
+#define API_LIFE_S (12 * 3600)
+
+static bool may_see(struct job *c, const struct meta_token *t)
+{
+    if (!span_eq_str(t->kind, "api") && !span_eq_str(t->kind, "ingest"))
+        return false;
+    if (job_is_admin(c) || (t->account.n > 0 && span_eq(t->account, c->me->id)))
+        return true;
+    return t->project.n > 0 && job_may(c, t->project, PERM_MANAGE_INGEST_TOKENS);
+}
+
+enum err api_tokens_list(struct job *c, struct err_info *reterr)
+{
+    static const char *const kinds[] = { "ingest", "api" };
+    struct meta_token_filter f = { 0 };
+    struct span project = SPAN_EMPTY;
+    struct meta_token_list rows;
+    struct meta_project p;
+    struct meta_pos next;
+    struct pages pg;
+    enum err e = ERR_OK;
+
+    PAGES_BEGIN(c, &pg, "kind", "project");
+    (void) body_word(&c->body, "?", c->query, "kind", BODY_OPTIONAL, kinds, 2);
+    (void) tree_get_str(c->query, "kind", &f.kind);
+    if (tree_get_str(c->query, "project", &project) && project.n > 0) {
+        e = accounts_project(c, project, &p, reterr);
+        if (e == ERR_NOTFOUND)
+            body_bad(&c->body, "?", "project", FIELD_NOT_FOUND);
+        else if (e == ERR_OK)
+            f.project = p.id;
+    }
+    if (e != ERR_OK && e != ERR_NOTFOUND) {
+        pages_drop(&pg);
+        return e;
+    }
+    if (c->body.errors.n > 0) {
+        pages_drop(&pg);
+        return job_invalid(c);
+    }
+    e = meta_tokens(c->v, &f, &pg.page, c->mem, &rows, &next, reterr);
+    if (e != ERR_OK) {
+        pages_drop(&pg);
+        return e;
+    }
+    (void) pages_items(c);
+    for (size_t i = 0; i < rows.n && e == ERR_OK; i++) {
+        if (may_see(c, &rows.rows[i]))
+            e = view_token(c, &rows.rows[i], SPAN_EMPTY, reterr);
+    }
+    pages_end(c, &pg, next);
+    jsonw_obj_end(&c->w);
+    return e;
+}
+
+struct token_in {
+    bool ingest;
+    struct span label, account, project;
+    int64_t expires_s;
+};
+
+static enum err read_ingest(struct job *c, struct token_in *in, bool *ret_ok, struct err_info *reterr)
+{
+    struct span project = SPAN_EMPTY;
+    struct meta_project p;
+    enum err e;
+
+    *ret_ok = false;
+    if (!body_str(&c->body, "", c->args, "project", BODY_REQUIRED, 1, 64, &project))
+        return ERR_OK;
+    e = accounts_project(c, project, &p, reterr);
+    if (e == ERR_NOTFOUND || (e == ERR_OK && job_roles(c, p.id) == 0)) {
+        body_bad(&c->body, "", "project", FIELD_NOT_FOUND);
+        return ERR_OK;
+    }
+    TRY(e);
+    in->project = p.id;
+    c->log = p.id;
+    *ret_ok = job_may(c, p.id, PERM_MANAGE_INGEST_TOKENS);
+    return ERR_OK;
+}
+
+static enum err read_api(struct job *c, struct token_in *in, bool *ret_ok, struct err_info *reterr)
+{
+    const struct people *people = job_people(c, reterr);
+    const struct who *w = c->me;
+    struct span user;
+
+    if (people == NULL)
+        return ERR_NOMEM;
+    if (body_str(&c->body, "", c->args, "user", BODY_OPTIONAL, 1, 64, &user))
+        w = people_by_id_or_name(people, user);
+    *ret_ok = w != NULL && (span_eq(w->id, c->me->id) || job_may(c, SPAN(ROLE_SYSTEM), PERM_MANAGE_TOKENS));
+    if (w == NULL && job_may(c, SPAN(ROLE_SYSTEM), PERM_MANAGE_TOKENS))
+        body_bad(&c->body, "", "user", FIELD_NOT_FOUND);
+    else if (w != NULL)
+        in->account = w->id;
+    return ERR_OK;
+}
+
+static enum err created_record(struct job *c, const struct meta_token *t, struct err_info *reterr)
+{
+    struct leaf l = trail_leaf(c, LEAF_TOKEN_CREATED, t->project.n > 0 ? trail_log(c, t->project) : SPAN_EMPTY);
+
+    l.obj = t->id;
+    l.outcome = t->kind;
+    (void) leaf_add_number(&l, "unsigned", 1);
+    if (t->expires_ms != 0)
+        (void) leaf_add_number(&l, "expires_ms", t->expires_ms);
+    trail_fact(c, &l, "label", t->label, SPAN_EMPTY);
+    return trail_write(c, &l, NULL, reterr);
+}
+
+static enum err make(struct job *c, const struct token_in *in, struct err_info *reterr)
+{
+    char secret[SESSION_TOKEN_CAP];
+    uint8_t hash[32];
+    struct meta_token t = {
+        .id = job_new_id(c, ID_TOKEN), .kind = in->ingest ? SPAN("ingest") : SPAN("api"), .account = in->account,
+        .project = in->project, .label = in->label, .client = SPAN("api"), .prefix = c->in->prefix,
+        .created_by = c->me->id, .created_ms = c->now.real,
+        .expires_ms = in->expires_s == 0 ? 0 : c->now.real + in->expires_s * 1000, .state = SPAN("active"),
+    };
+    enum err e;
+
+    session_secret(c, in->ingest ? "kit_" : "kst_", secret, hash);
+    t.sha256 = SPAN_OF(hash);
+    e = meta_token_add(c->m, &t, reterr);
+    if (e == ERR_OK)
+        e = created_record(c, &t, reterr);
+    if (e == ERR_OK) {
+        (void) job_json(c, 201);
+        e = view_token(c, &t, span_str(secret), reterr);
+    }
+    secret_wipe(secret, sizeof(secret));
+    return e;
+}
+
+enum err api_token_create(struct job *c, struct err_info *reterr)
+{
+    static const char *const kinds[] = { "ingest", "api" };
+    struct token_in in = { 0 };
+    bool ok = false;
+    int kind;
+
+    BODY_ONLY(&c->body, "", c->args, "kind", "name", "project", "user", "expires_in_s");
+    kind = body_word(&c->body, "", c->args, "kind", BODY_REQUIRED, kinds, 2);
+    in.ingest = kind == 0;
+    in.expires_s = in.ingest ? 0 : API_LIFE_S;
+    (void) body_str(&c->body, "", c->args, "name", BODY_OPTIONAL, 0, 200, &in.label);
+    (void) body_int(&c->body, "", c->args, "expires_in_s", BODY_OPTIONAL, 60, 315360000, &in.expires_s);
+    if (kind == 0)
+        TRY(read_ingest(c, &in, &ok, reterr));
+    else if (kind == 1)
+        TRY(read_api(c, &in, &ok, reterr));
+    if (c->body.errors.n > 0)
+        return job_invalid(c);
+    if (!ok)
+        return job_forbidden(c);
+    if (!job_fresh(c, true))
+        return ERR_OK;
+    return make(c, &in, reterr);
+}
+
+enum err api_token_revoke(struct job *c, struct err_info *reterr)
+{
+    struct meta_token t;
+    enum err e = id_check(c->in->id1, ID_TOKEN) ? meta_token_get(c->v, c->in->id1, c->mem, &t, reterr) : ERR_NOTFOUND;
+
+    if (e == ERR_NOTFOUND || (e == ERR_OK && !may_see(c, &t)))
+        return job_not_found(c);
+    TRY(e);
+    TRY(session_end(c, &t, "revoked", reterr));
+    c->answer->status = 204;
+    return ERR_OK;
+}

@@ -1,0 +1,162 @@
+#include "keeper/integrator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "keeper/trail.h"
+#include "os/file.h"
+
+/*
+ * The vault signs only what continues what it signed last. When a keeper died between the signature and the stored
+ * note, the vault has signed more than the table knows: it then tells its size, and the proof starts there.
+ */
+struct vault_size {
+    struct list node;
+    char log[LOG_ID_CAP];
+    uint64_t size;
+};
+
+void integrator_forget(struct core *core)
+{
+    for (struct list *n; (n = list_pop(&core->vault_sizes)) != NULL;)
+        free(LIST_ENTRY(n, struct vault_size, node));
+}
+
+static struct vault_size *find(struct core *core, struct span log)
+{
+    LIST_FOREACH(n, &core->vault_sizes)
+    {
+        struct vault_size *s = LIST_ENTRY(n, struct vault_size, node);
+
+        if (span_eq_str(log, s->log))
+            return s;
+    }
+    return NULL;
+}
+
+static void note_size(struct core *core, struct span log, uint64_t size)
+{
+    struct vault_size *s = find(core, log);
+
+    if (s == NULL) {
+        s = calloc(1, sizeof(*s));
+        if (s == NULL || !span_to_str(log, s->log, sizeof(s->log))) {
+            free(s);
+            return;
+        }
+        list_append(&core->vault_sizes, &s->node);
+    }
+    s->size = size;
+}
+
+static void asked(struct core *core, void *arg)
+{
+    (void) arg;
+    core->signing_roots++;
+}
+
+static enum err ask(struct job *c, const struct audit_due *d, struct err_info *reterr)
+{
+    const struct vault_size *known = find(c->core, d->log);
+    struct ipc_sign_checkpoint msg = { .log = d->log, .origin = d->origin, .size = d->size, .root = SPAN_OF(d->root.b),
+                                       .old_size = d->old_size };
+    struct ipc_row_hash rows[MERKLE_PROOF_MAX];
+    struct merkle_proof proof;
+
+    if (known != NULL && known->size > msg.old_size && known->size <= d->size)
+        msg.old_size = known->size;
+    TRY(audit_consistency(c->core->audit, d->log, msg.old_size, d->size, &proof, reterr));
+    for (size_t i = 0; i < proof.n; i++)
+        rows[i].hash = SPAN_OF(proof.hash[i].b);
+    msg.proof.rows = rows;
+    msg.proof.n = (uint32_t) proof.n;
+    if (out_add(c->outs, OUT_SIGN_ROOT, IPC_T_SIGN_CHECKPOINT, &msg) == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "checkpoint");
+    job_after(c, asked, NULL);
+    return ERR_OK;
+}
+
+enum err integrator_run(struct job *c, struct err_info *reterr)
+{
+    struct audit_due d;
+
+    if (c->core->signing_roots > 0 || !atomic_load(&c->core->vault_there))
+        return ERR_OK;
+    for (size_t at = 0; audit_due(c->core->audit, &at, &d);)
+        TRY(ask(c, &d, reterr));
+    return ERR_OK;
+}
+
+/* ---- the note ---- */
+
+struct note_file {
+    struct span log, note;
+};
+
+/* Derived: losing it costs nothing. A sync that fails still stops the process (STANDARDS 3.4 rule 2). */
+static void write_file(struct core *core, void *arg)
+{
+    const struct note_file *f = arg;
+    char log[LOG_ID_CAP], path[600];
+    CLEANUP(os_closep) int top = -1;
+    CLEANUP(os_closep) int dir = -1;
+    struct err_info err = { 0 };
+    enum err e = ERR_INVAL;
+
+    (void) snprintf(path, sizeof(path), "%s/audit", core->cfg.dir);
+    if (span_to_str(f->log, log, sizeof(log)))
+        e = os_dir_open(path, true, &top, &err);
+    if (e == ERR_OK)
+        e = os_dir_sub(top, log, &dir, &err);
+    if (e == ERR_OK)
+        e = os_file_replace(dir, "checkpoint", f->note, 0644, &err);
+    if (e == ERR_IO)
+        core->env.fatal(core->env.ctx, &err);
+    if (e != ERR_OK)
+        log_err(LOG_ERROR, "audit.checkpoint-file", &err);
+}
+
+enum err integrator_signed(struct job *c, const struct ipc_checkpoint *in, struct err_info *reterr)
+{
+    struct note_file *f = arena_alloc(c->mem, sizeof(*f));
+    enum err e;
+
+    if (c->core->signing_roots > 0)
+        c->core->signing_roots--;
+    if (in == NULL)
+        return ERR_OK;
+    if (span_eq_str(in->code, "old-size")) {
+        note_size(c->core, in->log, in->size);
+        return ERR_OK;
+    }
+    if (in->code.n > 0) {
+        log_event(LOG_ERROR, "alarm.checkpoint-refused", LOG_SPAN("log", in->log), LOG_SPAN("code", in->code));
+        return ERR_OK;
+    }
+    e = audit_checkpoint_store(c->core->audit, in->log, in->note, c->now.real, reterr);
+    if (e == ERR_INVAL) {
+        log_err(LOG_ERROR, "alarm.checkpoint-bad", reterr);
+        return ERR_OK;
+    }
+    TRY(e);
+    if (f != NULL) {
+        *f = (struct note_file){ in->log, in->note };
+        job_after(c, write_file, f);
+    }
+    return ERR_OK;
+}
+
+enum err integrator_begin_logs(struct job *c, struct err_info *reterr)
+{
+    struct meta_log_list logs;
+
+    TRY(meta_logs(c->v, c->mem, &logs, reterr));
+    for (size_t i = 0; i < logs.n; i++) {
+        const struct ipc_log_begin msg = { .log = logs.rows[i].log, .origin = logs.rows[i].origin };
+
+        if (out_add(c->outs, OUT_VAULT_CALL, IPC_T_LOG_BEGIN, &msg) == NULL)
+            return ERR_RAISE(reterr, ERR_NOMEM, "LOG_BEGIN");
+    }
+    return ERR_OK;
+}

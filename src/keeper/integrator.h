@@ -1,0 +1,16 @@
+#pragma once
+/*
+ * Checkpoints: each second, for every log that has grown, its root goes to the vault with a consistency proof; the signed
+ * note is stored in the table and as DIR/audit/<log>/checkpoint (STANDARDS 3.4, 3.5).
+ */
+#include "keeper/job.h"
+
+NODISCARD enum err integrator_run(struct job *c, struct err_info *reterr);
+
+/* The vault's answer; NULL: there was none. */
+NODISCARD enum err integrator_signed(struct job *c, const struct ipc_checkpoint *in, struct err_info *reterr);
+
+/* LOG_BEGIN for all logs, to a vault that has just come. */
+NODISCARD enum err integrator_begin_logs(struct job *c, struct err_info *reterr);
+
+void integrator_forget(struct core *core);

@@ -1,0 +1,57 @@
+#include "keeper/item.h"
+
+enum err item_of(struct job *c, const struct meta_recording *r, struct policy_item *ret, struct err_info *reterr)
+{
+    struct meta_project p;
+    struct meta_pair *tags, *links;
+    struct policy_pair *t, *l;
+    size_t n_tags, n_links;
+
+    TRY(meta_project_get(c->v, r->project, c->mem, &p, reterr));
+    TRY(meta_recording_tags(c->v, r->id, c->mem, &tags, &n_tags, reterr));
+    TRY(meta_recording_links(c->v, r->id, c->mem, &links, &n_links, reterr));
+    t = arena_alloc(c->mem, (n_tags + 1) * sizeof(*t));
+    l = arena_alloc(c->mem, (n_links + 1) * sizeof(*l));
+    if (t == NULL || l == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "recording");
+    for (size_t i = 0; i < n_tags; i++)
+        t[i] = (struct policy_pair){ tags[i].name, tags[i].value };
+    for (size_t i = 0; i < n_links; i++)
+        l[i] = (struct policy_pair){ links[i].name, links[i].value };
+    *ret = (struct policy_item){ .project = r->project, .project_name = p.name, .env = r->env, .klass = r->class,
+                                 .kind = r->kind, .subject = r->subject, .tags = t, .n_tags = n_tags, .links = l,
+                                 .n_links = n_links };
+    return ERR_OK;
+}
+
+bool item_sole_person(const struct people *people, const struct who *who, struct span project)
+{
+    for (size_t i = 0; i < people->n; i++) {
+        const struct who *w = &people->all[i];
+
+        if (!w->disabled && !who_same_person(w, who) && role_may(role_in(w->roles, w->n_roles, project, 0), PERM_VOTE))
+            return false;
+    }
+    return true;
+}
+
+void item_facts(struct job *c, const struct people *people, const struct who *who, struct span project,
+                struct span purpose, struct policy_facts *ret)
+{
+    bool own = c->me != NULL && span_eq(c->me->id, who->id);
+
+    *ret = (struct policy_facts){ .now = c->now.real, .who = who, .purpose = purpose,
+                                  .sole_person = item_sole_person(people, who, project) };
+    if (own && !span_eq_str(c->token.kind, "api"))
+        ret->auth_at = c->token.auth_ms;
+    /* The prefix is family byte and network bytes (STANDARDS 1.7): enough for the networks rules name. */
+    if (own && c->in != NULL && c->in->prefix.n > 1) {
+        uint8_t *addr = arena_alloc(c->mem, 16);
+
+        if (addr != NULL && c->in->prefix.n <= 17) {
+            memcpy(addr, c->in->prefix.p + 1, c->in->prefix.n - 1);
+            ret->addr = addr;
+            ret->addr_len = c->in->prefix.p[0] == 4 ? 4 : 16;
+        }
+    }
+}

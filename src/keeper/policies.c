@@ -1,0 +1,149 @@
+#include "keeper/policies.h"
+
+#include "keeper/life.h"
+#include "keeper/notice.h"
+#include "keeper/trail.h"
+
+enum err policies_compile(struct job *c, struct policies_new *n, const struct policy **ret_policy,
+                          struct err_info *reterr)
+{
+    struct buf print = BUF_INIT(POLICY_PRINT_MAX);
+    uint8_t hash[POLICY_HASH_LEN];
+
+    if (!tree_check(n->tree))
+        return ERR_RAISE(reterr, ERR_INVAL, "not a policy");
+    TRY(policy_load(tree_root(n->tree), &rules_zones, c->mem, ret_policy, reterr));
+    policy_print(*ret_policy, &print);
+    n->print = arena_span(c->mem, buf_span(&print));
+    buf_deinit(&print);
+    TRY(policy_hash(*ret_policy, hash, reterr));
+    n->hash = job_b64(c, SPAN_OF(hash));
+    return n->print.n == 0 || n->hash.n == 0 ? ERR_RAISE(reterr, ERR_NOMEM, "policy") : ERR_OK;
+}
+
+/* ---- the guard ---- */
+
+static bool is_admin(const struct who *w)
+{
+    return !w->disabled && (role_in(w->roles, w->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) != 0;
+}
+
+static bool second_admin(const struct people *people, const struct who *me)
+{
+    for (size_t i = 0; i < people->n; i++) {
+        if (is_admin(&people->all[i]) && !who_same_person(&people->all[i], me))
+            return true;
+    }
+    return false;
+}
+
+static bool other_voter(const struct people *people, const struct who *me)
+{
+    for (size_t i = 0; i < people->n; i++) {
+        const struct who *w = &people->all[i];
+
+        if (!w->disabled && !who_same_person(w, me) && role_may_anywhere(w->roles, w->n_roles, PERM_VOTE))
+            return true;
+    }
+    return false;
+}
+
+static enum err young(struct job *c, bool *ret, struct err_info *reterr)
+{
+    int64_t init_ms = 0;
+    enum err e = meta_setting_get(c->v, POLICIES_INIT, NULL, &init_ms, NULL, reterr);
+
+    *ret = e == ERR_OK && c->now.real - init_ms < POLICIES_WAIT_MS;
+    return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+/* ---- records ---- */
+
+static enum err record(struct job *c, enum leaf_type type, struct span hash, const char *outcome, bool sole,
+                       struct err_info *reterr)
+{
+    struct leaf l = trail_leaf(c, type, SPAN_EMPTY);
+
+    l.policy = hash;
+    l.outcome = span_str(outcome);
+    if (c->me != NULL)
+        (void) leaf_add_number(&l, "unsigned", 1);
+    if (sole)
+        (void) leaf_add_number(&l, "sole_admin", 1);
+    return trail_write(c, &l, NULL, reterr);
+}
+
+static void tell(struct job *c, struct span hash, const char *state)
+{
+    const struct notice n = { .type = NOTICE_POLICY, .id = hash, .state = state };
+
+    notice_send(c, &n);
+}
+
+enum err policies_enact(struct job *c, struct span hash, struct span by, const char *outcome, struct err_info *reterr)
+{
+    TRY(meta_policy_enact(c->m, hash, by, c->now.real, reterr));
+    TRY(record(c, LEAF_POLICY_APPROVED, hash, outcome, strcmp(outcome, "sole-admin") == 0, reterr));
+    tell(c, hash, "current");
+    return life_policy_changed(c, reterr);
+}
+
+/* A text that was in force or proposed before is the same row again. */
+static enum err store(struct job *c, const struct policies_new *n, bool sole, time_ms effective, struct meta_policy *ret,
+                      struct err_info *reterr)
+{
+    enum err e = meta_policy_get(c->v, n->hash, c->mem, ret, reterr);
+    bool known = e == ERR_OK;
+
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    if (!known)
+        *ret = (struct meta_policy){ .hash = n->hash, .text = n->print, .tree = n->tree };
+    ret->source = n->source;
+    ret->comment = n->comment;
+    ret->state = SPAN("proposed");
+    ret->proposed_by = c->me != NULL ? c->me->id : SPAN_EMPTY;
+    ret->proposed_ms = c->now.real;
+    ret->approved_by = SPAN_EMPTY;
+    ret->enacted_ms = 0;
+    ret->effective_ms = effective;
+    ret->marks = sole ? SPAN("sole-admin") : SPAN_EMPTY;
+    return known ? meta_policy_put(c->m, ret, reterr) : meta_policy_add(c->m, ret, reterr);
+}
+
+enum err policies_propose(struct job *c, const struct policies_new *n, struct meta_policy *ret, struct err_info *reterr)
+{
+    const struct people *people = job_people(c, reterr);
+    bool sole, now_already = false;
+    time_ms effective = 0;
+
+    if (people == NULL)
+        return ERR_NOMEM;
+    sole = c->me == NULL || !second_admin(people, c->me);
+    if (sole) {
+        TRY(young(c, &now_already, reterr));
+        now_already |= c->me == NULL || !other_voter(people, c->me);
+        effective = now_already ? c->now.real : c->now.real + POLICIES_WAIT_MS;
+    }
+    TRY(store(c, n, sole, effective, ret, reterr));
+    TRY(record(c, LEAF_POLICY_PROPOSED, n->hash, "ok", sole, reterr));
+    tell(c, n->hash, "proposed");
+    if (!now_already)
+        return ERR_OK;
+    TRY(policies_enact(c, n->hash, SPAN_EMPTY, c->me == NULL ? "init" : "sole-admin", reterr));
+    return meta_policy_get(c->v, n->hash, c->mem, ret, reterr);
+}
+
+enum err policies_enact_due(struct job *c, struct err_info *reterr)
+{
+    const struct meta_page page = { .limit = 100 };
+    struct meta_policy_list rows;
+    struct meta_pos next;
+
+    TRY(meta_policies(c->v, SPAN("proposed"), &page, c->mem, &rows, &next, reterr));
+    for (size_t i = rows.n; i-- > 0;) { /* oldest first, so that the newest stays in force */
+        if (rows.rows[i].effective_ms != 0 && c->now.real >= rows.rows[i].effective_ms)
+            TRY(policies_enact(c, rows.rows[i].hash, SPAN_EMPTY, "sole-admin", reterr));
+    }
+    return ERR_OK;
+}

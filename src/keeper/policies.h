@@ -1,0 +1,30 @@
+#pragma once
+/*
+ * Proposing and enacting policies (STANDARDS 2.6, guard in its simple form): with a second administrator the other one
+ * enacts; a sole administrator's proposal is marked, and works at once in the first 24 h after init or while nobody else
+ * may vote, otherwise after 24 h.
+ */
+#include "access/policy.h"
+#include "keeper/job.h"
+
+#define POLICIES_WAIT_MS (24LL * 3600 * 1000)
+#define POLICIES_INIT    "init.ms" /* setting: when this installation was made */
+
+struct policies_new {
+    struct span source, tree, comment;
+    struct span print, hash; /* canonical text and its b64u SHA-256 */
+};
+
+/* Compiles a tree: print and hash are filled; *ret_policy lies in c->mem. ERR_INVAL …: reterr says what is wrong. */
+NODISCARD enum err policies_compile(struct job *c, struct policies_new *n, const struct policy **ret_policy,
+                                    struct err_info *reterr);
+
+/* Stores it as proposed, or puts it in force at once where the guard allows. */
+NODISCARD enum err policies_propose(struct job *c, const struct policies_new *n, struct meta_policy *ret,
+                                    struct err_info *reterr);
+
+NODISCARD enum err policies_enact(struct job *c, struct span hash, struct span by, const char *outcome,
+                                  struct err_info *reterr);
+
+/* Proposals whose time has come. */
+NODISCARD enum err policies_enact_due(struct job *c, struct err_info *reterr);

@@ -1,0 +1,132 @@
+#include "keeper/terms.h"
+
+static void add_words(struct buf *out, const char *key, const struct span *words, size_t n)
+{
+    size_t mark = tree_begin(out, span_str(key), TREE_ARR);
+
+    for (size_t i = 0; i < n; i++)
+        tree_add_str(out, SPAN_EMPTY, words[i]);
+    tree_end(out, mark);
+}
+
+static void add_ask(struct buf *out, const struct vote_rule *ask)
+{
+    size_t groups;
+
+    add_words(out, "from", ask->from, ask->n_from);
+    add_words(out, "exclude", ask->exclude, ask->n_exclude);
+    groups = tree_begin(out, SPAN("groups"), TREE_ARR);
+    for (size_t i = 0; i < ask->n_groups; i++) {
+        size_t g = tree_begin(out, SPAN_EMPTY, TREE_OBJ);
+
+        tree_add_str(out, SPAN("name"), ask->groups[i].name);
+        tree_add_int(out, SPAN("min"), ask->groups[i].min);
+        tree_end(out, g);
+    }
+    tree_end(out, groups);
+}
+
+void terms_write(const struct policy_rule *rule, struct buf *out)
+{
+    const struct policy_terms *t = &rule->terms;
+    bool automatic = rule->effect == POLICY_EFFECT_AUTO;
+    size_t root = tree_begin(out, SPAN_EMPTY, TREE_OBJ);
+
+    tree_add_int(out, SPAN("need"), automatic ? 0 : t->ask.need);
+    tree_add_int(out, SPAN("deny"), automatic ? 0 : t->ask.deny);
+    tree_add_int(out, SPAN("max_ms"), t->max_ms);
+    tree_add_int(out, SPAN("start_by_ms"), t->start_by_ms);
+    tree_add_int(out, SPAN("max_speed_x100"), t->max_speed_x100);
+    tree_add_int(out, SPAN("key_streams"), t->key_streams);
+    tree_add_int(out, SPAN("grant_streams"), t->grant_streams);
+    tree_add_int(out, SPAN("person_streams"), t->person_streams);
+    tree_add_int(out, SPAN("key_bytes"), (int64_t) t->key_bytes);
+    tree_add_int(out, SPAN("key_rate"), (int64_t) t->key_rate);
+    tree_add_int(out, SPAN("key_requests"), t->key_requests);
+    tree_add_bool(out, SPAN("watermark"), t->watermark);
+    tree_add_bool(out, SPAN("bearer"), (t->binding & POLICY_BINDING_BEARER) != 0);
+    tree_add_bool(out, SPAN("sole_person"), rule->sole_person);
+    add_ask(out, &t->ask);
+    tree_end(out, root);
+}
+
+static enum err read_words(struct tree root, const char *key, struct arena *arena, const struct span **ret, size_t *ret_n,
+                           struct err_info *reterr)
+{
+    struct tree arr, child;
+    struct span *words;
+    size_t n = 0;
+
+    if (!tree_get(root, key, &arr))
+        return ERR_RAISE(reterr, ERR_CORRUPT, "terms without '%s'", key);
+    words = arena_alloc(arena, (tree_count(arr) + 1) * sizeof(*words));
+    if (words == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "terms");
+    for (struct span at = arr.payload; tree_next(&at, &child);) {
+        if (!tree_str(child, &words[n++]))
+            return ERR_RAISE(reterr, ERR_CORRUPT, "terms with a bad '%s'", key);
+    }
+    *ret = words;
+    *ret_n = n;
+    return ERR_OK;
+}
+
+static enum err read_groups(struct tree root, struct arena *arena, struct vote_rule *ask, struct err_info *reterr)
+{
+    struct tree arr, child;
+    struct vote_group *groups;
+
+    if (!tree_get(root, "groups", &arr))
+        return ERR_RAISE(reterr, ERR_CORRUPT, "terms without groups");
+    groups = arena_alloc(arena, (tree_count(arr) + 1) * sizeof(*groups));
+    if (groups == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "terms");
+    for (struct span at = arr.payload; tree_next(&at, &child);) {
+        int64_t min;
+
+        if (!tree_get_str(child, "name", &groups[ask->n_groups].name) || !tree_get_int(child, "min", &min))
+            return ERR_RAISE(reterr, ERR_CORRUPT, "terms with a bad group");
+        groups[ask->n_groups++].min = (unsigned) min;
+    }
+    ask->groups = groups;
+    return ERR_OK;
+}
+
+static int64_t number(struct tree root, const char *key, bool *bad)
+{
+    int64_t v = 0;
+
+    *bad |= !tree_get_int(root, key, &v);
+    return v;
+}
+
+enum err terms_read(struct span bytes, struct arena *arena, struct terms *ret, struct err_info *reterr)
+{
+    struct terms t = { 0 };
+    struct tree root;
+    bool bad = !tree_check(bytes);
+
+    root = tree_root(bad ? SPAN_EMPTY : bytes);
+    t.need = (unsigned) number(root, "need", &bad);
+    t.deny = (unsigned) number(root, "deny", &bad);
+    t.max_ms = number(root, "max_ms", &bad);
+    t.start_by_ms = number(root, "start_by_ms", &bad);
+    t.max_speed_x100 = (uint16_t) number(root, "max_speed_x100", &bad);
+    t.key_streams = (uint16_t) number(root, "key_streams", &bad);
+    t.grant_streams = (uint16_t) number(root, "grant_streams", &bad);
+    t.person_streams = (uint16_t) number(root, "person_streams", &bad);
+    t.key_bytes = (uint64_t) number(root, "key_bytes", &bad);
+    t.key_rate = (uint64_t) number(root, "key_rate", &bad);
+    t.key_requests = (uint32_t) number(root, "key_requests", &bad);
+    bad |= !tree_get_bool(root, "watermark", &t.watermark) || !tree_get_bool(root, "bearer", &t.bearer) ||
+           !tree_get_bool(root, "sole_person", &t.sole_person);
+    if (bad)
+        return ERR_RAISE(reterr, ERR_CORRUPT, "stored terms are damaged");
+    t.ask.need = t.need;
+    t.ask.deny = t.deny;
+    TRY(read_words(root, "from", arena, &t.ask.from, &t.ask.n_from, reterr));
+    TRY(read_words(root, "exclude", arena, &t.ask.exclude, &t.ask.n_exclude, reterr));
+    TRY(read_groups(root, arena, &t.ask, reterr));
+    *ret = t;
+    return ERR_OK;
+}

@@ -1,0 +1,181 @@
+#include "keeper/ticks.h"
+
+#include "base/log.h"
+#include "keeper/ingest.h"
+#include "keeper/integrator.h"
+#include "keeper/life.h"
+#include "keeper/notice.h"
+#include "keeper/policies.h"
+#include "keeper/records.h"
+#include "keeper/replay.h"
+#include "keeper/session.h"
+#include "keeper/trail.h"
+#include "keeper/viewings.h"
+
+#define LOW_WATER_PERCENT 5
+#define PURGE_MAX         1000
+
+static enum err write_plain(struct job *c, enum leaf_type type, struct err_info *reterr)
+{
+    struct leaf l = trail_leaf(c, type, SPAN_EMPTY);
+
+    return trail_write(c, &l, NULL, reterr);
+}
+
+/* ---- start and stop ---- */
+
+static enum err config_record(struct job *c, struct err_info *reterr)
+{
+    struct span hash = job_b64(c, SPAN_OF(c->core->cfg.config_sha256));
+    struct leaf l = trail_leaf(c, LEAF_CONFIG_CHANGED, SPAN_EMPTY);
+    bool changed;
+
+    TRY(meta_config_seen(c->m, hash, c->now.real, &changed, reterr));
+    if (!changed)
+        return ERR_OK;
+    l.digest = hash;
+    return trail_write(c, &l, NULL, reterr);
+}
+
+static void opened(struct core *core, void *arg)
+{
+    (void) arg;
+    core->opened = true;
+}
+
+static enum err start(struct job *c, struct err_info *reterr)
+{
+    TRY(write_plain(c, LEAF_SERVICE_STARTED, reterr));
+    TRY(config_record(c, reterr));
+    TRY(ingest_forget(c, 0, reterr));
+    TRY(viewings_remember(c, reterr));
+    job_after(c, opened, NULL);
+    return ERR_OK;
+}
+
+static enum err stop(struct job *c, struct err_info *reterr)
+{
+    TRY(session_write_touches(c, reterr));
+    TRY(records_write(c, true, reterr));
+    return write_plain(c, LEAF_SERVICE_STOPPED, reterr);
+}
+
+/* ---- each second ---- */
+
+/* Low water closes everything but endings (STANDARDS 3.6); it opens again by itself when there is room. */
+static void check_space(struct core *core)
+{
+    uint64_t room = 0, total = 0;
+    bool low;
+
+    if (!core->env.space(core->env.ctx, &room, &total) || total == 0)
+        return;
+    low = room < total / 100 * LOW_WATER_PERCENT;
+    if (low != atomic_exchange(&core->audit_space, low))
+        log_event(low ? LOG_ERROR : LOG_INFO, "audit.space", LOG_INT("low", low), LOG_INT("free", room));
+}
+
+static void clock_told(struct core *core, void *arg)
+{
+    core->clock_said_bad = arg != NULL;
+}
+
+static enum err check_clock(struct job *c, struct err_info *reterr)
+{
+    bool bad = !c->now.trusted;
+
+    if (bad == c->core->clock_said_bad)
+        return ERR_OK;
+    job_after(c, clock_told, bad ? c : NULL);
+    log_event(bad ? LOG_ERROR : LOG_INFO, bad ? "clock.untrusted" : "clock.trusted");
+    return write_plain(c, bad ? LEAF_CLOCK_UNTRUSTED : LEAF_CLOCK_TRUSTED, reterr);
+}
+
+static void rebased(struct core *core, void *arg)
+{
+    (void) arg;
+    core->rebased = true;
+}
+
+static enum err second(struct job *c, struct err_info *reterr)
+{
+    check_space(c->core);
+    TRY(check_clock(c, reterr));
+    if (!c->core->rebased && c->now.trusted) {
+        TRY(life_rebase_all(c, reterr));
+        job_after(c, rebased, NULL);
+    }
+    TRY(session_write_touches(c, reterr));
+    TRY(policies_enact_due(c, reterr));
+    TRY(life_sweep(c, reterr));
+    TRY(viewings_sweep(c, reterr));
+    replay_sweep(c->core, c->now.real);
+    return records_write(c, false, reterr);
+}
+
+static enum err minute(struct job *c, struct err_info *reterr)
+{
+    size_t n_noted;
+    int n_purged;
+
+    TRY(records_write(c, true, reterr));
+    TRY(session_sweep(c, reterr));
+    TRY(meta_idempotency_purge(c->m, c->now.real, PURGE_MAX, &n_purged, reterr));
+    return audit_note_checkpoints(c->core->audit, c->now.real, &n_noted, reterr);
+}
+
+/* ---- channels ---- */
+
+static enum err gate_open(struct job *c, struct err_info *reterr)
+{
+    if (c->cmd->index != 0)
+        return ERR_OK;
+    atomic_store(&c->core->gate_there, true);
+    TRY(life_resync(c, c->cmd->chan, reterr));
+    return ingest_tell_gone(c, reterr);
+}
+
+static void chan_closed(struct core *core, void *arg)
+{
+    const struct cmd *cmd = arg;
+
+    viewings_chan_closed(core, cmd->chan);
+    notice_chan_closed(core, cmd->chan);
+}
+
+static enum err gate_closed(struct job *c, struct err_info *reterr)
+{
+    if (c->cmd->index == 0)
+        atomic_store(&c->core->gate_there, false);
+    job_after(c, chan_closed, c->cmd);
+    return ingest_forget(c, c->cmd->chan, reterr);
+}
+
+static enum err vault_open(struct job *c, struct err_info *reterr)
+{
+    atomic_store(&c->core->vault_there, true);
+    TRY(life_resync(c, c->cmd->chan, reterr));
+    return integrator_begin_logs(c, reterr);
+}
+
+enum err ticks_run(struct job *c, struct err_info *reterr)
+{
+    /* A sealed log takes no record, so nothing that leaves one can happen (STANDARDS 3.5): read-only. */
+    bool sealed = audit_sealed(c->core->audit, SPAN_EMPTY) != NULL;
+
+    atomic_store(&c->core->audit_sealed, sealed);
+    switch (c->cmd->kind) {
+    case CMD_START: return sealed ? ERR_OK : start(c, reterr);
+    case CMD_STOP: return sealed ? ERR_OK : stop(c, reterr);
+    case CMD_SECOND: return sealed ? ERR_OK : second(c, reterr);
+    case CMD_MINUTE: return sealed ? ERR_OK : minute(c, reterr);
+    case CMD_INTEGRATE: return integrator_run(c, reterr);
+    case CMD_SIGNED_ROOT: return integrator_signed(c, c->cmd->msg, reterr);
+    case CMD_GATE_OPEN: return gate_open(c, reterr);
+    case CMD_GATE_CLOSED: return gate_closed(c, reterr);
+    case CMD_VAULT_OPEN: return vault_open(c, reterr);
+    case CMD_VAULT_CLOSED: atomic_store(&c->core->vault_there, false); return ERR_OK;
+    case CMD_MESSAGE: break; /* not of ours */
+    }
+    return ERR_OK;
+}

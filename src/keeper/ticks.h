@@ -1,0 +1,5 @@
+#pragma once
+/* What happens by itself: start, stop, each second, each minute, channels that come and go. */
+#include "keeper/job.h"
+
+NODISCARD enum err ticks_run(struct job *c, struct err_info *reterr);
