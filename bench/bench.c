@@ -1,0 +1,74 @@
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define ROUNDS_MAX 99
+
+static double cpu_s(void)
+{
+    struct timespec t;
+
+    bench_need(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) == 0, "clock_gettime");
+    return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
+
+    return x < y ? -1 : x > y ? 1 : 0;
+}
+
+static void print_case(const struct bench_case *c, const double *rates, int n)
+{
+    double sorted[ROUNDS_MAX];
+
+    memcpy(sorted, rates, (size_t) n * sizeof(*rates));
+    qsort(sorted, (size_t) n, sizeof(*sorted), by_value);
+    printf("{\"name\":\"%s\",\"unit\":\"%s/s\",\"rate\":%.6g,", c->name, c->unit, sorted[n / 2]);
+    if (c->reference != NULL)
+        printf("\"reference\":\"%s\",", c->reference);
+    printf("\"rounds\":[");
+    for (int i = 0; i < n; i++)
+        printf("%s%.6g", i > 0 ? "," : "", rates[i]);
+    printf("]}\n");
+}
+
+int bench_run(const struct bench_case *cases, size_t n)
+{
+    const char *said = getenv("BENCH_ROUNDS");
+    int rounds = said != NULL ? atoi(said) : 7;
+    double *rates;
+
+    bench_need(rounds >= 1 && rounds <= ROUNDS_MAX, "BENCH_ROUNDS is 1 to 99");
+    rates = calloc(n * ROUNDS_MAX, sizeof(*rates));
+    bench_need(rates != NULL, "memory");
+    for (size_t i = 0; i < n; i++)
+        (void) cases[i].run(cases[i].ctx); /* caches, first allocations */
+    for (int r = 0; r < rounds; r++) {
+        for (size_t i = 0; i < n; i++) {
+            double began = cpu_s(), work = cases[i].run(cases[i].ctx), took = cpu_s() - began;
+
+            rates[i * ROUNDS_MAX + (size_t) r] = work / took;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        print_case(&cases[i], rates + i * ROUNDS_MAX, rounds);
+    free(rates);
+    return 0;
+}
+
+void bench_fact(const char *name, const char *unit, double value)
+{
+    printf("{\"name\":\"%s\",\"unit\":\"%s\",\"rate\":%.6g}\n", name, unit, value);
+}
+
+void bench_need(int good, const char *what)
+{
+    if (good)
+        return;
+    fprintf(stderr, "bench: %s failed\n", what);
+    exit(1);
+}
