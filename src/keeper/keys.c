@@ -40,7 +40,7 @@ static enum err deny_live(struct job *c, struct span gid, struct span rid, struc
 
 enum err keys_deny_token(struct job *c, struct span account, struct span token_id, struct err_info *reterr)
 {
-    const struct span active = SPAN("active");
+    const struct span active = SPAN("ACTIVE");
     const struct meta_access_filter f = { .person = account, .states = &active, .n_states = 1 };
     const struct meta_page page = { .limit = META_PAGE_MAX };
     struct meta_grant_list grants;
@@ -59,8 +59,8 @@ enum err keys_deny_viewing(struct job *c, const struct meta_viewing *v, struct e
 
 static enum key_verdict judge_grant(const struct job *c, const struct keys_claim *claim, const struct meta_grant *g)
 {
-    if (!span_eq_str(g->state, "active"))
-        return span_eq_str(g->state, "suspended") ? KEY_GRANT_SUSPENDED : KEY_GRANT_ENDED;
+    if (!span_eq_str(g->state, "ACTIVE"))
+        return span_eq_str(g->state, "SUSPENDED") ? KEY_GRANT_SUSPENDED : KEY_GRANT_ENDED;
     if (g->boot_id.n != CLOCK_BOOT_ID || memcmp(g->boot_id.p, c->now.boot_id, CLOCK_BOOT_ID) != 0)
         return KEY_CLOCK_UNTRUSTED; /* a boot whose deadline has not been set yet */
     if (c->now.real >= g->window_end_ms || c->now.boot >= g->deadline_ms)

@@ -246,7 +246,7 @@ enum err viewings_sweep(struct job *c, struct err_info *reterr)
 
 enum err viewings_remember(struct job *c, struct err_info *reterr)
 {
-    static const char *const states[] = { "active", "suspended" };
+    static const char *const states[] = { "ACTIVE", "SUSPENDED" };
 
     for (size_t s = 0; s < 2; s++) {
         struct meta_grant_list grants;

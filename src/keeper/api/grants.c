@@ -6,7 +6,7 @@
 enum err api_grants_list(struct job *c, struct err_info *reterr)
 {
     static const char *const boxes[] = { "mine", "all" };
-    const struct span live[] = { SPAN("scheduled"), SPAN("active"), SPAN("suspended") };
+    const struct span live[] = { SPAN("SCHEDULED"), SPAN("ACTIVE"), SPAN("SUSPENDED") };
     struct meta_grant_list rows;
     struct meta_pos next;
     struct states s;
