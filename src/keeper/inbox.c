@@ -40,7 +40,7 @@ enum err inbox_projects(struct job *c, struct span **ret, size_t *ret_n, struct 
 
 enum err inbox_count(struct job *c, int64_t *ret, struct err_info *reterr)
 {
-    const struct span pending = SPAN("pending");
+    const struct span pending = SPAN("PENDING");
     const struct meta_page page = { .limit = COUNT_MAX };
     struct meta_access_filter f = { .states = &pending, .n_states = 1 };
     struct meta_request_list rows;

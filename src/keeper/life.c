@@ -483,7 +483,7 @@ enum err life_sweep(struct job *c, struct err_info *reterr)
 {
     struct meta_request_list lapsing;
 
-    TRY(meta_requests_lapsing(c->v, SPAN("pending"), c->now.real, 256, c->mem, &lapsing, reterr));
+    TRY(meta_requests_lapsing(c->v, SPAN("PENDING"), c->now.real, 256, c->mem, &lapsing, reterr));
     for (size_t i = 0; i < lapsing.n; i++) {
         struct life l;
 
@@ -546,7 +546,7 @@ enum err life_policy_changed(struct job *c, struct err_info *reterr)
 enum err life_end_person(struct job *c, struct span account, struct err_info *reterr)
 {
     const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_DISABLED };
-    const struct span states[] = { SPAN("pending"), SPAN("scheduled"), SPAN("active"), SPAN("suspended") };
+    const struct span states[] = { SPAN("PENDING"), SPAN("SCHEDULED"), SPAN("ACTIVE"), SPAN("SUSPENDED") };
     const struct meta_access_filter f = { .person = account, .states = states, .n_states = 4 };
     const struct meta_page page = { .limit = META_PAGE_MAX };
     const struct life_by by = { .actor = c->me != NULL ? c->me->id : SPAN_EMPTY };

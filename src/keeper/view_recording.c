@@ -36,11 +36,11 @@ static enum err tags_and_links(struct job *c, struct span rid, struct err_info *
 
 static const char *access_word(struct span state)
 {
-    if (span_eq_str(state, "active"))
+    if (span_eq_str(state, "ACTIVE"))
         return "open";
-    if (span_eq_str(state, "scheduled"))
+    if (span_eq_str(state, "SCHEDULED"))
         return "scheduled";
-    return span_eq_str(state, "pending") ? "asked" : "none";
+    return span_eq_str(state, "PENDING") ? "asked" : "none";
 }
 
 static int access_rank(const char *word)
@@ -63,7 +63,7 @@ static enum err access_actions(struct job *c, struct span gid, struct err_info *
     TRY(meta_grant_get(c->v, gid, c->mem, &g, reterr));
     TRY(meta_grant_actions(c->v, gid, c->mem, &actions, &n, reterr));
     view_words(c, "access_actions", actions, n);
-    view_time(c, "window_ends", span_eq_str(g.state, "active") ? g.window_end_ms : 0);
+    view_time(c, "window_ends", span_eq_str(g.state, "ACTIVE") ? g.window_end_ms : 0);
     return ERR_OK;
 }
 
@@ -72,7 +72,7 @@ static bool still_open(struct job *c, const struct meta_access *a)
 {
     struct meta_grant g;
 
-    return !span_eq_str(a->state, "active") ||
+    return !span_eq_str(a->state, "ACTIVE") ||
            (meta_grant_get(c->v, a->gid, c->mem, &g, NULL) == ERR_OK && c->now.real < g.window_end_ms);
 }
 

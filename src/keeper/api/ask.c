@@ -77,7 +77,7 @@ struct vote_plan ask_plan(struct job *c, const struct ask *a, const struct polic
 
 enum err ask_conflict(struct job *c, const struct ask *a, struct span *ret, struct err_info *reterr)
 {
-    const struct span states[] = { SPAN("pending"), SPAN("scheduled"), SPAN("active"), SPAN("suspended") };
+    const struct span states[] = { SPAN("PENDING"), SPAN("SCHEDULED"), SPAN("ACTIVE"), SPAN("SUSPENDED") };
     const struct meta_access_filter f = { .person = c->me->id, .states = states, .n_states = 4,
                                           .recording = a->req.recordings[0] };
     const struct meta_page page = { .limit = 100 };

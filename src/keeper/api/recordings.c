@@ -49,9 +49,9 @@ static struct meta_pair read_pair(struct job *c, const char *name, char sep)
 static enum err read_access(struct job *c, struct listing *l, struct err_info *reterr)
 {
     static const char *const words[] = { "none", "asked", "scheduled", "open" };
-    static const struct span states[] = { { (const uint8_t *) "pending", 7 },
-                                          { (const uint8_t *) "scheduled", 9 },
-                                          { (const uint8_t *) "active", 6 } };
+    static const struct span states[] = { { (const uint8_t *) "PENDING", 7 },
+                                          { (const uint8_t *) "SCHEDULED", 9 },
+                                          { (const uint8_t *) "ACTIVE", 6 } };
     int which = body_word(&c->body, "?", c->query, "access", BODY_OPTIONAL, words, 4);
     struct meta_access *rows;
     struct span *ids;
@@ -106,7 +106,7 @@ static void count_subject_search(struct job *c)
 
 static bool live_grant_covers(struct job *c, struct span rid)
 {
-    static const struct span active = { (const uint8_t *) "active", 6 };
+    static const struct span active = { (const uint8_t *) "ACTIVE", 6 };
     const struct meta_access_filter f = { .person = c->me->id, .states = &active, .n_states = 1, .recording = rid };
     const struct meta_page page = { .limit = 1 };
     struct meta_grant_list rows;

@@ -4,7 +4,7 @@
 #include "keeper/trail.h"
 #include "keeper/view.h"
 
-static const struct span pending = { (const uint8_t *) "pending", 7 };
+static const struct span pending = { (const uint8_t *) "PENDING", 7 };
 
 static bool in_inbox(struct job *c, struct span id, enum err *ret, struct err_info *reterr)
 {

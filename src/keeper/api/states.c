@@ -36,7 +36,7 @@ static void read_words(struct job *c, struct states *s, const char *alias, const
             for (size_t i = 0; i < n_alias && ok; i++)
                 ok = add_word(s, alias_words[i]);
         } else {
-            ok = grant_state_parse(word, &state) && add_word(s, word);
+            ok = grant_state_parse(word, &state) && add_word(s, span_str(grant_state_name(state)));
         }
     }
     if (!ok)
