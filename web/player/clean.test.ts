@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { cleanCss, cleanEvent } from "./clean";
+import { cleanCss, createCleaner } from "./clean";
+
+const cleanEvent = (e: unknown) => createCleaner()(e);
 
 const el = (tagName: string, attributes: object = {}, childNodes: object[] = []) => ({ type: 2, id: 1, tagName, attributes, childNodes });
 const full = (node: object) => cleanEvent({ type: 2, timestamp: 1, data: { node, initialOffset: { top: 0, left: 0 } } });
@@ -32,6 +34,15 @@ describe("attributes", () => {
     ["img", { src: "data:image/svg+xml,evil" }], ["object", { data: "evil" }],
   ])("%s %o", (tag, a) => {
     expect(out(el(tag, a))).not.toContain("evil");
+  });
+  it("of later changes follow the element that they change", () => {
+    const clean = createCleaner();
+    clean({ type: 2, data: { node: el("div", {}, [{ type: 2, id: 7, tagName: "a", attributes: {}, childNodes: [] }, { type: 2, id: 8, tagName: "iframe", attributes: {}, childNodes: [] }]) } });
+    const later = clean({ type: 3, data: { source: 0, attributes: [7, 8, 9].map((id) => ({ id, attributes: { href: "https://x.example/", src: "https://x.example/", title: "t" } })) } });
+    expect((later["data"] as { attributes: { attributes: object }[] }).attributes.map((a) => Object.keys(a.attributes))).toEqual([["href", "src", "title"], ["title"], ["title"]]);
+  });
+  it("drops what would be fetched from elsewhere", () => {
+    for (const tag of ["img", "video", "audio", "input", "source", "image"]) expect(out(el(tag, { src: "https://x.example/", poster: "//x.example" }))).not.toContain("x.example");
   });
   it("keeps what is harmless", () => {
     const keep = el("a", { href: "https://shop.example/cart", class: "x", style: "color: red", title: "on sale", "data-x": "1" });

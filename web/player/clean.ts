@@ -7,6 +7,8 @@
 const ELEMENTS = new Set(["script", "object", "embed", "applet", "portal", "base", "frame", "frameset", "fencedframe", "annotation-xml", "math"]);
 const GONE = new Set(["srcdoc", "ping", "action", "formaction", "srcset", "imagesrcset", "background", "manifest", "archive", "codebase", "classid", "data", "profile", "longdesc", "target", "autofocus", "nonce", "integrity", "is"]);
 const ADDRESSES = new Set(["href", "xlink:href", "src", "poster", "cite", "rr_src"]);
+const ANCHORS = new Set(["a", "area", "blockquote", "q", "del", "ins"]); // an address here loads nothing by itself
+const OWN_DATA = /^(data:(image\/(?!svg)|audio\/|video\/|font\/)|blob:|#)/i;
 const SVG_ACTIVE = new Set(["use", "animate", "set", "animatemotion", "animatetransform", "foreignobject"]);
 const BAD_SCHEME = /^(javascript|vbscript|data:text\/html|data:image\/svg|data:application|file|livescript)/i;
 const CSS_BAD = /@import[^;]*;?|expression\s*\(|-moz-binding\s*:|behavior\s*:|image-set\s*\(/gi;
@@ -36,13 +38,14 @@ function isBad(value: string): boolean {
   return BAD_SCHEME.test(value.replace(/[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202f\ufeff]/g, ""));
 }
 
-/* One attribute: the value to keep, or undefined. `tag` lower case. */
+/* One attribute: the value to keep, or undefined. `tag` lower case; "" when the element is not known: then the strictest holds. */
 function attribute(tag: string, name: string, value: unknown): unknown {
   const n = name.toLowerCase();
   if (n.startsWith("on") || GONE.has(n)) return undefined;
   if (ADDRESSES.has(n)) {
-    if (tag === "iframe" || tag === "link" || SVG_ACTIVE.has(tag)) return undefined;
-    return typeof value === "string" && isBad(value) ? undefined : value;
+    if (tag === "iframe" || tag === "link" || SVG_ACTIVE.has(tag) || typeof value !== "string") return undefined;
+    if (ANCHORS.has(tag)) return isBad(value) ? undefined : value;
+    return OWN_DATA.test(value.trim()) ? value : undefined; // what would be fetched comes with the recording or not at all
   }
   if (SVG_ACTIVE.has(tag) && (n === "to" || n === "from" || n === "values" || n === "by" || n === "attributename")) return undefined;
   if (n === "style" || n === "_csstext" || n === "rr_csstext") {
@@ -70,7 +73,7 @@ function attributes(tag: string, bag: unknown): Bag {
   return out;
 }
 
-function node(n: unknown, depth: number): void {
+function node(n: unknown, depth: number, tags: Map<number, string>): void {
   if (typeof n !== "object" || n === null) return;
   const b = n as Bag;
   if (b["type"] === 2) {
@@ -83,29 +86,36 @@ function node(n: unknown, depth: number): void {
       b["childNodes"] = depth > DEPTH_MAX ? [] : b["childNodes"];
     } else b["attributes"] = attributes(tag, b["attributes"]);
     if (tag === "style") b["isStyle"] ??= true;
+    if (typeof b["id"] === "number") tags.set(b["id"], tag);
   }
   if (b["type"] === 3 && typeof b["textContent"] === "string" && b["isStyle"] === true) b["textContent"] = cleanCss(b["textContent"]);
   const children = b["childNodes"];
   if (Array.isArray(children))
     for (const c of children) {
       if (b["type"] === 2 && b["isStyle"] === true && typeof c === "object" && c !== null) (c as Bag)["isStyle"] = true;
-      node(c, depth + 1);
+      node(c, depth + 1, tags);
     }
 }
 
+/* Cleans events of one recording in their order: later ones change elements by number, so their names are remembered. */
+export function createCleaner(): (e: unknown) => Bag {
+  const tags = new Map<number, string>();
+  return (e) => cleanEvent(e, tags);
+}
+
 /* The event itself, cleaned. What is not an object comes back as a harmless custom event. */
-export function cleanEvent(e: unknown): Bag {
+function cleanEvent(e: unknown, tags: Map<number, string>): Bag {
   if (typeof e !== "object" || e === null) return { type: 5, data: { tag: "keyhole/odd", payload: {} } };
   const b = e as Bag;
   const data = b["data"];
   if (typeof data !== "object" || data === null) return b;
   const d = data as Bag;
-  if (b["type"] === 2) node(d["node"], 0);
+  if (b["type"] === 2) node(d["node"], 0, tags);
   if (b["type"] === 3) {
     switch (d["source"]) {
       case 0: // mutation
-        for (const a of list(d["adds"])) node(a["node"], 0);
-        for (const a of list(d["attributes"])) a["attributes"] = attributes("", a["attributes"]);
+        for (const a of list(d["adds"])) node(a["node"], 0, tags);
+        for (const a of list(d["attributes"])) a["attributes"] = attributes(tags.get(a["id"] as number) ?? "", a["attributes"]);
         break;
       case 8: // style sheet rules
         for (const a of list(d["adds"])) if (typeof a["rule"] === "string") a["rule"] = cleanCss(a["rule"]);

@@ -3,7 +3,7 @@ import "@rrweb/replay/dist/style.css";
 import "./base.css";
 import { Replayer } from "@rrweb/replay";
 import { unpack } from "@rrweb/packer";
-import { cleanEvent } from "./clean";
+import { createCleaner } from "./clean";
 import { connect } from "./frame";
 import type { Block, ToPlayer } from "./protocol";
 
@@ -31,6 +31,7 @@ let skipIdle = false;
 let at = 0;
 let size = { width: 0, height: 0 };
 let ended = false;
+let clean = createCleaner();
 
 const tell = connect((m) => {
   try {
@@ -47,11 +48,15 @@ function fit(): void {
   wrapper.style.transform = `translate(${Math.max(0, (stage.clientWidth - size.width * k) / 2)}px, ${Math.max(0, (stage.clientHeight - size.height * k) / 2)}px) scale(${k})`;
 }
 addEventListener("resize", fit);
+// A recorded video that is paused before it began to play says so by a rejection that nobody waits for.
+addEventListener("unhandledrejection", (e) => {
+  if (e.reason instanceof DOMException && e.reason.name === "AbortError") e.preventDefault();
+});
 
 /* Packed events are unpacked; times become the seek times, which never fall (some recordings' clocks do). */
 function prepare(raw: unknown, time: number): Recorded {
   const open: unknown = typeof raw === "string" ? unpack(raw) : raw;
-  return { ...cleanEvent(open), timestamp: base_ms + time } as unknown as Recorded;
+  return { ...clean(open), timestamp: base_ms + time } as unknown as Recorded;
 }
 
 function drop(): void {
@@ -63,6 +68,7 @@ function drop(): void {
 
 function build(b: Block): void {
   drop();
+  clean = createCleaner();
   const events = b.events.map((e, i) => prepare(e, b.times[i] ?? 0));
   first_ms = b.times[0] ?? 0;
   // The Replayer wants two events at least.
@@ -131,7 +137,7 @@ function hear(m: ToPlayer): void {
   if (ended) return;
   switch (m.say) {
     case "open":
-      base_ms = m.base_ms;
+      base_ms = m.base_ms || 1; // rrweb takes a time of 0 for none
       duration_ms = m.duration_ms;
       speed = m.speed;
       skipIdle = m.skip_idle;

@@ -32,7 +32,7 @@ export function keep(kind: "rrweb" | "terminal", text: string, title: string): K
   };
 }
 
-export async function startMock(recordings: Kept[]): Promise<{ url: (host?: string) => string; hits: Hit[]; end: (code: string) => void; stop: () => Promise<void> }> {
+export async function startMock(recordings: Kept[]): Promise<{ url: (host?: string) => string; hits: Hit[]; end: (code: string) => void; player: () => string; stop: () => Promise<void> }> {
   const people = ["engineer", "approver", "lead", "auditor"].map((name) => ({ id: id("u"), name, password: `demo-${name}` }));
   const signIns = new Map<string, { user: (typeof people)[number]; fresh: boolean }>();
   const requests: Request[] = [];
@@ -287,6 +287,8 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
     const url = new URL(q.url ?? "/", "http://x");
     const hit: Hit = { method: q.method ?? "", path: url.pathname, status: 0, auth: q.headers.authorization ?? "" };
     hits.push(hit);
+    if (url.pathname === "/test/open") { r.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><img src=http://sink.example/x>"); return; }
+    if (url.pathname === "/test/harness") { r.writeHead(200, { "Content-Type": "text/html", "Content-Security-Policy": appCsp() }).end("<!doctype html><title>harness</title><body></body>"); return; }
     if (!url.pathname.startsWith("/v1/") && !url.pathname.startsWith("/test/")) { hit.status = file(r, "app", url.pathname); return; }
     void api(q, r, url.pathname, url.searchParams).then((a) => {
       if (a === null) return;
@@ -301,6 +303,7 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
   playerPort = await listen(player);
   return {
     url: (host = "localhost") => `http://${host}:${appPort}`,
+    player: () => `http://127.0.0.1:${playerPort}`,
     hits,
     end: (code) => { refuse = code; },
     stop: async () => {
