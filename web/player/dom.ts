@@ -50,7 +50,7 @@ function fit(): void {
 addEventListener("resize", fit);
 // A recorded video that is paused before it began to play says so by a rejection that nobody waits for.
 addEventListener("unhandledrejection", (e) => {
-  if (e.reason instanceof DOMException && e.reason.name === "AbortError") e.preventDefault();
+  if ((e.reason as { name?: unknown } | null)?.name === "AbortError") e.preventDefault(); // of the inner frame's realm
 });
 
 /* Packed events are unpacked; times become the seek times, which never fall (some recordings' clocks do). */

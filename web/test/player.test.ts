@@ -57,9 +57,13 @@ async function play(g: Given, wait_ms = 350): Promise<Seen> {
     await new Promise((r) => setTimeout(r, wait));
     return { broken, at };
   }, { g, times, origin: mock.player(), wait: wait_ms });
-  const outer = page.frames().find((f) => /\/(dom|terminal)$/.test(f.url()));
-  const inner = g.kind === "rrweb" ? outer?.childFrames()[0] : outer;
-  const text = (await inner?.evaluate(() => document.documentElement?.outerHTML ?? "").catch(() => "")) ?? "";
+  let text = "";
+  for (let i = 0; text === "" && i < 10; i++) { // a frame that was just made may not be reachable yet
+    const outer = page.frames().find((f) => /\/(dom|terminal)$/.test(f.url()) && !f.isDetached());
+    const inner = g.kind === "rrweb" ? outer?.childFrames()[0] : outer;
+    text = (await inner?.evaluate(() => document.documentElement?.outerHTML ?? "").catch(() => "")) ?? "";
+    if (text === "") await page.waitForTimeout(100);
+  }
   return { ...seen, text };
 }
 

@@ -28,7 +28,7 @@ export function RequestFacts({ q }: { q: Request }) {
       [t("request.rule"), q.rule],
       [t("request.asked"), when(q.created_at)],
       [t("request.lapses"), q.state === "PENDING" && when(q.lapses_at)],
-      [t("request.need"  , { n: q.need }), q.need > 0 && <Votes q={q} />],
+      [t("request.votes", { n: q.need }), q.need > 0 && <Votes q={q} />],
     ]} />
   );
 }

@@ -15,7 +15,7 @@ import { createPass, type Pass } from "../../play/pass";
 import { createSource, CutAnswer, type Source } from "../../play/source";
 
 export type EndWhy = "window" | "revoked" | "given-back" | "stopped" | "suspended" | "lost" | "signed-out" | "none" | "broken";
-export interface Over { why: EndWhy; comment: string; by: string; problem: Problem | null }
+export interface Over { why: EndWhy; comment: string; by: string; problem: Problem | null; at_ms: number }
 
 export const SPEEDS = [0.5, 1, 1.5, 2, 4, 8, 16];
 const AHEAD_S = 6; // of play, at the chosen speed: the next chunk is fetched when less than this is left
@@ -73,7 +73,7 @@ export function createWatch(s: Session, rid: string) {
     places.set(rid, finished.value ? 0 : at_ms.value);
     batch(() => {
       playing.value = false;
-      over.value = { why, comment: "", by: "", problem: null, ...more };
+      over.value = { why, comment: "", by: "", problem: null, at_ms: at_ms.value, ...more };
       phase.value = "over";
       manifest.value = null;
       activity.value = [];

@@ -7,12 +7,17 @@ import { t, tOr, type TextName } from "../../texts";
 import { titleOf } from "../../ui/about";
 import { Button, Card, Dialog, Link, Loading, Notice, PageHead, TimeLeft, useLeft, useTitle } from "../../ui/parts";
 import { GiveBack } from "../access/view";
-import { createWatch, placeOf, SPEEDS, type Watch } from "./state";
+import { createWatch, SPEEDS, type Watch } from "./state";
 
 const HINTS: [string, TextName][] = [
   ["Space, K", "watch.hint.space"], ["← →", "watch.hint.arrows"], ["Shift ← →", "watch.hint.shift_arrows"], ["[ ]", "watch.hint.brackets"], ["0 … 9", "watch.hint.digits"],
   [", .", "watch.hint.comma"], ["< >", "watch.hint.angles"], ["F", "watch.hint.f"], ["I", "watch.hint.i"], ["?", "watch.hint.question"],
 ];
+
+const ICONS = { play: "M7 4v16l13-8z", pause: "M6 4h4v16H6zM14 4h4v16h-4z", full: "M4 9V4h5v2H6v3zM15 4h5v5h-2V6h-3zM4 15h2v3h3v2H4zM18 15h2v5h-5v-2h3z" };
+function Icon({ name }: { name: keyof typeof ICONS }) {
+  return <svg class="icon" viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><path d={ICONS[name]} fill="currentColor" /></svg>;
+}
 
 /* How much happens when, keyframes and markers, above the bar one drags. */
 function Strip({ w }: { w: Watch }) {
@@ -44,7 +49,7 @@ function Controls({ w }: { w: Watch }) {
           aria-valuetext={t("watch.position_value", { at, of })} onInput={(e) => w.seek(Number(e.currentTarget.value))} />
       </div>
       <div class="row">
-        <Button look="main" aria-label={t(w.playing.value ? "watch.pause" : "watch.play")} data-playing={w.playing.value} onClick={w.toggle}>{w.playing.value ? "❚❚" : "►"}</Button>
+        <Button look="main" aria-label={t(w.playing.value ? "watch.pause" : "watch.play")} data-playing={w.playing.value} onClick={w.toggle}><Icon name={w.playing.value ? "pause" : "play"} /></Button>
         <Button aria-label={t("watch.back5")} onClick={() => w.press("ArrowLeft", false)}>−5</Button>
         <Button aria-label={t("watch.forward5")} onClick={() => w.press("ArrowRight", false)}>+5</Button>
         <span class="times" data-at={w.at_ms.value}>{at} / {of}</span>
@@ -53,7 +58,7 @@ function Controls({ w }: { w: Watch }) {
         </select></label>
         <label class="inline"><input type="checkbox" checked={w.skipIdle.value} onChange={(e) => w.setSkip(e.currentTarget.checked)} /> {t("watch.skip")}</label>
         <span class="grow help" role="status">{w.stalled.value && w.playing.value ? t("watch.stalled") : w.finished.value ? t("watch.finished") : w.renewing.value ? t("watch.renewing") : ""}</span>
-        <Button aria-label={t("watch.fullscreen")} onClick={() => w.press("f", false)}>⛶</Button>
+        <Button aria-label={t("watch.fullscreen")} onClick={() => w.press("f", false)}><Icon name="full" /></Button>
         <Button aria-label={t("watch.help")} onClick={() => { w.help.value = true; }}>?</Button>
       </div>
     </div>
@@ -94,7 +99,7 @@ function EndScreen({ w, rid }: { w: Watch; rid: string }) {
   const o = w.over.value;
   useTitle(o === null ? "" : t(`watch.end.${o.why}`));
   if (o === null) return null;
-  const at = clock(placeOf(rid));
+  const at = clock(o.at_ms);
   const again = o.why === "lost" || o.why === "signed-out" || o.why === "suspended" || o.why === "broken" || o.why === "stopped";
   return (
     <Card title={t(`watch.end.${o.why}`)} tone={o.why === "broken" || o.why === "lost" ? "bad" : "warm"}>
