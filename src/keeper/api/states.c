@@ -8,13 +8,13 @@ static bool add_word(struct states *s, struct span word)
     return true;
 }
 
-static struct span lower(struct job *c, struct span s)
+static struct span upper(struct job *c, struct span s)
 {
     char *t = arena_str(c->mem, s);
 
     for (char *p = t; p != NULL && *p != 0; p++) {
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char) (*p + 32);
+        if (*p >= 'a' && *p <= 'z')
+            *p = (char) (*p - 32);
     }
     return t == NULL ? SPAN_EMPTY : span_str(t);
 }
@@ -31,7 +31,7 @@ static void read_words(struct job *c, struct states *s, const char *alias, const
         enum grant_state state;
 
         more = span_cut(rest, ',', &word, &rest);
-        word = lower(c, span_trim(word));
+        word = upper(c, span_trim(word));
         if (span_eq_str(word, alias)) {
             for (size_t i = 0; i < n_alias && ok; i++)
                 ok = add_word(s, alias_words[i]);
