@@ -131,6 +131,9 @@ enum err integrator_signed(struct job *c, const struct ipc_checkpoint *in, struc
         return ERR_OK;
     }
     if (in->code.n > 0) {
+        /* The vault has signed another log than this one: nothing may be opened under it (STANDARDS 3.5). */
+        if (span_eq_str(in->code, "audit-sealed"))
+            c->core->forked = true;
         log_event(LOG_ERROR, "alarm.checkpoint-refused", LOG_SPAN("log", in->log), LOG_SPAN("code", in->code));
         return ERR_OK;
     }

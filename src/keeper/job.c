@@ -208,6 +208,10 @@ bool job_open_for_access(struct job *c, bool needs_clock)
         (void) job_refuse(c, 503, "audit-space", "The audit log has no room.");
         return false;
     }
+    if (atomic_load(&c->core->audit_sealed)) {
+        (void) job_refuse(c, 503, "audit-unavailable", "The audit log does not hold together.");
+        return false;
+    }
     if (needs_clock && atomic_load(&c->core->clock_bad)) {
         (void) job_refuse(c, 503, "clock-untrusted", "The server's clock cannot be trusted now.");
         return false;

@@ -218,6 +218,8 @@ enum err replay_lease(struct job *c, const struct ipc_lease *in, struct err_info
         verdict = KEY_AUDIT_UNAVAILABLE;
     if (verdict == KEY_OK && atomic_load(&c->core->audit_space))
         verdict = KEY_AUDIT_SPACE;
+    if (verdict == KEY_OK && atomic_load(&c->core->audit_sealed))
+        verdict = KEY_AUDIT_UNAVAILABLE;
     if (verdict == KEY_OK && atomic_load(&c->core->clock_bad))
         verdict = KEY_CLOCK_UNTRUSTED;
     if (verdict == KEY_OK) {

@@ -98,6 +98,7 @@ struct core {
     uint8_t map_secret[16];
     unsigned signing_roots; /* SIGN_CHECKPOINT under way */
     struct list vault_sizes; /* of logs whose last signed size the vault had to tell (integrator.c) */
+    bool forked;          /* the vault signed something else than what the table holds */
     bool rebased;         /* deadlines of live windows are on this boot */
     char db_path[512];
 

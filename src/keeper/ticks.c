@@ -163,7 +163,7 @@ enum err ticks_run(struct job *c, struct err_info *reterr)
     /* A sealed log takes no record, so nothing that leaves one can happen (STANDARDS 3.5): read-only. */
     bool sealed = audit_sealed(c->core->audit, SPAN_EMPTY) != NULL;
 
-    atomic_store(&c->core->audit_sealed, sealed);
+    atomic_store(&c->core->audit_sealed, sealed || c->core->forked);
     switch (c->cmd->kind) {
     case CMD_START: return sealed ? ERR_OK : start(c, reterr);
     case CMD_STOP: return sealed ? ERR_OK : stop(c, reterr);

@@ -290,6 +290,17 @@ enum key_verdict vault_core_open_rk(struct vault_core *c, const struct ipc_open 
 
 /* ---- checkpoints ---- */
 
+uint64_t vault_core_last_signed(const struct vault_core *c, struct span log)
+{
+    char id[KEYSTORE_ID_MAX + 1];
+    const struct keystore_entry *last;
+
+    if (!span_to_str(log, id, sizeof(id)))
+        return 0;
+    last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, id);
+    return last == NULL ? 0 : last->number;
+}
+
 static bool continues(const struct keystore_entry *last, const struct ipc_sign_checkpoint *m)
 {
     struct merkle_hash old, now, proof[MERKLE_PROOF_MAX];
@@ -352,6 +363,9 @@ enum vault_checkpoint vault_core_checkpoint(struct vault_core *c, const struct i
         return VAULT_CHECKPOINT_FAILED;
     }
     last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, log);
+    /* A keeper that died before it stored our last note: it knows less than was signed, and says nothing false. */
+    if (last != NULL && m->old_size < last->number && m->size >= last->number)
+        return VAULT_CHECKPOINT_OLD;
     if (!continues(last, m)) {
         (void) ERR_RAISE(reterr, ERR_CORRUPT, "log %s of size %llu does not continue the %llu leaves signed last", log,
                          (unsigned long long) m->size, (unsigned long long) (last == NULL ? 0 : last->number));

@@ -62,9 +62,13 @@ enum key_verdict vault_core_open_rk(struct vault_core *c, const struct ipc_open 
 
 enum vault_checkpoint {
     VAULT_CHECKPOINT_SIGNED,
+    VAULT_CHECKPOINT_OLD,    /* proves from an older size than what was signed last: the keeper asks again from there */
     VAULT_CHECKPOINT_FORK,   /* does not continue what was signed last: audit-sealed, alarm */
     VAULT_CHECKPOINT_FAILED,
 };
+
+/* Size of the newest checkpoint signed for a log; 0: none. */
+uint64_t vault_core_last_signed(const struct vault_core *c, struct span log);
 
 /* Appends the signed note. What is signed is durable (last_signed) before it leaves. */
 enum vault_checkpoint vault_core_checkpoint(struct vault_core *c, const struct ipc_sign_checkpoint *m,

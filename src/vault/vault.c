@@ -144,6 +144,11 @@ static void do_checkpoint(struct vault *v, const struct link_msg *m)
 
     switch (vault_core_checkpoint(&v->core, in, &note, &e)) {
     case VAULT_CHECKPOINT_SIGNED: out.note = buf_span(&note); break;
+    case VAULT_CHECKPOINT_OLD:
+        out.status = 409;
+        out.code = SPAN("old-size");
+        out.size = vault_core_last_signed(&v->core, in->log);
+        break;
     case VAULT_CHECKPOINT_FORK:
         log_err(LOG_ERROR, "alarm.audit-fork", &e);
         out.status = 409;
