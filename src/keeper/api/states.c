@@ -32,7 +32,7 @@ static void read_words(struct job *c, struct states *s, const char *alias, const
 
         more = span_cut(rest, ',', &word, &rest);
         word = upper(c, span_trim(word));
-        if (span_eq_str(word, alias)) {
+        if (span_eq_nocase(word, alias)) {
             for (size_t i = 0; i < n_alias && ok; i++)
                 ok = add_word(s, alias_words[i]);
         } else {
