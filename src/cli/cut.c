@@ -1,0 +1,88 @@
+#include "cli/cut.h"
+
+void cut_init(struct cut *c, enum cut_shape shape)
+{
+    *c = (struct cut){ .shape = shape };
+}
+
+static void line_byte(struct cut *c, uint8_t b)
+{
+    if (b != '\n')
+        return;
+    if (c->header)
+        c->events++;
+    c->header = true;
+    c->good = c->at;
+}
+
+/* Whether this byte closed an element of the outer array. */
+static void array_byte(struct cut *c, uint8_t b)
+{
+    if (c->in_string) {
+        if (c->escaped)
+            c->escaped = false;
+        else if (b == '\\')
+            c->escaped = true;
+        else
+            c->in_string = b != '"';
+        return;
+    }
+    if (b == '"') {
+        c->in_string = true;
+    } else if (b == '[' || b == '{') {
+        if (++c->depth == 1) {
+            c->header = true;
+            c->good = c->at;
+        }
+    } else if (b == ']' || b == '}') {
+        c->depth--;
+        if (c->depth == 1) {
+            c->events++;
+            c->good = c->at;
+        } else if (c->depth == 0) {
+            c->closed = true;
+        }
+    }
+}
+
+void cut_feed(struct cut *c, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.n; i++) {
+        c->at++;
+        if (c->shape == CUT_LINES)
+            line_byte(c, bytes.p[i]);
+        else
+            array_byte(c, bytes.p[i]);
+    }
+}
+
+void cut_restart(struct cut *c)
+{
+    /* Without a whole event the next call asks from the start, and its answer begins with the header again. */
+    if (c->events == 0) {
+        cut_init(c, c->shape);
+        return;
+    }
+    c->at = c->good;
+    c->in_string = c->escaped = c->closed = false;
+    c->depth = c->shape == CUT_ARRAY ? 1 : 0;
+    c->joining = c->shape == CUT_ARRAY;
+}
+
+bool cut_joins(struct cut *c, struct span *piece)
+{
+    while (c->joining && piece->n > 0 && strchr(" \t\r\n,", piece->p[0]) != NULL && piece->p[0] != '\0')
+        *piece = span_sub(*piece, 1, piece->n);
+    if (!c->joining || piece->n == 0)
+        return false;
+    c->joining = false;
+    if (piece->p[0] == ']')
+        return false;
+    c->at += 2; /* ",\n" */
+    return true;
+}
+
+bool cut_whole(const struct cut *c)
+{
+    return c->shape == CUT_ARRAY ? c->closed : c->header && c->good == c->at;
+}

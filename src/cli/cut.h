@@ -1,0 +1,31 @@
+#pragma once
+/*
+ * Where the last whole event of an exported file ends, fed as it is written: so that a file that was cut can go on.
+ *
+ * CUT_LINES: a header line, then one event a line (asciicast). CUT_ARRAY: one JSON array (rrweb).
+ * The bytes are our server's; this only finds boundaries, it checks nothing.
+ */
+#include "base/span.h"
+
+enum cut_shape { CUT_LINES, CUT_ARRAY };
+
+struct cut {
+    enum cut_shape shape;
+    uint64_t at;     /* bytes so far */
+    uint64_t good;   /* up to here only whole events (and the header) */
+    uint64_t events; /* whole ones */
+    int depth;
+    bool header, in_string, escaped, closed, joining;
+};
+
+void cut_init(struct cut *c, enum cut_shape shape);
+void cut_feed(struct cut *c, struct span bytes);
+/* The file was cut back to 'good'; what comes next continues it. */
+void cut_restart(struct cut *c);
+/*
+ * At the first bytes after a restart, array shape: skips a comma and white space that *piece begins with; true when there are
+ * events before and after, so that a comma is due. Call it once for each piece, before cut_feed.
+ */
+bool cut_joins(struct cut *c, struct span *piece);
+/* The file is complete: an array is closed, no line is open. */
+bool cut_whole(const struct cut *c);
