@@ -42,6 +42,7 @@ lint: setup ## clang warnings, clang-tidy, type check of the web app
 	@tools/lint
 
 format: ## clang-format over our C
+	@tools/setup --clang
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' | xargs -r clang-format -i
 
 layers: ## the include rule of ARCHITECTURE.md
