@@ -48,10 +48,6 @@ function fit(): void {
   wrapper.style.transform = `translate(${Math.max(0, (stage.clientWidth - size.width * k) / 2)}px, ${Math.max(0, (stage.clientHeight - size.height * k) / 2)}px) scale(${k})`;
 }
 addEventListener("resize", fit);
-// A recorded video that is paused before it began to play says so by a rejection that nobody waits for.
-addEventListener("unhandledrejection", (e) => {
-  if ((e.reason as { name?: unknown } | null)?.name === "AbortError") e.preventDefault(); // of the inner frame's realm
-});
 
 /* Packed events are unpacked; times become the seek times, which never fall (some recordings' clocks do). */
 function prepare(raw: unknown, time: number): Recorded {
