@@ -1,0 +1,177 @@
+// The whole story in a real Chromium against the real server: closed, asked, approved, played, over by itself, in the audit log.
+import { approve, ask, call, equal, eventually, keyhole, person, playerFrame, run, shot, signIn, sleep, suite } from "./_lib.mjs";
+
+const WINDOW_S = 20;
+const ROUTES = ["manifest", "chunks/0", "events?from_ms=0", "stream?from_ms=0", "export"];
+
+async function recordings(server, token) {
+  return (await call(server, "GET", "/v1/recordings", { token })).json.items;
+}
+
+/* Each replay route refuses, with a code; `got` says which. */
+async function refused(server, rid, token, codes) {
+  for (const route of ROUTES) {
+    const a = await call(server, "GET", `/v1/replay/${rid}/${route}`, { token });
+    if (a.status < 400 || !codes.includes(a.code)) throw new Error(`${route}: ${a.status} ${a.code ?? a.text.slice(0, 80)}, not ${codes}`);
+  }
+}
+
+/* The keys that a page sends, as they pass. */
+function listen(page) {
+  const keys = new Set();
+  const outside = [];
+  page.on("request", (r) => {
+    const auth = r.headers().authorization;
+    if (/\/v1\/replay\//.test(r.url())) keys.add(auth?.replace("Bearer ", "") ?? "none");
+    else if (auth?.startsWith("Bearer eyJ")) outside.push(r.url());
+    if (/eyJ/.test(r.url())) outside.push(r.url());
+  });
+  return { keys, outside };
+}
+
+async function wholeStory({ server, browser }, title, isKind, shows, later) {
+  const complaints = [];
+  const engineer = await person(browser, server, "engineer", complaints);
+  const approver = await person(browser, server, "approver", complaints);
+  const token = await signIn(server, "engineer");
+  const r = (await recordings(server, token)).find((x) => x.title === title);
+  equal("kind", r.kind, isKind);
+  equal("access", r.access, "none");
+  const heard = listen(engineer);
+
+  // Closed: nothing works without a key, and there is none to be had.
+  await refused(server, r.id, undefined, ["key-missing"]);
+  await refused(server, r.id, token, ["key-malformed", "key-forged", "key-missing"]);
+  await refused(server, r.id, server.admin, ["key-malformed", "key-forged", "key-missing"]);
+
+  await ask(engineer, title, WINDOW_S);
+  await shot(engineer, `${isKind}-1-wait`);
+  equal("content requests before approval", [...heard.keys], []);
+  await approve(approver);
+  await engineer.getByRole("link", { name: "Start watching" }).click();
+  const began = Date.now();
+  await eventually("playing", () => shows(engineer), (x) => x === true);
+  await eventually("time goes on", async () => Number(await engineer.locator("[data-at]").getAttribute("data-at")), (x) => x > 1000);
+  await shot(engineer, `${isKind}-2-plays`);
+  await approver.getByRole("link", { name: "Who is watching" }).click();
+  await approver.getByRole("row", { name: new RegExp(`engineer.*${title}`) }).waitFor();
+  await later(engineer);
+  await shot(engineer, `${isKind}-3-later`);
+  const during = [...heard.keys];
+  if (during.length === 0 || !during.every((k) => k.startsWith("eyJ"))) throw new Error(`keys: ${during}`);
+  equal("a key works while it lasts", (await call(server, "GET", `/v1/replay/${r.id}/manifest`, { token: during.at(-1) })).status, 200);
+  const other = (await recordings(server, token)).find((x) => x.id !== r.id);
+  await refused(server, other.id, during.at(-1), ["recording-mismatch", "scope"]);
+
+  await engineer.locator("[data-ended=window]").waitFor({ timeout: (WINDOW_S + 8) * 1000 });
+  const took = (Date.now() - began) / 1000;
+  if (took > WINDOW_S + 3) throw new Error(`it went on for ${took} s`);
+  await shot(engineer, `${isKind}-4-over`);
+  equal("frames after the end", await engineer.locator("iframe").count(), 0);
+  for (const key of heard.keys) await refused(server, r.id, key, ["grant-ended", "key-expired", "key-revoked"]);
+  equal("the key went nowhere else", heard.outside, []);
+  await engineer.getByRole("link", { name: "Ask again" }).click();
+  await engineer.getByText("Your last access has ended.").waitFor();
+  equal("complaints of the browser", complaints, []);
+  return r;
+}
+
+const inFrame = (page, f) => f(playerFrame(page));
+
+await suite({
+  async "a browser recording"(t) {
+    const r = await wholeStory(t, "Checkout fails for a discounted cart", "rrweb",
+      (page) => inFrame(page, async (f) => (await f.childFrames()[0].locator(".product:visible").count()) > 2),
+      async (page) => {
+        await page.keyboard.press("9");
+        await eventually("the error id is seen", () => inFrame(page, (f) => f.childFrames()[0].locator("#banner").textContent()), (x) => x.includes("ERR-7F3A21"));
+      });
+    t.server.checkout = r.id;
+  },
+
+  async "a terminal"(t) {
+    const r = await wholeStory(t, "Restart of the wrong unit", "terminal",
+      (page) => inFrame(page, async (f) => (await f.locator(".ap-term").textContent()).includes("oncall@bastion")),
+      async (page) => {
+        await page.keyboard.press("8");
+        await eventually("the wrong restart is seen", () => inFrame(page, (f) => f.locator(".ap-term").textContent()), (x) => x.includes("ERR-51C0DE") || x.includes("not the worker"));
+      });
+    t.server.restart = r.id;
+  },
+
+  async "a page in quirks mode"(t) {
+    const node = (id, tagName, childNodes) => ({ type: 2, id, tagName, attributes: {}, childNodes });
+    const events = [
+      { type: 4, timestamp: 1000, data: { href: "http://old.example/", width: 800, height: 600 } },
+      { type: 2, timestamp: 1001, data: { initialOffset: { top: 0, left: 0 }, node: { type: 0, id: 1, compatMode: "BackCompat", childNodes: [node(2, "html", [node(3, "head", []), node(4, "body", [node(5, "p", [{ type: 3, id: 6, textContent: "a page without a doctype" }])])])] } } },
+      { type: 3, timestamp: 9000, data: { source: 2, type: 2, id: 4, x: 1, y: 1 } },
+      { type: 3, timestamp: 31000, data: { source: 2, type: 2, id: 4, x: 2, y: 2 } },
+    ];
+    const a = await call(t.server, "POST", "/v1/import?project=shop", { token: t.server.admin, headers: { "Keyhole-Title": '"An old page"', "Content-Type": "application/json" }, raw: JSON.stringify(events) });
+    equal("import", a.status, 201);
+    await wholeStory(t, "An old page", "rrweb",
+      (page) => inFrame(page, async (f) => (await f.childFrames()[0].locator("body").textContent()).includes("a page without a doctype")),
+      async (page) => {
+        equal("mode", await inFrame(page, (f) => f.childFrames()[0].evaluate(() => document.compatMode)), "BackCompat");
+      });
+  },
+
+  async "the audit log tells it, and verifies"({ server, browser }) {
+    const auditor = await signIn(server, "auditor");
+    const project = (await call(server, "GET", "/v1/me", { token: auditor })).json.projects.find((p) => p.name === "shop").id;
+    const all = [];
+    for (let from = 0; ; ) {
+      const a = await call(server, "GET", `/v1/audit/events?log=${project}&order=asc&limit=1000&from=${from}`, { token: auditor });
+      equal("audit", a.status, 200);
+      all.push(...a.json.items);
+      from = all.length;
+      if (a.json.items.length === 0 || from >= a.json.size) break;
+    }
+    equal("no gap", all.map((e) => e.index), all.map((_, i) => i));
+    const leaves = all.map((e) => JSON.parse(e.raw));
+    for (const rid of [server.checkout, server.restart]) {
+      const about = leaves.filter((l) => l.rid === rid || leaves.some((x) => x.rid === rid && ((l.gid && x.gid === l.gid) || (l.q && x.q === l.q))));
+      const types = new Set(about.map((l) => l.type));
+      for (const want of ["recording.imported", "request.created", "request.voted", "grant.activated", "key.issued", "viewing.begun", "vault.released", "replay.leased", "replay.settled", "replay.refused", "grant.expired"])
+        if (!types.has(want)) throw new Error(`${rid}: no ${want} among ${[...types]}`);
+      const order = ["request.created", "request.voted", "key.issued", "replay.leased", "grant.expired"].map((x) => about.findIndex((l) => l.type === x));
+      equal("order", order, [...order].sort((a, b) => a - b));
+      const voted = about.find((l) => l.type === "request.voted");
+      const created = about.find((l) => l.type === "request.created");
+      if (voted.actor === created.actor) throw new Error("the requester voted");
+      equal("the vote is for what was asked", voted.digest, created.digest);
+    }
+    for (const l of leaves) if (/customer reports|checkout fails/i.test(JSON.stringify(l))) throw new Error("a reason or title is in the clear: " + JSON.stringify(l));
+    await sleep(2500); // a checkpoint is signed within 2 s
+    const v = await run(keyhole, ["audit", "verify", server.url], { KEYHOLE_URL: server.url, KEYHOLE_TOKEN: auditor });
+    if (v.code !== 0) throw new Error(`audit verify: ${v.code}\n${v.out}${v.err}`);
+
+    const complaints = [];
+    const page = await person(browser, server, "auditor", complaints);
+    await page.getByRole("link", { name: "Audit" }).click();
+    await page.getByRole("cell", { name: "asked for access" }).first().waitFor();
+    await page.locator("table.audit").getByText("engineer").first().waitFor();
+    await shot(page, "audit");
+    equal("complaints", complaints, []);
+  },
+
+  async "watch it happen"({ server, browser }) {
+    const page = await (await browser.newContext({ viewport: { width: 1600, height: 1000 } })).newPage();
+    const complaints = [];
+    page.on("pageerror", (e) => complaints.push(e.message));
+    await page.goto(server.url);
+    await page.getByRole("button", { name: "Watch it happen" }).click();
+    const began = Date.now();
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.locator("[data-step='6']").waitFor({ timeout: 40_000 });
+    await eventually("it plays", () => inFrame(page, async (f) => (await f.childFrames()[0].locator(".product:visible").count()) > 2), (x) => x === true);
+    await shot(page, "tour-6");
+    await page.locator("[data-step='8']").waitFor({ timeout: 40_000 });
+    await page.getByRole("button", { name: "Once more" }).waitFor({ timeout: 15_000 });
+    await shot(page, "tour-8");
+    equal("trouble", await page.locator(".notice.bad").allTextContents(), []);
+    equal("complaints", complaints, []);
+    const took = (Date.now() - began) / 1000;
+    if (took > 60) throw new Error(`it took ${took} s`);
+  },
+});
