@@ -383,7 +383,7 @@ static void on_peer_closed(void *ctx, const struct err_info *why)
 {
     struct peer *p = ctx;
 
-    log_event(LOG_WARN, "keeper.peer-gone", LOG_STR("role", p->is_vault ? "vault" : "gate"), LOG_INT("index", p->index),
+    log_event(LOG_WARN, "keeper.peer-gone", LOG_STR("peer", p->is_vault ? "vault" : "gate"), LOG_INT("index", p->index),
               LOG_STR("error", err_name(why->code)));
     peer_lost(p);
 }

@@ -148,7 +148,8 @@ static void on_channel_message(void *ctx, const struct channel_msg *in)
     size_t n_fds = in->n_fds;
     enum err e = msg_of(in, &m, &k->broken);
 
-    memcpy(fds, in->fds, n_fds * sizeof(fds[0]));
+    if (n_fds > 0)
+        memcpy(fds, in->fds, n_fds * sizeof(fds[0]));
 
     if (e == ERR_OK && (in->flags & FLAG_ANSWER) != 0) {
         struct call *c = find_call(k, in->call);

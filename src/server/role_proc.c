@@ -85,6 +85,10 @@ static void child_exec(const char *name, int control, pid_t parent)
     (void) sigemptyset(&none);
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
     (void) signal(SIGPIPE, SIG_DFL);
+    /* Ctrl-C, timeout(1) and service managers signal the whole group: the supervisor ends the roles, in order. */
+    (void) signal(SIGINT, SIG_IGN);
+    (void) signal(SIGTERM, SIG_IGN);
+    (void) signal(SIGHUP, SIG_IGN);
     if (control == 3) {
         (void) fcntl(3, F_SETFD, 0);
     } else if (dup2(control, 3) < 0) {
