@@ -92,7 +92,7 @@ enum err vault_core_open(const struct vault_core_config *config, const uint8_t s
         e = vault_store_open(config->dir, &c->store, reterr);
     if (e == ERR_OK)
         e = make_missing(c, now, reterr);
-    if (e == ERR_OK)
+    if (e == ERR_OK && !config->setup)
         e = signing_init(&c->signing, &c->store, config->rotate, now, reterr);
     if (e != ERR_OK)
         vault_core_close(c);

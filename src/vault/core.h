@@ -31,6 +31,7 @@ struct vault_core_config {
     struct span issuer, audience;
     int64_t key_life_s, bearer_life_s;
     time_ms rotate;
+    bool setup; /* no signing keys yet: they are born when a server runs */
 };
 
 /* Opens the key store; makes what a new installation lacks (epoch, log key, signing keys). */

@@ -36,9 +36,10 @@ struct vault {
 
 enum err vault_setup(const char *dir, uint32_t *ret_epoch, uint8_t ret_epoch_pk[32], struct err_info *reterr)
 {
-    /* Rotation and lives do not matter yet: nothing is signed before the server runs. */
+    /* Rotation and lives do not matter yet: nothing is signed before the server runs. The first signing key is born then, so
+     * that its birth is in the log. */
     const struct vault_core_config config = { dir, SPAN("setup"), SPAN("setup"), KEY_LIFE_MAX_S, KEY_LIFE_MAX_S,
-                                              3600 * 1000 };
+                                              3600 * 1000, true };
     struct ipc_row_signing_key rows[KEY_RING_CAP];
     struct vault_core *core = calloc(1, sizeof(*core));
     struct ipc_keys keys;
