@@ -22,7 +22,7 @@ static void copy_rest(struct jsonw *w, struct json_value head)
             skip = skip || json_raw_eq(v.key, ours[i]);
         if (skip)
             continue;
-        jsonw_key_span(w, v.key);
+        jsonw_key_raw(w, v.key);
         jsonw_raw(w, v.type == JSON_STRING ? span_of(v.raw.p - 1, v.raw.n + 2) : v.raw);
     }
 }

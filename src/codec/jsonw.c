@@ -117,17 +117,33 @@ void jsonw_arr_end(struct jsonw *w)
     end(w, false);
 }
 
-void jsonw_key_span(struct jsonw *w, struct span key)
+static bool before_key(struct jsonw *w)
 {
     if (!in_object(w) || w->named) {
         w->out->failed = true;
-        return;
+        return false;
     }
     if (w->comma)
         buf_add_c(w->out, ',');
+    w->named = true;
+    return true;
+}
+
+void jsonw_key_span(struct jsonw *w, struct span key)
+{
+    if (!before_key(w))
+        return;
     jsonw_add_string(w->out, key);
     buf_add_c(w->out, ':');
-    w->named = true;
+}
+
+void jsonw_key_raw(struct jsonw *w, struct span escaped)
+{
+    if (!before_key(w))
+        return;
+    buf_add_c(w->out, '"');
+    buf_add_span(w->out, escaped);
+    buf_add_str(w->out, "\":");
 }
 
 void jsonw_key(struct jsonw *w, const char *key)

@@ -31,6 +31,7 @@ void jsonw_arr_end(struct jsonw *w);
 
 void jsonw_key(struct jsonw *w, const char *key);
 void jsonw_key_span(struct jsonw *w, struct span key);
+void jsonw_key_raw(struct jsonw *w, struct span escaped); /* as it stands between the quotes of valid JSON */
 
 void jsonw_str(struct jsonw *w, struct span v);
 void jsonw_int(struct jsonw *w, int64_t v);

@@ -111,7 +111,7 @@ static void add_members(struct jsonw *w, struct span object)
     struct json_value v;
 
     while (json_next(&it, &v)) {
-        jsonw_key_span(w, v.key);
+        jsonw_key_raw(w, v.key);
         if (v.type == JSON_STRING)
             jsonw_raw(w, span_of(v.raw.p - 1, v.raw.n + 2));
         else
