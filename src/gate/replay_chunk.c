@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "codec/asciicast.h"
 #include "codec/json.h"
 #include "codec/jsonw.h"
 #include "crypto/secret.h"
@@ -14,6 +15,38 @@
 static void raw_value(struct jsonw *w, const char *key, struct json_value v)
 {
     jsonw_kraw(w, key, v.raw);
+}
+
+/* The head as it came; a terminal's says its size always in the same place. */
+static void write_head(struct jsonw *w, struct json_value head, bool terminal)
+{
+    struct json_iter it = json_iter(head);
+    struct asciicast cast;
+    struct json_value v;
+    int64_t version = 0;
+
+    if (!terminal || head.type != JSON_OBJECT) {
+        raw_value(w, "head", head);
+        return;
+    }
+    if (json_find(head, "version", &v))
+        (void) json_int(v.raw, &version);
+    asciicast_init(&cast, (int) version, 0);
+    if (asciicast_head(&cast, head.raw, NULL) != ERR_OK) {
+        cast.cols = ASCIICAST_COLS;
+        cast.rows = ASCIICAST_ROWS;
+    }
+    asciicast_deinit(&cast);
+    jsonw_kobj(w, "head");
+    while (json_next(&it, &v)) {
+        if (json_raw_eq(v.key, "cols") || json_raw_eq(v.key, "rows"))
+            continue;
+        jsonw_key_raw(w, v.key);
+        jsonw_raw(w, v.type == JSON_STRING ? span_of(v.raw.p - 1, v.raw.n + 2) : v.raw);
+    }
+    jsonw_kint(w, "cols", cast.cols);
+    jsonw_kint(w, "rows", cast.rows);
+    jsonw_obj_end(w);
 }
 
 static void write_manifest(struct replay *r, struct span parts, struct buf *out)
@@ -37,7 +70,7 @@ static void write_manifest(struct replay *r, struct span parts, struct buf *out)
     jsonw_kcstr(&w, "id", k->rid);
     jsonw_kcstr(&w, "kind", f->terminal ? "terminal" : "rrweb");
     if (json_find(root, "head", &v))
-        raw_value(&w, "head", v);
+        write_head(&w, v, f->terminal);
     jsonw_kint(&w, "duration_ms", f->duration_us / 1000);
     jsonw_kint(&w, "base_ms", f->terminal ? 0 : f->started_ms);
     jsonw_kint(&w, "events", (int64_t) f->events);
