@@ -185,7 +185,10 @@ enum key_verdict key_check_audience(const struct key_claims *c, const struct key
 /* KEY_OK, KEY_NOT_YET, KEY_EXPIRED. now = wall time, read once per request. */
 enum key_verdict key_check_time(const struct key_claims *c, time_ms now, const char **ret_cause);
 
-/* Steps 3 and 5 to 9. *ret_key (may be NULL) is the entry that verified. *ret is written for KEY_OK only. */
+/*
+ * Steps 3 and 5 to 9. *ret_key (may be NULL) is the entry that verified. Both are written when the claims are authentic:
+ * for KEY_OK and for the verdicts of steps 8 and 9 (KEY_BINDING, KEY_NOT_YET, KEY_EXPIRED).
+ */
 enum key_verdict key_check(struct span token, const struct key_ring *ring, const struct key_audience *want, time_ms now,
                            struct key_claims *ret, const struct key_ring_entry **ret_key, const char **ret_cause);
 

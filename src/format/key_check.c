@@ -278,12 +278,11 @@ enum key_verdict key_check(struct span token, const struct key_ring *ring, const
     if ((v = key_split(token, &parts, ret_cause)) != KEY_OK ||
         (v = key_parse_header(&parts, ring, &key, ret_cause)) != KEY_OK ||
         (v = key_verify(&parts, key, ret_cause)) != KEY_OK ||
-        (v = key_parse_payload(&parts, &c, NULL, ret_cause)) != KEY_OK ||
-        (v = key_check_audience(&c, want, ret_cause)) != KEY_OK ||
-        (v = key_check_time(&c, now, ret_cause)) != KEY_OK)
+        (v = key_parse_payload(&parts, &c, NULL, ret_cause)) != KEY_OK)
         return v;
     *ret = c;
     if (ret_key != NULL)
         *ret_key = key;
-    return KEY_OK;
+    v = key_check_audience(&c, want, ret_cause);
+    return v == KEY_OK ? key_check_time(&c, now, ret_cause) : v;
 }

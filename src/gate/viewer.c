@@ -1,5 +1,6 @@
 #include "gate/viewer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -39,6 +40,7 @@ struct viewer {
     struct lane *lane;
     uint8_t digest[32];
     struct key_claims claims;
+    char kid[KEY_KID_LEN + 1];
     unsigned refs;
     bool in_map;
     enum state state;
@@ -79,7 +81,7 @@ struct viewer *viewer_find(struct lane *l, const uint8_t digest[32])
     return map_get(&l->viewers, span_of(digest, 32));
 }
 
-struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct key_claims *claims)
+struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct key_claims *claims, const char *kid)
 {
     struct viewer *v = calloc(1, sizeof(*v));
 
@@ -88,6 +90,7 @@ struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct
     v->lane = l;
     v->refs = 1;
     v->claims = *claims;
+    (void) snprintf(v->kid, sizeof(v->kid), "%s", kid);
     v->used = clock_boot_ms();
     memcpy(v->digest, digest, sizeof(v->digest));
     list_init(&v->waiters);
@@ -117,6 +120,11 @@ void viewer_unref(struct viewer *v)
     v->reader = reader_free(v->reader);
     (void) link_msg_free(v->facts_msg);
     free(v);
+}
+
+const char *viewer_kid(const struct viewer *v)
+{
+    return v->kid;
 }
 
 const struct key_claims *viewer_claims(const struct viewer *v)

@@ -26,11 +26,13 @@ typedef void (*viewer_verdict_fn)(void *ctx, enum key_verdict v);
 /* By the digest of the key's bytes. NULL: not seen on this loop. */
 struct viewer *viewer_find(struct lane *l, const uint8_t digest[32]);
 /* A new one; not yet confirmed. NULL: no memory. */
-struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct key_claims *claims);
+struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct key_claims *claims, const char *kid);
 
 struct viewer *viewer_ref(struct viewer *v);
 void viewer_unref(struct viewer *v);
 const struct key_claims *viewer_claims(const struct viewer *v);
+/* Which signing key verified it. */
+const char *viewer_kid(const struct viewer *v);
 
 /* What the keeper said; valid after viewer_ready gave KEY_OK. */
 struct viewer_facts {
