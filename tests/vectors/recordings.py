@@ -157,4 +157,5 @@ def main():
     print(len(events), "events")
 
 
-main()
+if __name__ == "__main__":
+    main()
