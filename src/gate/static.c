@@ -9,11 +9,14 @@
 
 #define CSP_MAX 2000
 
-static const char permissions[] =
-    "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(), display-capture=(), "
-    "encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), microphone=(), midi=(), "
-    "payment=(), picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), "
-    "web-share=(), xr-spatial-tracking=()";
+/* Every feature is off; the app alone may show a recording on the full screen. */
+#define FEATURES_OFF \
+    "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(), display-capture=(), " \
+    "encrypted-media=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), microphone=(), midi=(), " \
+    "payment=(), picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), " \
+    "web-share=(), xr-spatial-tracking=()"
+static const char app_permissions[] = FEATURES_OFF ", fullscreen=(self)";
+static const char player_permissions[] = FEATURES_OFF ", fullscreen=()";
 
 /* Origins that may frame the player: the app's, in a demo its accounts' too. */
 static void app_origins(const struct gate_settings *s, char out[600])
@@ -27,10 +30,10 @@ static void app_origins(const struct gate_settings *s, char out[600])
 static void app_csp(const struct gate_settings *s, char out[CSP_MAX])
 {
     (void) snprintf(out, CSP_MAX,
-                    "default-src 'none'; script-src 'self'; connect-src 'self'%s%s; img-src 'self' blob:; style-src 'self'; "
-                    "font-src 'self'; frame-src %s; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+                    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' blob:; style-src 'self'; "
+                    "frame-src %s; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
                     "require-trusted-types-for 'script'",
-                    s->demo ? " " : "", s->demo ? s->public_url : "", s->player_url);
+                    s->player_url);
 }
 
 static void player_csp(const struct gate_settings *s, bool terminal, char out[CSP_MAX])
@@ -57,8 +60,8 @@ static size_t page_headers(const struct call *c, const struct asset *a, bool pla
     else
         app_csp(s, csp);
     to[n++] = (struct http_header){ SPAN("content-security-policy"), span_str(csp) };
-    to[n++] = (struct http_header){ SPAN("permissions-policy"), SPAN_OF(permissions) };
-    to[n - 1].value.n--; /* without the NUL */
+    to[n++] = (struct http_header){ SPAN("permissions-policy"),
+                                    span_str(player ? player_permissions : app_permissions) };
     to[n++] = (struct http_header){ SPAN("origin-agent-cluster"), SPAN("?1") };
     to[n++] = (struct http_header){ SPAN("x-dns-prefetch-control"), SPAN("off") };
     to[n++] = (struct http_header){ SPAN("cross-origin-opener-policy"), SPAN("same-origin") };
