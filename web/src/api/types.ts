@@ -514,7 +514,7 @@ export type Viewing = {
 export type Manifest = {
   id: RecordingId;
   kind: Kind;
-  /** the file's own header as it came (asciicast), or {}; terminal: always with `cols` and `rows` */
+  /** the file's own header as it came (asciicast: `width` and `height`, or `term.cols` and `term.rows`), or {} */
   head: Record<string, unknown>;
   duration_ms: number;
   /** rrweb: the timestamp (epoch ms) that is time 0; terminal: 0 */

@@ -4,6 +4,9 @@ import { readLeaf, sayLeaf } from "./leaf";
 it.each([
   ['{"type":"request.created","outcome":"ok"}', "asked for access"],
   ['{"type":"replay.leased","outcome":"ok","n":{"from_ms":0,"to_ms":30000}}', "was shown 0:00 to 0:30"],
+  ['{"type":"replay.leased","outcome":"manifest","n":{"manifest":1}}', "was shown what there is"],
+  ['{"type":"replay.settled","outcome":"ok","n":{"from_seq":0,"to_seq":9}}', "had been sent all that"],
+  ['{"type":"request.voted","outcome":"approve"}', "decided on a request (approve)"],
   ['{"type":"replay.refused","outcome":"key-expired"}', "was refused (key-expired)"],
   ['{"type":"something.new"}', "something.new"],
   ["not json", ""],

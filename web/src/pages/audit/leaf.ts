@@ -1,7 +1,7 @@
 /* One audit record as people read it. Pure: the exact record stays one click away. */
 import type { AuditEvent } from "../../api/types";
 import { clock } from "../../lib/words";
-import { t, tOr } from "../../texts";
+import { t, texts, tOr } from "../../texts";
 
 export interface Leaf {
   t?: string;
@@ -26,8 +26,9 @@ export function readLeaf(e: AuditEvent): Leaf {
 export function sayLeaf(l: Leaf): string {
   const n = l.n ?? {};
   const span = n["from_ms"] !== undefined && n["to_ms"] !== undefined ? t("audit.span", { from: clock(n["from_ms"]), to: clock(n["to_ms"]) }) : "";
-  const said = tOr(`audit.event.${l.type}`, "audit.event.other", { type: l.type ?? "", span }).trim();
-  return l.outcome && l.outcome !== "ok" ? `${said} (${l.outcome})` : said;
+  const name = `audit.event.${l.type}`;
+  const said = tOr(span === "" && `${name}.plain` in texts ? `${name}.plain` : name, "audit.event.other", { type: l.type ?? "", span }).trim();
+  return l.outcome && l.outcome !== "ok" && !l.type?.startsWith("replay.leased") ? `${said} (${l.outcome})` : said;
 }
 
 export const typeFilters = {

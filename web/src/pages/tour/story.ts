@@ -117,7 +117,7 @@ export async function runStory(sides: Sides, cast: Cast, onStep: (n: number) => 
   onStep(8);
   if (cast.auditor !== null) {
     showRight(cast.auditor);
-    cast.auditor.nav.go(`/audit?log=${r.project}&recording=${r.id}`);
+    cast.auditor.nav.go(`/audit?log=${r.project}`);
     await find(right, "table.audit tbody tr", stop);
   }
 }

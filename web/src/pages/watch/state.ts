@@ -182,9 +182,10 @@ export function createWatch(s: Session, rid: string) {
         const man = manifest.value;
         if (opened || man === null) break;
         opened = true;
+        const head = man.head as { cols?: number; rows?: number; width?: number; height?: number; theme?: unknown; term?: { cols?: number; rows?: number; theme?: unknown } };
         link?.send({
           say: "open", kind: man.kind, duration_ms: man.duration_ms, base_ms: man.base_ms, speed: speed.value, skip_idle: skipIdle.value,
-          cols: Number(man.head["cols"] ?? 80), rows: Number(man.head["rows"] ?? 24), theme: man.head["theme"] ?? (man.head["term"] as { theme?: unknown } | undefined)?.theme ?? null,
+          cols: Number(head.cols ?? head.width ?? head.term?.cols ?? 80), rows: Number(head.rows ?? head.height ?? head.term?.rows ?? 24), theme: head.theme ?? head.term?.theme ?? null,
         });
         void seek(at_ms.value >= man.duration_ms - 1000 ? 0 : at_ms.value);
         break;
