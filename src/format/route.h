@@ -3,7 +3,7 @@
  * The route table: every way into the server, with the authority it needs (default: none of it is open). Pure.
  *
  * Who answers: GATE itself, the KEEPER through a CONTROL message, or REPLAY (the gate under a provisioning key).
- * Credential: NONE (anyone), PERSON (sign-in cookie or bearer token), UPLOAD (ingest token, or a project-admin),
+ * Credential: NONE (anyone), PERSON (sign-in cookie or bearer token), UPLOAD (ingest token, or a person),
  * KEY (provisioning key). What a person may do is checked by the keeper, not here.
  * Trace: what the call leaves in the audit log besides the records of what it does. NOTHING is only for the routes that
  * STANDARDS 3.2 names; a test compares.
@@ -43,7 +43,7 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(import, POST, "/v1/import", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                                                     \
     R(recordings_list, GET, "/v1/recordings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
     R(recording_get, GET, "/v1/recordings/{rid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
-    R(recording_links_put, PUT, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                       \
+    R(recording_links_put, PUT, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                       \
     R(requests_check, POST, "/v1/requests/check", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
     R(request_create, POST, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
     R(requests_list, GET, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \

@@ -1,5 +1,10 @@
 #include "keeper/idem.h"
 
+static struct span actor_of(const struct job *c)
+{
+    return c->me != NULL ? c->me->id : c->token.id; /* a recorder has no account */
+}
+
 /* What has to be said again: the message itself. The first path parameter is part of what was asked. */
 static void route_of(const struct job *c, struct buf *out)
 {
@@ -21,7 +26,7 @@ enum err idem_find(struct job *c, bool *ret_replayed, struct err_info *reterr)
         return job_invalid(c);
     }
     route_of(c, &route);
-    e = meta_idempotency_get(c->v, c->me->id, buf_span(&route), c->in->idem_key, c->now.real, c->mem, &row, reterr);
+    e = meta_idempotency_get(c->v, actor_of(c), buf_span(&route), c->in->idem_key, c->now.real, c->mem, &row, reterr);
     buf_deinit(&route);
     if (e == ERR_NOTFOUND)
         return ERR_OK;
@@ -49,7 +54,7 @@ enum err idem_keep(struct job *c, struct err_info *reterr)
 
     ipc_encode(IPC_T_ANSWER, &msg, &bytes);
     route_of(c, &route);
-    row = (struct meta_idempotency){ .actor = c->me->id, .route = buf_span(&route), .idem_key = c->in->idem_key,
+    row = (struct meta_idempotency){ .actor = actor_of(c), .route = buf_span(&route), .idem_key = c->in->idem_key,
                                      .body_sha256 = c->in->body_sha256, .status = a->status,
                                      .answer = buf_span(&bytes), .created_ms = c->now.real };
     if (!bytes.failed && !route.failed)

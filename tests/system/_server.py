@@ -30,7 +30,7 @@ import traceback
 
 SRC = pathlib.Path(os.environ.get("KEYHOLE_SRC", pathlib.Path(__file__).resolve().parents[2]))
 BUILD = pathlib.Path(os.environ.get("KEYHOLE_BUILD", SRC / "build"))
-SHARED = pathlib.Path(os.environ.get("KEYHOLE_SHARED", SRC.parent / "shared"))
+DATA = pathlib.Path(os.environ.get("KEYHOLE_SHARED", SRC.parent / "shared")) / "data"
 KEYHOLE = BUILD / "src" / "keyhole"
 PORTS = range(26000, 26100)
 
@@ -621,7 +621,8 @@ class Server:
         if isinstance(body, bytes) and b'"password"' in body:
             with contextlib.suppress(ValueError, TypeError):
                 data = json.loads(body)
-                self.secrets.update(data[k] for k in ("password", "current_password") if isinstance(data.get(k), str))
+                if isinstance(data, dict):
+                    self.secrets.update(data[k] for k in ("password", "current_password") if isinstance(data.get(k), str))
 
     # -- the cast --
 

@@ -151,6 +151,12 @@ enum err api_recordings_list(struct job *c, struct err_info *reterr)
     return e;
 }
 
+/* An ingest token of the recording's project: it states links, and reads nothing. */
+static bool is_its_recorder(const struct job *c, const struct meta_recording *r)
+{
+    return c->me == NULL && c->token.id.n > 0 && span_eq(c->token.project, r->project);
+}
+
 static enum err find(struct job *c, struct meta_recording *ret, bool *ret_ok, struct err_info *reterr)
 {
     enum err e = id_check(c->in->id1, ID_RECORDING) ? meta_recording_get(c->v, c->in->id1, c->mem, ret, reterr)
@@ -161,7 +167,7 @@ static enum err find(struct job *c, struct meta_recording *ret, bool *ret_ok, st
         return job_not_found(c);
     TRY(e);
     c->log = ret->project;
-    if (span_eq_str(ret->state, "importing") || !job_may(c, ret->project, PERM_LIST))
+    if (span_eq_str(ret->state, "importing") || !(job_may(c, ret->project, PERM_LIST) || is_its_recorder(c, ret)))
         return job_not_found(c);
     if (span_eq_str(ret->state, "erased"))
         return job_refuse(c, 410, "erased", "The recording was erased.");
@@ -206,6 +212,23 @@ static struct meta_pair *read_links(struct job *c, size_t *ret_n)
     return links;
 }
 
+/* To a recorder: what it just said. */
+static enum err show_links(struct job *c, const struct meta_recording *r, const struct meta_pair *links, size_t n)
+{
+    jsonw_obj(&c->w);
+    jsonw_kstr(&c->w, "id", r->id);
+    jsonw_karr(&c->w, "links");
+    for (size_t i = 0; i < n; i++) {
+        jsonw_obj(&c->w);
+        jsonw_kstr(&c->w, "type", links[i].name);
+        jsonw_kstr(&c->w, "id", links[i].value);
+        jsonw_obj_end(&c->w);
+    }
+    jsonw_arr_end(&c->w);
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
+}
+
 enum err api_recording_links_put(struct job *c, struct err_info *reterr)
 {
     struct meta_recording r;
@@ -217,7 +240,7 @@ enum err api_recording_links_put(struct job *c, struct err_info *reterr)
     TRY(find(c, &r, &ok, reterr));
     if (!ok)
         return ERR_OK;
-    if (!job_may(c, r.project, PERM_LINK))
+    if (!job_may(c, r.project, PERM_LINK) && !is_its_recorder(c, &r))
         return job_forbidden(c);
     links = read_links(c, &n);
     if (links == NULL)
@@ -235,5 +258,5 @@ enum err api_recording_links_put(struct job *c, struct err_info *reterr)
         notice_send(c, &told);
     }
     (void) job_json(c, 200);
-    return view_recording(c, &r, sees_subject(c, &r, false), reterr);
+    return c->me == NULL ? show_links(c, &r, links, n) : view_recording(c, &r, sees_subject(c, &r, false), reterr);
 }
