@@ -52,7 +52,7 @@ fresh: ## prove `make demo` and `make check` on a bare Debian 12
 	@tools/fresh
 
 install: build ## install into PREFIX (default /usr/local)
-	@meson install -C $(BUILD) --no-rebuild
+	@meson configure $(BUILD) --prefix=$(PREFIX) && ninja -C $(BUILD) -j$(JOBS) && meson install -C $(BUILD) --no-rebuild
 
 clean: ## remove what was built
 	@rm -rf build build-* web/dist web/node_modules
