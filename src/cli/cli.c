@@ -230,6 +230,8 @@ static void print_problem(const struct http_reply *r)
         buf_add_str(&b, ": ");
         text_safe(&b, detail);
     }
+    if (b.n > 0 && b.p[b.n - 1] != '.')
+        buf_add_c(&b, '.');
     if (tree_get_int(r->root, "line", &n))
         buf_addf(&b, " Line %lld.", (long long) n);
     else if (tree_get_int(r->root, "offset", &n))

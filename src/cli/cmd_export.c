@@ -36,11 +36,12 @@ struct export {
 static bool on_body(void *ctx, struct span piece)
 {
     struct export *x = ctx;
+    const char *joint = "";
 
     /* A server may go on with or without the comma between two calls; the file has exactly one. */
-    if (x->rrweb && cut_joins(&x->cut, &piece) && os_write_all(x->fd, SPAN(",\n"), &x->err) != ERR_OK)
-        return false;
-    if (os_write_all(x->fd, piece, &x->err) != ERR_OK)
+    if (x->rrweb)
+        joint = cut_joins(&x->cut, &piece);
+    if (os_write_all(x->fd, span_str(joint), &x->err) != ERR_OK || os_write_all(x->fd, piece, &x->err) != ERR_OK)
         return false;
     cut_feed(&x->cut, piece);
     if (x->bar)

@@ -69,17 +69,18 @@ void cut_restart(struct cut *c)
     c->joining = c->shape == CUT_ARRAY;
 }
 
-bool cut_joins(struct cut *c, struct span *piece)
+const char *cut_joins(struct cut *c, struct span *piece)
 {
-    while (c->joining && piece->n > 0 && strchr(" \t\r\n,", piece->p[0]) != NULL && piece->p[0] != '\0')
+    const char *text;
+
+    while (c->joining && piece->n > 0 && piece->p[0] != '\0' && strchr(" \t\r\n,", piece->p[0]) != NULL)
         *piece = span_sub(*piece, 1, piece->n);
     if (!c->joining || piece->n == 0)
-        return false;
+        return "";
     c->joining = false;
-    if (piece->p[0] == ']')
-        return false;
-    c->at += 2; /* ",\n" */
-    return true;
+    text = piece->p[0] == ']' ? "\n" : ",\n";
+    c->at += strlen(text);
+    return text;
 }
 
 bool cut_whole(const struct cut *c)

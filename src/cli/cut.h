@@ -23,9 +23,9 @@ void cut_feed(struct cut *c, struct span bytes);
 /* The file was cut back to 'good'; what comes next continues it. */
 void cut_restart(struct cut *c);
 /*
- * At the first bytes after a restart, array shape: skips a comma and white space that *piece begins with; true when there are
- * events before and after, so that a comma is due. Call it once for each piece, before cut_feed.
+ * At the first bytes after a restart, array shape: skips a comma and white space that *piece begins with, and returns what is
+ * to be written in their place ("" when nothing is). Call it once for each piece, before cut_feed.
  */
-bool cut_joins(struct cut *c, struct span *piece);
+const char *cut_joins(struct cut *c, struct span *piece);
 /* The file is complete: an array is closed, no line is open. */
 bool cut_whole(const struct cut *c);
