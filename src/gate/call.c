@@ -58,12 +58,29 @@ void call_respond(struct call *c, int status, const char *mime, const struct htt
     struct http_header headers[CALL_HEADERS_MAX * 2];
     size_t n = call_headers(c, headers, mime, false);
 
-    if (c->ex == NULL)
+    if (c->ex == NULL || c->answered)
         return;
+    c->answered = true;
     for (size_t i = 0; i < n_more && n < CALL_HEADERS_MAX * 2; i++)
         headers[n++] = more[i];
     if (exchange_respond(c->ex, status, headers, n, body) != ERR_OK)
         exchange_abort(c->ex); /* memory, or a header of ours that breaks the rules: nothing half is sent */
+}
+
+bool call_begin(struct call *c, const char *mime, const struct http_header *more, size_t n_more)
+{
+    struct http_header headers[CALL_HEADERS_MAX * 2];
+    size_t n = call_headers(c, headers, mime, true);
+
+    if (c->ex == NULL || c->answered)
+        return false;
+    c->answered = true;
+    for (size_t i = 0; i < n_more && n < CALL_HEADERS_MAX * 2; i++)
+        headers[n++] = more[i];
+    if (exchange_begin(c->ex, 200, headers, n, -1) == ERR_OK)
+        return true;
+    exchange_abort(c->ex);
+    return false;
 }
 
 void call_no_content(struct call *c)
@@ -89,11 +106,15 @@ void call_problem_full(struct call *c, const struct problem *p, const struct htt
 
 void call_problem(struct call *c, const char *code, const char *detail)
 {
-    const struct problem p = { .code = span_str(code), .detail = detail };
-    const struct problem_kind *k = problem_find(p.code);
+    const struct problem_kind *k = problem_find(span_str(code));
+    const int status = k == NULL ? 500 : k->status;
+    const bool later = status == 503 || status == 429;
+    const struct problem p = { .code = span_str(code), .detail = detail, .retry_after_s = later ? 2 : 0 };
     const struct http_header retry = { SPAN("retry-after"), SPAN("2") };
+    const struct http_header challenge = { SPAN("www-authenticate"), SPAN("Bearer realm=\"keyhole\"") };
 
-    call_problem_full(c, &p, &retry, k != NULL && (k->status == 503 || k->status == 429) ? 1 : 0);
+    /* RFC 9110 11.6.1: a 401 always says how to authenticate */
+    call_problem_full(c, &p, later ? &retry : &challenge, later || status == 401 ? 1 : 0);
 }
 
 enum err call_query(struct call *c, struct buf *out, struct err_info *reterr)

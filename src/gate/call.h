@@ -20,7 +20,7 @@ struct call_ops {
     void (*on_body)(struct call *c, struct span bytes);
     void (*on_body_end)(struct call *c);
     void (*on_drained)(struct call *c);
-    void (*on_end)(struct call *c, enum exchange_end how); /* the exchange is over; c->ex is NULL after this returns */
+    void (*on_end)(struct call *c, enum exchange_end how); /* the exchange is over; c->ex is NULL already */
     void (*on_free)(struct call *c);                       /* the last reference has gone: free c->state */
 };
 
@@ -36,6 +36,7 @@ struct call {
     const struct call_ops *ops;
     void *state;
     unsigned refs;
+    bool answered; /* a status line was given: every further answer is dropped */
 };
 
 struct call *call_ref(struct call *c);
@@ -44,7 +45,7 @@ void call_unref(struct call *c);
 /* The client's address prefix as a span. */
 struct span call_prefix(const struct call *c);
 
-/* ---- answers. Each does nothing when the exchange has ended. ---- */
+/* ---- answers. The first one counts; each does nothing when one was given or the exchange has ended. ---- */
 
 #define CALL_HEADERS_MAX 16
 
@@ -53,6 +54,8 @@ size_t call_headers(struct call *c, struct http_header *to, const char *mime, bo
 
 void call_respond(struct call *c, int status, const char *mime, const struct http_header *more, size_t n_more,
                   struct span body);
+/* Begins an answer that comes in parts: exchange_write, exchange_end follow. False: nothing can be sent any more. */
+bool call_begin(struct call *c, const char *mime, const struct http_header *more, size_t n_more);
 void call_no_content(struct call *c);
 
 /* The problem of that code. detail may be "". */

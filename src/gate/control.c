@@ -57,6 +57,10 @@ static void write_problem(struct call *c, const struct ipc_answer *m, const stru
     (void) span_to_str(span_sub(m->detail, 0, sizeof(detail) - 1), detail, sizeof(detail));
     p.detail = detail;
     memcpy(all, headers, n * sizeof(*headers));
+    if (m->retry_after_s == 0 && (m->status == 429 || m->status == 503)) {
+        p.retry_after_s = 2;
+        all[n++] = (struct http_header){ SPAN("retry-after"), SPAN("2") };
+    }
     if (m->status == 401)
         all[n++] = (struct http_header){ SPAN("www-authenticate"), SPAN("Bearer realm=\"keyhole\"") };
     call_problem_full(c, &p, all, n);
@@ -277,10 +281,7 @@ static bool check_credential(struct call *c, struct credential *ret)
         return false;
     }
     if (c->route->auth == AUTH_PERSON && ret->kind == CRED_NONE) {
-        const struct problem p = { .code = SPAN("login-needed") };
-        const struct http_header challenge = { SPAN("www-authenticate"), SPAN("Bearer realm=\"keyhole\"") };
-
-        call_problem_full(c, &p, &challenge, 1);
+        call_problem(c, "login-needed", "");
         return false;
     }
     return true;

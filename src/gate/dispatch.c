@@ -42,9 +42,9 @@ static void on_end(void *user, struct exchange *ex, enum exchange_end how)
     struct call *c = user;
 
     (void) ex;
+    c->ex = NULL; /* first: whatever an ending leads to cannot answer any more */
     if (c->ops != NULL && c->ops->on_end != NULL)
         c->ops->on_end(c, how);
-    c->ex = NULL;
     call_unref(c);
 }
 
@@ -188,7 +188,8 @@ static bool redirect_loopback(struct call *c, const struct http_head *h)
 
     if (!s->plain || h->method != HTTP_M_GET || is_api(h->path) || !span_starts(h->authority, "127.0.0.1"))
         return false;
-    n = snprintf(location, sizeof(location), "%s%.*s", s->public_url, SPAN_ARG(h->target));
+    n = snprintf(location, sizeof(location), "%s%.*s%s%.*s", s->public_url, SPAN_ARG(h->path), h->query.n > 0 ? "?" : "",
+                 SPAN_ARG(h->query));
     if (n < 0 || (size_t) n >= sizeof(location))
         return false;
     header.value = span_str(location);
@@ -224,10 +225,10 @@ void dispatch_player(void *ctx, struct exchange *ex, const struct http_head *hea
 
 void dispatch_refused(void *ctx, struct exchange *ex, const struct http_head *head, const struct http_refusal *why)
 {
-    struct call *c = call_new(ctx, ex, head);
+    /* A request that is being handled already (its body came too slowly …) has a call, which hears of the end. */
+    struct call *c = exchange_user(ex) != NULL ? exchange_user(ex) : call_new(ctx, ex, head);
     struct problem p = { .code = span_str(why->code), .detail = why->detail, .retry_after_s = why->retry_after_s };
     char seconds[16];
-    const struct http_header retry = { SPAN("retry-after"), span_str(seconds) };
     char members[160];
 
     if (c == NULL)
@@ -238,5 +239,5 @@ void dispatch_refused(void *ctx, struct exchange *ex, const struct http_head *he
                         why->limit);
         p.members = span_str(members);
     }
-    call_problem_full(c, &p, &(struct http_header){ retry.name, span_str(seconds) }, why->retry_after_s > 0 ? 1 : 0);
+    call_problem_full(c, &p, &(struct http_header){ SPAN("retry-after"), span_str(seconds) }, why->retry_after_s > 0 ? 1 : 0);
 }

@@ -261,6 +261,8 @@ static void close_all(struct process *p)
     for (unsigned i = 1; i < g->n_lanes; i++)
         (void) pthread_join(g->lanes[i]->thread, NULL);
     p->control = link_free(p->control);
+    for (unsigned i = 0; i < g->n_lanes; i++)
+        lane_end(g->lanes[i]);
     g->pool = pool_free(g->pool);
     for (unsigned i = 0; i < g->n_lanes; i++)
         g->lanes[i] = lane_free(g->lanes[i]);

@@ -18,20 +18,18 @@
 struct change {
     struct lane *lane;
     char gid[ID_CAP]; /* "": all */
-    bool drop;        /* the grant has ended: recording keys are wiped */
 };
 
 static void on_change(void *arg)
 {
     struct change *c = arg;
 
-    lane_recheck(c->lane, span_str(c->gid));
-    if (c->drop)
-        viewers_drop(c->lane, span_str(c->gid));
+    replay_recheck(c->lane, span_str(c->gid));
+    viewers_review(c->lane, span_str(c->gid));
     free(c);
 }
 
-static void tell_lanes(struct gate *g, const char *gid, bool drop)
+static void tell_lanes(struct gate *g, const char *gid)
 {
     for (unsigned i = 0; i < g->n_lanes; i++) {
         struct change *c = calloc(1, sizeof(*c));
@@ -39,37 +37,34 @@ static void tell_lanes(struct gate *g, const char *gid, bool drop)
         if (c == NULL)
             abort(); /* an ending that is not carried out would be worse than a restart */
         c->lane = g->lanes[i];
-        c->drop = drop;
         memcpy(c->gid, gid, strlen(gid) + 1);
         if (loop_post(c->lane->loop, on_change, c) != ERR_OK)
             free(c);
     }
 }
 
+/* One write lock for all of it: nobody sees the table of a full list half filled. */
 static void take_grants(struct lane *l, const struct ipc_grants *m)
 {
     struct gate *g = l->gate;
+    struct live_grant row;
+    bool changed, full = false;
 
-    if (m->full) {
-        pthread_rwlock_wrlock(&g->live_lock);
-        live_clear(&g->live);
-        pthread_rwlock_unlock(&g->live_lock);
-    }
-    for (uint32_t i = 0; i < m->rows.n; i++) {
-        struct live_grant row;
-        bool changed = false;
-
-        if (!live_from_row(&m->rows.rows[i], &row))
-            continue;
-        pthread_rwlock_wrlock(&g->live_lock);
-        if (live_put(&g->live, &row, &changed) != ERR_OK)
-            log_event(LOG_ERROR, "grants.full");
-        pthread_rwlock_unlock(&g->live_lock);
-        if (changed && !m->full)
-            tell_lanes(g, row.gid, grant_ended(row.state));
-    }
+    pthread_rwlock_wrlock(&g->live_lock);
     if (m->full)
-        tell_lanes(g, "", false);
+        live_clear(&g->live);
+    for (uint32_t i = 0; i < m->rows.n; i++) {
+        changed = false;
+        if (live_from_row(&m->rows.rows[i], &row) && live_put(&g->live, &row, &changed) != ERR_OK)
+            full = true;
+        if (changed && !m->full)
+            tell_lanes(g, row.gid);
+    }
+    pthread_rwlock_unlock(&g->live_lock);
+    if (full)
+        log_event(LOG_ERROR, "grants.full"); /* they stay unknown: keys of theirs are refused */
+    if (m->full)
+        tell_lanes(g, "");
 }
 
 static void take_denied(struct lane *l, const struct ipc_deny *m)
@@ -79,10 +74,10 @@ static void take_denied(struct lane *l, const struct ipc_deny *m)
     pthread_rwlock_wrlock(&g->live_lock);
     for (uint32_t i = 0; i < m->rows.n; i++) {
         if (live_deny(&g->live, m->rows.rows[i].jti, m->rows.rows[i].exp_ms, m->rows.rows[i].end_code) != ERR_OK)
-            log_event(LOG_ERROR, "denials.full");
+            abort(); /* a denial that is not carried out would be worse than a restart */
     }
     pthread_rwlock_unlock(&g->live_lock);
-    tell_lanes(g, "", false);
+    tell_lanes(g, "");
 }
 
 static void take_heartbeat(struct lane *l, const struct ipc_heartbeat *m)
@@ -93,7 +88,7 @@ static void take_heartbeat(struct lane *l, const struct ipc_heartbeat *m)
     atomic_store(&g->heard, clock_boot_ms());
     atomic_store(&g->clock_ok, m->clock_ok != 0);
     if (was && !m->audit_ok)
-        tell_lanes(g, "", false);
+        tell_lanes(g, "");
 }
 
 struct removal {
@@ -142,15 +137,18 @@ static void on_keeper_message(void *ctx, struct link_msg *m)
 }
 
 /* A dead keeper is known at once: nothing goes on without it. */
-static void on_keeper_closed(void *ctx, const struct err_info *why)
+static void keeper_gone(struct lane *l, const char *why)
 {
-    struct lane *l = ctx;
-
-    log_event(LOG_WARN, "keeper.gone", LOG_STR("text", why->text));
-    l->keeper = link_free(l->keeper);
+    log_event(LOG_WARN, "keeper.gone", LOG_STR("text", why));
     atomic_store(&l->gate->heard, 0);
     replay_recheck(l, SPAN_EMPTY);
+    l->keeper = link_free(l->keeper);
     watches_close(l, "unavailable");
+}
+
+static void on_keeper_closed(void *ctx, const struct err_info *why)
+{
+    keeper_gone(ctx, why->text);
 }
 
 static void on_vault_message(void *ctx, struct link_msg *m)
@@ -178,6 +176,10 @@ static void take(struct lane *l, struct link **to, int fd, const struct link_ops
 {
     struct err_info e;
 
+    if (l->closing) {
+        (void) close(fd);
+        return;
+    }
     *to = link_free(*to);
     if (link_new(l->loop, fd, false, ops, l, to, &e) != ERR_OK) {
         log_err(LOG_ERROR, "peer.refused", &e);
@@ -187,6 +189,8 @@ static void take(struct lane *l, struct link **to, int fd, const struct link_ops
 
 void lane_take_keeper(struct lane *l, int fd)
 {
+    if (l->keeper != NULL)
+        keeper_gone(l, "there is a new one"); /* it died, and its successor was quicker than the news */
     take(l, &l->keeper, fd, &keeper_ops);
 }
 
@@ -196,11 +200,6 @@ void lane_take_vault(struct lane *l, int fd)
 }
 
 /* ---- housekeeping ---- */
-
-void lane_recheck(struct lane *l, struct span gid)
-{
-    replay_recheck(l, gid);
-}
 
 void lane_refused(struct lane *l, const struct refusal *r)
 {
@@ -258,16 +257,33 @@ struct lane *lane_free(struct lane *l)
     if (l == NULL)
         return NULL;
     loop_timer_cancel(&l->tick);
-    for (size_t i = 0; i < l->n_listeners; i++)
-        l->listeners[i] = listener_free(l->listeners[i]);
-    viewers_drop(l, SPAN_EMPTY);
-    l->keeper = link_free(l->keeper);
-    l->vault = link_free(l->vault);
-    map_deinit(&l->viewers);
     l->refusals = refusals_free(l->refusals);
     l->loop = loop_free(l->loop);
     free(l);
     return NULL;
+}
+
+void lane_end(struct lane *l)
+{
+    l->closing = true;
+    loop_timer_cancel(&l->tick);
+    for (size_t i = 0; i < l->n_listeners; i++) {
+        l->listeners[i] = listener_free(l->listeners[i]);
+        (void) close(l->listener_fds[i]);
+    }
+    l->n_listeners = 0;
+    l->keeper = link_free(l->keeper);
+    l->vault = link_free(l->vault);
+    viewers_drop(l);
+    map_deinit(&l->viewers);
+}
+
+/* What is still to be said goes out with the last turn. */
+static void stop(struct lane *l)
+{
+    viewers_drop(l);
+    refusals_flush(l->refusals, l->keeper);
+    loop_stop(l->loop);
 }
 
 static void on_listener_closed(void *arg)
@@ -278,14 +294,12 @@ static void on_listener_closed(void *arg)
         if (listener_count(l->listeners[i]) > 0)
             return;
     }
-    loop_stop(l->loop);
+    stop(l);
 }
 
 static void on_grace_over(void *arg)
 {
-    struct lane *l = arg;
-
-    loop_stop(l->loop);
+    stop(arg);
 }
 
 void lane_shutdown(struct lane *l, time_ms grace_ms)
@@ -302,5 +316,5 @@ void lane_shutdown(struct lane *l, time_ms grace_ms)
     for (size_t i = 0; i < l->n_listeners; i++)
         listener_close(l->listeners[i], on_listener_closed, l);
     if (l->n_listeners == 0)
-        loop_stop(l->loop);
+        stop(l);
 }

@@ -38,9 +38,6 @@ struct lane {
 void lane_take_keeper(struct lane *l, int fd);
 void lane_take_vault(struct lane *l, int fd);
 
-/* A grant or key changed: every stream and answer under it is looked at. Empty gid: all. */
-void lane_recheck(struct lane *l, struct span gid);
-
 /* Somebody was refused: the audit hears of it. */
 struct refusal {
     const char *code, *route;
@@ -51,6 +48,8 @@ void lane_refused(struct lane *l, const struct refusal *r);
 
 /* Begin, run until closed. */
 NODISCARD enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_info *reterr);
+/* The loop has stopped: connections, links and keys go. The workers must still be there, the loop too (lane_free). */
+void lane_end(struct lane *l);
 struct lane *lane_free(struct lane *l);
 
 /* Ends streams with `shutdown`, closes listeners, then stops the loop within grace_ms. */

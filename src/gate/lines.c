@@ -3,7 +3,7 @@
 #include "codec/json.h"
 #include "crypto/secret.h"
 
-static void wipe(struct buf *b)
+void lines_wipe(struct buf *b)
 {
     if (b->p != NULL)
         secret_wipe(b->p, b->cap);
@@ -17,9 +17,9 @@ static void on_read(void *ctx, struct viewer_read *read)
 
     l->loading = false;
     if (r->over || r->call->ex == NULL || read->err != ERR_OK) {
-        wipe(&read->bytes);
+        lines_wipe(&read->bytes);
     } else {
-        wipe(&l->bytes);
+        lines_wipe(&l->bytes);
         l->bytes = read->bytes;
         l->meta = read->meta;
         l->at = 0;
@@ -93,5 +93,5 @@ void lines_seek(struct lines *l, uint64_t seq)
 
 void lines_free(struct lines *l)
 {
-    wipe(&l->bytes);
+    lines_wipe(&l->bytes);
 }

@@ -86,8 +86,6 @@ void refusals_add(struct refusals *r, const struct refusal *what, struct link *t
     struct row now = { 0 }, *row;
 
     fill(&now, what);
-    log_event(LOG_INFO, "replay.refused", LOG_STR("code", now.code), LOG_STR("route", now.route),
-              LOG_STR("jti", now.jti), LOG_STR("gid", now.gid));
     row = map_get(&r->rows, span_str(now.name));
     if (row != NULL) {
         row->count++;
@@ -101,6 +99,8 @@ void refusals_add(struct refusals *r, const struct refusal *what, struct link *t
         r->other.count++;
         return;
     }
+    log_event(LOG_INFO, "replay.refused", LOG_STR("code", row->code), LOG_STR("route", row->route),
+              LOG_STR("jti", row->jti), LOG_STR("gid", row->gid));
     row->count = 1;
     (void) send(row, to); /* else with the next flush */
 }

@@ -56,11 +56,6 @@ int replay_code_of(enum key_verdict v)
     return k == NULL || k->stream_code == 0 ? 4503 : k->stream_code;
 }
 
-static bool renew_helps(enum key_verdict v)
-{
-    return v == KEY_EXPIRED || v == KEY_REVOKED || v == KEY_FORGED;
-}
-
 void replay_end_json(const struct replay *r, int code, int64_t last_seq, int64_t at_ms, struct buf *out)
 {
     struct jsonw w;
@@ -98,18 +93,6 @@ static enum key_verdict of_live(enum live_verdict v)
     return KEY_GRANT_ENDED;
 }
 
-static enum live_verdict probe(struct gate *g, const struct key_claims *c, int *ret_code)
-{
-    const struct live_grant *grant = NULL;
-    enum live_verdict v;
-
-    pthread_rwlock_rdlock(&g->live_lock);
-    v = live_check(&g->live, span_str(c->jti), span_str(c->gid), c->gen, clock_wall_ms(), clock_boot_ms(), &grant);
-    *ret_code = live_end_code(v, grant, live_denied_find(&g->live, span_str(c->jti)));
-    pthread_rwlock_unlock(&g->live_lock);
-    return v;
-}
-
 enum key_verdict replay_may(const struct replay *r, int *ret_code)
 {
     struct gate *g = r->call->lane->gate;
@@ -117,14 +100,15 @@ enum key_verdict replay_may(const struct replay *r, int *ret_code)
     enum key_verdict v = gate_authority(g, clock_boot_ms());
     enum live_verdict live;
 
-    *ret_code = replay_code_of(v);
+    *ret_code = atomic_load(&g->stopping) ? 1012 : replay_code_of(v);
     if (v != KEY_OK)
         return v;
-    live = probe(g, c, ret_code);
+    live = gate_probe(g, c, ret_code);
     if (live != LIVE_OK)
         return of_live(live);
     v = key_check_time(c, clock_wall_ms(), NULL);
-    *ret_code = v == KEY_OK ? 0 : replay_code_of(v);
+    /* at an instant that is both, the window's end wins: a fresh key would not help (STANDARDS 1.8 rule 5) */
+    *ret_code = v == KEY_OK ? 0 : v == KEY_EXPIRED && c->exp >= c->wend ? 4410 : replay_code_of(v);
     return v;
 }
 
@@ -144,6 +128,15 @@ static void tell_audit(struct call *c, const struct key_claims *k, enum key_verd
     lane_refused(c->lane, &key);
 }
 
+/* A fresh key would help: this one is over or withdrawn, and the grant is not. */
+static bool renew_helps(struct gate *g, const struct key_claims *k, enum key_verdict v)
+{
+    struct live_grant grant;
+
+    return (v == KEY_EXPIRED || v == KEY_REVOKED) && gate_grant(g, k->gid, &grant) && grant.state == GRANT_ACTIVE &&
+           clock_wall_ms() < grant.wend && clock_boot_ms() < grant.deadline;
+}
+
 static void refuse_call(struct call *c, const struct key_claims *k, enum key_verdict v, const char *detail)
 {
     const struct problem_kind *kind = problem_find(span_str(key_verdict_code(v)));
@@ -153,7 +146,7 @@ static void refuse_call(struct call *c, const struct key_claims *k, enum key_ver
     size_t n = 0;
 
     tell_audit(c, k, v);
-    if (k != NULL && renew_helps(v)) {
+    if (k != NULL && renew_helps(c->lane->gate, k, v)) {
         (void) snprintf(renew, sizeof(renew), "/v1/grants/%s/keys", k->gid);
         p.renew = renew;
     }
@@ -195,6 +188,11 @@ void replay_stop(struct replay *r, enum key_verdict v)
     if (replay_may(r, &live_code) != KEY_OK)
         code = live_code; /* the truer reason: revoked, suspended, over */
     r->ops->end(r, code);
+}
+
+void replay_sent_all(struct replay *r)
+{
+    r->over = r->flushing = true;
 }
 
 void replay_bad_parameter(struct replay *r, const char *name, const char *detail)
@@ -264,7 +262,7 @@ static enum key_verdict check_binding(struct call *c, const struct key_claims *k
 struct checked {
     struct key_claims claims;
     char kid[KEY_KID_LEN + 1];
-    bool known; /* claims are authentic */
+    bool known; /* claims are authentic: what is said of a refusal may name them */
 };
 
 /* Steps 8 and 9, for bytes that this loop has verified before: the signature holds as long as the key that made it is known. */
@@ -337,14 +335,9 @@ static enum key_verdict check(struct replay *r, struct checked *k)
     struct viewer *seen;
     uint8_t digest[32];
     enum live_verdict live;
-    enum key_verdict v = find_token(c, &token);
+    enum key_verdict v = key_in_query(r) ? KEY_INVALID_REQUEST : find_token(c, &token);
     int code;
 
-    if (v == KEY_OK && key_in_query(r))
-        v = KEY_INVALID_REQUEST;
-    if (v != KEY_OK)
-        return v;
-    v = gate_authority(g, clock_boot_ms());
     if (v != KEY_OK)
         return v;
     if (token.n > KEY_LEN_MAX)
@@ -354,9 +347,11 @@ static enum key_verdict check(struct replay *r, struct checked *k)
     v = seen != NULL ? check_seen(c, seen, k) : check_key(c, token, k);
     if (v == KEY_OK)
         v = check_route(c, &k->claims);
+    if (v == KEY_OK)
+        v = gate_authority(g, clock_boot_ms());
     if (v != KEY_OK)
         return v;
-    live = probe(g, &k->claims, &code);
+    live = gate_probe(g, &k->claims, &code);
     if (live != LIVE_OK && live != LIVE_UNKNOWN)
         return of_live(live);
     if (live == LIVE_UNKNOWN && c->lane->asked++ >= ASKED_MAX)
@@ -378,8 +373,13 @@ static void on_call_end(struct call *c, enum exchange_end how)
     struct replay *r = c->state;
 
     list_remove(&r->node);
+    loop_timer_cancel(&r->window);
     r->over = true;
+    r->flushing = false;
     r->ops->gone(r, how);
+    if (r->using)
+        viewer_unuse(r->viewer);
+    r->using = false;
 }
 
 static void on_call_drained(struct call *c)
@@ -397,6 +397,7 @@ static void on_call_free(struct call *c)
     if (r == NULL)
         return;
     list_remove(&r->node);
+    loop_timer_cancel(&r->window);
     if (r->ops->free != NULL)
         r->ops->free(r);
     if (r->viewer != NULL)
@@ -422,13 +423,57 @@ static bool still(struct replay *r, enum key_verdict v)
     return v == KEY_OK;
 }
 
+/* HEAD to an answer that comes in parts: what GET would begin with. */
+static bool answered_head(struct replay *r)
+{
+    int id = (int) r->call->route->id;
+
+    if (exchange_head(r->call->ex)->method != HTTP_M_HEAD || id == ROUTE_replay_manifest || id == ROUTE_replay_chunk)
+        return false;
+    r->over = r->begun = true;
+    if (call_begin(r->call, id == ROUTE_replay_stream ? "text/event-stream"
+                            : id == ROUTE_replay_events ? "application/x-ndjson"
+                            : viewer_facts(r->viewer)->terminal ? "application/x-asciicast" : "application/json", NULL, 0))
+        exchange_end(r->call->ex);
+    return true;
+}
+
 static void on_unlocked(void *ctx, enum key_verdict v)
 {
     struct replay *r = ctx;
 
-    if (still(r, v))
+    if (still(r, v) && !answered_head(r))
         r->ops->begin(r);
     call_unref(r->call);
+}
+
+static void recheck_one(struct replay *r)
+{
+    int code;
+    enum key_verdict v;
+
+    if (r->viewer == NULL || (r->over && !r->flushing))
+        return;
+    v = replay_may(r, &code);
+    if (v == KEY_OK || v == KEY_EXPIRED) /* an expired key ends by the stream's own timer, after its last event */
+        return;
+    if (!r->over) {
+        replay_stop(r, v);
+    } else if (r->call->ex != NULL) {
+        r->flushing = false;
+        exchange_cut(r->call->ex, SPAN_EMPTY);
+    }
+}
+
+static void on_window(void *arg)
+{
+    struct replay *r = arg;
+    int64_t left;
+
+    recheck_one(r);
+    left = gate_window_left(r->call->lane->gate, viewer_claims(r->viewer));
+    if (!r->over || r->flushing)
+        loop_timer_arm(&r->window, left < 1 ? 1 : left);
 }
 
 /* The first lease, of what the manifest shows, brings the recording key; the index is read with it. */
@@ -441,12 +486,15 @@ static void on_ready(void *ctx, enum key_verdict v)
         call_unref(r->call);
         return;
     }
-    v = viewer_charge(r->viewer, 0);
+    v = viewer_charge_request(r->viewer);
     if (v != KEY_OK) {
         replay_refuse(r, v, "");
         call_unref(r->call);
         return;
     }
+    r->using = true;
+    viewer_use(r->viewer);
+    on_window(r);
     viewer_lease(r->viewer, &manifest, on_unlocked, r);
 }
 
@@ -475,6 +523,7 @@ void replay_answer(struct call *c)
     r->call = c;
     r->ops = ops_of(c);
     buf_init(&r->query, 64 << 10);
+    loop_timer_init(&r->window, c->lane->loop, on_window, r);
     c->state = r;
     c->ops = &call_ops;
     list_append(&c->lane->replays, &r->node);
@@ -497,14 +546,9 @@ void replay_recheck(struct lane *l, struct span gid)
     LIST_FOREACH(node, &l->replays)
     {
         struct replay *r = LIST_ENTRY(node, struct replay, node);
-        enum key_verdict v;
-        int code;
 
-        if (r->viewer == NULL || r->over || (gid.n > 0 && !span_eq_str(gid, viewer_claims(r->viewer)->gid)))
-            continue;
-        v = replay_may(r, &code);
-        if (v != KEY_OK && v != KEY_EXPIRED) /* an expired key ends by the stream's own timer, after its last event */
-            replay_stop(r, v);
+        if (r->viewer != NULL && (gid.n == 0 || span_eq_str(gid, viewer_claims(r->viewer)->gid)))
+            recheck_one(r);
     }
 }
 
@@ -514,7 +558,7 @@ void replay_shutdown(struct lane *l)
     {
         struct replay *r = LIST_ENTRY(node, struct replay, node);
 
-        if (r->over)
+        if (r->over || r->viewer == NULL)
             continue;
         if (r->begun)
             r->ops->end(r, 1012);

@@ -29,6 +29,9 @@ struct replay {
     struct buf query; /* tree */
     bool begun;       /* a status line has been sent: problems are no longer possible */
     bool over;        /* an ending was sent or the exchange is gone: send nothing more */
+    bool flushing;    /* over because all was handed to the net; what of it is unsent must still be dropped at an end */
+    bool using;       /* counted by viewer_use */
+    struct loop_timer window; /* the window's end, whoever else notices it */
     void *state;
 };
 
@@ -42,6 +45,9 @@ void replay_bad_parameter(struct replay *r, const char *name, const char *detail
 
 /* Either way: a problem when nothing was sent, else the ending of that code. */
 void replay_stop(struct replay *r, enum key_verdict v);
+
+/* All that is to be sent was handed to the net. */
+void replay_sent_all(struct replay *r);
 
 /* The stream code of a verdict. */
 int replay_code_of(enum key_verdict v);
@@ -92,3 +98,5 @@ struct line {
 bool lines_peek(struct lines *l, struct line *ret);
 void lines_next(struct lines *l, const struct line *now);
 void lines_free(struct lines *l);
+/* Frees content: wiped first. */
+void lines_wipe(struct buf *b);

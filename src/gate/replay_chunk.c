@@ -8,7 +8,6 @@
 #include "codec/asciicast.h"
 #include "codec/json.h"
 #include "codec/jsonw.h"
-#include "crypto/secret.h"
 
 /* ---- manifest ---- */
 
@@ -54,17 +53,14 @@ static void write_manifest(struct replay *r, struct span parts, struct buf *out)
     const struct viewer_facts *f = viewer_facts(r->viewer);
     const struct key_claims *k = viewer_claims(r->viewer);
     struct gate *g = r->call->lane->gate;
-    const struct live_grant *grant;
+    struct live_grant grant;
     struct json_value v, root = json_value(parts);
     unsigned speed = 1600;
     struct jsonw w;
     char number[24];
 
-    pthread_rwlock_rdlock(&g->live_lock);
-    grant = live_find(&g->live, span_str(k->gid));
-    if (grant != NULL)
-        speed = grant->max_speed_x100;
-    pthread_rwlock_unlock(&g->live_lock);
+    if (gate_grant(g, k->gid, &grant) && grant.max_speed_x100 > 0)
+        speed = grant.max_speed_x100;
     jsonw_init(&w, out);
     jsonw_obj(&w);
     jsonw_kcstr(&w, "id", k->rid);
@@ -97,16 +93,10 @@ static void send_content(struct replay *r, const char *mime, const struct http_h
 
     for (size_t i = 0; i < n_more; i++)
         h[n++] = more[i];
-    r->begun = true;
+    r->begun = r->call->answered = true;
+    replay_sent_all(r); /* on the way to the client an ending still cuts it (STANDARDS 1.8 rule 6) */
     if (exchange_respond(r->call->ex, 200, h, n, body) != ERR_OK)
         exchange_abort(r->call->ex);
-}
-
-static void wipe(struct buf *b)
-{
-    if (b->p != NULL)
-        secret_wipe(b->p, b->cap);
-    buf_deinit(b);
 }
 
 static void on_manifest_read(void *ctx, struct viewer_read *read)
@@ -122,14 +112,16 @@ static void on_manifest_read(void *ctx, struct viewer_read *read)
             v = read->err == ERR_AGAIN ? KEY_AUTHORITY_STALE : KEY_KEEPER_UNAVAILABLE;
         if (v == KEY_OK) {
             write_manifest(r, buf_span(&read->bytes), &out);
-            r->over = true;
+            v = out.failed ? KEY_AUTHORITY_STALE : KEY_OK;
+        }
+        if (v == KEY_OK) {
             send_content(r, "application/json", NULL, 0, buf_span(&out));
         } else {
             replay_refuse(r, v, "");
         }
     }
-    wipe(&out);
-    wipe(&read->bytes);
+    lines_wipe(&out);
+    lines_wipe(&read->bytes);
     call_unref(r->call);
 }
 
@@ -154,7 +146,7 @@ static void manifest_begin(struct replay *r)
     viewer_lease(r->viewer, &span, read_manifest, r);
 }
 
-/* A whole answer that is on its way: what the kernel has not taken is dropped. */
+/* A whole answer has nothing to say at its end: it is refused, or what of it is unsent is dropped. */
 static void cut_answer(struct replay *r, int code)
 {
     (void) code;
@@ -179,7 +171,6 @@ struct chunk {
     bool stored; /* the client takes zstd */
     struct buf bytes;
     struct segment_chunk meta;
-    bool sent;
 };
 
 static bool takes_zstd(const struct http_head *h)
@@ -196,13 +187,11 @@ static bool takes_zstd(const struct http_head *h)
     return false;
 }
 
-/* On the way to the client it stays in this list, so that an ending cuts it (STANDARDS 1.8 rule 6). */
 static void send_chunk(struct replay *r)
 {
     static const struct http_header coding = { SPAN("content-encoding"), SPAN("zstd") };
     struct chunk *c = r->state;
 
-    c->sent = true;
     send_content(r, "application/x-ndjson", &coding, c->stored ? 1 : 0, buf_span(&c->bytes));
     viewer_sent(r->viewer, c->meta.first_seq, c->meta.first_seq + c->meta.n_events - 1, c->meta.raw);
 }
@@ -250,7 +239,7 @@ static void on_chunk_read(void *ctx, struct viewer_read *read)
     struct chunk *c = r->state;
 
     if (r->over || r->call->ex == NULL || read->err != ERR_OK) {
-        wipe(&read->bytes);
+        lines_wipe(&read->bytes);
         if (read->err == ERR_NOTFOUND && !r->over && r->call->ex != NULL) {
             r->over = true;
             call_problem(r->call, "not-found", "The recording has no chunk of that number.");
@@ -313,7 +302,7 @@ static void chunk_free(struct replay *r)
     struct chunk *c = r->state;
 
     if (c != NULL)
-        wipe(&c->bytes);
+        lines_wipe(&c->bytes);
 }
 
 const struct replay_ops replay_chunk_ops = {

@@ -1,8 +1,9 @@
 /*
  * GET events?from_ms=&to_ms= and GET export: all events of a span as fast as the client takes them.
  *
- * Chunk by chunk: load, lease what of it will be sent, send, next. Events: NDJSON between a {"from":…} and an {"end":…} line.
- * Export: an asciicast or an rrweb array; it carries no end line, so a cut shows as a broken chunked body.
+ * Chunk by chunk: load, lease what of it will be sent, send, next; the answer begins with the first lease, which also covers
+ * the screen of `from`. Events: NDJSON between a {"from":…} and an {"end":…} line. Export: an asciicast or an rrweb array;
+ * it carries no end line, so a cut shows as a broken chunked body.
  */
 #include "gate/replay.h"
 
@@ -19,7 +20,9 @@ struct events {
     enum format format;
     int64_t from_ms, to_ms, from_seq;
     uint64_t next_seq;
-    struct viewer_read start; /* LOCATE */
+    struct viewer_read start; /* LOCATE: goes out as `from` */
+    bool leased;              /* what is loaded may be sent */
+    bool finishing;           /* all events are written; the end line waits for room */
     int64_t last_seq, last_ms;
     time_us previous;   /* v3: intervals */
     bool first_written; /* rrweb: commas */
@@ -28,21 +31,39 @@ struct events {
 };
 
 static void load_next(struct replay *r);
+static bool begin_events(struct replay *r);
+
+static void add_end_line(const struct replay *r, int code, struct buf *out)
+{
+    const struct events *e = r->state;
+
+    buf_add_str(out, "{\"end\":");
+    replay_end_json(r, code, e->last_seq, e->last_ms, out);
+    buf_add_str(out, "}\n");
+}
+
+/* False: the client's queue is full, on_drained follows; or it has gone, and the end follows. */
+static bool has_room(struct replay *r)
+{
+    return exchange_write(r->call->ex, SPAN_EMPTY) == ERR_OK;
+}
 
 static void finish(struct replay *r)
 {
     struct events *e = r->state;
     struct buf b = BUF_INIT(1024);
 
+    if (!r->begun && !begin_events(r)) /* there was nothing to lease */
+        return;
+    e->finishing = true;
+    if (!has_room(r))
+        return;
     e->finished = true;
-    if (e->format == FORMAT_EVENTS) {
-        buf_add_str(&b, "{\"end\":");
-        replay_end_json(r, 1000, e->last_seq, e->last_ms, &b);
-        buf_add_str(&b, "}\n");
-    } else if (e->format == FORMAT_RRWEB) {
+    if (e->format == FORMAT_EVENTS)
+        add_end_line(r, 1000, &b);
+    else if (e->format == FORMAT_RRWEB)
         buf_add_str(&b, e->first_written || e->from_seq > 0 ? "\n]\n" : "]\n");
-    }
-    r->over = true;
+    replay_sent_all(r);
     if (b.n > 0 && exchange_write(r->call->ex, buf_span(&b)) != ERR_OK)
         exchange_abort(r->call->ex);
     else
@@ -60,14 +81,26 @@ static void events_end(struct replay *r, int code)
     if (r->call->ex == NULL)
         return;
     if (e != NULL && e->format == FORMAT_EVENTS) {
-        buf_add_str(&b, "\n{\"end\":");
-        replay_end_json(r, code, e->last_seq, e->last_ms, &b);
-        buf_add_str(&b, "}\n");
+        buf_add_c(&b, '\n');
+        add_end_line(r, code, &b);
     }
-    if (b.failed || b.n == 0)
-        exchange_abort(r->call->ex);
-    else
-        exchange_cut(r->call->ex, buf_span(&b));
+    exchange_cut(r->call->ex, b.failed ? SPAN_EMPTY : buf_span(&b));
+    buf_deinit(&b);
+}
+
+/* The key is over, the window is not: whatever was written still goes out, and the reader goes on with a fresh key. */
+static void end_expired(struct replay *r)
+{
+    struct events *e = r->state;
+    struct buf b = BUF_INIT(EXCHANGE_FINAL_MAX);
+
+    add_end_line(r, 4401, &b);
+    if (e->format != FORMAT_EVENTS || exchange_write(r->call->ex, buf_span(&b)) != ERR_OK) {
+        events_end(r, 4401);
+    } else {
+        replay_sent_all(r);
+        exchange_end(r->call->ex);
+    }
     buf_deinit(&b);
 }
 
@@ -111,7 +144,7 @@ static void send_lines(struct replay *r)
     } else if (out.n > 0) {
         viewer_sent(r->viewer, first, (uint64_t) e->last_seq, out.n);
     }
-    buf_deinit(&out);
+    lines_wipe(&out);
 }
 
 static bool past_end(struct events *e)
@@ -128,19 +161,24 @@ static void pump(struct replay *r)
     struct line l;
     int code;
 
-    while (!r->over && e->lines.loaded) {
+    while (!r->over && e->lines.loaded && e->leased) {
         enum key_verdict v = replay_may(r, &code);
 
-        if (v != KEY_OK) {
+        if (v == KEY_EXPIRED && code == 4401 && r->begun) {
+            end_expired(r);
+        } else if (v != KEY_OK) {
             replay_stop(r, v);
+        } else if (!r->begun && !begin_events(r)) {
+            return;
         } else if (!lines_peek(&e->lines, &l)) {
             e->lines.chunk++;
             load_next(r);
             return;
         } else if (past_end(e)) {
             finish(r);
-        } else if (exchange_queued(r->call->ex) > (128u << 10)) {
-            return; /* on_drained goes on */
+            return;
+        } else if (!has_room(r)) {
+            return;
         } else {
             send_lines(r);
         }
@@ -152,6 +190,7 @@ static void on_leased(void *ctx, enum key_verdict v)
     struct replay *r = ctx;
 
     if (!r->over && r->call->ex != NULL) {
+        ((struct events *) r->state)->leased = v == KEY_OK;
         if (v == KEY_OK)
             pump(r);
         else
@@ -183,6 +222,21 @@ static void lease_loaded(struct replay *r)
     viewer_lease(r->viewer, &span, on_leased, r);
 }
 
+static void next_step(struct replay *r)
+{
+    struct events *e = r->state;
+    struct line l;
+
+    if (!lines_peek(&e->lines, &l)) { /* resumed after the last event of this chunk */
+        e->lines.chunk++;
+        load_next(r);
+    } else if (past_end(e) && (r->begun || !e->start.has_screen)) {
+        finish(r);
+    } else {
+        lease_loaded(r);
+    }
+}
+
 static void on_loaded(struct replay *r, enum err err)
 {
     struct events *e = r->state;
@@ -196,10 +250,7 @@ static void on_loaded(struct replay *r, enum err err)
         if (e->resumed) /* v3 writes intervals: from the event before, which this chunk holds */
             e->previous = e->lines.time;
         e->resumed = false;
-        if (past_end(e))
-            finish(r);
-        else
-            lease_loaded(r);
+        next_step(r);
     }
 }
 
@@ -207,6 +258,7 @@ static void load_next(struct replay *r)
 {
     struct events *e = r->state;
 
+    e->leased = false;
     e->next_seq = e->lines.seq;
     lines_load(&e->lines, e->lines.chunk);
 }
@@ -234,27 +286,41 @@ void replay_from_json(const struct replay *r, const struct viewer_read *start, i
     jsonw_obj_end(&w);
 }
 
-static void begin_answer(struct replay *r, const char *mime, const struct http_header *more, size_t n_more,
+static bool begin_answer(struct replay *r, const char *mime, const struct http_header *more, size_t n_more,
                          struct span first)
 {
-    struct http_header h[CALL_HEADERS_MAX * 2];
-    size_t n = call_headers(r->call, h, mime, true);
-
-    for (size_t i = 0; i < n_more; i++)
-        h[n++] = more[i];
     r->begun = true;
-    if (exchange_begin(r->call->ex, 200, h, n, -1) != ERR_OK ||
-        (first.n > 0 && exchange_write(r->call->ex, first) != ERR_OK)) {
+    if (!call_begin(r->call, mime, more, n_more)) {
+        r->over = true;
+    } else if (first.n > 0 && exchange_write(r->call->ex, first) != ERR_OK) {
         r->over = true;
         exchange_abort(r->call->ex);
     }
+    return !r->over;
+}
+
+/* The line of `from`. Its screen shows what went before the first event: it goes out under that event's lease. */
+static bool begin_events(struct replay *r)
+{
+    struct events *e = r->state;
+    struct buf first = BUF_INIT(SEGMENT_SCREEN_MAX * 4);
+    bool good;
+
+    buf_add_str(&first, "{\"from\":");
+    replay_from_json(r, &e->start, e->to_ms, &first);
+    buf_add_str(&first, "}\n");
+    lines_wipe(&e->start.bytes);
+    if (first.failed)
+        replay_refuse(r, KEY_AUTHORITY_STALE, "The screen is too large to be sent.");
+    good = !first.failed && begin_answer(r, "application/x-ndjson", NULL, 0, buf_span(&first));
+    lines_wipe(&first);
+    return good;
 }
 
 static void on_events_located(void *ctx, struct viewer_read *read)
 {
     struct replay *r = ctx;
     struct events *e = r->state;
-    struct buf first = BUF_INIT(SEGMENT_SCREEN_MAX * 4);
     int code;
     enum key_verdict v;
 
@@ -265,21 +331,17 @@ static void on_events_located(void *ctx, struct viewer_read *read)
         if (v != KEY_OK) {
             replay_refuse(r, v, "");
         } else {
-            e->lines.chunk = read->chunk;
-            e->next_seq = e->lines.seq = read->seq;
-            buf_add_str(&first, "{\"from\":");
-            replay_from_json(r, read, e->to_ms, &first);
-            buf_add_str(&first, "}\n");
-            /* The screen is content of events before: it goes out with the lease of the manifest that showed it. */
-            begin_answer(r, "application/x-ndjson", NULL, 0, buf_span(&first));
-            if (!r->over && read->err == ERR_NOTFOUND)
+            e->start = *read;
+            read->bytes = BUF_INIT(0);
+            e->lines.chunk = e->start.chunk;
+            e->next_seq = e->lines.seq = e->start.seq;
+            if (e->start.err == ERR_NOTFOUND)
                 finish(r); /* a recording without events */
-            else if (!r->over)
+            else
                 load_next(r);
         }
     }
-    buf_deinit(&first);
-    buf_deinit(&read->bytes);
+    lines_wipe(&read->bytes);
     call_unref(r->call);
 }
 
@@ -294,6 +356,7 @@ static struct events *events_new(struct replay *r)
     e->lines.replay = r;
     e->lines.on_loaded = on_loaded;
     buf_init(&e->lines.bytes, 0);
+    buf_init(&e->start.bytes, 0);
     e->to_ms = INT64_MAX;
     e->last_seq = -1;
     r->state = e;
@@ -305,9 +368,13 @@ static void events_begin(struct replay *r)
     struct events *e = events_new(r);
     struct viewer_want want = { .kind = READ_LOCATE };
 
-    if (e == NULL || !replay_query_int(r, "from_ms", INT64_MAX / 1000, &e->from_ms) ||
-        !replay_query_int(r, "to_ms", INT64_MAX / 1000, &e->to_ms))
+    if (e == NULL || !replay_query_int(r, "from_ms", SEGMENT_TIME_MAX / 1000, &e->from_ms) ||
+        !replay_query_int(r, "to_ms", SEGMENT_TIME_MAX / 1000, &e->to_ms))
         return;
+    if (e->to_ms < e->from_ms) {
+        replay_bad_parameter(r, "to_ms", "It lies before from_ms.");
+        return;
+    }
     want.from = e->from_ms * 1000;
     (void) call_ref(r->call);
     viewer_read(r->viewer, &want, on_events_located, r);
@@ -317,7 +384,9 @@ static void events_drained(struct replay *r)
 {
     struct events *e = r->state;
 
-    if (e != NULL && !e->lines.loading)
+    if (e != NULL && e->finishing)
+        finish(r);
+    else if (e != NULL && !e->lines.loading)
         pump(r);
 }
 
@@ -333,8 +402,10 @@ static void events_free(struct replay *r)
 {
     struct events *e = r->state;
 
-    if (e != NULL)
-        lines_free(&e->lines);
+    if (e == NULL)
+        return;
+    lines_free(&e->lines);
+    lines_wipe(&e->start.bytes);
 }
 
 const struct replay_ops replay_events_ops = {
@@ -386,9 +457,9 @@ static void begin_export(struct replay *r, struct span head)
     if (err != ERR_OK || first.failed)
         replay_refuse(r, KEY_AUTHORITY_STALE, "The recording's head cannot be written.");
     else
-        begin_answer(r, e->format == FORMAT_RRWEB ? "application/json" : "application/x-asciicast", &disposition, 1,
-                     buf_span(&first));
-    buf_deinit(&first);
+        (void) begin_answer(r, e->format == FORMAT_RRWEB ? "application/json" : "application/x-asciicast", &disposition, 1,
+                            buf_span(&first)); /* it sets 'over' when it fails */
+    lines_wipe(&first);
 }
 
 static void on_export_located(void *ctx, struct viewer_read *read)
@@ -397,7 +468,7 @@ static void on_export_located(void *ctx, struct viewer_read *read)
     struct events *e = r->state;
 
     if (!r->over && r->call->ex != NULL) {
-        if (read->err == ERR_NOTFOUND) {
+        if (read->err == ERR_NOTFOUND) { /* no events, or resumed past the last one */
             finish(r);
         } else if (read->err != ERR_OK) {
             replay_stop(r, KEY_AUTHORITY_STALE);
@@ -408,24 +479,28 @@ static void on_export_located(void *ctx, struct viewer_read *read)
             load_next(r);
         }
     }
-    buf_deinit(&read->bytes);
+    lines_wipe(&read->bytes);
     call_unref(r->call);
 }
 
+/* The head is what the manifest shows, and its lease covers it. */
 static void on_export_head(void *ctx, struct viewer_read *read)
 {
     struct replay *r = ctx;
     struct events *e = r->state;
     const struct viewer_want want = { .kind = READ_LOCATE, .by_seq = true,
                                       .seq = (uint64_t) (e->from_seq > 0 ? e->from_seq - 1 : 0) };
+    int code;
 
     if (!r->over && r->call->ex != NULL) {
-        if (read->err == ERR_OK || read->err == ERR_NOTFOUND)
+        enum key_verdict v = replay_may(r, &code);
+
+        if (v == KEY_OK && (read->err == ERR_OK || read->err == ERR_NOTFOUND))
             begin_export(r, buf_span(&read->bytes));
         else
-            replay_refuse(r, KEY_AUTHORITY_STALE, "");
+            replay_refuse(r, v == KEY_OK ? KEY_AUTHORITY_STALE : v, "");
     }
-    buf_deinit(&read->bytes);
+    lines_wipe(&read->bytes);
     if (!r->over && r->call->ex != NULL)
         viewer_read(r->viewer, &want, on_export_located, (call_ref(r->call), r));
     call_unref(r->call);

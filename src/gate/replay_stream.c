@@ -1,8 +1,8 @@
 /*
  * GET stream: the recording at its own pace (or speed times it), as server-sent events, at most 1 s of play ahead.
  *
- * Happy path: locate the keyframe -> `from`, then what lies between it and from_ms at once -> each event when it is due ->
- * `end`. A timer wakes for the next batch; every batch checks the key, the grant and the lease anew.
+ * Happy path: locate the keyframe -> first lease -> `from`, then what lies between it and from_ms at once -> each event when it
+ * is due -> `end`. A timer wakes for the next batch; every batch checks the key, the grant and the lease anew.
  * Before exp: `key.expiring` (or `window.ending` when a fresh key would not live longer). At exp the event being written is
  * finished and `key.expired` ends it cleanly. At the window's end, at a revocation, when the authority is gone: what is unsent is
  * dropped and the final event is all that follows.
@@ -22,11 +22,14 @@
 #define COMMENT_MS   15000
 #define QUEUE_MAX    (128u << 10)
 #define WARN_MS      30000
+#define TIME_MAX_MS  (SEGMENT_TIME_MAX / 1000)
 
 struct stream {
     struct lines lines; /* first: lines.c finds it here */
     struct loop_timer wake;
-    bool counted;
+    bool counted, told;
+    struct viewer_read start; /* LOCATE: goes out as `from` */
+    int end_code;
     int64_t from_ms, to_ms;
     double speed;
     bool resume;           /* Last-Event-ID */
@@ -37,11 +40,10 @@ struct stream {
     bool leased, leasing;
     int64_t last_seq, last_ms, commented;
     bool warned;
-    uint64_t batch_first;
-    bool located;
 };
 
 static void pump(struct replay *r);
+static bool begin_stream(struct replay *r);
 
 /* ---- writing ---- */
 
@@ -62,33 +64,38 @@ static void final_text(const struct replay *r, int code, struct buf *out)
     buf_add_str(out, "\n\n");
 }
 
-/* The clean end: everything before it still goes out. */
-static void end_cleanly(struct replay *r, int code)
-{
-    struct stream *s = r->state;
-    struct buf b = BUF_INIT(EXCHANGE_FINAL_MAX);
-
-    loop_timer_cancel(&s->wake);
-    final_text(r, code, &b);
-    write_text(r, buf_span(&b));
-    buf_deinit(&b);
-    if (!r->over)
-        exchange_end(r->call->ex);
-    r->over = true;
-}
-
 /* The hard end: unsent bytes are dropped now. */
 static void stream_end(struct replay *r, int code)
 {
     struct stream *s = r->state;
     struct buf b = BUF_INIT(EXCHANGE_FINAL_MAX);
 
-    if (s != NULL)
+    if (s != NULL) {
         loop_timer_cancel(&s->wake);
+        s->end_code = code;
+    }
     r->over = true;
     final_text(r, code, &b);
     if (r->call->ex != NULL)
         exchange_cut(r->call->ex, b.failed ? SPAN_EMPTY : buf_span(&b));
+    buf_deinit(&b);
+}
+
+/* The clean end: everything before it still goes out. A client that takes nothing is cut. */
+static void end_cleanly(struct replay *r, int code)
+{
+    struct stream *s = r->state;
+    struct buf b = BUF_INIT(EXCHANGE_FINAL_MAX);
+
+    final_text(r, code, &b);
+    if (exchange_write(r->call->ex, buf_span(&b)) != ERR_OK) {
+        stream_end(r, code);
+    } else {
+        loop_timer_cancel(&s->wake);
+        s->end_code = code;
+        exchange_end(r->call->ex);
+        replay_sent_all(r);
+    }
     buf_deinit(&b);
 }
 
@@ -149,24 +156,6 @@ static void warn(struct replay *r)
     buf_deinit(&b);
 }
 
-/* The window's end on whichever clock comes first, as ms from now. */
-static int64_t window_left(const struct replay *r)
-{
-    struct gate *g = r->call->lane->gate;
-    const struct key_claims *k = viewer_claims(r->viewer);
-    const struct live_grant *grant;
-    int64_t left = k->wend * 1000 - clock_wall_ms();
-
-    pthread_rwlock_rdlock(&g->live_lock);
-    grant = live_find(&g->live, span_str(k->gid));
-    if (grant != NULL && grant->deadline - clock_boot_ms() < left)
-        left = grant->deadline - clock_boot_ms();
-    if (grant != NULL && grant->wend - clock_wall_ms() < left)
-        left = grant->wend - clock_wall_ms();
-    pthread_rwlock_unlock(&g->live_lock);
-    return left;
-}
-
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -183,7 +172,7 @@ static void sleep_until(struct replay *r, int64_t due)
     if (!s->warned)
         wait = least(wait, warn_at(k) - clock_wall_ms());
     wait = least(wait, k->exp * 1000 - clock_wall_ms());
-    wait = least(wait, window_left(r));
+    wait = least(wait, gate_window_left(r->call->lane->gate, k));
     wait = least(wait, s->commented + COMMENT_MS - clock_boot_ms());
     loop_timer_arm(&s->wake, wait < 1 ? 1 : wait);
 }
@@ -207,12 +196,15 @@ static void on_leased(void *ctx, enum key_verdict v)
 
     s->leasing = false;
     if (!r->over && r->call->ex != NULL) {
-        if (v == KEY_OK) {
-            s->leased = true;
+        const struct key_claims *k = viewer_claims(r->viewer);
+
+        s->leased = v == KEY_OK;
+        if (v == KEY_OK)
             pump(r);
-        } else {
+        else if (v == KEY_EXPIRED && r->begun && k->exp < k->wend)
+            end_cleanly(r, 4401);
+        else
             replay_stop(r, v);
-        }
     }
     call_unref(r->call);
 }
@@ -231,7 +223,7 @@ static void lease_more(struct replay *r)
         if (span.bytes == 0) {
             span.from_ms = l.time / 1000;
             until = (l.time > s->play_from ? l.time : s->play_from) + (time_us) (LEASE_PLAY_MS * 1000.0 * s->speed);
-        } else if (l.time > until || span.bytes + l.json.n > LEASE_BYTES_MAX) {
+        } else if (l.time > until || l.time / 1000 > s->to_ms || span.bytes + l.json.n > LEASE_BYTES_MAX) {
             break;
         }
         span.to_seq = l.seq;
@@ -255,16 +247,15 @@ static void lease_more(struct replay *r)
 
 static bool may_go_on(struct replay *r)
 {
-    const struct key_claims *k = viewer_claims(r->viewer);
     int code;
     enum key_verdict v = replay_may(r, &code);
 
-    if (v == KEY_EXPIRED && k->exp < k->wend && window_left(r) > 0) {
+    if (v != KEY_OK && !r->begun)
+        replay_refuse(r, v, "");
+    else if (v == KEY_EXPIRED && code == 4401)
         end_cleanly(r, 4401);
-        return false;
-    }
-    if (v != KEY_OK)
-        r->ops->end(r, v == KEY_EXPIRED ? 4410 : code);
+    else if (v != KEY_OK)
+        stream_end(r, code);
     return v == KEY_OK;
 }
 
@@ -349,14 +340,20 @@ static void pump(struct replay *r)
     bool waiting = false, done = false, again = true;
     int64_t due = 0;
 
-    if (r->over || r->call->ex == NULL || !s->located)
+    if (r->over || r->call->ex == NULL || (!r->begun && !s->lines.loaded))
         return;
     while (again && may_go_on(r)) {
         struct buf out = BUF_INIT(SEGMENT_EVENT_MAX * 2);
         uint64_t first = s->lines.seq;
 
-        warn(r);
-        comment(r);
+        if (!r->begun && !begin_stream(r))
+            return;
+        if (exchange_queued(r->call->ex) <= QUEUE_MAX) {
+            warn(r);
+            comment(r);
+        }
+        if (r->over)
+            return;
         if (s->leasing || s->lines.loading || exchange_queued(r->call->ex) > QUEUE_MAX) {
             sleep_until(r, clock_boot_ms() + AHEAD_MS + 1000); /* whatever comes first: the answer, the drain, the clocks */
             return;
@@ -364,7 +361,7 @@ static void pump(struct replay *r)
         waiting = collect_due(s, &out, &due, &done);
         again = out.n >= (64u << 10) && !waiting && !done;
         send_batch(r, &out, first);
-        buf_deinit(&out);
+        lines_wipe(&out);
         if (r->over)
             return;
         if (!again)
@@ -380,15 +377,17 @@ static void on_wake(void *arg)
 static void on_loaded(struct replay *r, enum err err)
 {
     struct stream *s = r->state;
+    struct line l;
 
-    if (err == ERR_NOTFOUND)
-        finish(r);
-    else if (err != ERR_OK)
+    if (err != ERR_OK) { /* there is one for every event that the keeper's row counts */
         replay_stop(r, KEY_AUTHORITY_STALE);
-    else {
-        lines_seek(&s->lines, s->next_seq);
-        pump(r);
+        return;
     }
+    lines_seek(&s->lines, s->next_seq);
+    if (!r->begun && lines_peek(&s->lines, &l))
+        lease_more(r); /* nothing is said before: `from` is content too */
+    else
+        pump(r);
 }
 
 /* ---- the beginning ---- */
@@ -415,40 +414,43 @@ static enum key_verdict count_in(struct replay *r)
 static void tell_keeper(struct replay *r, bool open)
 {
     const struct key_claims *k = viewer_claims(r->viewer);
-    const struct stream *s = r->state;
+    struct stream *s = r->state;
     const struct ipc_stream_open o = { span_str(viewer_facts(r->viewer)->vid), span_str(k->gid), span_str(k->rid),
                                        span_str(k->jti) };
-    const struct ipc_stream_close c = { o.vid, o.gid, o.rid, o.jti, (uint64_t) (s->last_seq < 0 ? 0 : s->last_seq), 0 };
+    const struct ipc_stream_close c = { o.vid, o.gid, o.rid, o.jti, (uint64_t) (s->last_seq < 0 ? 0 : s->last_seq),
+                                        (uint16_t) s->end_code };
     struct link *keeper = r->call->lane->keeper;
 
-    if (keeper == NULL)
+    if (keeper == NULL || (!open && !s->told))
         return;
+    s->told = open;
     if (open)
         (void) link_send(keeper, IPC_T_STREAM_OPEN, &o); /* who watches now is shown, not relied upon */
     else
         (void) link_send(keeper, IPC_T_STREAM_CLOSE, &c);
 }
 
-static void begin_stream(struct replay *r, const struct viewer_read *start)
+/* The lease of what follows is there, and the key has just been looked at. */
+static bool begin_stream(struct replay *r)
 {
     struct stream *s = r->state;
-    struct http_header h[CALL_HEADERS_MAX];
-    size_t n = call_headers(r->call, h, "text/event-stream", true);
     struct buf first = BUF_INIT(SEGMENT_SCREEN_MAX * 4);
 
-    r->begun = true;
     s->began = s->commented = clock_boot_ms();
     buf_add_str(&first, "retry: 2000\n\nevent: from\ndata: ");
-    replay_from_json(r, start, s->to_ms, &first);
+    replay_from_json(r, &s->start, s->to_ms, &first);
     buf_add_str(&first, "\n\n");
-    if (exchange_begin(r->call->ex, 200, h, n, -1) != ERR_OK) {
-        r->over = true;
-        exchange_abort(r->call->ex);
+    lines_wipe(&s->start.bytes);
+    if (first.failed) {
+        replay_refuse(r, KEY_AUTHORITY_STALE, "The screen is too large to be sent.");
     } else {
+        r->begun = true;
+        r->over = !call_begin(r->call, "text/event-stream", NULL, 0);
         write_text(r, buf_span(&first));
         tell_keeper(r, true);
     }
-    buf_deinit(&first);
+    lines_wipe(&first);
+    return !r->over;
 }
 
 static void on_located(void *ctx, struct viewer_read *read)
@@ -467,33 +469,29 @@ static void on_located(void *ctx, struct viewer_read *read)
         if (v != KEY_OK) {
             replay_refuse(r, v, "");
         } else {
-            s->located = true;
-            s->lines.chunk = read->chunk;
-            s->lines.seq = s->next_seq = s->resume ? s->next_seq : read->seq;
-            begin_stream(r, read);
-            if (!r->over && read->err == ERR_NOTFOUND)
+            s->start = *read;
+            read->bytes = BUF_INIT(0);
+            s->lines.seq = s->next_seq = s->resume ? s->next_seq : s->start.seq;
+            if (s->start.err == ERR_OK)
+                lines_load(&s->lines, s->start.chunk);
+            else if (begin_stream(r)) /* no events, or none after that id: nothing to lease */
                 end_cleanly(r, 1000);
-            else if (!r->over)
-                lines_load(&s->lines, read->chunk);
         }
     }
-    buf_deinit(&read->bytes);
+    lines_wipe(&read->bytes);
     call_unref(r->call);
 }
 
 /* 0.25 to 16, and not above what the policy allows. */
 static bool read_speed(struct replay *r, double *ret)
 {
-    struct gate *g = r->call->lane->gate;
-    const struct live_grant *grant;
+    struct live_grant grant;
     int64_t hundredths = 100, most = 1600;
     struct span text;
 
-    pthread_rwlock_rdlock(&g->live_lock);
-    grant = live_find(&g->live, span_str(viewer_claims(r->viewer)->gid));
-    if (grant != NULL && grant->max_speed_x100 > 0)
-        most = grant->max_speed_x100;
-    pthread_rwlock_unlock(&g->live_lock);
+    if (gate_grant(r->call->lane->gate, viewer_claims(r->viewer)->gid, &grant) && grant.max_speed_x100 > 0 &&
+        grant.max_speed_x100 < most)
+        most = grant.max_speed_x100;
     if (replay_query_str(r, "speed", &text) && !json_scaled(text, 2, &hundredths)) {
         replay_bad_parameter(r, "speed", "A number is expected here.");
         return false;
@@ -525,8 +523,13 @@ static bool read_resume(struct replay *r, struct stream *s)
 
 static bool read_parameters(struct replay *r, struct stream *s)
 {
-    return replay_query_int(r, "from_ms", INT64_MAX / 1000, &s->from_ms) &&
-           replay_query_int(r, "to_ms", INT64_MAX / 1000, &s->to_ms) && read_speed(r, &s->speed) && read_resume(r, s);
+    if (!replay_query_int(r, "from_ms", TIME_MAX_MS, &s->from_ms) || !replay_query_int(r, "to_ms", TIME_MAX_MS, &s->to_ms) ||
+        !read_speed(r, &s->speed) || !read_resume(r, s))
+        return false;
+    if (s->to_ms >= s->from_ms || s->resume)
+        return true;
+    replay_bad_parameter(r, "to_ms", "It lies before from_ms.");
+    return false;
 }
 
 /* Resumed: pacing goes on from the event before; its time is the first one that is read. */
@@ -544,6 +547,7 @@ static void stream_begin(struct replay *r)
     s->lines.replay = r;
     s->lines.on_loaded = on_loaded;
     buf_init(&s->lines.bytes, 0);
+    buf_init(&s->start.bytes, 0);
     s->to_ms = INT64_MAX;
     s->last_seq = -1;
     loop_timer_init(&s->wake, r->call->lane->loop, on_wake, r);
@@ -571,6 +575,7 @@ static void on_resume_loaded(struct replay *r, enum err err)
         if (lines_peek(&s->lines, &l)) {
             s->play_from = l.time;
             s->last_ms = l.time / 1000;
+            s->start.at = l.time;
         }
     }
     on_loaded(r, err);
@@ -608,7 +613,8 @@ static void stream_gone(struct replay *r, enum exchange_end how)
     k = viewer_claims(r->viewer);
     (void) atomic_fetch_sub(&g->n_streams, 1);
     gate_stream_close(g, k->jti, k->gid, k->sub);
-    viewer_settle(r->viewer, false);
+    if (r->begun)
+        viewer_settle(r->viewer, false);
     tell_keeper(r, false);
 }
 
@@ -620,6 +626,7 @@ static void stream_free(struct replay *r)
         return;
     loop_timer_cancel(&s->wake);
     lines_free(&s->lines);
+    lines_wipe(&s->start.bytes);
 }
 
 const struct replay_ops replay_stream_ops = {

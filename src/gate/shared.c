@@ -110,6 +110,47 @@ enum key_verdict gate_authority(struct gate *g, int64_t boot)
     return KEY_OK; /* an untrusted clock stops new keys; windows end by the boot clock (STANDARDS 1.5) */
 }
 
+enum live_verdict gate_probe(struct gate *g, const struct key_claims *k, int *ret_code)
+{
+    const struct live_grant *grant = NULL;
+    enum live_verdict v;
+
+    pthread_rwlock_rdlock(&g->live_lock);
+    v = live_check(&g->live, span_str(k->jti), span_str(k->gid), k->gen, clock_wall_ms(), clock_boot_ms(), &grant);
+    *ret_code = live_end_code(v, grant, live_denied_find(&g->live, span_str(k->jti)));
+    pthread_rwlock_unlock(&g->live_lock);
+    if (v == LIVE_UNKNOWN)
+        *ret_code = 4410; /* whatever it was, it is no more */
+    return v;
+}
+
+bool gate_grant(struct gate *g, const char *gid, struct live_grant *ret)
+{
+    const struct live_grant *grant;
+
+    pthread_rwlock_rdlock(&g->live_lock);
+    grant = live_find(&g->live, span_str(gid));
+    if (grant != NULL)
+        *ret = *grant;
+    pthread_rwlock_unlock(&g->live_lock);
+    return grant != NULL;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t gate_window_left(struct gate *g, const struct key_claims *k)
+{
+    time_ms wall = clock_wall_ms();
+    struct live_grant grant;
+
+    if (!gate_grant(g, k->gid, &grant))
+        return k->wend * 1000 - wall;
+    return least(least(grant.wend, (k->wend + 1) * 1000) - wall, grant.deadline - clock_boot_ms());
+}
+
 /* ---- keys ---- */
 
 static void put_key_set(struct gate *g, const struct ipc_keys *m)
@@ -198,23 +239,19 @@ static void drop_count(struct gate *g, struct stream_count *c)
 
 enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub)
 {
-    const struct live_grant *grant;
-    struct live_quota q = { 0 };
+    struct live_grant grant = { .quota = { 0 } };
     struct stream_count *c[3];
     enum key_verdict v = KEY_OK;
 
-    pthread_rwlock_rdlock(&g->live_lock);
-    grant = live_find(&g->live, span_str(gid));
-    if (grant != NULL)
-        q = grant->quota;
-    pthread_rwlock_unlock(&g->live_lock);
+    (void) gate_grant(g, gid, &grant); /* unknown: a quota of nothing */
     pthread_mutex_lock(&g->streams_lock);
     c[0] = count_of(g, 'k', jti, true);
     c[1] = count_of(g, 'g', gid, true);
     c[2] = count_of(g, 'p', sub, true);
     if (c[0] == NULL || c[1] == NULL || c[2] == NULL)
         v = KEY_AUTHORITY_STALE;
-    else if (c[0]->n >= q.key_streams || c[1]->n >= q.grant_streams || c[2]->n >= q.person_streams)
+    else if (c[0]->n >= grant.quota.key_streams || c[1]->n >= grant.quota.grant_streams ||
+             c[2]->n >= grant.quota.person_streams)
         v = KEY_QUOTA;
     for (size_t i = 0; i < 3; i++) {
         if (v == KEY_OK)

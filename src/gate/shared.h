@@ -81,6 +81,13 @@ struct gate_settings *gate_settings_free(struct gate_settings *s);
 /* Nothing of the keeper for 3 s, or its word that audit or clock is not well. KEY_OK: serve. */
 enum key_verdict gate_authority(struct gate *g, int64_t boot);
 
+/* Is this key's grant live, and the key not denied? *ret_code: the end code of STANDARDS 5.2 when not. */
+enum live_verdict gate_probe(struct gate *g, const struct key_claims *k, int *ret_code);
+/* A copy of the grant's row. False: not known. */
+bool gate_grant(struct gate *g, const char *gid, struct live_grant *ret);
+/* Until the window's end on whichever clock comes first, in ms from now; by the key's word, and the grant's when it is known. */
+int64_t gate_window_left(struct gate *g, const struct key_claims *k);
+
 /*
  * One stream more for this key, grant and person, counted exactly over all loops against the grant's quota (STANDARDS
  * 1.11). KEY_QUOTA: one of the three is at its limit, nothing was counted. KEY_AUTHORITY_STALE: no memory.

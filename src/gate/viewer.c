@@ -10,8 +10,6 @@
 #include "os/clock.h"
 
 #define ASK_MS     5000
-#define ASKED_MAX  20 /* a second and loop: STANDARDS 1.4 step 11 */
-#define VIEWERS_MAX 100000
 #define LEASED_MAX 64
 
 enum state { NEW, ASKING, READY, REFUSED };
@@ -28,6 +26,7 @@ struct leasing {
     struct viewer_span want;
     viewer_verdict_fn fn;
     void *ctx;
+    bool release; /* the lease has a vault.released leaf beside it */
     uint64_t release_idx;
     time_ms release_t;
 };
@@ -50,7 +49,6 @@ struct viewer {
     char vid[ID_CAP];
     struct viewer_facts facts;
     struct reader *reader; /* pieces and their indexes; touched by workers */
-    struct link_msg *facts_msg;
     struct secret *rk;
 
     struct range leased[LEASED_MAX];
@@ -62,6 +60,8 @@ struct viewer {
     size_t n_sent;
     bool more_sent;
     uint64_t sent_bytes, volume;
+    unsigned users;        /* answers under way */
+    bool settle_due, exported;
 
     time_ms used; /* boot clock */
     time_ms second;
@@ -118,7 +118,6 @@ void viewer_unref(struct viewer *v)
         return;
     v->rk = secret_free(v->rk);
     v->reader = reader_free(v->reader);
-    (void) link_msg_free(v->facts_msg);
     free(v);
 }
 
@@ -191,8 +190,8 @@ static void on_facts(void *ctx, enum err err, enum ipc_type type, const void *bo
         verdict = take_facts(v, body);
     if (verdict == KEY_OK) {
         v->state = READY;
-    } else if (verdict == KEY_KEEPER_UNAVAILABLE || verdict == KEY_AUTHORITY_STALE) {
-        v->state = NEW; /* asked again by the next request */
+    } else if (key_verdict_status(verdict) == 503 || key_verdict_status(verdict) == 429) {
+        v->state = NEW; /* it passes: asked again by the next request */
     } else {
         v->state = REFUSED;
         v->verdict = verdict;
@@ -343,8 +342,8 @@ static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *b
         return;
     }
     note_lease(g->viewer, &g->want, m->idx);
-    if (g->viewer->rk != NULL) {
-        leasing_done(g, KEY_OK);
+    if (g->viewer->rk != NULL || !g->release) {
+        leasing_done(g, g->viewer->rk != NULL ? KEY_OK : KEY_AUTHORITY_STALE); /* wiped meanwhile: something ended */
         return;
     }
     g->release_idx = m->release_idx;
@@ -373,7 +372,7 @@ void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdi
         fn(ctx, KEY_KEEPER_UNAVAILABLE);
         return;
     }
-    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx };
+    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx, .release = m.release };
     if (link_call(v->lane->keeper, IPC_T_LEASE, &m, ASK_MS, on_leased, g) != ERR_OK)
         leasing_done(g, KEY_AUDIT_UNAVAILABLE);
 }
@@ -386,16 +385,17 @@ void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t 
         v->more_sent = true;
 }
 
-void viewer_settle(struct viewer *v, bool exported)
+static void settle(struct viewer *v)
 {
     const struct key_claims *c = &v->claims;
     struct ipc_row_range rows[VIEWER_RANGES_MAX];
     struct ipc_settle m = {
         .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .vid = span_str(v->vid),
         .rid = span_str(c->rid), .pid = span_str(c->pid), .sub = span_str(c->sub), .first_lease = v->first_lease,
-        .more = v->more_sent, .bytes = v->sent_bytes, .exported = exported,
+        .more = v->more_sent, .bytes = v->sent_bytes, .exported = v->exported,
     };
 
+    v->settle_due = v->exported = false;
     if (!v->series)
         return;
     for (size_t i = 0; i < v->n_sent; i++)
@@ -408,6 +408,25 @@ void viewer_settle(struct viewer *v, bool exported)
     v->series = v->manifest_leased = v->more_sent = false;
     v->n_leased = v->n_sent = 0;
     v->sent_bytes = 0;
+}
+
+void viewer_settle(struct viewer *v, bool exported)
+{
+    v->exported = v->exported || exported;
+    v->settle_due = true;
+    if (v->users == 0)
+        settle(v);
+}
+
+void viewer_use(struct viewer *v)
+{
+    v->users++;
+}
+
+void viewer_unuse(struct viewer *v)
+{
+    if (--v->users == 0 && v->settle_due)
+        settle(v);
 }
 
 /* ---- reading ---- */
@@ -506,25 +525,35 @@ void viewer_turn_end(struct viewer *v, struct viewer_turn *t)
 
 /* ---- housekeeping ---- */
 
-enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes)
+/* What this key may use; its buckets are emptied when a second is over. */
+static struct live_quota quota_now(struct viewer *v)
 {
-    const struct live_grant *g;
-    struct live_quota q = { 0 };
+    struct live_grant g = { .quota = { 0 } };
     time_ms second = clock_boot_ms() / 1000;
 
-    pthread_rwlock_rdlock(&v->lane->gate->live_lock);
-    g = live_find(&v->lane->gate->live, span_str(v->claims.gid));
-    if (g != NULL)
-        q = g->quota;
-    pthread_rwlock_unlock(&v->lane->gate->live_lock);
+    (void) gate_grant(v->lane->gate, v->claims.gid, &g); /* unknown: nothing */
     if (v->second != second) {
         v->second = second;
         v->second_requests = 0;
         v->second_bytes = 0;
     }
-    if (v->volume + bytes > q.key_bytes)
+    return g.quota;
+}
+
+enum key_verdict viewer_charge_request(struct viewer *v)
+{
+    struct live_quota q = quota_now(v);
+
+    return ++v->second_requests > q.key_requests ? KEY_RATE_LIMITED : KEY_OK;
+}
+
+enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes)
+{
+    struct live_quota q = quota_now(v);
+
+    if (bytes > q.key_bytes || v->volume > q.key_bytes - bytes)
         return KEY_QUOTA;
-    if (++v->second_requests > q.key_requests || (v->second_bytes > 0 && v->second_bytes + bytes > q.key_rate))
+    if (v->second_bytes > 0 && v->second_bytes + bytes > q.key_rate)
         return KEY_RATE_LIMITED;
     v->second_bytes += bytes;
     return KEY_OK;
@@ -543,6 +572,7 @@ static void collect(struct lane *l, bool (*want)(const struct viewer *v, struct 
                 found[n++] = v;
         }
         for (size_t i = 0; i < n; i++) {
+            found[i]->rk = secret_free(found[i]->rk);
             viewer_settle(found[i], false);
             leave_map(found[i]);
         }
@@ -557,9 +587,19 @@ static bool is_over(const struct viewer *v, struct span gid)
     return v->claims.exp * 1000 <= clock_wall_ms() || clock_boot_ms() - v->used >= VIEWER_IDLE_MS;
 }
 
-static bool is_of(const struct viewer *v, struct span gid)
+static bool is_dead(const struct viewer *v, struct span gid)
 {
-    return gid.n == 0 || span_eq_str(gid, v->claims.gid);
+    int code;
+
+    return (gid.n == 0 || span_eq_str(gid, v->claims.gid)) && gate_probe(v->lane->gate, &v->claims, &code) != LIVE_OK &&
+           v->state != ASKING; /* the answer may bring its grant */
+}
+
+static bool is_any(const struct viewer *v, struct span gid)
+{
+    (void) v;
+    (void) gid;
+    return true;
 }
 
 void viewers_tick(struct lane *l)
@@ -567,12 +607,12 @@ void viewers_tick(struct lane *l)
     collect(l, is_over, SPAN_EMPTY);
 }
 
-void viewers_drop(struct lane *l, struct span gid)
+void viewers_review(struct lane *l, struct span gid)
 {
-    MAP_FOREACH(struct viewer, v, &l->viewers)
-    {
-        if (is_of(v, gid))
-            v->rk = secret_free(v->rk);
-    }
-    collect(l, is_of, gid);
+    collect(l, is_dead, gid);
+}
+
+void viewers_drop(struct lane *l)
+{
+    collect(l, is_any, SPAN_EMPTY);
 }

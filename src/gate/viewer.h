@@ -62,8 +62,13 @@ void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdi
 
 /* These events (inclusive) were handed to the kernel: they go into the settlement. */
 void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes);
-/* Writes the settlement of everything leased so far. 'exported': an export reached its end. */
+/*
+ * Writes the settlement of everything leased so far, as soon as nothing is under way that may still send under those
+ * leases (viewer_use): a settlement never says less than what was sent. 'exported': an export reached its end.
+ */
 void viewer_settle(struct viewer *v, bool exported);
+void viewer_use(struct viewer *v);
+void viewer_unuse(struct viewer *v);
 
 enum read_kind {
     READ_MANIFEST, /* bytes: JSON arrays as members: "head":…,"chunks":[…],"keyframes":[…],"markers":[…] */
@@ -109,8 +114,11 @@ void viewer_turn_end(struct viewer *v, struct viewer_turn *t);
 
 /* Each second: keys that are over and idle ones settle, wipe and go. */
 void viewers_tick(struct lane *l);
-/* All of a grant (empty: all) forget their recording keys: the grant has ended. */
-void viewers_drop(struct lane *l, struct span gid);
+/* Something changed about a grant (empty: any): keys that may see nothing any more settle, wipe and go. */
+void viewers_review(struct lane *l, struct span gid);
+/* All of them: this loop ends. */
+void viewers_drop(struct lane *l);
 
 /* One-second buckets of this key, and its volume (STANDARDS 1.11). KEY_OK, KEY_RATE_LIMITED, KEY_QUOTA. */
+enum key_verdict viewer_charge_request(struct viewer *v);
 enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes);

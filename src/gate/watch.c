@@ -75,13 +75,8 @@ static void on_comment(void *arg)
 
 static void begin(struct watch *w)
 {
-    struct http_header headers[CALL_HEADERS_MAX];
-    size_t n = call_headers(w->call, headers, "text/event-stream", true);
-
-    if (exchange_begin(w->call->ex, 200, headers, n, -1) != ERR_OK) {
-        exchange_abort(w->call->ex);
+    if (!call_begin(w->call, "text/event-stream", NULL, 0))
         return;
-    }
     w->begun = true;
     loop_timer_arm(&w->comment, COMMENT_MS);
     /* What was missed is not kept: whoever comes back loads anew. */
@@ -104,10 +99,11 @@ static void on_answer(void *ctx, enum err err, enum ipc_type type, const void *b
     if (err != ERR_OK || type != IPC_T_ANSWER) {
         call_problem(c, "keeper-unavailable", "");
     } else if (m->code.n > 0) {
-        struct problem p = { .code = m->code, .detail = detail };
+        char code[40];
 
+        (void) span_to_str(m->code, code, sizeof(code));
         (void) span_to_str(m->detail, detail, sizeof(detail));
-        call_problem_full(c, &p, NULL, 0);
+        call_problem(c, code, detail);
     } else {
         begin(w);
     }
@@ -164,8 +160,8 @@ void watch_notify(struct lane *l, const struct ipc_notify *m)
             buf_add_span(&b, m->json);
             buf_add_str(&b, "\n\n");
             send_text(w, buf_span(&b));
-            buf_deinit(&b);
         }
+        buf_deinit(&b);
         if (m->end)
             bye(w, 4401, "signed-out", 0);
         return;

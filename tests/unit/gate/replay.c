@@ -1,0 +1,457 @@
+/* Manifest, chunks, events, export: what arrives is what was recorded, and nothing arrives that was not leased. */
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "codec/json.h"
+#include "format/zframe.h"
+#include "os/clock.h"
+
+/* A terminal recording of n events, 10 ms apart, each with 'fill' bytes that do not compress well. */
+static const char *make_cast(unsigned n, size_t fill, struct buf *events)
+{
+    struct buf file = BUF_INIT(64 << 20);
+    uint32_t x = 12345;
+    const char *rid;
+
+    buf_add_str(&file, "{\"version\":2,\"width\":80,\"height\":24,\"env\":{\"SECRET\":\"canary\"}}\n");
+    for (unsigned i = 0; i < n; i++) {
+        struct buf line = BUF_INIT(1 << 20);
+
+        buf_addf(&line, "[%u.%02u0000,\"o\",\"%u ", i / 100, i % 100, i);
+        for (size_t k = 0; k < fill; k++) {
+            x = x * 1664525 + 1013904223;
+            buf_add_c(&line, (char) ('a' + (x >> 24) % 26));
+        }
+        buf_add_str(&line, "\"]\n");
+        buf_add_span(&file, buf_span(&line));
+        if (events != NULL)
+            buf_add_span(events, buf_span(&line));
+        buf_deinit(&line);
+    }
+    rid = import_bytes(buf_span(&file));
+    buf_deinit(&file);
+    return rid;
+}
+
+static size_t count_lines(struct span s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        n += s.p[i] == '\n';
+    return n;
+}
+
+static void manifest(void **state)
+{
+    const char *rid = make_cast(50, 10, NULL);
+    struct key_claims k = world_claims(rid);
+    struct client c;
+
+    (void) state;
+    get(&c, world_sign(&k), "/v1/replay/%s/manifest", rid);
+    assert_int_equal(c.status, 200);
+    assert_string_equal(member(&c, "id"), rid);
+    assert_string_equal(member(&c, "kind"), "terminal");
+    assert_string_equal(member(&c, "events"), "50");
+    assert_string_equal(member(&c, "duration_ms"), "490");
+    assert_string_equal(member(&c, "sealed_to_seq"), "49");
+    assert_string_equal(member(&c, "max_speed"), "16.00");
+    assert_non_null(strstr(member(&c, "head"), "canary"));
+    assert_string_equal(client_header(&c, "cache-control"), "no-store, no-transform");
+    assert_string_equal(client_header(&c, "x-accel-buffering"), "no");
+    assert_int_equal(w.n_leases, 1);
+    assert_int_equal(w.leases[0].what, LEASE_MANIFEST);
+    assert_true(w.leases[0].release);
+    client_close(&c);
+}
+
+static void chunks(void **state)
+{
+    struct buf events = BUF_INIT(64 << 20), got = BUF_INIT(64 << 20);
+    const char *rid = make_cast(2000, 300, &events);
+    struct key_claims k = world_claims(rid);
+    const char *key = world_sign(&k);
+    struct client c;
+    uint64_t seq = 0;
+    unsigned n;
+
+    (void) state;
+    for (n = 0;; n++) {
+        size_t lines;
+
+        if (n % 2 == 0) {
+            get(&c, key, "/v1/replay/%s/chunks/%u", rid, n);
+        } else {
+            char head[1500];
+
+            client_open(&c, w.port);
+            (void) snprintf(head, sizeof(head), "GET /v1/replay/%s/chunks/%u HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: bearer %s\r\n"
+                            "Accept-Encoding: gzip, zstd\r\n\r\n", rid, n, w.port, key);
+            client_send(&c, head);
+            client_answer(&c);
+        }
+        if (c.status == 404)
+            break;
+        assert_int_equal(c.status, 200);
+        assert_string_equal(client_header(&c, "content-type"), "application/x-ndjson");
+        if (n % 2 == 1) {
+            struct buf raw = BUF_INIT(1 << 20);
+
+            assert_string_equal(client_header(&c, "content-encoding"), "zstd");
+            assert_ok(zframe_read(buf_span(&c.body), (size_t) w.leases[w.n_leases - 1].bytes, &raw, NULL));
+            buf_reset(&c.body);
+            buf_add_span(&c.body, buf_span(&raw));
+            buf_deinit(&raw);
+        } else {
+            assert_string_equal(client_header(&c, "content-encoding"), "");
+        }
+        lines = count_lines(buf_span(&c.body));
+        assert_true(world_leased(k.jti, seq, seq + lines - 1));
+        seq += lines;
+        buf_add_span(&got, buf_span(&c.body));
+        client_close(&c);
+    }
+    assert_code(&c, 404, "not-found");
+    assert_true(n >= 3);
+    assert_int_equal(seq, 2000);
+    assert_int_equal(w.n_key_first, w.n_open); /* once a loop */
+    assert_true(w.n_key_first <= WORLD_LANES);
+    assert_span_eq(buf_span(&got), buf_span(&events));
+    buf_deinit(&events);
+    buf_deinit(&got);
+}
+
+/* The lines between {"from":…} and {"end":…}. */
+static struct span between(struct client *c)
+{
+    const uint8_t *first = memchr(c->body.p, '\n', c->body.n);
+    const char *end = NULL;
+    struct span s;
+
+    assert_true(c->body.n > 10 && memcmp(c->body.p, "{\"from\":", 8) == 0);
+    for (size_t i = c->body.n - 1; i-- > 0;) {
+        if (c->body.p[i] == '\n') {
+            end = (const char *) c->body.p + i + 1;
+            break;
+        }
+    }
+    assert_non_null(end);
+    assert_int_equal(strncmp(end, "{\"end\":", 7), 0);
+    s = span_of(first + 1, (size_t) ((const uint8_t *) end - first - 1));
+    return s;
+}
+
+static void events_all(void **state)
+{
+    struct buf events = BUF_INIT(64 << 20);
+    const char *rid = make_cast(3000, 300, &events);
+    struct key_claims k = world_claims(rid);
+    struct client c;
+
+    (void) state;
+    get(&c, world_sign(&k), "/v1/replay/%s/events", rid);
+    assert_int_equal(c.status, 200);
+    assert_true(c.whole);
+    assert_span_eq(between(&c), buf_span(&events));
+    assert_true(world_leased(k.jti, 0, 2999));
+    client_close(&c);
+    /* a part: from the keyframe at or before from_ms, not past to_ms */
+    get(&c, world_sign(&k), "/v1/replay/%s/events?from_ms=1000&to_ms=1500", rid);
+    assert_int_equal(c.status, 200);
+    assert_non_null(memmem(c.body.p, c.body.n, "[1.500000", 9));
+    assert_null(memmem(c.body.p, c.body.n, "[1.510000", 9));
+    assert_non_null(memmem(c.body.p, c.body.n, "\"last_seq\":150,\"at_ms\":1500", 26));
+    client_close(&c);
+    get(&c, world_sign(&k), "/v1/replay/%s/events?from_ms=1500&to_ms=1000", rid);
+    assert_code(&c, 422, "invalid");
+    get(&c, world_sign(&k), "/v1/replay/%s/events?from_ms=-1", rid);
+    assert_code(&c, 422, "invalid");
+    buf_deinit(&events);
+}
+
+/* Nothing of an event, nor of a screen that shows earlier ones, before the keeper's word. */
+static void nothing_before_the_lease(void **state)
+{
+    const char *rid = make_cast(200, 300, NULL);
+    static const char *const routes[] = { "manifest", "chunks/0", "events", "events?from_ms=900", "stream?speed=16", "export",
+                                          "stream?from_ms=900" };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        struct key_claims k = world_claims(rid);
+        struct client c;
+
+        if (i == 5)
+            k.scope = KEY_SCOPE_EXPORT;
+        world_lock();
+        w.ways.hold_leases = true;
+        w.n_leases = 0;
+        world_unlock();
+        begin_get(&c, world_sign(&k), "/v1/replay/%s/%s", rid, routes[i]);
+        assert_int_equal(client_for(&c, 60), 0);
+        assert_int_equal(c.status, 0); /* not even a status line: the first lease is for the key itself */
+        assert_int_equal(w.n_leases, 1);
+        world_release(); /* that one; now the events' own */
+        (void) client_for(&c, 60);
+        if (i > 0) {
+            assert_int_equal(w.n_leases, 2);
+            assert_int_not_equal(w.leases[1].what, LEASE_MANIFEST);
+            assert_null(memmem(c.body.p == NULL ? (const void *) "" : c.body.p, c.body.n, "\"o\"", 3));
+            if (i != 5)
+                assert_int_equal(c.status, 0);
+        }
+        world_lock();
+        w.ways.hold_leases = false;
+        w.ways.lease = KEY_AUDIT_UNAVAILABLE;
+        world_unlock();
+        world_release();
+        if (i == 0) {
+            assert_int_equal(c.status, 200);
+        } else if (i == 5) { /* the head was shown by the manifest's lease; events never come */
+            assert_true(client_until_end(&c, 1000));
+            assert_false(c.whole);
+            assert_null(memmem(c.body.p, c.body.n, "\"o\"", 3));
+        } else {
+            client_answer(&c);
+            assert_int_equal(c.status, 503);
+            assert_string_equal(member(&c, "code"), "audit-unavailable");
+        }
+        client_close(&c);
+        world_lock();
+        w.ways.lease = KEY_OK;
+        world_unlock();
+    }
+}
+
+/* A reader that stops for a while: the queue fills, a lease is under way when it drains, the end waits for room. */
+static void slow_reader(void **state)
+{
+    struct buf events = BUF_INIT(64 << 20);
+    const char *rid = make_cast(8000, 1000, &events); /* 8 MB */
+    struct key_claims k = world_claims(rid);
+    struct client c;
+
+    (void) state;
+    begin_get(&c, world_sign(&k), "/v1/replay/%s/events", rid);
+    assert_true(client_head(&c, 2000));
+    for (int i = 0; i < 20; i++) {
+        uint64_t seen;
+
+        (void) usleep(10000);
+        (void) client_for(&c, 1);
+        seen = count_lines(buf_span(&c.body));
+        if (seen > 1 && !c.whole)
+            assert_true(world_leased(k.jti, 0, seen - 2));
+    }
+    assert_true(client_until_end(&c, 5000));
+    assert_true(c.whole);
+    assert_span_eq(between(&c), buf_span(&events));
+    client_close(&c);
+    buf_deinit(&events);
+}
+
+/* While the keeper thinks about the next lease, the client drains: that must not let the loaded chunk out. */
+static void drained_while_leasing(void **state)
+{
+    const char *rid = make_cast(4000, 1000, NULL);
+    struct key_claims k = world_claims(rid);
+    struct client c;
+    size_t held = 0;
+
+    (void) state;
+    begin_get(&c, world_sign(&k), "/v1/replay/%s/events", rid);
+    assert_true(client_head(&c, 2000));
+    world_lock();
+    w.ways.hold_leases = true;
+    world_unlock();
+    for (int i = 0; i < 100 && held == 0; i++) {
+        (void) client_for(&c, 20);
+        world_lock();
+        held = w.n_held;
+        world_unlock();
+    }
+    assert_int_equal(held, 1);
+    (void) client_for(&c, 100); /* everything that was leased before arrives; the queue is empty */
+    {
+        uint64_t seen = count_lines(buf_span(&c.body)) - 1;
+        const struct world_lease *last = &w.leases[w.n_leases - 1];
+
+        assert_true(seen <= last->from_seq);
+    }
+    world_lock();
+    w.ways.hold_leases = false;
+    world_unlock();
+    world_release();
+    assert_true(client_until_end(&c, 5000));
+    assert_true(c.whole);
+    client_close(&c);
+}
+
+static void export_is_the_source(void **state)
+{
+    struct buf events = BUF_INIT(64 << 20);
+    const char *rid = make_cast(3000, 200, &events);
+    const char *key = world_export_key(rid);
+    struct client c, d;
+
+    (void) state;
+    get(&c, key, "/v1/replay/%s/export", rid);
+    assert_int_equal(c.status, 200);
+    assert_string_equal(client_header(&c, "content-type"), "application/x-asciicast");
+    assert_non_null(strstr(client_header(&c, "content-disposition"), ".cast"));
+    assert_non_null(memchr(c.body.p, '\n', c.body.n));
+    {
+        size_t head = (size_t) ((uint8_t *) memchr(c.body.p, '\n', c.body.n) - c.body.p) + 1;
+
+        assert_span_eq(span_of(c.body.p + head, c.body.n - head), buf_span(&events));
+    }
+    client_close(&c);
+    assert_true(w.n_leases > 1);
+    /* in two parts, cut at any place: the same bytes */
+    for (unsigned from = 1; from < 3000; from += 733) {
+        get(&c, key, "/v1/replay/%s/export?format=asciicast-v3", rid);
+        get(&d, key, "/v1/replay/%s/export?format=asciicast-v3&from_seq=%u", rid, from);
+        assert_int_equal(d.status, 200);
+        assert_true(d.body.n > 0 && d.body.n < c.body.n);
+        assert_memory_equal(d.body.p, c.body.p + (c.body.n - d.body.n), d.body.n);
+        assert_int_equal(count_lines(buf_span(&d.body)), 3000 - from);
+        client_close(&c);
+        client_close(&d);
+    }
+    get(&c, key, "/v1/replay/%s/export?from_seq=3000", rid);
+    assert_int_equal(c.status, 200);
+    assert_int_equal(c.body.n, 0);
+    client_close(&c);
+    get(&c, key, "/v1/replay/%s/export?format=rrweb", rid);
+    assert_code(&c, 422, "invalid");
+    for (size_t i = 0; i < w.n_leases; i++)
+        assert_true(w.leases[i].from_seq <= w.leases[i].to_seq);
+    buf_deinit(&events);
+}
+
+static bool settled_export(void)
+{
+    return w.n_settles > 0 && w.settles[w.n_settles - 1].exported;
+}
+
+static void export_rrweb(void **state)
+{
+    struct buf file = BUF_INIT(64 << 20), want = BUF_INIT(64 << 20);
+    const char *rid = import_file(test_source("demo/recordings/checkout.json"));
+    struct client c;
+    struct json_iter a, b;
+    struct json_value x, y;
+    size_t n = 0;
+
+    (void) state;
+    test_read_file(test_source("demo/recordings/checkout.json"), &file);
+    get(&c, world_export_key(rid), "/v1/replay/%s/export?format=rrweb", rid);
+    assert_int_equal(c.status, 200);
+    assert_string_equal(client_header(&c, "content-type"), "application/json");
+    assert_int_equal(json_value(buf_span(&c.body)).type, JSON_ARRAY);
+    a = json_iter(json_value(buf_span(&file)));
+    b = json_iter(json_value(buf_span(&c.body)));
+    while (json_next(&a, &x)) {
+        struct json_value t, u;
+
+        assert_true(json_next(&b, &y));
+        assert_true(json_find(x, "timestamp", &t) && json_find(y, "timestamp", &u));
+        assert_span_eq(t.raw, u.raw);
+        n++;
+    }
+    assert_false(json_next(&b, &y));
+    assert_true(n > 10);
+    client_close(&c);
+    world_wait(settled_export, 1000);
+    /* resumed: only the rest, and the closing bracket */
+    get(&c, world_export_key(rid), "/v1/replay/%s/export?from_seq=%zu", rid, n - 1);
+    assert_true(c.body.n > 3 && c.body.p[0] == ',' && c.body.p[c.body.n - 2] == ']');
+    client_close(&c);
+    buf_deinit(&file);
+    buf_deinit(&want);
+}
+
+static void head_requests(void **state)
+{
+    const char *rid = make_cast(100, 10, NULL);
+    static const char *const routes[] = { "manifest", "chunks/0", "events", "stream", "export" };
+
+    (void) state;
+    for (size_t i = 0; i < 5; i++) {
+        struct key_claims k = world_claims(rid);
+        char path[100], auth[1200];
+        struct client c;
+
+        if (i == 4)
+            k.scope = KEY_SCOPE_EXPORT;
+        (void) snprintf(path, sizeof(path), "/v1/replay/%s/%s", rid, routes[i]);
+        (void) snprintf(auth, sizeof(auth), "Authorization: Bearer %s\r\nConnection: close\r\n", world_sign(&k));
+        request(&c, "HEAD", path, auth, SPAN_EMPTY);
+        assert_true(client_head(&c, 2000));
+        assert_int_equal(c.status, 200);
+        (void) client_for(&c, 500);
+        assert_true(c.closed);
+        assert_int_equal(c.body.n, 0);
+        client_close(&c);
+    }
+}
+
+static bool all_gone(void)
+{
+    return w.n_settles > 0;
+}
+
+/* Two answers under one key: the first one's end must not settle what the second is still sending. */
+static void settlement_waits(void **state)
+{
+    const char *rid = make_cast(6000, 1000, NULL);
+    struct key_claims k = world_claims(rid);
+    struct client a, b[4];
+
+    (void) state;
+    begin_get(&a, world_sign(&k), "/v1/replay/%s/events", rid);
+    assert_true(client_head(&a, 2000)); /* and does not read on */
+    for (int i = 0; i < 4; i++) { /* on whichever loop they land, one is on a's */
+        begin_get(&b[i], world_sign(&k), "/v1/replay/%s/stream?to_ms=10&speed=16", rid);
+        assert_true(client_until_end(&b[i], 3000));
+        client_close(&b[i]);
+    }
+    (void) usleep(50000);
+    assert_true(client_until_end(&a, 5000));
+    assert_true(a.whole);
+    client_close(&a);
+    world_wait(all_gone, 1000);
+    (void) usleep(20000);
+    world_lock();
+    for (size_t i = 0; i < w.n_settles; i++) { /* none on a's loop says less than a had */
+        bool whole = false, mine = w.settles[i].bytes > 100000;
+
+        for (uint32_t n = 0; n < w.settles[i].n_ranges; n++)
+            whole = whole || (w.settles[i].ranges[n].from_seq == 0 && w.settles[i].ranges[n].to_seq == 5999);
+        if (mine && !w.settles[i].more)
+            assert_true(whole);
+    }
+    world_unlock();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(manifest, world_reset),
+        cmocka_unit_test_setup(chunks, world_reset),
+        cmocka_unit_test_setup(events_all, world_reset),
+        cmocka_unit_test_setup(nothing_before_the_lease, world_reset),
+        cmocka_unit_test_setup(slow_reader, world_reset),
+        cmocka_unit_test_setup(drained_while_leasing, world_reset),
+        cmocka_unit_test_setup(export_is_the_source, world_reset),
+        cmocka_unit_test_setup(export_rrweb, world_reset),
+        cmocka_unit_test_setup(head_requests, world_reset),
+        cmocka_unit_test_setup(settlement_waits, world_reset),
+    };
+
+    return cmocka_run_group_tests_name("gate replay", tests, world_begin, world_end);
+}
