@@ -173,7 +173,7 @@ static enum err read_frontier(struct audit *a, struct log *g, uint64_t size, str
 
 static enum err newest_checkpoint(struct audit *a, struct log *g, struct err_info *reterr)
 {
-    CLEANUP(arena_deinit) struct arena mem;
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
     struct meta_checkpoint c;
     enum err e;
 
@@ -234,7 +234,7 @@ static enum err log_read(struct audit *a, struct log *g, struct err_info *reterr
 enum err audit_open(struct meta *m, struct span host, struct audit **ret_audit, struct err_info *reterr)
 {
     CLEANUP(audit_closep) struct audit *a = calloc(1, sizeof(*a));
-    CLEANUP(arena_deinit) struct arena mem;
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
     struct meta_log_list logs;
     uint8_t secret[16];
 
@@ -325,7 +325,7 @@ static enum err writable(const struct audit *a, struct span log, struct log **re
 
 static enum err seal_fact(struct audit *a, const struct leaf *l, size_t k, struct err_info *reterr)
 {
-    CLEANUP(arena_deinit) struct arena mem;
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
     CLEANUP(buf_deinit) struct buf json = BUF_INIT(LEAF_DISCLOSURE_MAX);
     CLEANUP(buf_deinit) struct buf box = BUF_INIT(LEAF_DISCLOSURE_MAX + BOX_OVERHEAD);
     struct meta_person p;

@@ -83,7 +83,7 @@ enum err audit_check(struct meta_view *view, struct span log, const struct note_
                      struct err_info *reterr)
 {
     CLEANUP(audit_verify_freep) struct audit_verify *v = audit_verify_new(log, vkey);
-    CLEANUP(arena_deinit) struct arena mem;
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
     struct audit_result own;
     struct walk w = { .v = v, .view = view, .log = log, .good = true, .r = &own, .reterr = reterr };
     struct meta_checkpoint c;

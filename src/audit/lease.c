@@ -83,7 +83,7 @@ enum err lease_bytes(struct meta_view *v, struct span log, struct span gid, stru
     uint64_t sum = 0;
 
     while (f.from >= 0) {
-        CLEANUP(arena_deinit) struct arena mem;
+        CLEANUP(arena_deinit) struct arena mem = { 0 };
         struct meta_audit_item *rows;
         size_t n;
 

@@ -109,7 +109,7 @@ static void ask_items(struct ask *k, const struct meta_audit_filter *f)
 enum err meta_audit_list(struct meta_view *v, const struct meta_audit_filter *f, struct arena *a,
                          struct meta_audit_item **ret, size_t *ret_n, int64_t *ret_more, struct err_info *reterr)
 {
-    CLEANUP(ask_deinit) struct ask k;
+    CLEANUP(ask_deinit) struct ask k = { .n = 0 };
     struct meta_audit_item *rows;
     sqlite3_stmt *st;
     enum err e;

@@ -70,7 +70,7 @@ static enum err index_words(struct meta *m, const struct meta_recording *r, stru
 {
     CLEANUP(buf_deinit) struct buf text = BUF_INIT(65536);
     CLEANUP(buf_deinit) struct buf project = BUF_INIT(256);
-    CLEANUP(arena_deinit) struct arena a;
+    CLEANUP(arena_deinit) struct arena a = { 0 };
     struct meta_pair *pairs;
     size_t n;
 
@@ -214,7 +214,7 @@ enum err meta_recording_get(struct meta_view *v, struct span rid, struct arena *
 enum err meta_recording_links_put(struct meta *m, struct span rid, const struct meta_pair *links, size_t n,
                                   struct err_info *reterr)
 {
-    CLEANUP(arena_deinit) struct arena a;
+    CLEANUP(arena_deinit) struct arena a = { 0 };
     struct meta_recording r;
 
     arena_init(&a, 65536);

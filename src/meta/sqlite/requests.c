@@ -77,7 +77,7 @@ struct kind {
 static enum err walk(struct list *l, struct meta_view *v, const struct kind *kind, const struct meta_access_filter *f,
                      const char *where, struct span owner, const struct span *state, struct err_info *reterr)
 {
-    CLEANUP(ask_deinit) struct ask k;
+    CLEANUP(ask_deinit) struct ask k = { .n = 0 };
 
     ask_init(&k);
     ask_text(&k, where, owner);
