@@ -219,7 +219,7 @@ enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err
     bad = bad_member(c, in);
     if (bad != NULL)
         return refuse(c, 422, "invalid", bad, reterr);
-    if (atomic_load(&c->core->audit_space))
+    if (atomic_load(&c->core->audit_space) || atomic_load(&c->core->ingest_space))
         return refuse(c, 503, "ingest-space", "The server has no room.", reterr);
     if (c->core->epoch == 0)
         return refuse(c, 503, "starting", "The vault is not there yet.", reterr);

@@ -103,6 +103,7 @@ struct core {
     char db_path[512];
 
     _Atomic bool audit_space; /* low water, or the disk was full */
+    _Atomic bool ingest_space; /* … which begins earlier for what is to be recorded */
     _Atomic bool clock_bad;
     _Atomic bool vault_there;
     _Atomic bool gate_there;

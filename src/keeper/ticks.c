@@ -13,6 +13,7 @@
 #include "keeper/viewings.h"
 
 #define LOW_WATER_PERCENT 5
+#define INGEST_PERCENT    10 /* recording gives way before new windows do */
 #define PURGE_MAX         1000
 
 static enum err write_plain(struct job *c, enum leaf_type type, struct err_info *reterr)
@@ -70,6 +71,7 @@ static void check_space(struct core *core)
 
     if (!core->env.space(core->env.ctx, &room, &total) || total == 0)
         return;
+    atomic_store(&core->ingest_space, room < total / 100 * INGEST_PERCENT);
     low = room < total / 100 * LOW_WATER_PERCENT;
     if (low != atomic_exchange(&core->audit_space, low))
         log_event(low ? LOG_ERROR : LOG_INFO, "audit.space", LOG_INT("low", low), LOG_INT("free", room));

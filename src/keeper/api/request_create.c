@@ -75,6 +75,8 @@ static enum err judge(struct job *c, struct ask *a, const struct policy_rule **r
     *ret_ok = false;
     if (!job_may(c, a->project, PERM_ASK))
         return job_forbidden(c);
+    if (!job_open_for_access(c, false))
+        return ERR_OK;
     if (a->rules->policy == NULL)
         return job_refuse(c, 403, "policy-denied", "No policy is in force.");
     policy_check_terms(a->rules->policy, NULL, &a->req, false, &c->body.errors);
@@ -93,7 +95,7 @@ static enum err judge(struct job *c, struct ask *a, const struct policy_rule **r
         jsonw_kstr(job_extra(c), "request", other);
         return job_refuse(c, 409, "request-open", "You have asked for this already.");
     }
-    if (!job_open_for_access(c, p.verdict == POLICY_AUTO))
+    if (p.verdict == POLICY_AUTO && !job_open_for_access(c, true))
         return ERR_OK;
     if (p.verdict == POLICY_ASK) {
         struct vote_plan plan = ask_plan(c, a, p.rule);

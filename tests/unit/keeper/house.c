@@ -286,14 +286,23 @@ static struct reply reply_of(struct house *h, const struct ipc_answer *a)
     return r;
 }
 
-struct reply house_call_with(struct house *h, const char *token, enum route_id route, const char *id1, const char *body,
-                             const char *idem_key, const char *if_match)
+struct cmd *house_message(struct house *h, enum ipc_type type, const void *msg, uint64_t *ret_call)
+{
+    struct cmd *c;
+
+    *ret_call = ++h->next_call;
+    c = cmd_new(CMD_MESSAGE, h->chan, *ret_call, type, msg);
+    assert_non_null(c);
+    return c;
+}
+
+static struct cmd *prepare(struct house *h, const char *token, enum route_id route, const char *id1, const char *query,
+                           const char *body, const char *idem_key, const char *if_match, uint64_t *ret_call)
 {
     uint8_t cred[SHA256_LEN], sum[SHA256_LEN];
-    struct ipc_control in = { .route = (uint16_t) route, .id1 = span_str(id1), .body = tree_of(h, body),
-                              .prefix = SPAN_OF(h->prefix), .idem_key = span_str(idem_key),
+    struct ipc_control in = { .route = (uint16_t) route, .id1 = span_str(id1), .query = tree_of(h, query),
+                              .body = tree_of(h, body), .prefix = SPAN_OF(h->prefix), .idem_key = span_str(idem_key),
                               .if_match = span_str(if_match), .trace = SPAN("0123456789abcdef0123456789abcdef") };
-    struct ipc_answer a;
 
     if (token != NULL) {
         sha256(span_str(token), cred);
@@ -302,24 +311,64 @@ struct reply house_call_with(struct house *h, const char *token, enum route_id r
     }
     sha256(span_str(body), sum);
     in.body_sha256 = SPAN_OF(sum);
-    house_send(h, IPC_T_CONTROL, &in, IPC_T_ANSWER, &a);
+    return house_message(h, IPC_T_CONTROL, &in, ret_call);
+}
+
+struct cmd *house_prepare(struct house *h, const char *token, enum route_id route, const char *id1, const char *body,
+                          uint64_t *ret_call)
+{
+    return prepare(h, token, route, id1, NULL, body, NULL, NULL, ret_call);
+}
+
+void house_group(struct house *h, struct cmd **cmds, size_t n)
+{
+    core_run(h->core, cmds, n);
+    slow_steps(h);
+}
+
+void house_answer_as(struct house *h, uint64_t call, enum ipc_type answer, void *ret)
+{
+    struct out *o = find_answer(h, call);
+
+    assert_non_null(o);
+    assert_int_equal(o->type, answer);
+    assert_ok(ipc_decode(answer, arena_span(&h->mem, buf_span(&o->body)), &h->mem, ret, NULL));
+}
+
+struct reply house_answer(struct house *h, uint64_t call)
+{
+    struct ipc_answer a;
+
+    house_answer_as(h, call, IPC_T_ANSWER, &a);
     return reply_of(h, &a);
+}
+
+struct reply house_call_with(struct house *h, const char *token, enum route_id route, const char *id1, const char *body,
+                             const char *idem_key, const char *if_match)
+{
+    uint64_t call;
+
+    run_one(h, prepare(h, token, route, id1, NULL, body, idem_key, if_match, &call));
+    slow_steps(h);
+    return house_answer(h, call);
 }
 
 struct reply house_call(struct house *h, const char *token, enum route_id route, const char *id1, const char *query,
                         const char *body)
 {
-    uint8_t cred[SHA256_LEN];
-    struct ipc_control in = { .route = (uint16_t) route, .id1 = span_str(id1), .body = tree_of(h, body),
-                              .query = tree_of(h, query), .prefix = SPAN_OF(h->prefix),
-                              .trace = SPAN("0123456789abcdef0123456789abcdef") };
+    uint64_t call;
+
+    run_one(h, prepare(h, token, route, id1, query, body, NULL, NULL, &call));
+    slow_steps(h);
+    return house_answer(h, call);
+}
+
+struct reply house_login_browser(struct house *h, const char *body)
+{
+    const struct ipc_control in = { .route = ROUTE_login, .browser = 1, .body = tree_of(h, body),
+                                    .prefix = SPAN_OF(h->prefix) };
     struct ipc_answer a;
 
-    if (token != NULL) {
-        sha256(span_str(token), cred);
-        in.cred_kind = CRED_BEARER;
-        in.cred = SPAN_OF(cred);
-    }
     house_send(h, IPC_T_CONTROL, &in, IPC_T_ANSWER, &a);
     return reply_of(h, &a);
 }

@@ -53,6 +53,14 @@ struct reply house_call(struct house *h, const char *token, enum route_id route,
 struct reply house_call_with(struct house *h, const char *token, enum route_id route, const char *id1, const char *body,
                              const char *idem_key, const char *if_match);
 
+/* A group: prepare each call, run all in one transaction, then read each answer by its number. */
+struct cmd *house_prepare(struct house *h, const char *token, enum route_id route, const char *id1, const char *body,
+                          uint64_t *ret_call);
+struct cmd *house_message(struct house *h, enum ipc_type type, const void *msg, uint64_t *ret_call);
+void house_group(struct house *h, struct cmd **cmds, size_t n);
+struct reply house_answer(struct house *h, uint64_t call);
+void house_answer_as(struct house *h, uint64_t call, enum ipc_type answer, void *ret);
+
 /* Any message; the answer's struct is decoded into ret (of type 'answer'), when one is expected. */
 void house_send(struct house *h, enum ipc_type type, const void *msg, enum ipc_type answer, void *ret);
 void house_tick(struct house *h, enum cmd_kind kind);
@@ -60,6 +68,9 @@ void house_sleep(struct house *h, int64_t ms); /* both clocks */
 
 /* A sign-in of a demo account; token text in static storage of h->mem. */
 const char *house_login(struct house *h, const char *user);
+
+/* The same from a browser: the answer sets a cookie (reply.token). */
+struct reply house_login_browser(struct house *h, const char *body);
 
 /* A recording in the project, complete. Returns its id. */
 const char *house_recording(struct house *h, const char *token, const char *title, const char *subject);
