@@ -1,0 +1,188 @@
+/* Who may call what: every role against every route's first answer; people, groups, projects. */
+#include <stdio.h>
+
+#include "house.h"
+
+static struct house h;
+
+static int open_team(void **state)
+{
+    (void) state;
+    house_open(&h, house_preset("team"), true);
+    return 0;
+}
+
+static int close_house(void **state)
+{
+    (void) state;
+    house_close(&h);
+    return 0;
+}
+
+enum who { NOBODY, ENGINEER, APPROVER, AUDITOR, ADMIN, STRANGER, N_WHO };
+
+static void test_matrix(void **state)
+{
+    const char *rid = house_recording(&h, h.admin, "t", "user-1");
+    const char *tokens[N_WHO] = { NULL, house_login(&h, "engineer"), house_login(&h, "approver"), house_login(&h, "auditor"),
+                                  h.admin, NULL };
+    struct reply r;
+    /* 200 and 201 mean: allowed; the order is nobody, engineer, approver, auditor, admin, somebody without any role */
+    const struct {
+        enum route_id route;
+        const char *id, *query, *body;
+        int status[N_WHO];
+    } cases[] = {
+        { ROUTE_me, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_demo, NULL, NULL, NULL, { 200, 200, 200, 200, 200, 200 } },
+        { ROUTE_users_list, NULL, NULL, NULL, { 401, 403, 403, 403, 200, 403 } },
+        { ROUTE_groups_list, NULL, NULL, NULL, { 401, 403, 403, 403, 200, 403 } },
+        { ROUTE_projects_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_tokens_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_user_create, NULL, NULL, "{\"name\":\"x-#\"}", { 401, 403, 403, 403, 201, 403 } },
+        { ROUTE_group_create, NULL, NULL, "{\"name\":\"x-#\"}", { 401, 403, 403, 403, 201, 403 } },
+        { ROUTE_project_create, NULL, NULL, "{\"name\":\"x-#\"}", { 401, 403, 403, 403, 201, 403 } },
+        { ROUTE_project_patch, "shop", NULL, "{\"env\":\"prod\"}", { 401, 403, 403, 403, 200, 404 } },
+        { ROUTE_user_patch, "lead", NULL, "{\"full_name\":\"L\"}", { 401, 404, 404, 404, 200, 404 } },
+        { ROUTE_group_patch, "approvers", NULL, "{\"add\":[\"lead\"]}", { 401, 403, 403, 403, 200, 403 } },
+        { ROUTE_recordings_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_recording_get, rid, NULL, NULL, { 401, 200, 200, 200, 200, 404 } },
+        { ROUTE_recording_links_put, rid, NULL, "{\"links\":[]}", { 401, 200, 200, 200, 200, 404 } },
+        { ROUTE_requests_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_grants_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_viewings_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_request_get, "q_AAAAAAAAAAAAAAAA", NULL, NULL, { 401, 404, 404, 404, 404, 404 } },
+        { ROUTE_grant_get, "g_AAAAAAAAAAAAAAAA", NULL, NULL, { 401, 404, 404, 404, 404, 404 } },
+        { ROUTE_key_revoke, "AAAAAAAAAAAAAAAAAAAAAA", NULL, NULL, { 401, 404, 404, 404, 404, 404 } },
+        { ROUTE_policies_list, NULL, NULL, NULL, { 401, 403, 403, 200, 200, 403 } },
+        { ROUTE_policy_current, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_policy_propose, NULL, NULL, "{}", { 401, 403, 403, 403, 422, 403 } },
+        { ROUTE_status, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
+        { ROUTE_audit_events, NULL, NULL, NULL, { 401, 403, 403, 200, 200, 403 } },
+        { ROUTE_audit_events, NULL, "{\"log\":\"shop\"}", NULL, { 401, 403, 403, 200, 200, 404 } },
+        { ROUTE_audit_events, NULL, "{\"log\":\"nothing\"}", NULL, { 401, 404, 404, 404, 404, 404 } },
+        { ROUTE_audit_checkpoint, "system", NULL, NULL, { 401, 403, 403, 404, 404, 403 } },
+    };
+
+    (void) state;
+    r = house_call(&h, h.admin, ROUTE_user_create, NULL, NULL,
+                   "{\"name\":\"stranger\",\"password\":\"" HOUSE_PASSWORD "\",\"roles\":[]}");
+    assert_reply(&h, r, 201, "");
+    tokens[STRANGER] = house_login(&h, "stranger");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int w = 0; w < N_WHO; w++) {
+            char body[256] = "";
+
+            char *name;
+
+            if (cases[i].body != NULL)
+                (void) snprintf(body, sizeof(body), "%s", cases[i].body);
+            name = strchr(body, '#');
+            if (name != NULL)
+                *name = (char) ('0' + w); /* names are given once */
+            r = house_call(&h, tokens[w], cases[i].route, cases[i].id, cases[i].query,
+                           cases[i].body == NULL ? NULL : body);
+            if (r.status != cases[i].status[w])
+                print_error("%s %s as %d: %d '%s', wanted %d\n", route_by_id(cases[i].route)->name,
+                            cases[i].id == NULL ? "" : cases[i].id, w, r.status, r.code, cases[i].status[w]);
+            assert_int_equal(r.status, cases[i].status[w]);
+        }
+    }
+    /* Lists show nothing of a project without a role. */
+    r = house_call(&h, tokens[STRANGER], ROUTE_recordings_list, NULL, NULL, NULL);
+    assert_int_equal(reply_int(&r, "items"), 0);
+    r = house_call(&h, tokens[STRANGER], ROUTE_projects_list, NULL, NULL, NULL);
+    assert_int_equal(reply_int(&r, "items"), 0);
+    r = house_call(&h, tokens[ENGINEER], ROUTE_recordings_list, NULL, NULL, NULL);
+    assert_int_equal(reply_int(&r, "items"), 1);
+    /* The subject: in clear for who decides, a pseudonym for who looks, in clear when typed exactly (and that is a record). */
+    assert_string_not_equal(reply_str(&h, &r, "items.0.subject"), "user-1");
+    r = house_call(&h, tokens[APPROVER], ROUTE_recordings_list, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.subject"), "user-1");
+    r = house_call(&h, tokens[ENGINEER], ROUTE_recordings_list, NULL, "{\"subject\":\"user-1\"}", NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.subject"), "user-1");
+    house_tick(&h, CMD_SECOND);
+    assert_int_equal(house_leaves(&h, "api.read", "subject-search"), 1);
+}
+
+static void test_people(void **state)
+{
+    struct reply r;
+
+    (void) state;
+    r = house_call(&h, h.admin, ROUTE_user_create, NULL, NULL,
+                   "{\"name\":\"dana\",\"password\":\"" HOUSE_PASSWORD "\",\"groups\":[\"approvers\"]}");
+    assert_reply(&h, r, 201, "");
+    assert_string_equal(reply_str(&h, &r, "groups.0"), "approvers");
+    assert_int_equal(reply_int(&r, "roles"), 2); /* viewer of every project, also when added with a group */
+    r = house_call(&h, h.admin, ROUTE_user_create, NULL, NULL, "{\"name\":\"dana\"}");
+    assert_reply(&h, r, 409, "already-exists");
+    r = house_call(&h, h.admin, ROUTE_user_create, NULL, NULL, "{\"name\":\"No Spaces\",\"groups\":[\"none\"]}");
+    assert_reply(&h, r, 422, "invalid");
+    assert_string_equal(reply_str(&h, &r, "errors.0.at"), "/name");
+    assert_string_equal(reply_str(&h, &r, "errors.1.at"), "/groups/0");
+    assert_string_equal(reply_str(&h, &r, "errors.1.code"), "not-found");
+    r = house_call(&h, h.admin, ROUTE_users_list, NULL, "{\"q\":\"dan\"}", NULL);
+    assert_int_equal(reply_int(&r, "items"), 1);
+    r = house_call(&h, h.admin, ROUTE_users_list, NULL, "{\"limit\":\"2\"}", NULL);
+    assert_int_equal(reply_int(&r, "items"), 2);
+    {
+        char query[256];
+
+        (void) snprintf(query, sizeof(query), "{\"limit\":\"2\",\"cursor\":\"%s\"}", reply_str(&h, &r, "cursor"));
+        r = house_call(&h, h.admin, ROUTE_users_list, NULL, query, NULL);
+        assert_int_equal(reply_int(&r, "items"), 2);
+        r = house_call(&h, house_login(&h, "engineer"), ROUTE_requests_list, NULL, query, NULL);
+        assert_reply(&h, r, 422, "invalid"); /* a cursor opens its own list only */
+    }
+    /* The last administrator stays one. */
+    r = house_call(&h, h.admin, ROUTE_user_patch, "admin", NULL, "{\"disabled\":true}");
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, h.admin, ROUTE_group_patch, "admins", NULL, "{\"remove\":[\"admin\"]}");
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, h.admin, ROUTE_group_patch, "admins", NULL, "{\"roles\":[]}");
+    assert_reply(&h, r, 422, "invalid");
+    /* Disabled and enabled again: the old sign-ins stay ended. */
+    r = house_call(&h, h.admin, ROUTE_user_patch, "dana", NULL, "{\"disabled\":true}");
+    assert_reply(&h, r, 200, "");
+    r = house_call(&h, h.admin, ROUTE_user_patch, "dana", NULL, "{\"disabled\":false}");
+    assert_string_equal(reply_str(&h, &r, "state"), "active");
+    assert_int_equal(house_leaves(&h, "user.disabled", NULL), 1);
+    assert_int_equal(house_leaves(&h, "user.enabled", NULL), 1);
+}
+
+static void test_projects(void **state)
+{
+    const char *engineer = house_login(&h, "engineer");
+    struct reply r;
+
+    (void) state;
+    r = house_call(&h, h.admin, ROUTE_project_create, NULL, NULL,
+                   "{\"name\":\"warehouse\",\"members\":[{\"user\":\"engineer\",\"role\":\"project-admin\"}]}");
+    assert_reply(&h, r, 201, "");
+    assert_string_equal(reply_str(&h, &r, "members.0.user.name"), "engineer");
+    r = house_call(&h, engineer, ROUTE_project_patch, "warehouse", NULL,
+                   "{\"add\":[{\"group\":\"auditors\",\"role\":\"viewer\"}],\"name\":\"store\"}");
+    assert_reply(&h, r, 200, "");
+    assert_string_equal(reply_str(&h, &r, "name"), "store");
+    r = house_call(&h, engineer, ROUTE_project_patch, "store", NULL, "{\"members\":[]}");
+    assert_reply(&h, r, 200, "");
+    r = house_call(&h, engineer, ROUTE_project_patch, "store", NULL, "{\"name\":\"again\"}");
+    assert_reply(&h, r, 403, "forbidden"); /* gave it away themselves */
+    r = house_call(&h, h.admin, ROUTE_project_create, NULL, NULL, "{\"name\":\"shop\"}");
+    assert_reply(&h, r, 409, "already-exists");
+    r = house_call(&h, h.admin, ROUTE_project_create, NULL, NULL, "{\"name\":\"y\",\"env\":\"moon\"}");
+    assert_reply(&h, r, 422, "invalid");
+    assert_int_equal(house_leaves(&h, "project.created", "ok"), 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_matrix, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_people, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_projects, open_team, close_house),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
