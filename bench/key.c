@@ -120,8 +120,8 @@ static void make_der(struct span raw)
 
 static void make_key(void)
 {
-    struct es256_signer *signer;
-    struct secret *priv, *none = NULL;
+    struct es256_signer *signer = NULL;
+    struct secret *priv = NULL, *none = NULL;
     uint8_t pub[ES256_PUB_LEN], raw[64];
     char kid[KEY_KID_LEN + 1];
     size_t n = 0;

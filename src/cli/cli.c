@@ -17,7 +17,7 @@
 
 /* ---- reports ---- */
 
-static void report(const char *head, const char *fmt, va_list ap)
+static PRINTF_LIKE(2, 0) void report(const char *head, const char *fmt, va_list ap)
 {
     char text[2048];
 

@@ -1123,7 +1123,7 @@ const char *client_header(struct client *c, const char *name)
     return to;
 }
 
-static void vbegin(struct client *c, const char *key, const char *fmt, va_list ap)
+static PRINTF_LIKE(3, 0) void vbegin(struct client *c, const char *key, const char *fmt, va_list ap)
 {
     char path[600], text[3000];
 
