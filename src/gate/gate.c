@@ -13,6 +13,7 @@
 #define WORKERS       2
 #define WORK_QUEUE    4096
 #define STREAM_COUNTS 100000
+#define KEY_USES      200000
 
 /* The process: loop 0 runs in the main thread and has the control channel; the others have threads of their own. */
 struct process {
@@ -270,6 +271,7 @@ static void close_all(struct process *p)
     g->store = store_free(g->store);
     live_deinit(&g->live);
     map_deinit(&g->stream_counts);
+    map_deinit(&g->uses);
     key_ring_deinit(&g->ring);
     buf_deinit(&g->jwks);
     (void) gate_settings_free((struct gate_settings *) (uintptr_t) gate_settings(g));
@@ -282,6 +284,7 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
     random_fill(g->hash_secret, sizeof(g->hash_secret));
     live_init(&g->live, g->hash_secret);
     map_init(&g->stream_counts, g->hash_secret, STREAM_COUNTS);
+    map_init(&g->uses, g->hash_secret, KEY_USES);
     buf_init(&g->jwks, 64 << 10);
     atomic_store(&g->audit_ok, true);
     if (pthread_rwlock_init(&g->keys_lock, NULL) != 0 || pthread_rwlock_init(&g->live_lock, NULL) != 0 ||

@@ -241,6 +241,7 @@ enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_
         return e;
     }
     map_init(&l->viewers, g->hash_secret, VIEWERS_MAX);
+    map_init(&l->viewer_keys, g->hash_secret, VIEWERS_MAX);
     list_init(&l->replays);
     list_init(&l->watches);
     list_init(&l->imports);
@@ -276,6 +277,7 @@ void lane_end(struct lane *l)
     l->vault = link_free(l->vault);
     viewers_drop(l);
     map_deinit(&l->viewers);
+    map_deinit(&l->viewer_keys);
 }
 
 /* What is still to be said goes out with the last turn. */

@@ -23,7 +23,8 @@ struct lane {
     int listener_fds[LANE_LISTENERS_MAX];
     size_t n_listeners;
     struct exchange_handler app, player;
-    struct map viewers;   /* by SHA-256 of the key: struct viewer (viewer.h) */
+    struct map viewers;     /* struct viewer (viewer.h) by jti */
+    struct map viewer_keys; /* the same by SHA-256 of the key's bytes that were verified */
     struct list replays;  /* struct replay (replay.h): everything under a key that is under way */
     struct list watches;  /* struct watch (watch.c) */
     struct list imports;  /* struct import (import.c) */

@@ -357,13 +357,7 @@ static enum key_verdict check(struct replay *r, struct checked *k)
     if (live == LIVE_UNKNOWN && c->lane->asked++ >= ASKED_MAX)
         return KEY_AUTHORITY_STALE;
     v = check_binding(c, &k->claims, k->kid);
-    if (v != KEY_OK)
-        return v;
-    r->viewer = seen != NULL ? seen : viewer_new(c->lane, digest, &k->claims, k->kid);
-    if (r->viewer == NULL)
-        return KEY_AUTHORITY_STALE;
-    (void) viewer_ref(r->viewer);
-    return KEY_OK;
+    return v == KEY_OK ? viewer_get(c->lane, digest, &k->claims, k->kid, &r->viewer) : v;
 }
 
 /* ---- life ---- */

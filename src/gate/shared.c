@@ -279,3 +279,87 @@ void gate_stream_close(struct gate *g, const char *jti, const char *gid, const c
     }
     pthread_mutex_unlock(&g->streams_lock);
 }
+
+/* ---- volume and rates ---- */
+
+struct key_use {
+    char jti[JTI_CAP];
+    unsigned refs;
+    uint64_t volume;
+    time_ms second;
+    uint32_t requests;
+    uint64_t bytes;
+};
+
+struct key_use *gate_use_open(struct gate *g, const char *jti)
+{
+    struct key_use *u;
+
+    pthread_mutex_lock(&g->streams_lock);
+    u = map_get(&g->uses, span_str(jti));
+    if (u == NULL) {
+        u = calloc(1, sizeof(*u));
+        if (u != NULL) {
+            (void) snprintf(u->jti, sizeof(u->jti), "%s", jti);
+            if (!map_put(&g->uses, span_str(u->jti), u, NULL)) {
+                free(u);
+                u = NULL;
+            }
+        }
+    }
+    if (u != NULL)
+        u->refs++;
+    pthread_mutex_unlock(&g->streams_lock);
+    return u;
+}
+
+struct key_use *gate_use_close(struct gate *g, struct key_use *u)
+{
+    if (u == NULL)
+        return NULL;
+    pthread_mutex_lock(&g->streams_lock);
+    if (--u->refs == 0) {
+        (void) map_del(&g->uses, span_str(u->jti));
+        free(u);
+    }
+    pthread_mutex_unlock(&g->streams_lock);
+    return NULL;
+}
+
+void gate_use_volume(struct gate *g, struct key_use *u, uint64_t before, uint64_t more)
+{
+    pthread_mutex_lock(&g->streams_lock);
+    u->volume = (u->volume > before ? u->volume : before) + more;
+    pthread_mutex_unlock(&g->streams_lock);
+}
+
+static enum key_verdict charge(struct key_use *u, const struct live_quota *q, uint64_t bytes)
+{
+    time_ms second = clock_boot_ms() / 1000;
+
+    if (u->second != second) {
+        u->second = second;
+        u->requests = 0;
+        u->bytes = 0;
+    }
+    if (u->volume >= q->key_bytes || bytes > q->key_bytes - u->volume)
+        return KEY_QUOTA;
+    if (bytes == 0)
+        return ++u->requests > q->key_requests ? KEY_RATE_LIMITED : KEY_OK;
+    if (u->bytes > 0 && u->bytes + bytes > q->key_rate)
+        return KEY_RATE_LIMITED;
+    u->bytes += bytes;
+    return KEY_OK;
+}
+
+enum key_verdict gate_use(struct gate *g, struct key_use *u, const char *gid, uint64_t bytes)
+{
+    struct live_grant grant = { .quota = { 0 } };
+    enum key_verdict v;
+
+    (void) gate_grant(g, gid, &grant); /* unknown: nothing */
+    pthread_mutex_lock(&g->streams_lock);
+    v = charge(u, &grant.quota, bytes);
+    pthread_mutex_unlock(&g->streams_lock);
+    return v;
+}

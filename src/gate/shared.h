@@ -56,6 +56,7 @@ struct gate {
 
     pthread_mutex_t streams_lock;
     struct map stream_counts; /* of struct stream_count, by "k" jti, "g" gid, "p" sub */
+    struct map uses;          /* of struct key_use, by jti */
 
     _Atomic int64_t heard; /* boot clock of the keeper's last heartbeat; 0: never */
     _Atomic bool audit_ok, clock_ok, stopping;
@@ -94,6 +95,17 @@ int64_t gate_window_left(struct gate *g, const struct key_claims *k);
  */
 enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub);
 void gate_stream_close(struct gate *g, const char *jti, const char *gid, const char *sub);
+
+/*
+ * What one key has used over all loops (STANDARDS 1.11), while any of them has it in use. volume: bytes leased before, as
+ * the keeper knows it. NULL: no memory.
+ */
+struct key_use;
+struct key_use *gate_use_open(struct gate *g, const char *jti);
+struct key_use *gate_use_close(struct gate *g, struct key_use *u);
+void gate_use_volume(struct gate *g, struct key_use *u, uint64_t before, uint64_t more);
+/* One request more (bytes 0), or bytes that are about to be leased. KEY_OK, KEY_RATE_LIMITED, KEY_QUOTA. */
+enum key_verdict gate_use(struct gate *g, struct key_use *u, const char *gid, uint64_t bytes);
 
 /* Replaces ring, key set and epoch. */
 void gate_keys_put(struct gate *g, const struct ipc_keys *m);

@@ -59,14 +59,12 @@ struct viewer {
     struct range sent[VIEWER_RANGES_MAX];
     size_t n_sent;
     bool more_sent;
-    uint64_t sent_bytes, volume;
+    uint64_t sent_bytes;
     unsigned users;        /* answers under way */
     bool settle_due, exported;
 
     time_ms used; /* boot clock */
-    time_ms second;
-    uint32_t second_requests;
-    uint64_t second_bytes;
+    struct key_use *use; /* shared with the viewers of this key on other loops */
 
     struct list reads; /* struct job, waiting */
     bool reading;
@@ -78,10 +76,24 @@ struct viewer {
 
 struct viewer *viewer_find(struct lane *l, const uint8_t digest[32])
 {
-    return map_get(&l->viewers, span_of(digest, 32));
+    return map_get(&l->viewer_keys, span_of(digest, 32));
 }
 
-struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct key_claims *claims, const char *kid)
+static void forget_bytes(struct viewer *v)
+{
+    if (map_get(&v->lane->viewer_keys, span_of(v->digest, 32)) == v)
+        (void) map_del(&v->lane->viewer_keys, span_of(v->digest, 32));
+}
+
+/* Bytes that were verified need not be verified again; of one key, the last ones (signatures are malleable). */
+static void know_bytes(struct viewer *v, const uint8_t digest[32])
+{
+    forget_bytes(v);
+    memcpy(v->digest, digest, sizeof(v->digest));
+    (void) map_put(&v->lane->viewer_keys, span_of(v->digest, 32), v, NULL); /* else verified each time */
+}
+
+static struct viewer *viewer_new(struct lane *l, const struct key_claims *claims, const char *kid)
 {
     struct viewer *v = calloc(1, sizeof(*v));
 
@@ -92,16 +104,34 @@ struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct
     v->claims = *claims;
     (void) snprintf(v->kid, sizeof(v->kid), "%s", kid);
     v->used = clock_boot_ms();
-    memcpy(v->digest, digest, sizeof(v->digest));
     list_init(&v->waiters);
     list_init(&v->reads);
     list_init(&v->turns);
-    if (!map_put(&l->viewers, span_of(v->digest, 32), v, NULL)) {
+    v->use = gate_use_open(l->gate, claims->jti);
+    if (v->use == NULL || !map_put(&l->viewers, span_str(v->claims.jti), v, NULL)) {
+        v->use = gate_use_close(l->gate, v->use);
         free(v);
         return NULL;
     }
     v->in_map = true;
     return v;
+}
+
+enum key_verdict viewer_get(struct lane *l, const uint8_t digest[32], const struct key_claims *claims, const char *kid,
+                            struct viewer **ret)
+{
+    struct viewer *v = map_get(&l->viewers, span_str(claims->jti));
+
+    if (v != NULL && memcmp(&v->claims, claims, sizeof(*claims)) != 0)
+        return KEY_FORGED; /* the vault signs a jti once */
+    if (v == NULL)
+        v = viewer_new(l, claims, kid);
+    if (v == NULL)
+        return KEY_AUTHORITY_STALE;
+    if (memcmp(v->digest, digest, sizeof(v->digest)) != 0)
+        know_bytes(v, digest);
+    *ret = viewer_ref(v);
+    return KEY_OK;
 }
 
 struct viewer *viewer_ref(struct viewer *v)
@@ -118,6 +148,7 @@ void viewer_unref(struct viewer *v)
         return;
     v->rk = secret_free(v->rk);
     v->reader = reader_free(v->reader);
+    v->use = gate_use_close(v->lane->gate, v->use);
     free(v);
 }
 
@@ -141,7 +172,8 @@ static void leave_map(struct viewer *v)
     if (!v->in_map)
         return;
     v->in_map = false;
-    (void) map_del(&v->lane->viewers, span_of(v->digest, 32));
+    forget_bytes(v);
+    (void) map_del(&v->lane->viewers, span_str(v->claims.jti));
     viewer_unref(v);
 }
 
@@ -176,7 +208,7 @@ static enum key_verdict take_facts(struct viewer *v, const struct ipc_key_facts 
         return KEY_KEEPER_UNAVAILABLE;
     v->facts = (struct viewer_facts){ v->vid, span_eq_str(m->kind, "terminal"), m->events, m->duration_us,
                                       m->started_ms, m->n_chunks };
-    v->volume = m->volume;
+    gate_use_volume(v->lane->gate, v->use, m->volume, 0);
     v->reader = reader_new(v->lane->gate->store, v->claims.pid, v->claims.rid, m, s->cache_bytes);
     return v->reader == NULL ? KEY_KEEPER_UNAVAILABLE : KEY_OK;
 }
@@ -277,7 +309,7 @@ static void note_lease(struct viewer *v, const struct viewer_span *want, uint64_
         v->series = true;
         v->first_lease = idx;
     }
-    v->volume += want->bytes;
+    gate_use_volume(v->lane->gate, v->use, 0, want->bytes);
     if (want->what == LEASE_MANIFEST) {
         v->manifest_leased = true;
     } else if (!range_add(v->leased, &v->n_leased, LEASED_MAX, want->from_seq, want->to_seq)) {
@@ -525,38 +557,14 @@ void viewer_turn_end(struct viewer *v, struct viewer_turn *t)
 
 /* ---- housekeeping ---- */
 
-/* What this key may use; its buckets are emptied when a second is over. */
-static struct live_quota quota_now(struct viewer *v)
-{
-    struct live_grant g = { .quota = { 0 } };
-    time_ms second = clock_boot_ms() / 1000;
-
-    (void) gate_grant(v->lane->gate, v->claims.gid, &g); /* unknown: nothing */
-    if (v->second != second) {
-        v->second = second;
-        v->second_requests = 0;
-        v->second_bytes = 0;
-    }
-    return g.quota;
-}
-
 enum key_verdict viewer_charge_request(struct viewer *v)
 {
-    struct live_quota q = quota_now(v);
-
-    return ++v->second_requests > q.key_requests ? KEY_RATE_LIMITED : KEY_OK;
+    return gate_use(v->lane->gate, v->use, v->claims.gid, 0);
 }
 
 enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes)
 {
-    struct live_quota q = quota_now(v);
-
-    if (bytes > q.key_bytes || v->volume > q.key_bytes - bytes)
-        return KEY_QUOTA;
-    if (v->second_bytes > 0 && v->second_bytes + bytes > q.key_rate)
-        return KEY_RATE_LIMITED;
-    v->second_bytes += bytes;
-    return KEY_OK;
+    return bytes == 0 ? KEY_OK : gate_use(v->lane->gate, v->use, v->claims.gid, bytes);
 }
 
 static void collect(struct lane *l, bool (*want)(const struct viewer *v, struct span gid), struct span gid)

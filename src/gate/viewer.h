@@ -23,10 +23,14 @@ struct viewer;
 
 typedef void (*viewer_verdict_fn)(void *ctx, enum key_verdict v);
 
-/* By the digest of the key's bytes. NULL: not seen on this loop. */
+/* By the digest of bytes that were verified before. NULL: not seen on this loop. */
 struct viewer *viewer_find(struct lane *l, const uint8_t digest[32]);
-/* A new one; not yet confirmed. NULL: no memory. */
-struct viewer *viewer_new(struct lane *l, const uint8_t digest[32], const struct key_claims *claims, const char *kid);
+/*
+ * The one of this authentic key, made if there is none (not yet confirmed); a reference of the caller's. The digest is
+ * remembered. KEY_FORGED: a key of that jti with other claims is in use. KEY_AUTHORITY_STALE: no memory.
+ */
+enum key_verdict viewer_get(struct lane *l, const uint8_t digest[32], const struct key_claims *claims, const char *kid,
+                            struct viewer **ret);
 
 struct viewer *viewer_ref(struct viewer *v);
 void viewer_unref(struct viewer *v);

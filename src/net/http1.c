@@ -388,9 +388,10 @@ static enum http1_verdict read_framing(struct http1 *e)
     return HTTP1_MORE;
 }
 
-/* Two of these, and a proxy and we might each believe another one. */
-static const char *const single[] = { "authorization", "batch-seq",       "content-type", "dpop",
-                                      "expect",        "idempotency-key", "last-event-id", "origin", "range" };
+/* Two of these, and a proxy and we might each believe another one. (Two credentials are refused by the role, with its own
+ * code and a record.) */
+static const char *const single[] = { "batch-seq",       "content-type",  "dpop",   "expect",
+                                      "idempotency-key", "last-event-id", "origin", "range" };
 
 static enum http1_verdict read_rest(struct http1 *e)
 {

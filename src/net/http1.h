@@ -10,7 +10,7 @@
  *           transfer coding but exactly one 'chunked', a coding in HTTP/1.0, chunk sizes that are not hex or overflow,
  *           control bytes and more than HTTP1_CHUNK_LINE bytes in a chunk line, framing fields in trailers, a missing or second or malformed
  *           Host, targets that are not a path or an absolute http(s) URL whose authority is the Host, second instances of
- *           fields that must be single (Content-Type, Authorization, …), expectations other than 100-continue.
+ *           fields that must be single (Content-Type, Origin, …), expectations other than 100-continue.
  * Trailers: checked, bounded, dropped. Upgrade, also to h2c, is ignored, as RFC 9110 7.8 allows.
  * Memory:   the head, up to limits.header_bytes + limits.line_bytes; bodies are passed through, never kept.
  */

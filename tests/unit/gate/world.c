@@ -765,6 +765,7 @@ int world_reset(void **state)
     world_do(fresh_grant, NULL);
     if (w.vault[0] == NULL)
         world_vault_comes();
+    (void) usleep(5000); /* pushes have no answer */
     return 0;
 }
 
