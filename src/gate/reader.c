@@ -229,10 +229,15 @@ static enum err use_keyframe(struct piece *p, const struct segment_keyframe *k, 
     return segment_read_screen(p->index, k, &ret->bytes, reterr);
 }
 
-/* The newest keyframe at or before the time; the recording's beginning when there is none. */
+/*
+ * The newest keyframe at or before the time; the recording's beginning when there is none. Time 0 is the beginning itself:
+ * events without times have keyframes at 0 too, and nothing before those may be lost.
+ */
 static enum err locate_time(struct reader *r, const struct secret *rk, time_us from, struct viewer_read *ret,
                             struct err_info *reterr)
 {
+    if (from <= 0)
+        return locate_seq(r, rk, 0, ret, reterr);
     for (size_t i = r->n; i-- > 0;) {
         struct piece *p = &r->pieces[i];
         const struct segment_keyframe *k;
@@ -296,10 +301,13 @@ static enum err read_manifest(struct reader *r, const struct secret *rk, struct 
     struct jsonw w;
     enum err e = ERR_OK;
 
-    for (size_t i = 0; e == ERR_OK && i < r->n; i++)
-        e = piece_open(&r->pieces[i], rk, reterr);
+    /* The head at once: opening the others may close this file again. Their indexes stay. */
+    if (r->n > 0)
+        e = piece_open(&r->pieces[0], rk, reterr);
     if (e == ERR_OK && r->n > 0 && segment_info(r->pieces[0].index)->has_head)
         e = segment_read_head(r->pieces[0].index, &head, reterr);
+    for (size_t i = 1; e == ERR_OK && i < r->n; i++)
+        e = piece_open(&r->pieces[i], rk, reterr);
     if (e != ERR_OK) {
         buf_deinit(&head);
         return e;
