@@ -154,7 +154,7 @@ def take_port():
 
 class Answer:
     def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
+        self.status, self.headers, self.body, self.what = status, headers, body, ""
 
     @property
     def text(self):
@@ -173,7 +173,7 @@ class Answer:
 
     def want(self, status, code=None):
         if self.status != status or (code is not None and self.code != code):
-            raise Failed(f"got {self.status} {self.text[:500]}, want {status} {code or ''}")
+            raise Failed(f"{self.what}: got {self.status} {self.text[:500]}, want {status} {code or ''}")
         return self
 
     def __repr__(self):
@@ -223,7 +223,7 @@ class Client:
         if r.will_close:
             conn.close()
         a = Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, data)
-        a.all_headers = r.getheaders()
+        a.all_headers, a.what = r.getheaders(), f"{method} {path}"
         self.server.saw(a, body)
         return a
 

@@ -200,7 +200,7 @@ def _():
                 compare(path, rid, s.viewer.key(g, rid), s.viewer.key(g, rid, scope=["export"]))
                 done += 1
             except Failed as e:
-                troubles.append(str(e))
+                troubles.append(f"{name(path)}: {e}")
     true(not troubles, f"{len(troubles)} of {len(paths)}:\n    " + "\n    ".join(troubles[:10]))
     true(done > 0, "nothing was compared")
 
