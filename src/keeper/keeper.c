@@ -435,6 +435,8 @@ static void on_second(void *arg)
 
     loop_timer_arm(&k->second, SECOND_MS);
     heartbeat(k);
+    if (writer_busy_ms(k->writer, clock_mono_us()) >= SECOND_MS)
+        return; /* it has not done the last second's work yet */
     push_kind(k, CMD_SECOND, 0, 0);
     push_kind(k, CMD_INTEGRATE, 0, 0);
     if (++k->seconds % 60 == 0)
@@ -450,8 +452,12 @@ static void *wal_thread(void *arg)
         (void) usleep(100000); /* short steps, so that stopping is quick */
         if (turn % (WAL_EVERY_S * 10) != 0)
             continue;
-        if (core_checkpoint(k->core, &err) != ERR_OK)
-            log_err(LOG_WARN, "keeper.wal", &err);
+        switch ((int) core_checkpoint(k->core, &err)) {
+        case ERR_OK: break;
+        case ERR_IO:
+        case ERR_CORRUPT: env_fatal(k, &err); break;
+        default: log_err(LOG_WARN, "keeper.wal", &err); break;
+        }
     }
     return NULL;
 }

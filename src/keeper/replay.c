@@ -1,5 +1,6 @@
 #include "keeper/replay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "keeper/keys.h"
@@ -15,6 +16,8 @@ struct more_volume {
     uint64_t bytes;
     time_ms exp_ms;
 };
+
+static void leased_later(struct job *c, const struct meta_key *k, uint64_t bytes);
 
 static void add_volume(struct core *core, void *arg)
 {
@@ -33,6 +36,44 @@ static void add_volume(struct core *core, void *arg)
     }
     v->bytes += m->bytes;
     v->exp_ms = m->exp_ms;
+}
+
+/* A key that was issued before this keeper started: what was leased under it stands in the log (STANDARDS 1.11). */
+static uint64_t volume_from_log(struct job *c, const struct meta_key *k)
+{
+    const struct span type = SPAN("replay.leased");
+    const struct meta_audit_filter f = { .log = k->project, .types = &type, .n_types = 1, .gid = k->gid, .from = -1,
+                                         .after_ms = k->iat_s * 1000, .limit = META_PAGE_MAX };
+    struct meta_audit_item *items;
+    char want[64];
+    uint64_t sum = 0;
+    int64_t more;
+    size_t n;
+
+    (void) snprintf(want, sizeof(want), "\"jti\":\"" SPAN_FMT "\"", SPAN_ARG(k->jti));
+    if (meta_audit_list(c->v, &f, c->mem, &items, &n, &more, NULL) != ERR_OK)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        char *leaf = arena_str(c->mem, items[i].leaf);
+        const char *bytes = leaf == NULL || strstr(leaf, want) == NULL ? NULL : strstr(leaf, "\"bytes\":");
+
+        if (bytes != NULL) /* our own words, written by leaf_write */
+            sum += strtoull(bytes + 8, NULL, 10);
+    }
+    return sum;
+}
+
+static uint64_t volume_of(struct job *c, const struct meta_key *k)
+{
+    const struct volume *v = map_get(&c->core->volumes, k->jti);
+    uint64_t sum;
+
+    if (v != NULL)
+        return v->bytes;
+    sum = k->iat_s * 1000 < c->core->started_ms ? volume_from_log(c, k) : 0;
+    if (sum > 0)
+        leased_later(c, k, sum);
+    return sum;
 }
 
 static void leased_later(struct job *c, const struct meta_key *k, uint64_t bytes)
@@ -112,7 +153,6 @@ static enum err facts_lists(struct job *c, struct span rid, struct ipc_key_facts
 static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_facts *f, struct ipc_row_grant *row,
                       struct err_info *reterr)
 {
-    const struct volume *v = map_get(&c->core->volumes, k->jti);
     struct meta_recording r;
     struct life l;
     enum err e;
@@ -136,7 +176,7 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
     f->events = (uint64_t) r.events;
     f->duration_us = r.duration_us;
     f->started_ms = r.started_ms;
-    f->volume = v == NULL ? 0 : v->bytes;
+    f->volume = volume_of(c, k);
     return facts_lists(c, k->rid, f, reterr);
 }
 

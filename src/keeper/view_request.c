@@ -265,7 +265,7 @@ enum err view_grant(struct job *c, const struct meta_grant *g, struct err_info *
     jsonw_kint(&c->w, "version", l.st.version);
     jsonw_kstr(&c->w, "request", l.q.id);
     view_person(c, "holder", l.g.holder);
-    TRY(write_project_name(c, l.q.project, reterr));
+    jsonw_kstr(&c->w, "project", l.q.project);
     jsonw_kstr(&c->w, "env", l.q.env);
     TRY(write_recordings(c, &l, reterr));
     write_actions(c, "actions", l.actions);

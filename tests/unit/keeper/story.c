@@ -115,6 +115,18 @@ static void test_story(void **state)
     }
     lease(&key, gid, rid, pid, sub, LEASE_STREAM, KEY_OK, &leased);
     assert_int_equal(house_leaves(&h, "replay.leased", "stream"), 1);
+    {
+        /* A new keeper knows from the log what was leased under this key. */
+        const struct ipc_key_first first = { .jti = span_str(reply_str(&h, &key, "key_id")), .gid = span_str(gid), .gen = 1,
+                                             .rid = span_str(rid), .pid = span_str(pid), .sub = span_str(sub),
+                                             .env = SPAN("prod") };
+
+        house_sleep(&h, 1000);
+        house_restart(&h);
+        house_send(&h, IPC_T_KEY_FIRST, &first, IPC_T_KEY_FACTS, &facts);
+        assert_int_equal(facts.verdict, KEY_OK);
+        assert_int_equal(facts.volume, 400);
+    }
     assert_int_equal(house_leaves(&h, "vault.released", NULL), 1);
     assert_int_equal(house_leaves(&h, "viewing.begun", NULL), 1);
     {
@@ -129,7 +141,7 @@ static void test_story(void **state)
     assert_int_equal(reply_int(&r, "items"), 1);
 
     /* The window closes by itself, on time: not a key, not a lease any more. */
-    house_sleep(&h, 600 * 1000 - 1);
+    house_sleep(&h, 599 * 1000 - 1);
     house_tick(&h, CMD_SECOND);
     r = house_call(&h, engineer, ROUTE_grant_get, gid, NULL, NULL);
     assert_string_equal(reply_str(&h, &r, "state"), "ACTIVE");
