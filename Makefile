@@ -17,7 +17,11 @@ $(BUILD)/build.ninja: meson.build meson_options.txt
 build: setup $(BUILD)/build.ninja ## build keyhole into build/
 	@ninja -C $(BUILD) -j$(JOBS)
 
-demo: build ## run the whole story on this machine, in your browser
+# No more than the binary, and what it needs to be built: the first look should not wait for the tests.
+demo: ## run the whole story on this machine, in your browser
+	@tools/setup --build-only
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j$(JOBS) src/keyhole
 	@$(BUILD)/src/keyhole demo
 
 check: build ## every test; the last line counts them

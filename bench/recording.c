@@ -2,7 +2,8 @@
  * A recording on its way in and out, on one core and in memory: JSON scanning, import (scan, normalise, chunks, index, zstd, encryption),
  * segment writing and reading. Beside zstd on the same NDJSON and AES-256-GCM on the same blocks.
  *
- *   bench-recording FILE        an rrweb or asciicast file; its events are repeated to some 32 MB of NDJSON
+ *   bench-recording FILE        an rrweb file; its events are repeated to some 32 MB of NDJSON
+ *   bench-recording FILE OUT    writes that NDJSON and stops: for measuring through a server
  */
 #include "bench.h"
 
@@ -395,6 +396,14 @@ static void make_room(void)
     bench_need(b.rk != NULL, "a key");
 }
 
+static int write_corpus(const char *path)
+{
+    FILE *f = fopen(path, "wb");
+
+    bench_need(f != NULL && fwrite(b.ndjson.p, 1, b.ndjson.n, f) == b.ndjson.n && fclose(f) == 0, path);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct bench_case cases[] = {
@@ -411,11 +420,13 @@ int main(int argc, char **argv)
     };
     int e;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: bench-recording FILE\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: bench-recording FILE [OUT]\n");
         return 2;
     }
     make_corpus(argv[1]);
+    if (argc == 3)
+        return write_corpus(argv[2]);
     make_room();
     e = bench_run(cases, sizeof(cases) / sizeof(cases[0]));
     (void) zstd_whole(NULL);
