@@ -145,6 +145,7 @@ static void test_found(void **state)
         { "{\"access\":\"open\"}", 0 },
     };
     struct reply r;
+    char query[256];
 
     (void) state;
     (void) house_recording(&h, h.admin, "Checkout fails", "user-1");
@@ -161,6 +162,14 @@ static void test_found(void **state)
     r = house_call(&h, h.admin, ROUTE_recordings_list, NULL, "{\"limit\":\"0\"}", NULL);
     assert_reply(&h, r, 422, "invalid");
     assert_int_equal(house_leaves(&h, "recording.imported", "ok"), 2);
+    /* A cursor opens the same list, for the same person. */
+    r = house_call(&h, h.admin, ROUTE_recordings_list, NULL, "{\"limit\":\"1\"}", NULL);
+    (void) snprintf(query, sizeof(query), "{\"limit\":\"1\",\"cursor\":\"%s\"}", reply_str(&h, &r, "cursor"));
+    r = house_call(&h, h.admin, ROUTE_recordings_list, NULL, query, NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.title"), "Checkout fails");
+    assert_false(reply_has(&r, "cursor"));
+    r = house_call(&h, house_login(&h, "engineer"), ROUTE_recordings_list, NULL, query, NULL);
+    assert_reply(&h, r, 422, "invalid");
 }
 
 int main(void)
