@@ -45,7 +45,7 @@ struct recording {
 static const struct recording recordings[] = {
     { "rrweb", "Checkout fails for a discounted cart", "customer-4711", "error:ERR-7F3A21", "ticket:SUP-1482", "shop",
       demo_checkout },
-    { "terminal", "payments-api restarted at night", "oncall-2", "error:ERR-51C0DE", "ticket:OPS-311", "on-call",
+    { "terminal", "Restart of the wrong unit", "oncall-2", "error:ERR-51C0DE", "ticket:OPS-311", "on-call",
       demo_restart },
 };
 
