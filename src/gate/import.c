@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "codec/importer.h"
 #include "codec/json.h"
 #include "codec/jsonw.h"
@@ -635,8 +636,8 @@ static bool text_header(struct call *c, const char *name, size_t max, struct spa
     *ret = SPAN_EMPTY;
     if (http_head_get(exchange_head(c->ex), name, &header)) {
         good = sfv_string(header, &b, reterr) == ERR_OK;
-        if (good && b.n > max) {
-            (void) ERR_RAISE(reterr, ERR_LIMIT, "%s has more than %zu bytes", name, max);
+        if (good && utf8_count(buf_span(&b)) > max) {
+            (void) ERR_RAISE(reterr, ERR_LIMIT, "At most %zu characters.", max);
             good = false;
         }
         if (good)
@@ -660,8 +661,9 @@ static bool pair_header(struct call *c, const char *name, enum sfv_pair form, si
     while (good && tree_next(&at, &entry)) {
         inner = entry.payload;
         good = tree_next(&inner, &key) && tree_next(&inner, &value);
-        if (good && (key.payload.n > key_max || value.payload.n > value_max)) {
-            (void) ERR_RAISE(reterr, ERR_LIMIT, "%s: a name has at most %zu bytes, a value %zu", name, key_max, value_max);
+        if (good && (utf8_count(key.payload) > key_max || utf8_count(value.payload) > value_max)) {
+            (void) ERR_RAISE(reterr, ERR_LIMIT, "At most %zu characters before the separator and %zu after it.", key_max,
+                             value_max);
             good = false;
         }
         if (good)
@@ -676,14 +678,55 @@ static void query_str(struct span query, const char *name, struct span *ret)
         *ret = SPAN_EMPTY;
 }
 
-static bool read_metadata(struct call *c, struct ipc_ingest_open *o, struct ipc_row_tag *tags, struct ipc_row_tag *links,
-                          struct err_info *reterr)
+/* 422: which header or parameter, and what is wrong with it; 'detail' holds no input. */
+static void answer_metadata(struct call *c, const char *at, const struct err_info *why)
 {
+    struct buf members = BUF_INIT(2048);
+    struct problem p = { .code = SPAN("invalid") };
+    struct jsonw w;
+
+    jsonw_init(&w, &members);
+    jsonw_obj(&w);
+    jsonw_karr(&w, "errors");
+    jsonw_obj(&w);
+    jsonw_kcstr(&w, "at", at);
+    jsonw_kcstr(&w, "code", why->code == ERR_LIMIT ? "too-long" : "pattern");
+    jsonw_kcstr(&w, "detail", why->text);
+    jsonw_obj_end(&w);
+    jsonw_arr_end(&w);
+    jsonw_obj_end(&w);
+    p.members = buf_span(&members);
+    call_problem_full(c, &p, NULL, 0);
+    buf_deinit(&members);
+}
+
+static bool read_headers(struct call *c, struct ipc_ingest_open *o, struct ipc_row_tag *tags, struct ipc_row_tag *links,
+                         const char **ret_at, struct err_info *reterr)
+{
+    *ret_at = "Keyhole-Title";
+    if (!text_header(c, "keyhole-title", TITLE_MAX, &o->title, reterr))
+        return false;
+    *ret_at = "Keyhole-Subject";
+    if (!text_header(c, "keyhole-subject", TITLE_MAX, &o->subject, reterr))
+        return false;
+    *ret_at = "Keyhole-Tag";
+    if (!pair_header(c, "keyhole-tag", SFV_TAGS, TAGS_MAX, TAG_NAME_MAX, TAG_VALUE_MAX, tags, &o->tags.n, reterr))
+        return false;
+    *ret_at = "Keyhole-Link";
+    return pair_header(c, "keyhole-link", SFV_LINKS, LINKS_MAX, LINK_TYPE_MAX, TAG_VALUE_MAX, links, &o->links.n, reterr);
+}
+
+/* False: answered. */
+static bool read_metadata(struct call *c, struct ipc_ingest_open *o, struct ipc_row_tag *tags, struct ipc_row_tag *links)
+{
+    struct err_info e = { 0 };
+    const char *at = "kind";
     struct buf query = BUF_INIT(16 << 10);
     struct span q;
 
-    if (exchange_head(c->ex)->query.n > 0 && call_query(c, &query, reterr) != ERR_OK) {
+    if (exchange_head(c->ex)->query.n > 0 && call_query(c, &query, &e) != ERR_OK) {
         buf_deinit(&query);
+        call_problem(c, "bad-request", e.text);
         return false;
     }
     q = arena_span(&c->memory, buf_span(&query));
@@ -693,16 +736,14 @@ static bool read_metadata(struct call *c, struct ipc_ingest_open *o, struct ipc_
     query_str(q, "env", &o->env);
     query_str(q, "class", &o->klass);
     query_str(q, "session", &o->session);
-    if (o->kind.n > 0 && !span_eq_str(o->kind, "terminal") && !span_eq_str(o->kind, "rrweb")) {
-        (void) ERR_RAISE(reterr, ERR_INVAL, "kind is terminal or rrweb");
-        return false;
-    }
+    if (o->kind.n > 0 && !span_eq_str(o->kind, "terminal") && !span_eq_str(o->kind, "rrweb"))
+        (void) ERR_RAISE(&e, ERR_INVAL, "terminal or rrweb");
     o->tags.rows = tags;
     o->links.rows = links;
-    return text_header(c, "keyhole-title", TITLE_MAX, &o->title, reterr) &&
-           text_header(c, "keyhole-subject", TITLE_MAX, &o->subject, reterr) &&
-           pair_header(c, "keyhole-tag", SFV_TAGS, TAGS_MAX, TAG_NAME_MAX, TAG_VALUE_MAX, tags, &o->tags.n, reterr) &&
-           pair_header(c, "keyhole-link", SFV_LINKS, LINKS_MAX, LINK_TYPE_MAX, TAG_VALUE_MAX, links, &o->links.n, reterr);
+    if (e.code == ERR_OK && read_headers(c, o, tags, links, &at, &e))
+        return true;
+    answer_metadata(c, at, &e);
+    return false;
 }
 
 static struct importer *make_importer(struct import *m, const struct ipc_ingest_open *o, struct call *c)
@@ -746,14 +787,11 @@ void import_answer(struct call *c)
     struct ipc_ingest_open o = { .prefix = call_prefix(c), .trace = span_of(c->trace, CALL_TRACE_LEN) };
     struct credential cred;
     struct import *m;
-    struct err_info e = { 0 };
 
     if (!check_credential(c, &cred))
         return;
-    if (!read_metadata(c, &o, tags, links, &e)) {
-        call_problem(c, e.code == ERR_LIMIT ? "too-large" : "bad-request", e.text);
+    if (!read_metadata(c, &o, tags, links))
         return;
-    }
     o.cred_kind = (uint8_t) cred.kind;
     o.cred = SPAN_OF(cred.sha256);
     m = calloc(1, sizeof(*m));
