@@ -223,7 +223,6 @@ static void policy_read_done(void *arg)
 
 static void on_body_end(struct call *c)
 {
-    static const char what[] = "application/json";
     struct control *k = c->state;
     const struct http_head *h = exchange_head(c->ex);
     struct json_limits limits = json_limits_control(c->lane->gate->hash_secret);
@@ -234,7 +233,7 @@ static void on_body_end(struct call *c)
         call_problem(c, "too-large", "The body is over the limit of the control plane (limits.body).");
         return;
     }
-    if (k->body.n > 0 && (!http_head_get(h, "content-type", &type) || !span_starts(type, what))) {
+    if (k->body.n > 0 && (!http_head_get(h, "content-type", &type) || !http_is_json(type))) {
         call_problem(c, "unsupported-media-type", "");
         return;
     }

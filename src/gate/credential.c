@@ -54,7 +54,7 @@ static bool csrf_holds(const struct call *c, const struct http_head *h)
         return false;
     if (http_head_no_body(h))
         return true;
-    return http_head_get(h, "content-type", &type) && span_starts(type, "application/json");
+    return http_head_get(h, "content-type", &type) && http_is_json(type);
 }
 
 static bool find_cookie(const struct http_head *h, const char *name, struct span *ret, size_t *ret_n)

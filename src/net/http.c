@@ -164,3 +164,11 @@ void http_date(time_ms t, char out[HTTP_DATE_LEN + 1])
                     (unsigned) tm.tm_mday % 32, months[tm.tm_mon % 12], (unsigned) (tm.tm_year + 1900) % 10000,
                     (unsigned) tm.tm_hour % 24, (unsigned) tm.tm_min % 60, (unsigned) tm.tm_sec % 61);
 }
+
+bool http_is_json(struct span content_type)
+{
+    struct span type, parameters;
+
+    (void) span_cut(content_type, ';', &type, &parameters);
+    return span_eq_nocase(span_trim(type), "application/json");
+}

@@ -48,6 +48,8 @@ bool http_is_value(struct span s);
 
 /* host[:port] as in RFC 3986: registered name, IPv4, or [IPv6]; no user information. */
 bool http_is_authority(struct span s);
+/* A Content-Type of application/json, with or without parameters. */
+bool http_is_json(struct span content_type);
 
 /* "OK" … ; "" for a status that has no phrase here. */
 const char *http_status_phrase(int status);
