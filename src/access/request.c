@@ -338,7 +338,7 @@ enum request_verdict request_parse(struct tree body, enum request_purpose purpos
     parse_purpose(&p);
     /* No cap here: the longest window is the policy's, and the refusal names that. */
     if (!parse_seconds(&p, "duration_s", JCS_INT_MAX / 1000, "/duration_s", &req.duration_s) &&
-        (!tree_get(body, "duration_s", &(struct tree){ 0 })))
+        !member(body, "duration_s", &(struct tree){ 0 }))
         missing(&p, "/duration_s");
     parse_start(&p);
     if (ret_errors->seen > 0)
