@@ -89,6 +89,8 @@ static enum err read_filter(struct job *c, struct listing *l, struct err_info *r
     (void) tree_get_str(c->query, "kind", &l->f.kind);
     l->f.tag = read_pair(c, "tag", '=');
     l->f.link = read_pair(c, "link", ':');
+    if (l->f.link.name.n > 0 && l->f.link.value.n == 0) /* a link is a type and an id */
+        body_bad(&c->body, "?", "link", FIELD_PATTERN);
     l->exact_subject = tree_get_str(c->query, "subject", &l->f.subject) && l->f.subject.n > 0;
     (void) body_query_time(&c->body, c->query, "after", &l->f.after_ms);
     (void) body_query_time(&c->body, c->query, "before", &l->f.before_ms);
