@@ -343,7 +343,7 @@ class Stream:
             self.cond.notify_all()
 
     def _chunks(self, f):
-        text = b""
+        parts = []  # of an event that has not ended: an event can be 16 MiB
         while True:
             size = f.readline()
             if not size.endswith(b"\r\n"):
@@ -351,14 +351,15 @@ class Stream:
             n = int(size.split(b";")[0], 16)
             data = f.read(n)
             if len(data) < n or f.read(2) != b"\r\n":
-                text += data
-                self._lines(text)
+                self._lines(b"".join(parts) + data)
                 return "cut"
             if n == 0:
                 return "clean"
             self.raw_bytes += n
             self.last_byte = time.monotonic()
-            text = self._lines(text + data)
+            parts.append(data)
+            if b"\n\n" in (parts[-2][-1:] if len(parts) > 1 else b"") + data:
+                parts = [self._lines(b"".join(parts))]
 
     def _lines(self, text):
         *whole, rest = text.split(b"\n\n")

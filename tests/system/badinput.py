@@ -106,29 +106,25 @@ def _():
     same(refuse(b"\n".join([head, b'[0.1,"o","caf\xe9"]'] + lines), 422, "import-broken", "latin-1")["line"], 2, "line")
     refuse(b"\n".join([head, b'[0.1,"o","\xed\xa0\x80"]'] + lines), 422, "import-broken", "a surrogate in UTF-8")
     refuse(b"\n".join([head, b'[0.1,"o","\xc0\x80"]'] + lines), 422, "import-broken", "overlong NUL")
-    for what, line in {"a trailing comma": b'[0.1,"o","x",]', "NaN": b'[NaN,"o","x"]', "two values": b'[0.1,"o","x"] [0.2,"o","y"]',
-                       "single quotes": b"[0.1,'o','x']", "a control byte": b'[0.1,"o","a\x01b"]', "no array": b'{"a":1}',
+    for what, line in {"a trailing comma": b'[0.1,"o","x",]', "NaN": b'[NaN,"o","x"]', "single quotes": b"[0.1,'o','x']", "a control byte": b'[0.1,"o","a\x01b"]', "no array": b'{"a":1}',
                        "a huge time": b'[1e400,"o","x"]', "two elements": b'[0.1,"o"]'}.items():
         same(refuse(b"\n".join([head, line] + lines), 422, "import-broken", what)["line"], 2, f"{what}: line")
 
 
 @test("compression bombs stop at the limit, with memory bounded")
 def _():
-    before = memory("gate")
+    before, left = memory("gate"), (rows(), files())
     bomb = subprocess.run("head -c 400000000 /dev/zero | tr '\\0' ' ' | gzip -1c", shell=True, stdout=subprocess.PIPE, check=True).stdout
-    bombs = {"gzip": gzip.compress(b"[" + b" " * (24 * MIB)) + b"", "gzip in parts": gzip.compress(b"[") + bomb}
-    deep = b"[" + b" " * MIB
-    for _ in range(0):
-        deep = gzip.compress(deep)
+    bombs = {"gzip": gzip.compress(b"[" + b" " * (24 * MIB)), "gzip in parts": gzip.compress(b"[") + bomb}
     if have_zstd():
-        bombs["zstd"] = subprocess.run("(printf '['; head -c 4000000000 /dev/zero | tr '\\0' ' ') | zstd -1cq", shell=True,
+        bombs["zstd"] = subprocess.run("(printf '['; head -c 1000000000 /dev/zero | tr '\\0' ' ') | zstd -1cq", shell=True,
                                        stdout=subprocess.PIPE, check=True).stdout
     for what, data in bombs.items():
         a = s.upload(data, "Bomb")
         true(a.status in (413, 422), f"{what} of {len(data)} bytes: {a}")
         if a.status == 413:
             true(a.json["limit"]["name"], f"{what}: the limit has no name")
-    same(rows()[0], 3, "recordings")
+    same((rows(), files()), left, "left behind")
     true(memory("gate") - before < 150 * SLOW, f"the gate grew from {before} to {memory('gate')} MiB")
 
 
@@ -168,11 +164,12 @@ def _():
               {"Keyhole_Title": '%"%ff"'}, {"Keyhole_Link": '"nocolon"'}, {"Keyhole_Link": '":id"'}, {"Keyhole_Link": '"' + "t" * 33 + ':x"'},
               {"Keyhole_Tag": ", ".join(f'"t{i}"' for i in range(33))}, {"Keyhole_Subject": '"' + "s" * 201 + '"'}, {"Keyhole_Tag": '"' + "n" * 65 + '=1"'}):
         a = s.upload(good, "T", **h)
-        true(a.status in (400, 422), f"{h}: {a}")
-        true(a.code != "import-broken", f"{h}: the file is blamed")
+        a.want(422, "invalid")
+        same(a.json["errors"][0]["at"], list(h)[0].replace("_", "-"), str(h))
     a = s.upload(good, Keyhole_Title='%"Gr%c3%bc%c3%9fe %e2%82%ac"', Keyhole_Tag='"release=2026.11.1", "checkout"', Keyhole_Link='"error:ERR-7F3A21"').want(201)
     r = s.viewer.get(f"/v1/recordings/{a.json['id']}").json
     same((r["title"], r["tags"], r["links"]), ("Grüße €", {"release": "2026.11.1", "checkout": ""}, [{"type": "error", "id": "ERR-7F3A21"}]), "metadata")
+    same(s.upload(good, Keyhole_Title='%"' + "%c3%bc" * 200 + '"').status, 201, "200 characters of two bytes")
     same(s.upload(good, "x" * 200, Keyhole_Tag=", ".join(f'"t{i}"' for i in range(32))).status, 201, "at the limits")
     for query in ("?env=moon", "?kind=video", "?project=nowhere"):
         a = s.upload(good, query=query)
@@ -219,19 +216,19 @@ def _():
     bad({"purpose": {"code": "debugging"}}, "/purpose/reason", None)
     bad({"recordings": []}, "/recordings", None)
     bad({"recordings": [rid, rid]}, None, None)
-    bad({"recordings": [f"r_{i:016d}" for i in range(101)]}, "/recordings", "too-long" if False else None)
+    bad({"recordings": [f"r_{i:016d}" for i in range(101)]}, "/recordings", None)
     bad({"recordings": ["nonsense"]}, None, None)
     bad({"actions": []}, "/actions", None)
     bad({"actions": ["watch"]}, None, None)
     bad({"actions": ["play", "play"]}, None, None)
-    bad({"unknown": 1}, "/unknown", "unknown")
+    bad({"unknown": 1}, None, None)
     bad({"start": "tomorrow"}, "/start", None)
     bad({"start": "2020-01-01T00:00:00.000Z"}, "/start", None)
     bad({"start_by_s": 0}, "/start_by_s", None)
     for member, value in (("viewers", ["approver", "second"]), ("more", {"same": "session", "max": 2}), ("more_time", {"times": 1, "each_s": 60}),
                           ("parts", [{"rid": rid, "from_ms": 0, "to_ms": 5}]), ("extends", "g_AAAAAAAAAAAAAAAA"), ("break_glass", {"incident": "x"})):
         bad({member: value}, None, None, problem=member.replace("_", "-") + "-unsupported")
-    bad({"purpose/code": "curiosity"}, None, None, 403, "policy-denied")
+    bad({"purpose/code": "curiosity"}, "/purpose/code", "not-one-of")
     bad({"actions": ["unmask"]}, None, None, 403, "policy-denied")
     same(s.viewer.get("/v1/requests?box=mine").json["items"], [], "stored requests")
 
@@ -416,7 +413,6 @@ def _():
             status = int(m[1])
             answers[status] = answers.get(status, 0) + 1
             true(100 <= status < 600 and b"\r\n\r\n" in out, f"{name}: {out[:200]!r}")
-            true(status >= 300 or b"Host" not in data or b"localhost" in data or True, name)
             if name.startswith("gunicorn/invalid"):
                 true(status >= 400, f"{name}: {out[:200]!r}")
         if n % 100 == 0:
@@ -486,7 +482,7 @@ def _():
         sock, began, out = t.connect(timeout=10 * SLOW), time.monotonic(), b""
         sock.sendall(data)
         sock.settimeout(0.1)
-        while time.monotonic() - began < 10 * SLOW:
+        while time.monotonic() - began < 15 * SLOW:
             try:
                 part = sock.recv(65536)
                 if not part:
@@ -511,7 +507,7 @@ def _():
     true(took < 3 * SLOW, f"a silent connection lived {took:.1f} s")
     head = f"POST /v1/import HTTP/1.1\r\nHost: {t.host}\r\nAuthorization: Bearer {t.recorder.token}\r\nContent-Length: 1000000\r\n\r\n".encode()
     took, out = life(head + cast(3), every=b" ")
-    true(took < 9 * SLOW and (out == b"" or out[9:12] == b"408"), f"a slow body lived {took:.1f} s: {out[:100]!r}")
+    true(took < 12 * SLOW and (out == b"" or out[9:12] == b"408"), f"a slow body lived {took:.1f} s: {out[:100]!r}")
     socks = []
     try:
         for _ in range(20):
