@@ -19,6 +19,7 @@ enum cmd_kind {
     CMD_MESSAGE,      /* from a gate or the vault: 'type' says which */
     CMD_START,        /* once, first */
     CMD_STOP,         /* once, last */
+    CMD_CONFIG,       /* SIGHUP: struct ipc_keeper_config */
     CMD_SECOND,       /* timers: lapses, starts, ends, clocks, space */
     CMD_MINUTE,       /* counted records, idempotency rows, checkpoints into 'system' */
     CMD_INTEGRATE,    /* new roots to be signed */

@@ -200,15 +200,14 @@ static void read_clocks(struct core *c, struct clock_reading *now)
 struct group {
     struct list outs;
     struct after *after; /* each lies in its command's arena */
+    struct after **last;
 };
 
 static void join_after(struct group *g, struct after *more)
 {
-    struct after **at = &g->after;
-
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = more;
+    *g->last = more;
+    while (*g->last != NULL)
+        g->last = &(*g->last)->next;
 }
 
 /* Memory goes back to what the database says. */
@@ -231,6 +230,7 @@ static enum err run_all(struct core *c, struct cmd **cmds, size_t n, struct grou
 {
     list_init(&g->outs);
     g->after = NULL;
+    g->last = &g->after;
     TRY(meta_begin(c->m, reterr));
     for (size_t i = 0; i < n; i++) {
         struct clock_reading now;

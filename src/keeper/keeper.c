@@ -539,8 +539,11 @@ static void take_config(struct keeper *k, const struct ipc_keeper_config *in)
     struct err_info err = { 0 };
     struct ipc_ready ready = { .ok = 1 };
 
-    if (k->core != NULL) { /* SIGHUP: what can change while running is in the gate; the rest needs a restart */
-        log_event(LOG_INFO, "keeper.config-unchanged");
+    if (k->core != NULL) { /* SIGHUP */
+        struct cmd *c = cmd_new(CMD_CONFIG, 0, 0, IPC_T_KEEPER_CONFIG, in);
+
+        if (c != NULL)
+            push_cmd(k, c);
         return;
     }
     log_init("keeper", (enum log_format) in->log_format, LOG_INFO);

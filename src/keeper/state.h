@@ -78,7 +78,6 @@ struct core {
     struct seat seats[1 + CORE_READERS]; /* 0: the writer */
     struct clock_guard clock;
     time_ms started_ms;
-    bool opened;          /* CMD_START has run */
     bool clock_said_bad;  /* the log says that the clock is not trusted */
 
     uint32_t epoch;       /* of the vault's key that wraps are made for; 0: not known yet */

@@ -38,10 +38,27 @@ static enum err config_record(struct job *c, struct err_info *reterr)
     return trail_write(c, &l, NULL, reterr);
 }
 
-static void opened(struct core *core, void *arg)
+/* SIGHUP: lengths of time that only the writer reads change at once; addresses and directories need a restart. */
+static void take_lengths(struct core *core, void *arg)
 {
-    (void) arg;
-    core->opened = true;
+    const struct ipc_keeper_config *in = arg;
+
+    core->cfg.key_life_s = in->key_life_s;
+    core->cfg.bearer_life_s = in->bearer_life_s;
+    core->cfg.edge_skew_s = in->edge_skew_s;
+    core->cfg.lapse_ms = in->lapse_ms;
+    core->cfg.idle_session_ms = in->idle_session_ms;
+    core->cfg.session_ms = in->session_ms;
+    core->cfg.cli_session_ms = in->cli_session_ms;
+    core->cfg.require_sync = in->require_sync != 0;
+}
+
+static enum err new_config(struct job *c, const struct ipc_keeper_config *in, struct err_info *reterr)
+{
+    if (in->config_sha256.n == sizeof(c->core->cfg.config_sha256))
+        memcpy(c->core->cfg.config_sha256, in->config_sha256.p, in->config_sha256.n);
+    job_after(c, take_lengths, (void *) (uintptr_t) in);
+    return config_record(c, reterr);
 }
 
 static enum err start(struct job *c, struct err_info *reterr)
@@ -50,7 +67,6 @@ static enum err start(struct job *c, struct err_info *reterr)
     TRY(config_record(c, reterr));
     TRY(ingest_forget(c, 0, reterr));
     TRY(viewings_remember(c, reterr));
-    job_after(c, opened, NULL);
     return ERR_OK;
 }
 
@@ -112,6 +128,8 @@ static enum err second(struct job *c, struct err_info *reterr)
     TRY(life_sweep(c, reterr));
     TRY(viewings_sweep(c, reterr));
     replay_sweep(c->core, c->now.real);
+    if (atomic_load(&c->core->gate_there))
+        TRY(ingest_tell_gone(c, reterr));
     return records_write(c, false, reterr);
 }
 
@@ -170,6 +188,7 @@ enum err ticks_run(struct job *c, struct err_info *reterr)
     case CMD_START: return sealed ? ERR_OK : start(c, reterr);
     case CMD_STOP: return sealed ? ERR_OK : stop(c, reterr);
     case CMD_SECOND: return sealed ? ERR_OK : second(c, reterr);
+    case CMD_CONFIG: return sealed ? ERR_OK : new_config(c, c->cmd->msg, reterr);
     case CMD_MINUTE: return sealed ? ERR_OK : minute(c, reterr);
     case CMD_INTEGRATE: return integrator_run(c, reterr);
     case CMD_SIGNED_ROOT: return integrator_signed(c, c->cmd->msg, reterr);

@@ -217,6 +217,24 @@ static void test_api_read(void **state)
     assert_int_equal(house_leaves(&h, "api.read", "ok"), 1);
 }
 
+static void test_config(void **state)
+{
+    const uint8_t one[32] = { 1 }, two[32] = { 2 };
+    struct ipc_keeper_config cfg = { .config_sha256 = SPAN_OF(one), .key_life_s = 90, .bearer_life_s = 30,
+                                     .lapse_ms = 1000, .idle_session_ms = 1000, .session_ms = 5000, .cli_session_ms = 5000 };
+    const int before = house_leaves(&h, "config.changed", "ok");
+    struct cmd *c;
+
+    (void) state;
+    for (int i = 0; i < 3; i++) { /* a new text, the same again, another */
+        cfg.config_sha256 = i == 2 ? SPAN_OF(two) : SPAN_OF(one);
+        c = cmd_new(CMD_CONFIG, 0, 0, IPC_T_KEEPER_CONFIG, &cfg);
+        core_run(h.core, &c, 1);
+    }
+    assert_int_equal(house_leaves(&h, "config.changed", "ok"), before + 2);
+    assert_int_equal(h.core->cfg.bearer_life_s, 30);
+}
+
 /* ---- notices ---- */
 
 static bool told(uint64_t sub, const char *word)
@@ -294,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fork, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_reading, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_api_read, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_config, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_notices, open_team, close_house),
     };
 
