@@ -198,7 +198,7 @@
 
 #define IPC_GATE_CONFIG(F, L)                                                                                          \
     F(SPAN, public_url) F(SPAN, player_url) L(text, origins) /* all app origins, public_url's first */                 \
-    F(SPAN, dir) F(U8, demo) F(U8, plain) L(text, trusted) F(U8, proxy_header) L(text, envs)                           \
+    F(SPAN, dir) F(U8, demo) F(U8, plain) F(U8, tls) L(text, trusted) F(U8, proxy_header) L(text, envs)                \
     F(U32, threads) F(U32, streams) F(U64, cache_bytes) F(U32, connections) F(U32, per_source)                         \
     F(I64, header_time_ms) F(I64, idle_time_ms) F(I64, write_stall_ms) F(U32, body_min_rate)                           \
     F(U32, header_bytes) F(U64, body_bytes) F(U64, import_wire_bytes) F(U64, import_bytes) F(U32, zstd_level)          \

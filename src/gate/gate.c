@@ -21,6 +21,9 @@ struct process {
     struct link *control;
     bool running;
     int status;
+    struct tls_ctx **certificates; /* all that there were: loops may be about to use an older one */
+    size_t n_certificates;
+    struct err_info tls_why;       /* why there is none */
 };
 
 /* ---- settings ---- */
@@ -44,7 +47,7 @@ static void apply_tls(void *arg)
     struct lane *l = arg;
 
     for (size_t i = 0; i < l->n_listeners; i++)
-        listener_set_tls(l->listeners[i], l->gate->tls);
+        listener_set_tls(l->listeners[i], atomic_load(&l->gate->tls));
 }
 
 static void on_each_lane(struct gate *g, loop_fn fn)
@@ -84,6 +87,9 @@ static enum err start(struct process *p, const struct gate_settings *s, struct e
     struct gate *g = &p->gate;
     size_t leftovers = 0;
 
+    if (s->tls && atomic_load(&g->tls) == NULL) /* never in clear instead */
+        return ERR_RAISE(reterr, ERR_INVAL, "there is no certificate to listen with: %s",
+                         p->tls_why.text[0] != '\0' ? p->tls_why.text : "tls.certificate cannot be read");
     TRY(store_open(s->dir, &g->store, reterr));
     TRY(store_clean(g->store, &leftovers, reterr));
     if (leftovers > 0)
@@ -99,13 +105,17 @@ static void configure(struct process *p, const struct ipc_gate_config *m)
     struct err_info e = { 0 };
     struct gate_settings *s;
 
-    log_init("gate", m->log_format ? LOG_JSON : LOG_AUTO, LOG_INFO);
     s = gate_settings_new(m, &e);
-    if (s != NULL && p->running) { /* SIGHUP */
+    if (p->running) { /* SIGHUP */
+        if (s == NULL) {
+            log_err(LOG_ERROR, "settings.refused", &e);
+            return;
+        }
         publish(&p->gate, s);
         on_each_lane(&p->gate, apply_config);
         return;
     }
+    log_init("gate", m->log_format ? LOG_JSON : LOG_AUTO, LOG_INFO); /* once: other threads log too */
     if (s != NULL) {
         publish(&p->gate, s);
         p->running = start(p, s, &e) == ERR_OK;
@@ -145,10 +155,11 @@ static void hand_listener(void *arg)
     struct lane *l = h->lane;
     struct gate *g = l->gate;
     const struct exchange_handler *handler = h->kind == LISTENER_PLAYER ? &l->player : &l->app;
-    struct err_info e;
+    struct tls_ctx *tls = atomic_load(&g->tls);
+    struct err_info e = { 0 };
 
-    if (l->n_listeners == LANE_LISTENERS_MAX ||
-        listener_new(l->loop, h->fd, g->tls, &gate_settings(g)->net, g->limits, handler, &l->listeners[l->n_listeners],
+    if (l->closing || l->n_listeners == LANE_LISTENERS_MAX || (gate_settings(g)->tls && tls == NULL) ||
+        listener_new(l->loop, h->fd, tls, &gate_settings(g)->net, g->limits, handler, &l->listeners[l->n_listeners],
                      &e) != ERR_OK) {
         log_err(LOG_ERROR, "listener.refused", &e);
         (void) close(h->fd);
@@ -176,14 +187,17 @@ static void hand_over(struct gate *g, unsigned index, uint8_t role, uint8_t kind
 static void take_tls(struct process *p, const struct ipc_tls *m)
 {
     struct tls_ctx *fresh = NULL;
-    struct err_info e;
+    struct tls_ctx **more = realloc(p->certificates, (p->n_certificates + 1) * sizeof(*more));
 
-    if (tls_ctx_new(m->certificate, m->key, &fresh, &e) != ERR_OK) {
-        log_err(LOG_ERROR, "tls.refused", &e); /* the old certificate, if there is one, goes on */
+    if (more == NULL)
+        return;
+    p->certificates = more;
+    if (tls_ctx_new(m->certificate, m->key, &fresh, &p->tls_why) != ERR_OK) {
+        log_err(LOG_ERROR, "tls.refused", &p->tls_why); /* the old certificate, if there is one, goes on */
         return;
     }
-    /* The old one is kept until the end: loops may be about to use it. */
-    p->gate.tls = fresh;
+    p->certificates[p->n_certificates++] = fresh;
+    atomic_store(&p->gate.tls, fresh);
     on_each_lane(&p->gate, apply_tls);
 }
 
@@ -268,6 +282,9 @@ static void close_all(struct process *p)
     for (unsigned i = 0; i < g->n_lanes; i++)
         g->lanes[i] = lane_free(g->lanes[i]);
     g->limits = net_limits_free(g->limits);
+    for (size_t i = 0; i < p->n_certificates; i++)
+        (void) tls_ctx_unref(p->certificates[i]);
+    free(p->certificates);
     g->store = store_free(g->store);
     live_deinit(&g->live);
     map_deinit(&g->stream_counts);
@@ -275,6 +292,9 @@ static void close_all(struct process *p)
     key_ring_deinit(&g->ring);
     buf_deinit(&g->jwks);
     (void) gate_settings_free((struct gate_settings *) (uintptr_t) gate_settings(g));
+    (void) pthread_rwlock_destroy(&g->keys_lock);
+    (void) pthread_rwlock_destroy(&g->live_lock);
+    (void) pthread_mutex_destroy(&g->streams_lock);
 }
 
 static enum err begin(struct process *p, int control_fd, struct err_info *reterr)

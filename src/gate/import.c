@@ -5,7 +5,8 @@
  * vault (WRAP_PUT) -> body in steps of 64 KiB through a worker: unpack, recognise, normalise, chunks, segments, each
  * encrypted file written and synced -> PIECE_PUT -> at the end END -> 201.
  * Any failure: END(ok = 0), the files are removed, the problem says where and why. A client that goes away: the same. A gate
- * that dies: the keeper knows what was open and has it removed.
+ * that dies: the keeper knows what was open and has it removed. When the answer to END does not come, nobody here knows
+ * whether the recording is complete: its files stay, and the keeper, which does know, has them removed if it is not.
  * One step is in a worker at a time; while it runs the body is paused, so memory is bounded whatever the client sends.
  */
 #include "gate/handlers.h"
@@ -32,7 +33,8 @@
 #define TAG_NAME_MAX  64
 #define TAG_VALUE_MAX 200
 #define LINK_TYPE_MAX 32
-#define PIECES_AT_ONCE 16
+#define IMPORTS_MAX   32    /* at once, all loops: each has a compressor, a segment and a screen in memory */
+#define PIECES_MAX    65536 /* of one step; one of 256 KiB that unpacks a thousandfold makes some hundreds */
 
 enum state {
     OPENING,  /* asked the keeper; nothing of the body is taken */
@@ -54,6 +56,7 @@ struct import {
     struct call *call;
     enum state state;
     bool working;       /* a step is in a worker */
+    bool counted;
     bool body_over, finished;
     struct buf in;      /* waiting for a worker */
     struct buf feeding; /* what the worker has */
@@ -67,8 +70,8 @@ struct import {
     time_us last_time;
     uint64_t stored;   /* event bytes */
     struct merkle_frontier tree;
-    struct piece pieces[PIECES_AT_ONCE];
-    size_t n_pieces;   /* made by the worker, not yet told to the keeper */
+    struct piece *pieces; /* made by the worker, not yet told to the keeper */
+    size_t n_pieces, cap_pieces;
 
     enum err err;      /* of the worker */
     struct err_info why;
@@ -147,6 +150,9 @@ static void answer_created(struct import *m)
 static void over(struct import *m)
 {
     m->state = OVER;
+    if (m->counted)
+        (void) atomic_fetch_sub(&m->call->lane->gate->n_imports, 1);
+    m->counted = false;
     m->rk = secret_free(m->rk);
     list_remove(&m->node);
 }
@@ -175,12 +181,15 @@ static void on_forgotten(void *ctx, enum err err, enum ipc_type type, const void
 {
     struct import *m = ctx;
     struct gate *g = m->call->lane->gate;
+    const struct ipc_answer *a = body;
 
-    (void) type;
-    (void) body;
     if (err != ERR_OK) /* the keeper forgets what this gate had open when it sees us again */
         log_event(LOG_WARN, "import.not-forgotten", LOG_STR("rid", m->rid));
-    if (pool_work(g->pool, m->call->lane->loop, remove_files, files_removed, m) != ERR_OK) {
+    if (err == ERR_OK && (type != IPC_T_ANSWER || a->code.n > 0)) {
+        log_event(LOG_ERROR, "import.kept", LOG_STR("rid", m->rid)); /* the keeper counts on the files */
+        m->err = ERR_OK;
+        files_removed(m);
+    } else if (pool_work(g->pool, m->call->lane->loop, remove_files, files_removed, m) != ERR_OK) {
         m->err = ERR_OK;
         files_removed(m);
     }
@@ -213,7 +222,10 @@ static void on_ended(void *ctx, enum err err, enum ipc_type type, const void *bo
     struct call *c = m->call;
     const struct ipc_answer *a = body;
 
-    if (err != ERR_OK || type != IPC_T_ANSWER || a->code.n > 0) {
+    if (err != ERR_OK || type != IPC_T_ANSWER) {
+        over(m);
+        call_problem(c, "keeper-unavailable", "The answer did not come. Nothing tells whether the recording is complete: look.");
+    } else if (a->code.n > 0) {
         fail(m, "keeper-unavailable", "The recording could not be completed; nothing of it is kept.");
     } else {
         over(m);
@@ -221,6 +233,13 @@ static void on_ended(void *ctx, enum err err, enum ipc_type type, const void *bo
             answer_created(m);
     }
     call_unref(c);
+}
+
+/* The context of a question: it holds the call. */
+static struct import *call_and(struct import *m)
+{
+    (void) call_ref(m->call);
+    return m;
 }
 
 static void finish(struct import *m)
@@ -242,8 +261,11 @@ static void finish(struct import *m)
 
     m->state = ENDING;
     m->rk = secret_free(m->rk);
-    if (keeper == NULL || link_call(keeper, IPC_T_END, &end, CALL_MS, on_ended, (call_ref(m->call), m)) != ERR_OK)
-        on_ended(m, ERR_CLOSED, IPC_T_NONE_, NULL);
+    if (keeper == NULL || link_call(keeper, IPC_T_END, &end, CALL_MS, on_ended, call_and(m)) != ERR_OK) {
+        fail(m, "keeper-unavailable", "The recording could not be completed; nothing of it is kept."); /* it was not sent */
+        if (keeper != NULL)
+            call_unref(m->call);
+    }
 }
 
 /* ---- in the worker ---- */
@@ -274,16 +296,31 @@ static enum err add_leaf(struct import *m, const struct piece *p, struct err_inf
     return merkle_append(&m->tree, &h, NULL, NULL, reterr);
 }
 
+static enum err room_for_piece(struct import *m, struct err_info *reterr)
+{
+    size_t cap = m->cap_pieces == 0 ? 16 : m->cap_pieces * 2;
+    struct piece *more;
+
+    if (m->n_pieces < m->cap_pieces)
+        return ERR_OK;
+    more = cap > PIECES_MAX ? NULL : realloc(m->pieces, cap * sizeof(*more));
+    if (more == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no memory for %zu segments of one step", cap);
+    m->pieces = more;
+    m->cap_pieces = cap;
+    return ERR_OK;
+}
+
 static enum err seal(struct import *m, struct err_info *reterr)
 {
     struct buf file = BUF_INIT(SEGMENT_SIZE_MAX);
     const struct store_piece place = { span_str(m->pid), span_str(m->rid), m->seg_no };
-    struct piece *p = &m->pieces[m->n_pieces];
     struct segment_summary sum;
+    struct piece *p;
     enum err e;
 
-    if (m->n_pieces == PIECES_AT_ONCE)
-        return ERR_RAISE(reterr, ERR_LIMIT, "one step made more than %d segments", PIECES_AT_ONCE);
+    TRY(room_for_piece(m, reterr));
+    p = &m->pieces[m->n_pieces];
     e = segment_finish(m->builder, &file, &sum, reterr);
     if (e == ERR_OK)
         e = store_put(m->call->lane->gate->store, &place, buf_span(&file), reterr);
@@ -422,10 +459,14 @@ static void on_pieces_put(void *ctx, enum err err, enum ipc_type type, const voi
 
 static void put_pieces(struct import *m)
 {
-    struct ipc_row_piece rows[PIECES_AT_ONCE];
+    struct ipc_row_piece *rows = calloc(m->n_pieces, sizeof(*rows));
     struct ipc_piece_put put = { .rid = span_str(m->rid) };
     struct link *keeper = m->call->lane->keeper;
 
+    if (rows == NULL) {
+        fail(m, "overloaded", "");
+        return;
+    }
     for (size_t i = 0; i < m->n_pieces; i++) {
         rows[i] = m->pieces[i].row;
         rows[i].sha256 = SPAN_OF(m->pieces[i].sha256);
@@ -435,8 +476,12 @@ static void put_pieces(struct import *m)
     m->n_pieces = 0;
     m->state = PUTTING;
     if (keeper == NULL ||
-        link_call(keeper, IPC_T_PIECE_PUT, &put, CALL_MS, on_pieces_put, (call_ref(m->call), m)) != ERR_OK)
+        link_call(keeper, IPC_T_PIECE_PUT, &put, CALL_MS, on_pieces_put, call_and(m)) != ERR_OK) {
+        if (keeper == NULL)
+            (void) call_ref(m->call);
         on_pieces_put(m, ERR_CLOSED, IPC_T_NONE_, NULL);
+    }
+    free(rows);
 }
 
 static void step_done(void *arg)
@@ -477,8 +522,7 @@ static void step(struct import *m)
     m->working = true;
     if (m->call->ex != NULL)
         exchange_resume(m->call->ex);
-    if (pool_work(m->call->lane->gate->pool, m->call->lane->loop, run_step, step_done, (call_ref(m->call), m)) !=
-        ERR_OK) {
+    if (pool_work(m->call->lane->gate->pool, m->call->lane->loop, run_step, step_done, call_and(m)) != ERR_OK) {
         m->working = false;
         fail(m, "overloaded", "Too many recordings are being imported at once.");
         call_unref(m->call);
@@ -527,6 +571,9 @@ static void on_free(struct call *c)
     m->importer = importer_free(m->importer);
     m->builder = segment_builder_free(m->builder);
     m->rk = secret_free(m->rk);
+    if (m->counted)
+        (void) atomic_fetch_sub(&c->lane->gate->n_imports, 1);
+    free(m->pieces);
     if (m->in.p != NULL)
         secret_wipe(m->in.p, m->in.cap);
     if (m->feeding.p != NULL)
@@ -601,7 +648,7 @@ static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *b
         put = (struct ipc_wrap_put){ .rid = span_str(m->rid) };
         put.wraps.rows = &row;
         put.wraps.n = 1;
-        if (link_call(c->lane->keeper, IPC_T_WRAP_PUT, &put, CALL_MS, on_wrapped, (call_ref(c), m)) != ERR_OK)
+        if (link_call(c->lane->keeper, IPC_T_WRAP_PUT, &put, CALL_MS, on_wrapped, call_and(m)) != ERR_OK)
             on_wrapped(m, ERR_CLOSED, IPC_T_NONE_, NULL);
     }
     buf_deinit(&wrap);
@@ -813,12 +860,23 @@ void import_answer(struct call *c)
         call_problem(c, "unsupported-encoding", "");
         return;
     }
-    if (link_call(l->keeper, IPC_T_INGEST_OPEN, &o, CALL_MS, on_opened, (call_ref(c), m)) != ERR_OK)
+    m->counted = true;
+    if (atomic_fetch_add(&l->gate->n_imports, 1) >= IMPORTS_MAX) {
+        over(m);
+        call_problem(c, "overloaded", "Too many recordings are being imported at once.");
+        return;
+    }
+    if (link_call(l->keeper, IPC_T_INGEST_OPEN, &o, CALL_MS, on_opened, call_and(m)) != ERR_OK)
         on_opened(m, ERR_CLOSED, IPC_T_NONE_, NULL);
 }
 
 void imports_close(struct lane *l)
 {
     LIST_FOREACH(node, &l->imports)
-        fail(LIST_ENTRY(node, struct import, node), "starting", "The server is going down; send the file again.");
+    {
+        struct import *m = LIST_ENTRY(node, struct import, node);
+
+        if (m->state != ENDING) /* that one is whole, and its answer is on the way */
+            fail(m, "starting", "The server is going down; send the file again.");
+    }
 }

@@ -57,6 +57,7 @@ static enum err fill(struct gate_settings *s, const struct ipc_gate_config *m, s
     s->key_audience = (struct key_audience){ s->public_url, s->audience, s->envs, s->n_envs };
     s->demo = m->demo;
     s->plain = m->plain;
+    s->tls = m->tls;
     s->https = span_starts(m->public_url, "https://");
     s->threads = m->threads == 0 ? 1 : m->threads > GATE_LANES_MAX ? GATE_LANES_MAX : m->threads;
     s->streams = m->streams;

@@ -29,6 +29,7 @@ struct gate_settings {
     size_t n_envs;
     struct key_audience key_audience;
     bool demo, plain, https; /* https: clients reach us by TLS, ours or a proxy's */
+    bool tls;                /* ours: without a certificate nobody is listened to */
     struct net_cidr trusted[GATE_NETWORKS_MAX];
     size_t n_trusted;
     struct net_config net;
@@ -60,12 +61,12 @@ struct gate {
 
     _Atomic int64_t heard; /* boot clock of the keeper's last heartbeat; 0: never */
     _Atomic bool audit_ok, clock_ok, stopping;
-    _Atomic unsigned n_streams;
+    _Atomic unsigned n_streams, n_imports;
 
     struct pool *pool;
     struct store *store;
     struct net_limits *limits;
-    struct tls_ctx *tls;
+    struct tls_ctx *_Atomic tls; /* written by loop 0; an older one is kept by those who use it */
     struct lane *lanes[GATE_LANES_MAX];
     unsigned n_lanes;
 };

@@ -17,6 +17,7 @@ static enum err send_gate(const struct config *c, struct link *to)
         .dir = span_str(c->dir),
         .demo = c->demo,
         .plain = c->plain_loopback,
+        .tls = !c->plain_loopback && !c->behind_proxy,
         .proxy_header = (uint8_t) c->proxy.header,
         .threads = config_gate_loops(c),
         .streams = c->gate.streams,

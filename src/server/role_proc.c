@@ -37,6 +37,7 @@ static void on_control_message(void *ctx, struct link_msg *m)
     if (!ready->ok) {
         (void) span_to_str(span_sub(ready->text, 0, sizeof(r->why) - 1), r->why, sizeof(r->why));
         log_event(LOG_ERROR, "role.failed", LOG_STR("name", r->name), LOG_STR("text", r->why));
+        role_proc_kill(r); /* it is of no use; its end says what follows */
         return;
     }
     r->ready = r->ever_ready = true;

@@ -27,6 +27,7 @@ enum { VAULT, KEEPER, GATE, N_ROLES };
 struct supervisor {
     const struct server_options *options;
     struct config *config;
+    unsigned gate_loops;
     struct loop *loop;
     struct role_proc roles[N_ROLES];
     struct loop_signal *signals[3];
@@ -39,11 +40,10 @@ struct supervisor {
     struct err_info why;
 };
 
+/* As many as the running gate has: a reload does not change it. */
 static unsigned loops_of(const struct supervisor *s, int role)
 {
-    unsigned n = role == GATE ? config_gate_loops(s->config) : 1;
-
-    return n > LOOPS_MAX ? LOOPS_MAX : n;
+    return role != GATE ? 1 : s->gate_loops > LOOPS_MAX ? LOOPS_MAX : s->gate_loops;
 }
 
 /* ---- what a role is given ---- */
@@ -117,13 +117,14 @@ static void on_started(void *ctx, struct role_proc *r)
     struct err_info e;
     int me = (int) (r - s->roles);
 
+    if (me == GATE)
+        s->gate_loops = config_gate_loops(s->config);
+    if (me == GATE && send_tls(s, &e) != ERR_OK) /* first: the gate does not start without it */
+        log_err(LOG_ERROR, "tls.unreadable", &e);
     if (role_config_send(s->config, r->id, r->control) != ERR_OK)
         role_proc_kill(r);
-    if (me == GATE) {
-        if (send_tls(s, &e) != ERR_OK)
-            log_err(LOG_ERROR, "tls.unreadable", &e);
+    if (me == GATE)
         send_listeners(s);
-    }
     for (int other = 0; other < N_ROLES; other++) {
         if (other != me)
             connect_roles(s, me, other);
@@ -202,6 +203,15 @@ static const struct role_ops role_ops = { .on_started = on_started, .on_ready = 
 
 /* ---- signals ---- */
 
+static bool same_list(const struct config_list *a, const struct config_list *b)
+{
+    bool same = a->n == b->n;
+
+    for (size_t i = 0; same && i < a->n; i++)
+        same = strcmp(a->items[i], b->items[i]) == 0;
+    return same;
+}
+
 static void reload(struct supervisor *s)
 {
     struct config *fresh = NULL;
@@ -211,8 +221,9 @@ static void reload(struct supervisor *s)
         log_err(LOG_ERROR, "config.refused", &e);
         return;
     }
-    if (strcmp(fresh->dir, s->config->dir) != 0 || config_gate_loops(fresh) != config_gate_loops(s->config))
-        log_event(LOG_WARN, "config.needs-restart", LOG_STR("text", "dir and gate.threads change at a restart only"));
+    if (strcmp(fresh->dir, s->config->dir) != 0 || config_gate_loops(fresh) != config_gate_loops(s->config) ||
+        !same_list(&fresh->listen, &s->config->listen) || !same_list(&fresh->player_listen, &s->config->player_listen))
+        log_event(LOG_WARN, "config.needs-restart", LOG_STR("text", "dir, listen and gate.threads change at a restart only"));
     s->config = config_free(s->config);
     s->config = fresh;
     for (int i = 0; i < N_ROLES; i++) {

@@ -937,6 +937,17 @@ void client_send(struct client *c, const char *text)
     client_send_n(c, text, strlen(text));
 }
 
+void client_sendf(struct client *c, const char *fmt, ...)
+{
+    char text[8000];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void) vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    client_send(c, text);
+}
+
 /* A line of the raw bytes, taken away. False: not there yet. */
 static bool take_line(struct client *c, char *to, size_t cap)
 {

@@ -185,6 +185,7 @@ struct client {
 void client_open(struct client *c, int port);
 void client_close(struct client *c);
 void client_send(struct client *c, const char *text);
+void client_sendf(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void client_send_n(struct client *c, const void *p, size_t n);
 /* Reads one whole answer. Fails the test when it does not come within 5 s. */
 void client_answer(struct client *c);
