@@ -1,10 +1,13 @@
 // What the browser tests share: a demo server of their own, people in a real Chromium, calls with curl's freedom, and counting.
 import { spawn } from "node:child_process";
+import { setDefaultResultOrder } from "node:dns";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+setDefaultResultOrder("ipv4first"); // Node 18 would try ::1 for localhost, where a demo does not listen
 
 export const root = new URL("../..", import.meta.url).pathname;
 const need = createRequire(join(root, "web/package.json"));
