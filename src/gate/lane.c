@@ -161,12 +161,17 @@ static void on_vault_message(void *ctx, struct link_msg *m)
         log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
 }
 
+/* Without a vault nothing is replayed either: what is under way ends, and goes on when there is one again. */
+static void vault_gone(struct lane *l, const char *why)
+{
+    log_event(LOG_WARN, "vault.gone", LOG_STR("text", why));
+    l->vault = link_free(l->vault);
+    replay_recheck(l, SPAN_EMPTY);
+}
+
 static void on_vault_closed(void *ctx, const struct err_info *why)
 {
-    struct lane *l = ctx;
-
-    log_event(LOG_WARN, "vault.gone", LOG_STR("text", why->text)); /* keys that are released already stay in use */
-    l->vault = link_free(l->vault);
+    vault_gone(ctx, why->text);
 }
 
 static const struct link_ops keeper_ops = { .on_message = on_keeper_message, .on_closed = on_keeper_closed };
@@ -196,7 +201,16 @@ void lane_take_keeper(struct lane *l, int fd)
 
 void lane_take_vault(struct lane *l, int fd)
 {
+    if (l->vault != NULL)
+        vault_gone(l, "there is a new one");
     take(l, &l->vault, fd, &vault_ops);
+}
+
+enum key_verdict lane_authority(const struct lane *l)
+{
+    enum key_verdict v = gate_authority(l->gate, clock_boot_ms());
+
+    return v == KEY_OK && l->vault == NULL ? KEY_AUTHORITY_STALE : v;
 }
 
 /* ---- housekeeping ---- */
@@ -218,7 +232,7 @@ static void on_tick(void *arg)
         live_sweep(&g->live, clock_wall_ms());
         pthread_rwlock_unlock(&g->live_lock);
     }
-    if (gate_authority(g, clock_boot_ms()) != KEY_OK)
+    if (lane_authority(l) != KEY_OK)
         replay_recheck(l, SPAN_EMPTY); /* stale: streams are cut within 3 s of the last heartbeat, and a tick */
     refusals_flush(l->refusals, l->keeper);
     viewers_tick(l);

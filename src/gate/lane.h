@@ -39,6 +39,9 @@ struct lane {
 void lane_take_keeper(struct lane *l, int fd);
 void lane_take_vault(struct lane *l, int fd);
 
+/* KEY_OK while content may flow on this loop at all: keeper heard and well, vault there (DESIGN 2, promise 7). Else why not. */
+enum key_verdict lane_authority(const struct lane *l);
+
 /* Somebody was refused: the audit hears of it. */
 struct refusal {
     const char *code, *route;

@@ -97,7 +97,7 @@ enum key_verdict replay_may(const struct replay *r, int *ret_code)
 {
     struct gate *g = r->call->lane->gate;
     const struct key_claims *c = viewer_claims(r->viewer);
-    enum key_verdict v = gate_authority(g, clock_boot_ms());
+    enum key_verdict v = lane_authority(r->call->lane);
     enum live_verdict live;
 
     *ret_code = atomic_load(&g->stopping) ? 1012 : replay_code_of(v);
@@ -348,7 +348,7 @@ static enum key_verdict check(struct replay *r, struct checked *k)
     if (v == KEY_OK)
         v = check_route(c, &k->claims);
     if (v == KEY_OK)
-        v = gate_authority(g, clock_boot_ms());
+        v = lane_authority(r->call->lane);
     if (v != KEY_OK)
         return v;
     live = gate_probe(g, &k->claims, &code);

@@ -172,8 +172,7 @@ static void send_problem_page(struct call *c)
 
 static void send_ready(struct call *c)
 {
-    bool ready = gate_authority(c->lane->gate, clock_boot_ms()) == KEY_OK && c->lane->keeper != NULL &&
-                 c->lane->vault != NULL;
+    bool ready = lane_authority(c->lane) == KEY_OK && c->lane->keeper != NULL;
 
     call_respond(c, ready ? 200 : 503, "text/plain", NULL, 0, ready ? SPAN("ok\n") : SPAN("not ready\n"));
 }
