@@ -46,7 +46,7 @@ static struct grant record_of(const struct life *l)
     return st;
 }
 
-static void record_to_rows(struct job *c, struct life *l)
+void life_to_rows(struct job *c, struct life *l)
 {
     struct meta_request *q = &l->q;
     struct meta_grant *g = &l->g;
@@ -142,7 +142,7 @@ static enum err add_grant(struct job *c, struct life *l, struct err_info *reterr
         .env = l->q.env, .duration_s = l->q.duration_s, .start_ms = l->q.start_ms, .policy = l->q.policy,
         .rule = l->q.rule, .terms = l->q.terms, .created_ms = c->now.real,
     };
-    record_to_rows(c, l);
+    life_to_rows(c, l);
     return meta_grant_add(c->m, &l->g, l->rids, l->n_rids, actions, n, reterr);
 }
 
@@ -207,7 +207,7 @@ enum err life_row(struct job *c, const struct life *l, uint16_t end_code, struct
     return ERR_OK;
 }
 
-static enum err push(struct job *c, const struct life *l, int end_code, struct err_info *reterr)
+enum err life_push(struct job *c, const struct life *l, int end_code, struct err_info *reterr)
 {
     struct ipc_row_grant row;
     struct ipc_grants msg = { .rows = { &row, 1 } };
@@ -243,14 +243,14 @@ enum err life_apply(struct job *c, struct life *l, const struct grant_step *step
     if (was_pending && l->st.state != GRANT_PENDING)
         l->q.decided_ms = c->now.real;
     if (was_pending && (l->st.state == GRANT_SCHEDULED || l->st.state == GRANT_ACTIVE)) {
-        record_to_rows(c, l);
+        life_to_rows(c, l);
         TRY(add_grant(c, l, reterr));
     } else {
         if (ended && l->g.id.n > 0) {
             l->g.ended_by = by->actor;
             l->g.ended_comment = by->comment;
         }
-        record_to_rows(c, l);
+        life_to_rows(c, l);
         if (l->g.id.n > 0)
             TRY(meta_grant_put(c->m, &l->g, reterr));
     }
@@ -260,7 +260,7 @@ enum err life_apply(struct job *c, struct life *l, const struct grant_step *step
     if (ended && l->g.id.n > 0)
         TRY(viewings_end_grant(c, l->g.id, grant_cause_name(l->st.cause), reterr));
     if (step->push)
-        TRY(push(c, l, step->end_code, reterr));
+        TRY(life_push(c, l, step->end_code, reterr));
     tell(c, l);
     return ERR_OK;
 }
@@ -307,318 +307,4 @@ enum err life_refuse(struct job *c, const struct life *l, const struct grant_ste
         break;
     }
     return status == 409 || status == 403 ? refuse_with_state(c, l, status, code) : job_refuse(c, status, code, NULL);
-}
-
-/* ---- votes ---- */
-
-static enum err ballot_subjects(struct job *c, const struct life *l, struct vote_case *ret, struct err_info *reterr)
-{
-    struct span *subjects = arena_alloc(c->mem, (l->n_rids + 1) * sizeof(*subjects));
-    size_t n = 0;
-
-    if (subjects == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "request");
-    for (size_t i = 0; i < l->n_rids; i++) {
-        struct meta_recording r;
-        enum err e = meta_recording_get(c->v, l->rids[i], c->mem, &r, reterr);
-
-        if (e != ERR_OK && e != ERR_NOTFOUND)
-            return e;
-        if (e == ERR_OK && r.subject.n > 0)
-            subjects[n++] = r.subject;
-    }
-    ret->subjects = subjects;
-    ret->n_subjects = n;
-    return ERR_OK;
-}
-
-enum err life_ballot(struct job *c, const struct life *l, struct life_ballot *ret, struct err_info *reterr)
-{
-    const struct people *people = job_people(c, reterr);
-    const struct who *requester;
-    struct meta_vote_list rows;
-    struct terms t;
-
-    if (people == NULL)
-        return ERR_NOMEM;
-    TRY(terms_read(l->q.terms, c->mem, &t, reterr));
-    TRY(meta_votes(c->v, l->q.id, c->mem, &rows, reterr));
-    *ret = (struct life_ballot){ .rule = t.ask, .rows = rows.rows, .n_votes = rows.n };
-    requester = people_by_id(people, l->q.requester);
-    ret->c = (struct vote_case){ .requester = { l->q.requester, requester == NULL ? SPAN_EMPTY : who_person(requester) },
-                                 .project = l->q.project, .digest = l->q.digest, .created_at = l->q.created_ms };
-    TRY(ballot_subjects(c, l, &ret->c, reterr));
-    ret->votes = arena_alloc(c->mem, (rows.n + 1) * sizeof(*ret->votes));
-    if (ret->votes == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "votes");
-    for (size_t i = 0; i < rows.n; i++)
-        ret->votes[i] = (struct vote){ .person = rows.rows[i].person, .voter = people_by_id(people, rows.rows[i].voter),
-                                       .approve = span_eq_str(rows.rows[i].verdict, "approve") };
-    return ERR_OK;
-}
-
-/* ---- opening ---- */
-
-/* Does today's policy still let this person have these recordings for this purpose? */
-static enum err judge_again(struct job *c, const struct life *l, const struct who *requester, struct grant_guards *ret,
-                            struct err_info *reterr)
-{
-    const struct people *people = job_people(c, reterr);
-    const struct rules *rules = job_rules(c, reterr);
-    struct policy_item *items = arena_alloc(c->mem, (l->n_rids + 1) * sizeof(*items));
-    struct policy_facts facts;
-    struct policy_answer answer;
-    size_t n = 0;
-
-    if (people == NULL || rules == NULL || items == NULL)
-        return ERR_NOMEM;
-    ret->policy_allows = false;
-    if (rules->policy == NULL)
-        return ERR_OK;
-    for (size_t i = 0; i < l->n_rids; i++) {
-        struct meta_recording r;
-        enum err e = meta_recording_get(c->v, l->rids[i], c->mem, &r, reterr);
-
-        if (e == ERR_NOTFOUND)
-            continue;
-        TRY(e);
-        TRY(item_of(c, &r, &items[n++], reterr));
-    }
-    item_facts(c, people, requester, l->q.project, l->q.purpose, &facts);
-    answer = policy_check(rules->policy, &facts, items, n, l->actions);
-    ret->policy_allows = answer.verdict == POLICY_ASK || answer.verdict == POLICY_AUTO;
-    ret->policy_max_ms = ret->policy_allows ? answer.rule->terms.max_ms : 0;
-    return ERR_OK;
-}
-
-enum err life_guards(struct job *c, const struct life *l, struct grant_guards *ret, struct err_info *reterr)
-{
-    const struct people *people = job_people(c, reterr);
-    const struct who *requester;
-    struct life_ballot b;
-
-    *ret = (struct grant_guards){ 0 };
-    if (people == NULL)
-        return ERR_NOMEM;
-    requester = people_by_id(people, l->q.requester);
-    if (requester == NULL)
-        return ERR_OK;
-    ret->requester_active =
-        !requester->disabled &&
-        role_may(role_in(requester->roles, requester->n_roles, l->q.project, 0), PERM_ASK);
-    TRY(life_ballot(c, l, &b, reterr));
-    ret->votes_stand = b.rule.need == 0 || vote_count(&b.rule, &b.c, b.votes, b.n_votes).approved;
-    return judge_again(c, l, requester, ret, reterr);
-}
-
-enum err life_start(struct job *c, struct life *l, bool first_use, struct grant_step *ret, struct err_info *reterr)
-{
-    struct grant_guards guards;
-    const struct life_by by = { .actor = first_use ? l->q.requester : SPAN_EMPTY };
-
-    TRY(life_guards(c, l, &guards, reterr));
-    if (atomic_load(&c->core->audit_space)) {
-        *ret = (struct grant_step){ .verdict = GRANT_AUDIT, .next = l->st };
-        return ERR_OK;
-    }
-    *ret = grant_activate(&l->st, &c->now, first_use, &guards);
-    return ret->verdict == GRANT_OK ? life_apply(c, l, ret, &by, reterr) : ERR_OK;
-}
-
-enum err life_touch(struct job *c, struct life *l, struct err_info *reterr)
-{
-    struct grant_step s = grant_touch(&l->st, &c->now, GRANT_IDLE_MS);
-    const struct life_by by = { 0 };
-
-    if (c->m == NULL) { /* a reader shows what is true without writing it down */
-        if (s.changed)
-            l->st = s.next;
-        return ERR_OK;
-    }
-    if (s.verdict == GRANT_START_FIRST)
-        return life_start(c, l, false, &s, reterr);
-    return s.changed ? life_apply(c, l, &s, &by, reterr) : ERR_OK;
-}
-
-/* ---- many at once ---- */
-
-typedef enum err life_fn(struct job *c, struct life *l, void *arg, struct err_info *reterr);
-
-static enum err touch_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
-{
-    (void) arg;
-    return life_touch(c, l, reterr);
-}
-
-/* From the row alone: nothing of grant_touch can be due. Saves loading what thousands of open windows do not need. */
-static bool nothing_due(const struct job *c, enum grant_state state, const struct meta_grant *g)
-{
-    if (state == GRANT_SCHEDULED)
-        return (g->start_ms == 0 || c->now.real < g->start_ms) && (g->start_by_ms == 0 || c->now.real < g->start_by_ms);
-    return c->now.real < g->window_end_ms && g->boot_id.n == CLOCK_BOOT_ID &&
-           (memcmp(g->boot_id.p, c->now.boot_id, CLOCK_BOOT_ID) != 0 ||
-            (c->now.boot < g->deadline_ms && c->now.boot - g->last_key_ms < GRANT_IDLE_MS));
-}
-
-static enum err each_in_state(struct job *c, enum grant_state state, life_fn *fn, void *arg, struct err_info *reterr)
-{
-    struct meta_grant_list rows;
-
-    TRY(meta_grants_in_state(c->v, span_str(grant_state_name(state)), c->mem, &rows, reterr));
-    for (size_t i = 0; i < rows.n; i++) {
-        struct life l;
-
-        if (fn == touch_one && nothing_due(c, state, &rows.rows[i]))
-            continue;
-        TRY(life_of_grant(c, rows.rows[i].id, &l, reterr));
-        TRY(fn(c, &l, arg, reterr));
-    }
-    return ERR_OK;
-}
-
-static const enum grant_state living[] = { GRANT_SCHEDULED, GRANT_ACTIVE, GRANT_SUSPENDED };
-#define N_LIVING (sizeof(living) / sizeof(living[0]))
-
-enum err life_sweep(struct job *c, struct err_info *reterr)
-{
-    struct meta_request_list lapsing;
-
-    TRY(meta_requests_lapsing(c->v, SPAN("PENDING"), c->now.real, 256, c->mem, &lapsing, reterr));
-    for (size_t i = 0; i < lapsing.n; i++) {
-        struct life l;
-
-        TRY(life_of_request(c, lapsing.rows[i].id, &l, reterr));
-        TRY(life_touch(c, &l, reterr));
-    }
-    for (size_t i = 0; i < N_LIVING; i++)
-        TRY(each_in_state(c, living[i], touch_one, NULL, reterr));
-    return ERR_OK;
-}
-
-static enum err rebase_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
-{
-    struct grant_step s = grant_rebase(&l->st, &c->now);
-
-    (void) arg;
-    if (s.verdict != GRANT_OK || !s.changed)
-        return ERR_OK;
-    l->st = s.next;
-    record_to_rows(c, l);
-    TRY(meta_request_put(c->m, &l->q, reterr));
-    TRY(meta_grant_put(c->m, &l->g, reterr));
-    return push(c, l, 0, reterr);
-}
-
-enum err life_rebase_all(struct job *c, struct err_info *reterr)
-{
-    TRY(each_in_state(c, GRANT_ACTIVE, rebase_one, NULL, reterr));
-    return each_in_state(c, GRANT_SUSPENDED, rebase_one, NULL, reterr);
-}
-
-static enum err policy_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
-{
-    const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_POLICY };
-    const struct life_by by = { 0 };
-    struct grant_guards guards;
-    struct grant_step s;
-
-    (void) arg;
-    TRY(life_guards(c, l, &guards, reterr));
-    if (guards.policy_allows)
-        return ERR_OK;
-    s = grant_revoke(&l->st, &c->now, &system);
-    return s.verdict == GRANT_OK ? life_apply(c, l, &s, &by, reterr) : ERR_OK;
-}
-
-enum err life_policy_changed(struct job *c, struct err_info *reterr)
-{
-    const struct rules *rules = job_rules(c, reterr);
-
-    if (rules == NULL)
-        return ERR_NOMEM;
-    if (rules->policy != NULL && rules->policy->on_change == POLICY_CHANGE_KEEP)
-        return ERR_OK;
-    for (size_t i = 0; i < N_LIVING; i++)
-        TRY(each_in_state(c, living[i], policy_one, NULL, reterr));
-    return ERR_OK;
-}
-
-enum err life_end_person(struct job *c, struct span account, struct err_info *reterr)
-{
-    const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_DISABLED };
-    const struct span states[] = { SPAN("PENDING"), SPAN("SCHEDULED"), SPAN("ACTIVE"), SPAN("SUSPENDED") };
-    const struct meta_access_filter f = { .person = account, .states = states, .n_states = 4 };
-    const struct meta_page page = { .limit = META_PAGE_MAX };
-    const struct life_by by = { .actor = c->me != NULL ? c->me->id : SPAN_EMPTY };
-    struct meta_request_list rows;
-    struct meta_pos next;
-
-    TRY(meta_requests(c->v, &f, &page, c->mem, &rows, &next, reterr));
-    for (size_t i = 0; i < rows.n; i++) {
-        struct life l;
-        struct grant_step s;
-
-        TRY(life_of_request(c, rows.rows[i].id, &l, reterr));
-        TRY(life_touch(c, &l, reterr));
-        if (grant_ended(l.st.state))
-            continue;
-        s = l.st.state == GRANT_PENDING ? grant_cancel(&l.st, &c->now, &system) : grant_revoke(&l.st, &c->now, &system);
-        if (s.verdict == GRANT_OK)
-            TRY(life_apply(c, &l, &s, &by, reterr));
-    }
-    return ERR_OK;
-}
-
-/* ---- a channel that has just opened ---- */
-
-struct resync {
-    struct ipc_row_grant *rows;
-    uint32_t n, cap;
-};
-
-static enum err collect(struct job *c, struct life *l, void *arg, struct err_info *reterr)
-{
-    struct resync *r = arg;
-
-    if (r->n == r->cap) {
-        uint32_t cap = r->cap == 0 ? 64 : r->cap * 2;
-        struct ipc_row_grant *rows = arena_alloc(c->mem, cap * sizeof(*rows));
-
-        if (rows == NULL)
-            return ERR_RAISE(reterr, ERR_NOMEM, "table of live grants");
-        if (r->n > 0)
-            memcpy(rows, r->rows, r->n * sizeof(*rows));
-        r->rows = rows;
-        r->cap = cap;
-    }
-    return life_row(c, l, l->st.state == GRANT_SUSPENDED ? 4423 : 0, &r->rows[r->n++], reterr);
-}
-
-enum err life_resync(struct job *c, uint32_t chan, struct err_info *reterr)
-{
-    struct resync r = { 0 };
-    struct meta_key_list denied;
-    struct ipc_grants grants = { .full = 1 };
-    struct ipc_deny deny = { 0 };
-    struct out *o;
-
-    TRY(each_in_state(c, GRANT_ACTIVE, collect, &r, reterr));
-    TRY(each_in_state(c, GRANT_SUSPENDED, collect, &r, reterr));
-    grants.rows.rows = r.rows;
-    grants.rows.n = r.n;
-    o = out_add(c->outs, OUT_SYNC, IPC_T_GRANTS, &grants);
-    if (o == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "table of live grants");
-    o->chan = chan;
-    TRY(meta_keys_denied(c->v, c->now.real / 1000, c->mem, &denied, reterr));
-    deny.rows.rows = arena_alloc(c->mem, (denied.n + 1) * sizeof(*deny.rows.rows));
-    if (deny.rows.rows == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "denied keys");
-    for (size_t i = 0; i < denied.n; i++)
-        deny.rows.rows[deny.rows.n++] = (struct ipc_row_deny){ denied.rows[i].jti, denied.rows[i].exp_s * 1000, 4411 };
-    o = out_add(c->outs, OUT_SYNC, IPC_T_DENY, &deny);
-    if (o == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "denied keys");
-    o->chan = chan;
-    return ERR_OK;
 }

@@ -56,6 +56,10 @@ struct life_ballot {
 };
 NODISCARD enum err life_ballot(struct job *c, const struct life *l, struct life_ballot *ret, struct err_info *reterr);
 
+/* Inside life*.c: the record into its rows; the row to gate and vault. */
+void life_to_rows(struct job *c, struct life *l);
+NODISCARD enum err life_push(struct job *c, const struct life *l, int end_code, struct err_info *reterr);
+
 /* The gate's row of a grant. */
 NODISCARD enum err life_row(struct job *c, const struct life *l, uint16_t end_code, struct ipc_row_grant *ret,
                             struct err_info *reterr);

@@ -1,0 +1,185 @@
+/* All requests and grants of a kind: timers, a person's end, a new policy, a new boot, a channel that has just opened. */
+#include "keeper/life.h"
+
+/* ---- many at once ---- */
+
+typedef enum err life_fn(struct job *c, struct life *l, void *arg, struct err_info *reterr);
+
+static enum err touch_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
+{
+    (void) arg;
+    return life_touch(c, l, reterr);
+}
+
+/* From the row alone: nothing of grant_touch can be due. Saves loading what thousands of open windows do not need. */
+static bool nothing_due(const struct job *c, enum grant_state state, const struct meta_grant *g)
+{
+    if (state == GRANT_SCHEDULED)
+        return (g->start_ms == 0 || c->now.real < g->start_ms) && (g->start_by_ms == 0 || c->now.real < g->start_by_ms);
+    return c->now.real < g->window_end_ms && g->boot_id.n == CLOCK_BOOT_ID &&
+           (memcmp(g->boot_id.p, c->now.boot_id, CLOCK_BOOT_ID) != 0 ||
+            (c->now.boot < g->deadline_ms && c->now.boot - g->last_key_ms < GRANT_IDLE_MS));
+}
+
+static enum err each_in_state(struct job *c, enum grant_state state, life_fn *fn, void *arg, struct err_info *reterr)
+{
+    struct meta_grant_list rows;
+
+    TRY(meta_grants_in_state(c->v, span_str(grant_state_name(state)), c->mem, &rows, reterr));
+    for (size_t i = 0; i < rows.n; i++) {
+        struct life l;
+
+        if (fn == touch_one && nothing_due(c, state, &rows.rows[i]))
+            continue;
+        TRY(life_of_grant(c, rows.rows[i].id, &l, reterr));
+        TRY(fn(c, &l, arg, reterr));
+    }
+    return ERR_OK;
+}
+
+static const enum grant_state living[] = { GRANT_SCHEDULED, GRANT_ACTIVE, GRANT_SUSPENDED };
+#define N_LIVING (sizeof(living) / sizeof(living[0]))
+
+enum err life_sweep(struct job *c, struct err_info *reterr)
+{
+    struct meta_request_list lapsing;
+
+    TRY(meta_requests_lapsing(c->v, SPAN("PENDING"), c->now.real, 256, c->mem, &lapsing, reterr));
+    for (size_t i = 0; i < lapsing.n; i++) {
+        struct life l;
+
+        TRY(life_of_request(c, lapsing.rows[i].id, &l, reterr));
+        TRY(life_touch(c, &l, reterr));
+    }
+    for (size_t i = 0; i < N_LIVING; i++)
+        TRY(each_in_state(c, living[i], touch_one, NULL, reterr));
+    return ERR_OK;
+}
+
+static enum err rebase_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
+{
+    struct grant_step s = grant_rebase(&l->st, &c->now);
+
+    (void) arg;
+    if (s.verdict != GRANT_OK || !s.changed)
+        return ERR_OK;
+    l->st = s.next;
+    life_to_rows(c, l);
+    TRY(meta_request_put(c->m, &l->q, reterr));
+    TRY(meta_grant_put(c->m, &l->g, reterr));
+    return life_push(c, l, 0, reterr);
+}
+
+enum err life_rebase_all(struct job *c, struct err_info *reterr)
+{
+    TRY(each_in_state(c, GRANT_ACTIVE, rebase_one, NULL, reterr));
+    return each_in_state(c, GRANT_SUSPENDED, rebase_one, NULL, reterr);
+}
+
+static enum err policy_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
+{
+    const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_POLICY };
+    const struct life_by by = { 0 };
+    struct grant_guards guards;
+    struct grant_step s;
+
+    (void) arg;
+    TRY(life_guards(c, l, &guards, reterr));
+    if (guards.policy_allows)
+        return ERR_OK;
+    s = grant_revoke(&l->st, &c->now, &system);
+    return s.verdict == GRANT_OK ? life_apply(c, l, &s, &by, reterr) : ERR_OK;
+}
+
+enum err life_policy_changed(struct job *c, struct err_info *reterr)
+{
+    const struct rules *rules = job_rules(c, reterr);
+
+    if (rules == NULL)
+        return ERR_NOMEM;
+    if (rules->policy != NULL && rules->policy->on_change == POLICY_CHANGE_KEEP)
+        return ERR_OK;
+    for (size_t i = 0; i < N_LIVING; i++)
+        TRY(each_in_state(c, living[i], policy_one, NULL, reterr));
+    return ERR_OK;
+}
+
+enum err life_end_person(struct job *c, struct span account, struct err_info *reterr)
+{
+    const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_DISABLED };
+    const struct span states[] = { SPAN("PENDING"), SPAN("SCHEDULED"), SPAN("ACTIVE"), SPAN("SUSPENDED") };
+    const struct meta_access_filter f = { .person = account, .states = states, .n_states = 4 };
+    const struct meta_page page = { .limit = META_PAGE_MAX };
+    const struct life_by by = { .actor = c->me != NULL ? c->me->id : SPAN_EMPTY };
+    struct meta_request_list rows;
+    struct meta_pos next;
+
+    TRY(meta_requests(c->v, &f, &page, c->mem, &rows, &next, reterr));
+    for (size_t i = 0; i < rows.n; i++) {
+        struct life l;
+        struct grant_step s;
+
+        TRY(life_of_request(c, rows.rows[i].id, &l, reterr));
+        TRY(life_touch(c, &l, reterr));
+        if (grant_ended(l.st.state))
+            continue;
+        s = l.st.state == GRANT_PENDING ? grant_cancel(&l.st, &c->now, &system) : grant_revoke(&l.st, &c->now, &system);
+        if (s.verdict == GRANT_OK)
+            TRY(life_apply(c, &l, &s, &by, reterr));
+    }
+    return ERR_OK;
+}
+
+/* ---- a channel that has just opened ---- */
+
+struct resync {
+    struct ipc_row_grant *rows;
+    uint32_t n, cap;
+};
+
+static enum err collect(struct job *c, struct life *l, void *arg, struct err_info *reterr)
+{
+    struct resync *r = arg;
+
+    if (r->n == r->cap) {
+        uint32_t cap = r->cap == 0 ? 64 : r->cap * 2;
+        struct ipc_row_grant *rows = arena_alloc(c->mem, cap * sizeof(*rows));
+
+        if (rows == NULL)
+            return ERR_RAISE(reterr, ERR_NOMEM, "table of live grants");
+        if (r->n > 0)
+            memcpy(rows, r->rows, r->n * sizeof(*rows));
+        r->rows = rows;
+        r->cap = cap;
+    }
+    return life_row(c, l, l->st.state == GRANT_SUSPENDED ? 4423 : 0, &r->rows[r->n++], reterr);
+}
+
+enum err life_resync(struct job *c, uint32_t chan, struct err_info *reterr)
+{
+    struct resync r = { 0 };
+    struct meta_key_list denied;
+    struct ipc_grants grants = { .full = 1 };
+    struct ipc_deny deny = { 0 };
+    struct out *o;
+
+    TRY(each_in_state(c, GRANT_ACTIVE, collect, &r, reterr));
+    TRY(each_in_state(c, GRANT_SUSPENDED, collect, &r, reterr));
+    grants.rows.rows = r.rows;
+    grants.rows.n = r.n;
+    o = out_add(c->outs, OUT_SYNC, IPC_T_GRANTS, &grants);
+    if (o == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "table of live grants");
+    o->chan = chan;
+    TRY(meta_keys_denied(c->v, c->now.real / 1000, c->mem, &denied, reterr));
+    deny.rows.rows = arena_alloc(c->mem, (denied.n + 1) * sizeof(*deny.rows.rows));
+    if (deny.rows.rows == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "denied keys");
+    for (size_t i = 0; i < denied.n; i++)
+        deny.rows.rows[deny.rows.n++] = (struct ipc_row_deny){ denied.rows[i].jti, denied.rows[i].exp_s * 1000, 4411 };
+    o = out_add(c->outs, OUT_SYNC, IPC_T_DENY, &deny);
+    if (o == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "denied keys");
+    o->chan = chan;
+    return ERR_OK;
+}
