@@ -505,6 +505,12 @@ static void push_grant(void *arg)
     send_grants(false);
 }
 
+static void push_full(void *arg)
+{
+    (void) arg;
+    send_grants(true);
+}
+
 static void deny(void *arg)
 {
     struct ipc_row_deny row = { .jti = span_str(arg), .exp_ms = clock_wall_ms() + 60000, .end_code = 4411 };
@@ -543,6 +549,11 @@ void world_release(void)
 void world_push_grant(void)
 {
     world_do(push_grant, NULL);
+}
+
+void world_push_full(void)
+{
+    world_do(push_full, NULL);
 }
 
 void world_end_grant(uint8_t state, uint16_t end_code)
@@ -895,6 +906,11 @@ bool world_leased(const char *jti, uint64_t from, uint64_t to)
 
 void client_open(struct client *c, int port)
 {
+    client_open_with(c, port, 0);
+}
+
+void client_open_with(struct client *c, int port, int receive_buffer)
+{
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t) port) };
     int on = 1;
 
@@ -903,6 +919,8 @@ void client_open(struct client *c, int port)
     buf_init(&c->head, 64 << 10);
     buf_init(&c->body, 256 << 20);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (receive_buffer > 0)
+        (void) setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(c->fd, (struct sockaddr *) &a, sizeof(a)), 0);
     (void) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

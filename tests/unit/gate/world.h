@@ -149,6 +149,7 @@ void world_wait(bool (*holds)(void), int ms);
 
 void world_config(const char *public_url); /* sends a configuration: at start, or as SIGHUP does */
 void world_push_grant(void);               /* w.grant as it is */
+void world_push_full(void);                /* a full list; without it when its gid is empty */
 void world_end_grant(uint8_t state, uint16_t end_code);
 void world_deny(const char *jti);
 void world_release(void);                  /* answers what was held */
@@ -183,6 +184,7 @@ struct client {
 };
 
 void client_open(struct client *c, int port);
+void client_open_with(struct client *c, int port, int receive_buffer); /* bytes; 0: the system's */
 void client_close(struct client *c);
 void client_send(struct client *c, const char *text);
 void client_sendf(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
