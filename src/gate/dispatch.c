@@ -140,6 +140,14 @@ static bool host_is_ours(const struct call *c, const struct http_head *h)
     return credential_origin_ok(c, span_str(origin));
 }
 
+/* The player's own host name on the app's port: one port is enough when the two have two names (docs/operations.md). */
+static bool host_is_players(const struct call *c, const struct http_head *h)
+{
+    const char *host = strstr(gate_settings(c->lane->gate)->player_url, "://");
+
+    return host != NULL && h->authority.n > 0 && span_eq_nocase(h->authority, host + 3);
+}
+
 static void not_found(struct call *c)
 {
     call_problem(c, "not-found", "There is nothing at this address.");
@@ -205,6 +213,8 @@ void dispatch_app(void *ctx, struct exchange *ex, const struct http_head *head)
         return;
     if (span_eq_str(head->path, "/livez") || span_eq_str(head->path, "/readyz")) {
         to_route(c, head); /* health checks come by address */
+    } else if (host_is_players(c, head)) {
+        static_answer(c, true);
     } else if (!host_is_ours(c, head)) {
         if (!redirect_loopback(c, head))
             call_problem(c, "misdirected", "Use the address that the server was set up with (public_url).");
