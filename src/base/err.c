@@ -38,13 +38,13 @@ static void clean(char *s)
     }
 }
 
-enum err err_raise(struct err_info *reterr, enum err code, int sys, const char *fmt, ...)
+void err_raise(struct err_info *reterr, enum err code, int sys, const char *fmt, ...)
 {
     va_list ap;
     int n;
 
     if (reterr == NULL)
-        return code;
+        return;
     reterr->code = code;
     reterr->sys = sys;
     va_start(ap, fmt);
@@ -57,5 +57,4 @@ enum err err_raise(struct err_info *reterr, enum err code, int sys, const char *
         (void) snprintf(reterr->text + n, sizeof(reterr->text) - (size_t) n, ": %s", s);
     }
     clean(reterr->text);
-    return code;
 }

@@ -47,11 +47,16 @@ struct err_info {
 /* A fixed lower-case word for a code, for logs: "corrupt". Never NULL. */
 const char *err_name(enum err code);
 
-/* Fills *reterr (if not NULL) and returns 'code'. */
-enum err err_raise(struct err_info *reterr, enum err code, int sys, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Fills *reterr (if not NULL). ERR_RAISE is the code itself, so that a compiler sees which value goes up. */
+void err_raise(struct err_info *reterr, enum err code, int sys, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-#define ERR_RAISE(reterr, code, ...) err_raise((reterr), (code), 0, __VA_ARGS__)
-#define ERR_RAISE_SYS(reterr, code, sys, ...) err_raise((reterr), (code), (sys), __VA_ARGS__)
+#define ERR_RAISE(reterr, code, ...) ERR_RAISE_SYS(reterr, code, 0, __VA_ARGS__)
+#define ERR_RAISE_SYS(reterr, code, sys, ...)                                                                          \
+    __extension__({                                                                                                    \
+        enum err raise_code_ = (code);                                                                                 \
+        err_raise((reterr), raise_code_, (sys), __VA_ARGS__);                                                          \
+        raise_code_;                                                                                                   \
+    })
 
 /* Passes an error up unchanged. */
 #define TRY(expr)                                                                                                      \

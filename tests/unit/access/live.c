@@ -11,7 +11,7 @@ static struct live_grant row(const char *gid, enum grant_state state, uint32_t g
 {
     struct live_grant g = { .state = state, .gen = gen, .wend = 10000, .deadline = 5000 };
 
-    (void) snprintf(g.gid, sizeof(g.gid), "%s", gid);
+    (void) snprintf(g.gid, sizeof(g.gid), "%.*s", (int) sizeof(g.gid) - 1, gid);
     return g;
 }
 

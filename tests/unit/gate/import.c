@@ -23,7 +23,7 @@ static size_t count_files(const char *dir)
 
         if (e->d_name[0] == '.')
             continue;
-        (void) snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+        assert_true(snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < (int) sizeof(path));
         n += e->d_type == DT_DIR ? count_files(path) : 1;
     }
     if (d != NULL)
@@ -103,7 +103,7 @@ static bool file_has(const char *dir, const char *text)
 
         if (e->d_name[0] == '.')
             continue;
-        (void) snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+        assert_true(snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < (int) sizeof(path));
         if (e->d_type == DT_DIR) {
             found = file_has(path, text);
         } else {
