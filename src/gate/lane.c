@@ -155,9 +155,10 @@ static void on_vault_message(void *ctx, struct link_msg *m)
 {
     struct lane *l = ctx;
 
+    l->vault_heard = clock_boot_ms();
     if (m->type == IPC_T_KEYS)
         gate_keys_put(l->gate, m->body);
-    else
+    else if (m->type != IPC_T_HEARTBEAT)
         log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
 }
 
@@ -203,14 +204,17 @@ void lane_take_vault(struct lane *l, int fd)
 {
     if (l->vault != NULL)
         vault_gone(l, "there is a new one");
+    l->vault_heard = clock_boot_ms();
     take(l, &l->vault, fd, &vault_ops);
 }
 
 enum key_verdict lane_authority(const struct lane *l)
 {
-    enum key_verdict v = gate_authority(l->gate, clock_boot_ms());
+    int64_t boot = clock_boot_ms();
+    enum key_verdict v = gate_authority(l->gate, boot);
+    bool vault_well = l->vault != NULL && boot - l->vault_heard < GATE_STALE_MS;
 
-    return v == KEY_OK && l->vault == NULL ? KEY_AUTHORITY_STALE : v;
+    return v == KEY_OK && !vault_well ? KEY_AUTHORITY_STALE : v;
 }
 
 /* ---- housekeeping ---- */

@@ -18,6 +18,7 @@ struct lane {
     pthread_t thread;
     bool own_thread;
     struct link *keeper, *vault; /* NULL while away */
+    int64_t vault_heard;         /* boot clock of its last word */
     struct listener *listeners[LANE_LISTENERS_MAX];
     bool listener_tls[LANE_LISTENERS_MAX];
     int listener_fds[LANE_LISTENERS_MAX];

@@ -95,6 +95,17 @@ static void send_events(struct vault *v)
     v->core.signing.n_events = 0;
 }
 
+/* The gate may not go on without us: a silent vault is a dead one (STANDARDS 3.6). */
+static void send_beats(struct vault *v)
+{
+    const struct ipc_heartbeat beat = { .wall_ms = clock_wall_ms(), .audit_ok = 1, .clock_ok = 1, .vault_ok = 1 };
+
+    for (size_t i = 0; i < GATE_LINKS; i++) {
+        if (v->gates[i].link != NULL)
+            (void) link_send_urgent(v->gates[i].link, IPC_T_HEARTBEAT, &beat); /* one lost beat is not three */
+    }
+}
+
 static void on_turn(void *arg)
 {
     struct vault *v = arg;
@@ -102,6 +113,7 @@ static void on_turn(void *arg)
     bool changed = false;
 
     loop_timer_arm(&v->turn, TURN_MS);
+    send_beats(v);
     if (vault_core_turn(&v->core, clock_wall_ms(), &changed, &e) != ERR_OK)
         log_err(LOG_ERROR, "signing-key.rotation-failed", &e);
     send_events(v);

@@ -429,6 +429,10 @@ static void send_beat(void)
 
     if (!w.ways.mute && w.keeper[0] != NULL)
         (void) link_send(w.keeper[0], IPC_T_HEARTBEAT, &m);
+    for (uint32_t i = 0; i < WORLD_LANES; i++) {
+        if (w.vault[i] != NULL)
+            (void) link_send(w.vault[i], IPC_T_HEARTBEAT, &m);
+    }
 }
 
 static void on_beat(void *arg)
