@@ -96,8 +96,9 @@ class Tests:
                 how, why = "failed", f": {e}"
                 where = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.endswith("_server.py")]
                 why += f"\n    {where[-1].filename}:{where[-1].lineno}: {where[-1].line}" if where else ""
-            except Exception:
-                how, why = "failed", "\n" + traceback.format_exc()
+            except Exception as e:
+                where = [f for f in traceback.extract_tb(e.__traceback__) if f.filename.startswith(str(SRC))]
+                how, why = "failed", f": {type(e).__name__}: {e}" + "".join(f"\n    {f.filename}:{f.lineno}: {f.line}" for f in where[1:])
             count[how] += 1
             print(f"{how:7} {time.monotonic() - began:6.2f} s  {name}{why}", flush=True)
         for server in list(Server.all):
