@@ -48,11 +48,13 @@ int span_cmp(struct span a, struct span b); /* bytewise, shorter first */
 /* Bytes [from, from+n) cut to what is there. */
 static inline struct span span_sub(struct span a, size_t from, size_t n)
 {
+    if (a.p == NULL)
+        return SPAN_EMPTY; /* no arithmetic on NULL */
     if (from > a.n)
         from = a.n;
     if (n > a.n - from)
         n = a.n - from;
-    return span_of(a.p == NULL ? NULL : a.p + from, n);
+    return span_of(a.p + from, n);
 }
 
 /* Splits at the first 'sep': *head is before it, *tail after it. False (and head = all) when there is none. */

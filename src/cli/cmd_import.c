@@ -184,7 +184,7 @@ static int import_file(struct cli *c, const char *file, const char *path, const 
     struct http_reply r = { 0 };
     int code = open_file(file, &u);
 
-    closing = u.fd;
+    closing = u.fd; /* NOLINT(clang-analyzer-deadcode.DeadStores): CLEANUP reads it */
     if (code == EXIT_DONE)
         code = make_headers(c, file, &h);
     if (code == EXIT_DONE) {

@@ -263,6 +263,8 @@ bool table_print(struct table *t, FILE *to, unsigned columns)
     struct buf out = BUF_INIT(TABLE_TEXT_MAX);
     bool ok;
 
+    if (t->n_columns == 0)
+        return true;
     for (size_t c = 0; c < t->n_columns; c++)
         width[c] = strlen(t->columns[c].title);
     for (size_t i = 0; i < t->n_cells; i++) {

