@@ -586,6 +586,7 @@ void screen_dump_init(const struct screen *s, struct buf *out)
 
 struct screen_frame {
     int cols, rows;
+    int left, top; /* the screen's cell that is shown in the corner */
     bool known;
     struct screen_cell cells[];
 };
@@ -621,6 +622,19 @@ void screen_frame_forget(struct screen_frame *f)
     f->known = false;
 }
 
+void screen_frame_follow(struct screen_frame *f, const struct screen *s)
+{
+    int col, row;
+
+    screen_cursor(s, &col, &row, NULL);
+    f->top = row < f->top ? row : row >= f->top + f->rows ? row - f->rows + 1 : f->top;
+    f->left = col < f->left ? col : col >= f->left + f->cols ? col - f->cols + 1 : f->left;
+    if (f->top + f->rows > screen_rows(s))
+        f->top = screen_rows(s) > f->rows ? screen_rows(s) - f->rows : 0;
+    if (f->left + f->cols > screen_cols(s))
+        f->left = screen_cols(s) > f->cols ? screen_cols(s) - f->cols : 0;
+}
+
 void screen_render(const struct screen *s, struct screen_frame *shown, struct buf *out)
 {
     struct pen pen = { -1, -1, false, { 0 } };
@@ -637,9 +651,9 @@ void screen_render(const struct screen *s, struct screen_frame *shown, struct bu
             struct screen_cell *was = &shown->cells[row * shown->cols + col];
             struct screen_cell c;
 
-            screen_cell(s, col, row, &c);
-            if (c.width == 2 && col + 1 >= shown->cols)
-                c = blank;
+            screen_cell(s, col + shown->left, row + shown->top, &c);
+            if ((c.width == 2 && col + 1 >= shown->cols) || (c.width == 0 && col == 0))
+                c = blank; /* half of a character */
             if (cell_eq(&c, was))
                 continue;
             /* a left half that goes takes its right half with it on most terminals: draw that anew too */
@@ -652,6 +666,8 @@ void screen_render(const struct screen *s, struct screen_frame *shown, struct bu
                 pen.col = -1;
         }
     screen_cursor(s, &col, &row, NULL);
+    col = col > shown->left ? col - shown->left : 0;
+    row = row > shown->top ? row - shown->top : 0;
     buf_add_str(out, "\033[0m");
     cup(out, row < shown->rows ? row : shown->rows - 1, col < shown->cols ? col : shown->cols - 1);
 }

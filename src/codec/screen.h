@@ -88,7 +88,7 @@ size_t screen_answers(const struct screen *s);
 void screen_dump_init(const struct screen *s, struct buf *out);
 
 /*
- * What a real terminal shows now, a window of cols x rows at its top left corner; screen_render draws the difference
+ * What a real terminal shows now, a window of cols x rows of the screen; screen_render draws the difference
  * with SGR, CUP, ED and printable text only and ends with the cursor where the recorded one is (kept inside the
  * window). The first render, and one after screen_frame_forget, clears and draws all. NULL: no memory.
  */
@@ -97,4 +97,6 @@ struct screen_frame *screen_frame_new(int cols, int rows);
 struct screen_frame *screen_frame_free(struct screen_frame *f);
 void screen_frame_freep(struct screen_frame **f);
 void screen_frame_forget(struct screen_frame *f);
+/* Moves the window (from the top left corner) as little as shows the cursor, and never past the screen. */
+void screen_frame_follow(struct screen_frame *f, const struct screen *s);
 void screen_render(const struct screen *s, struct screen_frame *shown, struct buf *out);
