@@ -68,11 +68,13 @@ int access_find(struct cli *c, const char *rid, const char *action, bool quietly
     code = cli_get(c, &path, &r);
     if (code == EXIT_DONE && !choose(get_node(r.root, "items"), action, ret)) {
         code = EXIT_REFUSED;
-        if (!quietly)
-            note("you have no open access to %s%s. Ask for it:\n"
-                 "  keyhole request %s --purpose CODE --reason TEXT --for 30m%s --wait",
-                 rid, strcmp(action, "play") == 0 ? "" : " that lets you export it", rid,
-                 strcmp(action, "play") == 0 ? "" : " --action export");
+        if (!quietly) {
+            bool export = strcmp(action, "export") == 0;
+
+            note("you have no open access to %s%s; ask for it:", rid, export ? " that lets you export it" : "");
+            note("  keyhole request %s --purpose CODE --reason TEXT --for 30m%s --wait", rid,
+                 export ? " --action export" : "");
+        }
     }
     http_reply_deinit(&r);
     buf_deinit(&path);
@@ -107,7 +109,6 @@ static void keep_why(struct access *a, const struct http_reply *r)
 static bool keep_key(struct access *a, struct tree r)
 {
     int64_t now = mono_ms(), expires = get_int(r, "expires_in") * 1000, renew = get_int(r, "renew_after") * 1000;
-    time_ms ends, wall = clock_wall_ms();
 
     if (!span_to_str(get(r, "key"), a->key, sizeof(a->key)) || expires <= 0)
         return false;
@@ -115,9 +116,29 @@ static bool keep_key(struct access *a, struct tree r)
     a->expires_at = now + expires;
     a->last = renew <= 0;
     a->renew_at = now + renew;
-    if (time_parse_rfc3339(get(r, "window_ends"), &ends) && (a->window_end == INT64_MAX || a->last))
-        a->window_end = a->last ? a->expires_at : now + (ends - wall);
+    if (a->window_end == INT64_MAX && a->last)
+        a->window_end = a->expires_at;
     return true;
+}
+
+bool access_look(struct access *a, bool *ret_open)
+{
+    struct buf path = BUF_INIT(PATH_CAP);
+    struct http_reply r = { 0 };
+    int64_t left;
+    bool ok;
+
+    path_id(&path, "/v1/grants/", a->grant, "");
+    ok = cli_try(a->c, "GET", &path, NULL, &r) == EXIT_DONE;
+    if (ok) {
+        *ret_open = span_eq_str(get(r.root, "state"), "ACTIVE") || span_eq_str(get(r.root, "state"), "SCHEDULED");
+        (void) span_to_str(get(r.root, "state"), a->code, sizeof(a->code));
+        if (span_eq_str(get(r.root, "state"), "ACTIVE") && tree_get_int(r.root, "left_ms", &left))
+            a->window_end = mono_ms() + left;
+    }
+    http_reply_deinit(&r);
+    buf_deinit(&path);
+    return ok;
 }
 
 bool access_key(struct access *a)
@@ -125,7 +146,7 @@ bool access_key(struct access *a)
     struct buf path = BUF_INIT(PATH_CAP);
     struct http_reply r = { 0 };
     struct body b;
-    bool ok;
+    bool ok, open;
 
     body_begin(&b);
     jsonw_kcstr(&b.w, "recording", a->rid);
@@ -140,6 +161,8 @@ bool access_key(struct access *a)
         keep_why(a, &r);
     else if (!(ok = keep_key(a, r.root)))
         a->exit_code = EXIT_FAILED;
+    if (ok && a->window_end == INT64_MAX)
+        (void) access_look(a, &open); /* the first key has opened the window */
     body_deinit(&b);
     http_reply_deinit(&r);
     buf_deinit(&path);

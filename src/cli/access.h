@@ -41,6 +41,9 @@ bool access_key(struct access *a);
 /* Is it time? (no key yet, or past renew_at and renewing helps) */
 bool access_key_due(const struct access *a);
 
+/* Asks the server how the access stands: fills window_end, and code with its state. False: it does not answer. */
+bool access_look(struct access *a, bool *ret_open);
+
 /* ---- requests ---- */
 
 /*

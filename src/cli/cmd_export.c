@@ -112,7 +112,7 @@ static bool call(struct export *x, struct http_reply *r)
 
 static bool may_go_on(const struct http_reply *r)
 {
-    return r->status == 0 || r->cut || r->retryable || strcmp(r->code, "key-expired") == 0 ||
+    return r->status == 0 || r->cut || r->retryable || (r->status == 401 && get(r->root, "renew").n > 0) ||
            (r->status >= 200 && r->status < 300);
 }
 

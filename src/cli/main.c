@@ -20,7 +20,7 @@
 #define CONTROL_FD 3
 
 extern const struct command cmd_init, cmd_serve, cmd_demo, cmd_config_check, cmd_login, cmd_logout, cmd_whoami,
-    cmd_ls, cmd_find, cmd_show, cmd_import, cmd_export, cmd_request, cmd_requests, cmd_approve, cmd_deny,
+    cmd_ls, cmd_find, cmd_show, cmd_import, cmd_export, cmd_play, cmd_request, cmd_requests, cmd_approve, cmd_deny,
     cmd_cancel, cmd_grants, cmd_give_back, cmd_revoke, cmd_viewings, cmd_viewing_stop, cmd_key, cmd_user_add,
     cmd_user_list, cmd_user_set, cmd_user_disable, cmd_group_add, cmd_group_list, cmd_group_set, cmd_project_add,
     cmd_project_list, cmd_token_add, cmd_token_list, cmd_token_revoke, cmd_policy_show, cmd_policy_list,
@@ -39,6 +39,7 @@ const struct command *const commands[] = {
     &cmd_show,
     &cmd_import,
     &cmd_export,
+    &cmd_play,
     &cmd_request,
     &cmd_requests,
     &cmd_approve,
