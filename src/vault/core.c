@@ -126,9 +126,10 @@ void vault_core_grants(struct vault_core *c, const struct ipc_grants *m)
 void vault_core_deny(struct vault_core *c, const struct ipc_deny *m)
 {
     for (uint32_t i = 0; i < m->rows.n; i++) {
-        struct vault_signed *s = map_del(&c->ledger, m->rows.rows[i].jti);
+        const struct ipc_row_deny *row = &m->rows.rows[i];
 
-        free(s); /* what the ledger does not know is not released: denied for good */
+        free(map_del(&c->ledger, row->jti)); /* what the ledger does not know is not released: denied for good */
+        (void) live_deny(&c->live, row->jti, row->exp_ms, row->end_code); /* nor signed; a full table changes nothing above */
     }
 }
 
@@ -324,12 +325,39 @@ static bool continues(const struct keystore_entry *last, const struct ipc_sign_c
 static enum err remember(struct vault_core *c, const struct ipc_sign_checkpoint *m, const char *log,
                          struct err_info *reterr)
 {
+    const struct keystore_entry *last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, log);
+    struct keystore_entry before = { 0 };
     struct keystore_entry e = { .kind = KEYSTORE_LAST_SIGNED, .number = m->size, .pub_len = MERKLE_HASH_LEN };
+    enum err err;
 
+    if (last != NULL)
+        before = *last;
     (void) snprintf(e.id, sizeof(e.id), "%s", log);
     memcpy(e.pub, m->root.p, MERKLE_HASH_LEN);
     TRY(keystore_put(c->store.keys, &e, reterr));
-    return vault_store_save(&c->store, reterr);
+    err = vault_store_save(&c->store, reterr);
+    if (err == ERR_OK)
+        return ERR_OK;
+    /* What is not on disk was not signed: memory goes back, so that the next attempt writes again. */
+    if (last == NULL)
+        (void) keystore_remove(c->store.keys, KEYSTORE_LAST_SIGNED, log);
+    else if (keystore_put(c->store.keys, &before, NULL) != ERR_OK)
+        abort(); /* replacing needs no memory; whatever this is, it must not sign */
+    return err;
+}
+
+/* A log has one name: two origins for one log, or one for two, would let two histories be signed. */
+static bool origin_is_of(const struct vault_core *c, struct span origin, struct span log)
+{
+    struct span host = span_str(c->issuer);
+    struct buf b = BUF_INIT(1024);
+    bool same;
+
+    host = span_sub(host, span_starts(host, "https://") ? 8 : span_starts(host, "http://") ? 7 : 0, host.n);
+    note_origin(&b, host, log);
+    same = !b.failed && span_eq(buf_span(&b), origin);
+    buf_deinit(&b);
+    return same;
 }
 
 static enum err sign_note(const struct keystore_entry *key, const struct ipc_sign_checkpoint *m, struct buf *out,
@@ -361,6 +389,10 @@ enum vault_checkpoint vault_core_checkpoint(struct vault_core *c, const struct i
     if (key == NULL || m->root.n != MERKLE_HASH_LEN || m->log.n == 0 || !span_to_str(m->log, log, sizeof(log))) {
         (void) ERR_RAISE(reterr, ERR_INVAL, "a checkpoint that names no log");
         return VAULT_CHECKPOINT_FAILED;
+    }
+    if (!origin_is_of(c, m->origin, m->log)) {
+        (void) ERR_RAISE(reterr, ERR_INVAL, "a checkpoint of log %s under another name", log);
+        return VAULT_CHECKPOINT_FORK;
     }
     last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, log);
     /* A keeper that died before it stored our last note: it knows less than was signed, and says nothing false. */

@@ -184,6 +184,8 @@ static void on_keeper_message(void *ctx, struct link_msg *m)
     const struct ipc_done done = { 0 };
 
     v->heard = clock_boot_ms();
+    if (!v->open)
+        return; /* what it says counts when the store is open; calls run into their deadline */
     switch ((int) m->type) {
     case IPC_T_GRANTS: vault_core_grants(&v->core, m->body); break;
     case IPC_T_DENY: vault_core_deny(&v->core, m->body); break;
@@ -210,7 +212,7 @@ static void on_gate_message(void *ctx, struct link_msg *m)
         log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
         return;
     }
-    if (!is_stale(v))
+    if (v->open && !is_stale(v))
         out.verdict = (uint16_t) vault_core_open_rk(&v->core, in, clock_wall_ms(), clock_boot_ms(), &rk, &alarm);
     if (rk != NULL)
         out.rk = secret_span(rk);
