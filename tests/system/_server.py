@@ -187,15 +187,17 @@ _UNSET = object()
 class Client:
     """Calls over one kept connection a thread; a call on a connection that has gone is sent once more when it is safe."""
 
-    def __init__(self, server, token=None, headers=None):
-        self.server, self.token, self.headers = server, token, dict(headers or {})
+    def __init__(self, server, token=None, headers=None, port=None):
+        """port: in clear to that port, past a proxy."""
+        self.server, self.token, self.headers, self.port = server, token, dict(headers or {}), port
         self.local = threading.local()
 
     def connect(self, timeout):
         s = self.server
-        if s.tls:
-            return http.client.HTTPSConnection("127.0.0.1", s.port, timeout=timeout, context=s.ssl_context())
-        return http.client.HTTPConnection("127.0.0.1", s.port, timeout=timeout)
+        port = self.port or s.front or s.port
+        if s.tls and not self.port:
+            return http.client.HTTPSConnection("localhost", port, timeout=timeout, context=s.ssl_context())
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
     def call(self, method, path, body=None, headers=None, token=_UNSET, timeout=30, fresh=False):
         token = self.token if token is _UNSET else token
@@ -428,18 +430,20 @@ class Stream:
 class Server:
     all = []
 
-    def __init__(self, *init, tls=False, config="", start=True, preset=None, host="localhost", serve_port=None):
+    def __init__(self, *init, tls=False, config="", start=True, preset=None, front=None, cafile=None):
+        """tls: clients speak it. front: the port of a proxy that clients go through (then 'init' says behind what)."""
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="keyhole-test-"))
-        self.dir, self.tls = self.root / "state", tls
+        self.dir, self.tls, self.front = self.root / "state", tls, front
+        self.cafile = cafile or self.dir / "tls.pem"
         self.port, self.player_port = take_port(), take_port()
-        self.host = f"{host}:{self.port}"
-        self.url = f"{'https' if tls else 'http'}://{self.host}"
+        self.host = f"localhost:{front or self.port}"
+        self.url = f"{'https' if tls or front else 'http'}://{self.host}"
         self.log_path = self.root / "log"
         self.secrets, self.expect_ends, self.expect_errors = set(), False, set()
         self.proc = None
         args = [str(KEYHOLE), "init", str(self.dir), "--listen", f"127.0.0.1:{self.port}",
                 "--player-listen", f"127.0.0.1:{self.player_port}"]
-        args += list(init) + ([] if tls or init else ["--plain-loopback"]) + (["--preset", preset] if preset else [])
+        args += list(init) + ([] if tls or front else ["--plain-loopback"]) + (["--preset", preset] if preset else [])
         Server.all.append(self)
         done = subprocess.run(args, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60 * SLOW)
         if done.returncode != 0:
@@ -475,7 +479,8 @@ class Server:
         if self.proc.poll() is not None:
             raise Failed(f"the server ended with {self.proc.returncode}:\n{self.log()[-3000:]}")
         try:
-            return Client(self).get("/readyz", timeout=2).status == 200
+            direct = self.port if self.front else None
+            return Client(self, port=direct).get("/readyz", timeout=2).status == 200
         except (OSError, http.client.HTTPException):
             return False
 
@@ -575,20 +580,20 @@ class Server:
     # -- talking --
 
     def ssl_context(self, **versions):
-        c = ssl.create_default_context(cafile=str(self.dir / "tls.pem"))
+        c = ssl.create_default_context(cafile=str(self.cafile))
         c.check_hostname = True
         for k, v in versions.items():
             setattr(c, k, v)
         return c
 
-    def connect(self, timeout=10, rcvbuf=None, port=None):
+    def connect(self, timeout=10, rcvbuf=None, port=None, tls=True):
         s = socket.socket()
         if rcvbuf:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         s.settimeout(timeout)
-        s.connect(("127.0.0.1", port or self.port))
+        s.connect(("127.0.0.1", port or self.front or self.port))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self.ssl_context().wrap_socket(s, server_hostname="localhost") if self.tls else s
+        return self.ssl_context().wrap_socket(s, server_hostname="localhost") if self.tls and tls else s
 
     def raw(self, data, timeout=5, half_close=False, port=None):
         """Sends bytes as they are; everything that came back until the peer closed, was silent, or reset."""
