@@ -1,6 +1,7 @@
 #include "keeper/keeper.h"
 
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -254,6 +255,8 @@ int keeper_main(int control_fd)
     struct err_info err = { 0 };
 
     log_init("keeper", LOG_AUTO, LOG_INFO);
+    (void) prctl(PR_SET_DUMPABLE, 0); /* tokens and openings pass through this memory */
+    (void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     *k = (struct keeper){ .dir_fd = -1 };
     (void) pthread_mutex_init(&k->lock, NULL);
     list_init(&k->coming);
