@@ -588,8 +588,9 @@ class Server:
 
     def connect(self, timeout=10, rcvbuf=None, port=None, tls=True):
         s = socket.socket()
-        if rcvbuf:
+        if rcvbuf:  # a slow client far away: loopback's segments of 64 KiB would make every buffer on the way large
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1448)
         s.settimeout(timeout)
         s.connect(("127.0.0.1", port or self.front or self.port))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
