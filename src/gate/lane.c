@@ -298,12 +298,21 @@ void lane_end(struct lane *l)
     map_deinit(&l->viewer_keys);
 }
 
-/* What is still to be said goes out with the last turn. */
+static void on_said(void *arg)
+{
+    struct lane *l = arg;
+
+    loop_stop(l->loop);
+}
+
+/* What is still to be said (settlements, refusals) leaves at the end of this turn; the next one is the last. */
 static void stop(struct lane *l)
 {
     viewers_drop(l);
     refusals_flush(l->refusals, l->keeper);
-    loop_stop(l->loop);
+    loop_timer_cancel(&l->tick);
+    loop_timer_init(&l->tick, l->loop, on_said, l);
+    loop_timer_arm(&l->tick, 1);
 }
 
 static void on_listener_closed(void *arg)

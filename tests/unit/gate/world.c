@@ -753,6 +753,7 @@ static void reset(void *arg)
     };
     w.n_leases = w.n_settles = w.n_refusals = w.n_controls = w.n_held = w.n_watches = 0;
     w.n_key_first = w.n_open = w.n_stream_open = w.n_stream_close = w.n_watch_close = 0;
+    w.last_end_code = 0;
 }
 
 /* Each test has a grant of its own, so that what one ended is no matter for the next. */
@@ -799,6 +800,12 @@ static void shut(void *arg)
     (void) arg;
     if (w.control != NULL)
         (void) link_send(w.control, IPC_T_SHUTDOWN, &m);
+}
+
+void world_shutdown(void)
+{
+    w.gate_over = true;
+    world_do(shut, NULL);
 }
 
 static void stop_peers(void *arg)

@@ -155,6 +155,7 @@ void world_deny(const char *jti);
 void world_release(void);                  /* answers what was held */
 void world_keeper_dies(void);
 void world_keeper_comes(void);
+void world_shutdown(void); /* the last thing a test program does with the gate */
 void world_vault_dies(void);
 void world_vault_comes(void);
 
