@@ -112,8 +112,7 @@ const struct command cmd_init = {
     .name = "init",
     .heading = "Server",
     .summary = "Makes a server: state directory, configuration, keys, certificate, first administrator",
-    .synopsis = "DIR [--listen ADDR:PORT] [--player-listen ADDR:PORT] [--preset solo|team] [--plain-loopback | --behind-proxy --url "
-                "https://HOST --trusted-proxy NET]",
+    .synopsis = "DIR [--listen ADDR:PORT] [--preset solo|team] [--plain-loopback | --behind-proxy --url URL --trusted-proxy NET]",
     .text = "Prints an administrator's first API token (also in DIR/admin.token, readable by you alone) and the next three commands. The\n"
             "certificate is self-signed: replace DIR/tls.pem and DIR/tls.key, or trust it with KEYHOLE_CA=DIR/tls.pem. Nothing is left half\n"
             "made; a directory that is not empty is refused. Here --url is the address that people will use.",

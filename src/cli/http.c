@@ -55,7 +55,11 @@ static void wipe_free(char *s)
 
 static bool is_loopback(struct span host)
 {
-    return span_eq_str(host, "localhost") || span_eq_str(host, "[::1]") || span_starts(host, "127.") ||
+    bool number = span_starts(host, "127.");
+
+    for (size_t i = 0; i < host.n; i++)
+        number = number && ((host.p[i] >= '0' && host.p[i] <= '9') || host.p[i] == '.');
+    return number || span_eq_str(host, "localhost") || span_eq_str(host, "[::1]") ||
            (host.n > 10 && span_eq_str(span_sub(host, host.n - 10, 10), ".localhost"));
 }
 

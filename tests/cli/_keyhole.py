@@ -112,6 +112,7 @@ class Server:
     def import_text(self, text, name="a.cast", **options):
         path = self.top / name
         path.write_text(text)
+        options.setdefault("project", "default")
         args = [x for k, v in options.items() for x in (f"--{k}", v)]
         return self.run("import", str(path), *args, token=self.admin).last()
 

@@ -2,6 +2,7 @@
 """keyhole play on a pseudo terminal: pacing, seeking, pausing, renewal, ends, and hostile recordings."""
 import json
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -364,6 +365,36 @@ def server_restarts():
     clean(t)
 
 
+def roles(name):
+    """Our server's processes of that role."""
+    out = []
+    for p in pathlib.Path("/proc").iterdir():
+        try:
+            if p.name.isdigit() and f"\nPPid:\t{S.process.pid}\n" in (p / "status").read_text():
+                if (p / "cmdline").read_bytes().split(b"\0")[1:3] == [b"role", name.encode()]:
+                    out.append(int(p.name))
+        except OSError:
+            pass
+    return out
+
+
+def roles_are_killed():
+    rid, _ = open_recording(ticks(300))
+    t = Terminal(S, "play", rid)
+    t.expect("tick-0$")
+    for n, name in enumerate(("gate", "keeper", "vault")):
+        t.expect(f"tick-{n * 3 + 1}$", 20)
+        pids = roles(name)
+        eq(len(pids), 1, name)
+        os.kill(pids[0], signal.SIGKILL)
+        t.expect(f"tick-{n * 3 + 3}$", 20)
+    on = re.findall(r"^tick-([\d.]+)$", t.screen.text(), re.M)
+    eq(on, [f"{i * 0.5:g}" for i in range(len(on))], "nothing lost, nothing twice")
+    t.send("q")
+    eq(t.exit(), 0)
+    clean(t)
+
+
 def usage():
     rid = "r_" + "x" * 16
     for args in (["play"], ["play", "nonsense"], ["play", rid, "--speed", "17"], ["play", rid, "--from", "x"],
@@ -375,6 +406,6 @@ def usage():
 try:
     main(plays_and_quits, seeks, speed, pause_fetches_nothing, seek_while_paused, end_stays_and_restarts, window_ends,
          window_ends_while_paused, revoked, renews, long_idle_across_keys, no_idle, signals_restore, stop_and_continue, resize,
-         hostile_recording, no_answers, plain_terminal, timeline, ask_and_wait, usage, server_restarts)
+         hostile_recording, no_answers, plain_terminal, timeline, ask_and_wait, usage, roles_are_killed, server_restarts)
 finally:
     S.close()
