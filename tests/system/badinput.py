@@ -229,7 +229,7 @@ def _():
                           ("parts", [{"rid": rid, "from_ms": 0, "to_ms": 5}]), ("extends", "g_AAAAAAAAAAAAAAAA"), ("break_glass", {"incident": "x"})):
         bad({member: value}, None, None, problem=member.replace("_", "-") + "-unsupported")
     bad({"purpose/code": "curiosity"}, "/purpose/code", "not-one-of")
-    bad({"actions": ["unmask"]}, None, None, 403, "policy-denied")
+    bad({"actions": ["unmask"]}, None, None, problem="unmask-unsupported")
     same(s.viewer.get("/v1/requests?box=mine").json["items"], [], "stored requests")
 
 

@@ -2,10 +2,14 @@
 """The main job, through the API: nobody can watch; somebody asks, somebody else approves, it plays, the window closes by
 itself, and the log tells the story to anybody who checks it."""
 import json
+import os
+import shutil
+import sqlite3
+import subprocess
 import threading
 import time
 
-from _server import (SLOW, Client, Server, Tests, b64u, cast, cast_events, covered, have_zstd, leased,
+from _server import (KEYHOLE, SLOW, Client, Server, Tests, b64u, cast, cast_events, covered, have_zstd, leased,
                      request_digest, rrweb, rrweb_events, same, true, unb64u, until, unzstd, verify_log)
 
 test = Tests()
@@ -506,6 +510,38 @@ def _():
         true(t in types, f"{t} is not in the system log: {sorted(set(types))}")
     for log in (s.project(), "system"):
         s.wait_leaf(lambda l: l["type"] == "audit.read", log=log, client=s.admin, what=f"audit.read in {log}")
+
+
+def keyhole(*args, token=None, status=0):
+    env = {**os.environ, "KEYHOLE_URL": s.url, "KEYHOLE_TOKEN": token or "", "KEYHOLE_CONFIG_DIR": str(s.root / "config")}
+    done = subprocess.run([str(KEYHOLE), *args], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60 * SLOW)
+    same(done.returncode, status, f"keyhole {' '.join(args)}: {done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+@test("keyhole audit verify says the same, over the API and offline; one changed byte and it says so")
+def _():
+    keyhole("audit", "verify", token=s.admin_token)
+    vkeys = s.root / "vkeys"
+    vkeys.write_text("".join(keyhole("audit", "vkey", "--log", log, token=s.admin_token) for log in ("system", s.project())))
+    offline = ("--vkey", str(vkeys))
+    same(s.stop(), 0, "exit")
+    keyhole("audit", "verify", str(s.dir), *offline)
+    copy = s.root / "copy"
+    shutil.copytree(s.dir, copy)
+    db = sqlite3.connect(copy / "meta" / "keyhole.db")
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        db.execute(f"DROP TRIGGER {name}")
+    table = [n for (n,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if "leaf" in n][0]
+    log, idx, leaf = db.execute(f"SELECT log, idx, leaf FROM {table} WHERE log LIKE 'p_%' AND idx = 5").fetchone()
+    changed = bytes(leaf).replace(b'"t":"2', b'"t":"3') if isinstance(leaf, (bytes, bytearray)) else leaf.replace('"t":"2', '"t":"3')
+    true(changed != leaf, "nothing was changed")
+    db.execute(f"UPDATE {table} SET leaf = ? WHERE log = ? AND idx = ?", (changed, log, idx))
+    db.commit()
+    db.close()
+    out = keyhole("audit", "verify", str(copy), *offline, status=1)
+    true(log in out, f"the log is not named: {out}")
+    s.start()
 
 
 test.run()
