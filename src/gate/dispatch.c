@@ -122,8 +122,8 @@ static bool decode_params(struct call *c, const struct route_match *m)
 
 static bool is_api(struct span path)
 {
-    return span_starts(path, "/v1/") || span_starts(path, "/.well-known/") || span_starts(path, "/problems/") ||
-           span_eq_str(path, "/livez") || span_eq_str(path, "/readyz");
+    return span_starts(path, "/v1/") || span_eq_str(path, "/v1") || span_starts(path, "/.well-known/") ||
+           span_starts(path, "/problems/") || span_eq_str(path, "/livez") || span_eq_str(path, "/readyz");
 }
 
 /* Does Host name us? Only what we were told to be: else pages of other names could use our cookies (DNS rebinding). */
@@ -196,8 +196,8 @@ static bool redirect_loopback(struct call *c, const struct http_head *h)
 
     if (!s->plain || h->method != HTTP_M_GET || is_api(h->path) || !span_starts(h->authority, "127.0.0.1"))
         return false;
-    n = snprintf(location, sizeof(location), "%s%.*s%s%.*s", s->public_url, SPAN_ARG(h->path), h->query.n > 0 ? "?" : "",
-                 SPAN_ARG(h->query));
+    n = snprintf(location, sizeof(location), "%s%.*s%s%.*s", s->public_url, SPAN_ARG(h->path),
+                 h->query.n > 0 ? "?" : "", SPAN_ARG(h->query));
     if (n < 0 || (size_t) n >= sizeof(location))
         return false;
     header.value = span_str(location);
@@ -249,5 +249,6 @@ void dispatch_refused(void *ctx, struct exchange *ex, const struct http_head *he
                         why->limit);
         p.members = span_str(members);
     }
-    call_problem_full(c, &p, &(struct http_header){ SPAN("retry-after"), span_str(seconds) }, why->retry_after_s > 0 ? 1 : 0);
+    call_problem_full(c, &p, &(struct http_header){ SPAN("retry-after"), span_str(seconds) },
+                      why->retry_after_s > 0 ? 1 : 0);
 }

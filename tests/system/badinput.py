@@ -184,6 +184,10 @@ GOOD = {"recordings": [rid], "actions": ["play"], "duration_s": 60,
 
 @test("requests that can not be: zero seconds, a year, a reason of spaces, and the like")
 def _():
+    def mine():
+        return [q["id"] for q in s.viewer.get("/v1/requests?box=mine").json["items"]]
+    before = mine()
+
     def bad(change, at, code, status=422, problem="invalid", limit=None):
         body = json.loads(json.dumps(GOOD))
         for path, v in change.items():
@@ -230,7 +234,7 @@ def _():
         bad({member: value}, None, None, problem=member.replace("_", "-") + "-unsupported")
     bad({"purpose/code": "curiosity"}, "/purpose/code", "not-one-of")
     bad({"actions": ["unmask"]}, None, None, problem="unmask-unsupported")
-    same(s.viewer.get("/v1/requests?box=mine").json["items"], [], "stored requests")
+    same(mine(), before, "stored requests")
 
 
 @test("the limits of a request are taken on their good side: 1 s, 3 600 s, a reason of exactly 20, wide characters double")
@@ -413,7 +417,8 @@ def _():
             status = int(m[1])
             answers[status] = answers.get(status, 0) + 1
             true(100 <= status < 600 and b"\r\n\r\n" in out, f"{name}: {out[:200]!r}")
-            if name.startswith("gunicorn/invalid"):
+            # Refused by settings of gunicorn's own, not by HTTP: 011, 012, 040 (methods, underscores in names), limit_* (sizes).
+            if name.startswith("gunicorn/invalid") and not re.search(r"/(011|012|040|limit_.*)\.http", name):
                 true(status >= 400, f"{name}: {out[:200]!r}")
         if n % 100 == 0:
             survives(name)

@@ -178,7 +178,7 @@ def _():
             same((a.status, a.code), (405, "method-not-allowed"), f"{method} {where}")
             true(methods <= {w.strip() for w in a.headers["allow"].split(",")}, f"Allow of {where}: {a.headers['allow']}")
             true(method not in a.headers["allow"].split(", "), f"Allow of {where}: {a.headers['allow']}")
-    for where in ("/v1", "/v1/", "/v2/me", "/v1/me/", "/v1//me", "/v1/users/approver/x", f"/v1/replay/{rid}", "/v1/replay/{rid}/secret",
+    for where in ("/v1", "/v1/", "/v1/me/", "/v1//me", "/v1/users/approver/x", f"/v1/replay/{rid}", "/v1/replay/{rid}/secret",
                   "/v1/%6de/x", "/v1/audit/system", "/.well-known/openid-configuration", "/metrics", "/v1/me%2f", "/problems/no-such"):
         a = s.admin.get(where)
         true(a.status in (400, 404), f"{where}: {a}")
