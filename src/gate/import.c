@@ -429,9 +429,7 @@ static void fail_worker(struct import *m)
         m->broken = *b;
         e = b->code;
     }
-    if (b->code == ERR_LIMIT && b->limit != NULL && strcmp(b->limit, "event-too-large") == 0)
-        fail(m, "event-too-large", b->cause);
-    else if (b->code != ERR_OK)
+    if (b->code != ERR_OK)
         fail(m, code_of(e), b->cause);
     else {
         log_err(LOG_ERROR, "import.failed", &m->why);

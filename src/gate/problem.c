@@ -48,7 +48,6 @@ static const struct problem_kind kinds[] = {
     { "length-required", 411, "The length of the body is missing", "Send Content-Length or chunked coding.", false, NO_STREAM },
     { "stale", 412, "It has changed since you read it", "Load it again.", false, NO_STREAM },
     { "too-large", 413, "This is larger than the limit", "The limit and the setting are named.", false, NO_STREAM },
-    { "event-too-large", 413, "One event is larger than the limit", "An event may have 16 MiB.", false, NO_STREAM },
     { "uri-too-long", 414, "The address is too long", "Shorten it.", false, NO_STREAM },
     { "unknown-format", 415, "This is no recording that we know", "See `formats`.", false, NO_STREAM },
     { "unsupported-media-type", 415, "This content type is not taken here", "Send application/json.", false, NO_STREAM },

@@ -7,11 +7,15 @@
 #include "base/utf8.h"
 #include "codec/confuse.h"
 #include "crypto/hash.h"
+#include "net/addr.h"
+#include "net/http.h"
 #include "os/file.h"
 #include "server/listen.h"
 
 #define FILE_MAX   (256u << 10)
 #define MEMORY_MAX (4u << 20)
+#define URL_MAX    180 /* with "/v1/replay" it is the audience of keys */
+#define ENV_MAX    64
 #define KIB        1024LL
 #define MIB        (1024LL * 1024)
 #define GIB        (1024LL * 1024 * 1024)
@@ -251,13 +255,37 @@ static bool is_origin(const char *url)
     size_t scheme = span_starts(s, "https://") ? 8 : span_starts(s, "http://") ? 7 : 0;
 
     host = span_sub(s, scheme, s.n);
-    if (scheme == 0 || host.n == 0 || s.n > 200)
+    if (scheme == 0 || s.n > URL_MAX || !http_is_authority(host))
         return false;
     for (size_t i = 0; i < host.n; i++) {
-        if (host.p[i] <= 0x20 || host.p[i] >= 0x7f || strchr("/?#@\\\"'<>", host.p[i]) != NULL)
+        /* It is compared with Origin, which browsers write in lower case, and stands in headers, where , and ; part words. */
+        if ((host.p[i] >= 'A' && host.p[i] <= 'Z') || strchr(",;'*", host.p[i]) != NULL)
             return false;
     }
-    return true;
+    return host.p[0] != ':' && host.p[host.n - 1] != ':';
+}
+
+/* Environments stand in keys. */
+static enum err check_envs(const struct config_list *list, struct err_info *reterr)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        size_t n = strlen(list->items[i]);
+
+        if (n == 0 || n > ENV_MAX || strspn(list->items[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != n)
+            return ERR_RAISE(reterr, ERR_INVAL, "env: a name has 1 to %d of a-z A-Z 0-9 . _ -", ENV_MAX);
+    }
+    return list->n > 0 ? ERR_OK : ERR_RAISE(reterr, ERR_INVAL, "env: at least one environment is needed");
+}
+
+static enum err check_networks(const struct config_list *list, struct err_info *reterr)
+{
+    struct net_cidr cidr;
+
+    for (size_t i = 0; i < list->n; i++) {
+        if (!net_cidr_parse(span_str(list->items[i]), &cidr))
+            return ERR_RAISE(reterr, ERR_INVAL, "proxy.trusted: '%s' is no network such as 10.0.0.0/8", list->items[i]);
+    }
+    return ERR_OK;
 }
 
 static enum err check_listen(const struct config *c, const struct config_list *list, const char *name,
@@ -282,13 +310,13 @@ static enum err check(const struct config *c, struct err_info *reterr)
     if (c->dir[0] != '/')
         return ERR_RAISE(reterr, ERR_INVAL, "dir: the absolute path of the state directory is needed");
     if (!is_origin(c->public_url))
-        return ERR_RAISE(reterr, ERR_INVAL, "public_url: \"https://HOST[:PORT]\" is needed, without a path");
+        return ERR_RAISE(reterr, ERR_INVAL, "public_url: \"https://HOST[:PORT]\" is needed, in lower case, without a path");
     if (!is_origin(c->player_url) || strcmp(c->player_url, c->public_url) == 0)
         return ERR_RAISE(reterr, ERR_INVAL, "player_url: an origin of its own is needed, other than public_url");
     if (c->listen.n == 0)
         return ERR_RAISE(reterr, ERR_INVAL, "listen: at least one ADDRESS:PORT is needed");
-    if (c->envs.n == 0)
-        return ERR_RAISE(reterr, ERR_INVAL, "env: at least one environment is needed");
+    TRY(check_envs(&c->envs, reterr));
+    TRY(check_networks(&c->proxy.trusted, reterr));
     TRY(check_listen(c, &c->listen, "listen", reterr));
     TRY(check_listen(c, &c->player_listen, "player_listen", reterr));
     if (c->plain_loopback && c->behind_proxy)

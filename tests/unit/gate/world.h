@@ -146,6 +146,7 @@ void world_unlock(void);
 void world_do(void (*fn)(void *arg), void *arg);
 /* Waits until 'holds' says so (asked under the lock). Fails the test after ms. */
 void world_wait(bool (*holds)(void), int ms);
+int patient(int ms); /* more of it under a sanitizer, where everything takes longer */
 
 void world_config(const char *public_url); /* sends a configuration: at start, or as SIGHUP does */
 void world_push_grant(void);               /* w.grant as it is */
