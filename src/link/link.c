@@ -35,7 +35,9 @@ struct link {
 
 struct link_msg *link_msg_keep(struct link_msg *m)
 {
-    m->kept = true;
+    if (m->kept != NULL)
+        *m->kept = true;
+    m->kept = NULL;
     m->fds = NULL;
     m->n_fds = 0;
     return m;
@@ -146,6 +148,7 @@ static void on_channel_message(void *ctx, const struct channel_msg *in)
     struct link_msg *m = NULL;
     int fds[CHANNEL_FDS_MAX]; /* the callback may free the channel, and 'in' with it */
     size_t n_fds = in->n_fds;
+    bool kept = false;
     enum err e = msg_of(in, &m, &k->broken);
 
     if (n_fds > 0)
@@ -157,6 +160,7 @@ static void on_channel_message(void *ctx, const struct channel_msg *in)
         if (c != NULL) /* else it came after its deadline */
             call_end(c, ERR_OK, m->type, m->body);
     } else if (e == ERR_OK) {
+        m->kept = &kept;
         k->ops->on_message(k->ctx, m);
     } else {
         channel_pause(k->channel);
@@ -164,7 +168,7 @@ static void on_channel_message(void *ctx, const struct channel_msg *in)
     }
     for (size_t i = 0; i < n_fds; i++)
         (void) close(fds[i]); /* whoever needs one has made its own copy */
-    if (m != NULL && !m->kept)
+    if (m != NULL && !kept) /* a kept one may be gone already */
         (void) link_msg_free(m);
 }
 

@@ -21,7 +21,7 @@ struct link_msg {
     const int *fds;     /* borrowed until the callback returns; dup what stays */
     size_t n_fds;
     struct arena memory;
-    bool kept;
+    bool *kept; /* while on_message runs: where link_msg_keep leaves word. A kept message may be freed by another thread any time. */
 };
 
 struct link_ops {
