@@ -497,7 +497,13 @@ char *get_dup(struct tree obj, const char *key)
 {
     struct span s = get(obj, key);
 
-    return s.n == 0 ? NULL : strndup((const char *) s.p, s.n);
+    char *copy = s.n == 0 ? NULL : malloc(s.n + 1);
+
+    if (copy != NULL) {
+        memcpy(copy, s.p, s.n);
+        copy[s.n] = '\0';
+    }
+    return copy;
 }
 
 struct span person_name(struct tree person)

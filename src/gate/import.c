@@ -189,6 +189,9 @@ static void on_forgotten(void *ctx, enum err err, enum ipc_type type, const void
         log_event(LOG_ERROR, "import.kept", LOG_STR("rid", m->rid)); /* the keeper counts on the files */
         m->err = ERR_OK;
         files_removed(m);
+    } else if (m->call->lane->closing) { /* workers may not come back any more */
+        remove_files(m);
+        files_removed(m);
     } else if (pool_work(g->pool, m->call->lane->loop, remove_files, files_removed, m) != ERR_OK) {
         m->err = ERR_OK;
         files_removed(m);
