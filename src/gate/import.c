@@ -155,6 +155,7 @@ static void over(struct import *m)
     m->counted = false;
     m->rk = secret_free(m->rk);
     list_remove(&m->node);
+    lane_quiet(m->call->lane);
 }
 
 static void remove_files(void *arg)

@@ -315,15 +315,20 @@ static void stop(struct lane *l)
     loop_timer_arm(&l->tick, 1);
 }
 
-static void on_listener_closed(void *arg)
+void lane_quiet(struct lane *l)
 {
-    struct lane *l = arg;
-
+    if (!l->closing || !list_empty(&l->imports))
+        return;
     for (size_t i = 0; i < l->n_listeners; i++) {
         if (listener_count(l->listeners[i]) > 0)
             return;
     }
     stop(l);
+}
+
+static void on_listener_closed(void *arg)
+{
+    lane_quiet(arg);
 }
 
 static void on_grace_over(void *arg)
@@ -344,6 +349,5 @@ void lane_shutdown(struct lane *l, time_ms grace_ms)
     loop_timer_arm(&l->tick, grace_ms);
     for (size_t i = 0; i < l->n_listeners; i++)
         listener_close(l->listeners[i], on_listener_closed, l);
-    if (l->n_listeners == 0)
-        stop(l);
+    lane_quiet(l);
 }

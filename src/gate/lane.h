@@ -40,6 +40,9 @@ struct lane {
 void lane_take_keeper(struct lane *l, int fd);
 void lane_take_vault(struct lane *l, int fd);
 
+/* Something that a shutdown waits for is over: the last connection, or the last import with its files. */
+void lane_quiet(struct lane *l);
+
 /* KEY_OK while content may flow on this loop at all: keeper heard and well, vault there (DESIGN 2, promise 7). Else why not. */
 enum key_verdict lane_authority(const struct lane *l);
 
