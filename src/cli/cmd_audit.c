@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "audit/check.h"
+#include "cli/access.h"
 #include "codec/json.h"
 #include "crypto/random.h"
 #include "format/id.h"
@@ -14,6 +15,7 @@
 #define PATH_CAP    8192
 #define PAGE_MAX    1000
 #define FOLLOW_MS   1000
+#define AWAY_MS     60000
 #define LOGS_MAX    4096
 #define VKEY_MAX    65536
 #define LOG_NAME_CAP 80
@@ -123,9 +125,22 @@ static void print_reversed(struct cli *c, struct tree page)
     (void) fflush(stdout);
 }
 
+/* A server that is away for a moment is waited for. */
+static int away(struct cli *c, const struct http_reply *r, int64_t *since)
+{
+    if (r->status != 0 && !r->retryable)
+        return cli_problem(c, r);
+    if (*since == 0) {
+        *since = mono_ms();
+        note("the server does not answer; waiting for it");
+    }
+    return mono_ms() - *since < AWAY_MS ? EXIT_DONE : cli_problem(c, r);
+}
+
 static int follow(struct cli *c, int64_t next)
 {
     struct buf path = BUF_INIT(PATH_CAP);
+    int64_t since = 0;
     int code = EXIT_DONE;
 
     while (code == EXIT_DONE) {
@@ -135,10 +150,10 @@ static int follow(struct cli *c, int64_t next)
 
         events_path(c, &path, true, next, PAGE_MAX);
         code = cli_try(c, "GET", &path, NULL, &r);
-        if (code != EXIT_DONE && (r.status == 0 || r.retryable))
-            code = EXIT_DONE; /* the server is away for a moment */
-        else if (code != EXIT_DONE)
-            code = cli_problem(c, &r);
+        if (code != EXIT_DONE)
+            code = away(c, &r, &since);
+        else
+            since = 0;
         items = get_node(r.root, "items");
         for (at = items.payload; items.tag == TREE_ARR && tree_next(&at, &item);) {
             print_record(c, r.root, item);

@@ -343,15 +343,17 @@ def audit_reading():
     has(S.run("audit", "tail", "--log", "default", "--type", "request.*", "-n", "2", token=S.admin).out, "request.")
     p = subprocess.Popen([KEYHOLE, "audit", "tail", "--log", "default", "-n", "0", "--follow"], stdout=subprocess.PIPE, text=True,
                          env=S.env(token=S.admin))
-    time.sleep(1)
-    rid = S.import_text(cast(3))
     limit = threading.Timer(15, p.terminate)
     limit.start()
-    found = any(rid in line for line in iter(p.stdout.readline, ""))
-    limit.cancel()
-    p.terminate()
-    p.wait(5)
-    p.stdout.close()
+    try:
+        time.sleep(1)
+        rid = S.import_text(cast(3))
+        found = any(rid in line for line in iter(p.stdout.readline, ""))
+    finally:
+        limit.cancel()
+        p.terminate()
+        p.wait(5)
+        p.stdout.close()
     eq(found, True, "the import is told to who follows")
 
 
