@@ -9,9 +9,7 @@ import atexit
 import base64
 import contextlib
 import fcntl
-import gzip
 import hashlib
-import hmac
 import http.client
 import json
 import os

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Processes die, stop and are told to stop, in the middle of streams and imports: nothing is served that was not leased, the
 server is back by itself, the story goes on under the same grant, and nothing half done stays behind."""
-import json
 import os
 import signal
 import sqlite3

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from _server import (SLOW, SRC, Client, Key, Server, Skip, Stream, Tests, cast, cast_events, rrweb, same, take_port, true, until)
+from _server import (SLOW, SRC, Client, Server, Skip, Tests, cast, cast_events, rrweb, same, take_port, true, until)
 
 test = Tests()
 s = Server().cast()

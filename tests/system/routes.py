@@ -3,7 +3,7 @@
 of what it guards."""
 import re
 
-from _server import SRC, Client, Server, Tests, cast, same, skip_all, true
+from _server import SRC, Client, Server, Tests, cast, same, true
 
 # The document has one shape; these plain lines are all that matters here (tests/contract/routes.py reads it the same way).
 routes, path, current = [], None, None
