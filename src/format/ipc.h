@@ -60,6 +60,16 @@
 
 #define IPC_ROW_TEXT(F, L) F(SPAN, text)
 
+#define IPC_ROW_NUMBER(F, L) F(U32, n)
+
+/* An ingest token as the gate holds it (STANDARDS 5.1). live 0: revoked or over, and its recordings take nothing more. */
+#define IPC_ROW_INGEST_TOKEN(F, L) F(SPAN, sha256) F(SPAN, tid) F(SPAN, pid) F(U8, live)
+
+/* What the keeper has of a recording of which a node's log has more. found 0: forget what the log has. */
+#define IPC_ROW_RECOVER(F, L)                                                                                          \
+    F(SPAN, rid) F(SPAN, pid) F(U8, found)                                                                             \
+    F(U64, next_seq) F(U64, next_batch) F(I64, last_us) F(U32, next_seg) F(U32, next_chunk)
+
 /* ---- gate -> keeper ---- */
 
 /* A control-plane call. The keeper finds the person by 'cred' and checks every right itself. Answer: ANSWER. */
@@ -93,29 +103,70 @@
 #define IPC_WATCH_OPEN(F, L)  F(U64, sub) F(U8, cred_kind) F(SPAN, cred) F(SPAN, trace)
 #define IPC_WATCH_CLOSE(F, L) F(U64, sub)
 
-/* A new recording that is being imported. Answer: INGEST_OPENED. Until END it is in no list. */
+/*
+ * A new recording. Answer: INGEST_OPENED. live 0: an import, in no list until END. live 1: it is being made, listed at
+ * once, and belongs to this gate until its channels close; only with an ingest token.
+ */
 #define IPC_INGEST_OPEN(F, L)                                                                                          \
     F(U8, cred_kind) F(SPAN, cred)                                                                                     \
     F(SPAN, project)        /* id or name; empty: the ingest token's, or the only one */                               \
     F(SPAN, kind)           /* "rrweb", "terminal" or empty = to be sniffed */                                         \
     F(SPAN, title) F(SPAN, subject) F(SPAN, session) F(SPAN, env) F(SPAN, klass)                                       \
     L(tag, tags) L(tag, links)                                                                                         \
+    F(U8, live) F(I64, started_ms) /* started_ms: as stated, 0: not */                                                 \
     F(SPAN, prefix) F(SPAN, trace)
 
 #define IPC_INGEST_OPENED(F, L)                                                                                        \
     F(U16, status) F(SPAN, code) F(SPAN, detail) /* as ANSWER; status 0: go on */                                      \
     F(SPAN, rid) F(SPAN, pid)                                                                                          \
+    F(SPAN, tid)            /* the ingest token's id; empty: a person's */                                             \
     F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */
+
+/*
+ * A batch came of a recording that this gate has not open: it was restarted, or another one wrote it. From now on it
+ * belongs to this gate, which writes under the next key number. cred: SHA-256 of a live ingest token of its project.
+ * Answer: INGEST_STATE; status 404 not-found, 409 recording-ended, 401 as for any call.
+ */
+#define IPC_INGEST_RESUME(F, L) F(SPAN, rid) F(SPAN, cred) F(SPAN, prefix) F(SPAN, trace)
+
+#define IPC_INGEST_STATE(F, L)                                                                                         \
+    F(U16, status) F(SPAN, code) F(SPAN, detail) /* as ANSWER; status 0: go on */                                      \
+    F(SPAN, pid) F(SPAN, tid) F(SPAN, kind)                                                                            \
+    F(U64, next_batch) F(U64, next_seq) /* of what its pieces hold */                                                  \
+    F(I64, last_us)         /* seek time of the last event; a lower bound after a recovery */                          \
+    F(U64, bytes)           /* event bytes so far */                                                                   \
+    F(U32, next_seg) F(U32, next_chunk) F(U16, next_kn)                                                                \
+    F(U32, epoch) F(SPAN, epoch_pk)                                                                                    \
+    L(piece, pieces)
 
 /* The wrap and each piece are durable when DONE comes back. */
 #define IPC_WRAP_PUT(F, L)  F(SPAN, rid) L(wrap, wraps)
-#define IPC_PIECE_PUT(F, L) F(SPAN, rid) L(piece, pieces)
+#define IPC_PIECE_PUT(F, L)                                                                                            \
+    F(SPAN, rid) L(piece, pieces)                                                                                      \
+    L(number, gone)         /* seg_no of pieces that these replace, in the same commit (STANDARDS 4.4, merging) */     \
+    F(U64, next_batch)      /* live: the batch after the last one that is in a piece; import: 0 */                     \
+    F(U64, bytes)           /* live: event bytes of the recording up to here */
 
-/* ok = 0: forget everything of it (the gate removes the files after DONE). Answer: ANSWER (201 body of the API). */
+/* A gate that starts finds logs of an earlier one. What does the keeper have of these? Answer: RECOVER_STATE. */
+#define IPC_RECOVER_ASK(F, L)   L(text, rids)
+#define IPC_RECOVER_STATE(F, L) L(recover, rows)
+
+/*
+ * What no piece had of a recording is a KHSPL1 file now (piece kind 2). The keeper adds the wraps it has not, the piece
+ * and recording.recovered. Repeating it is harmless. Answer: DONE; 409 conflict: it has these events in another piece,
+ * 404: the recording is not there any more; remove the file for both.
+ */
+#define IPC_RECOVERED(F, L) F(SPAN, rid) L(wrap, wraps) L(piece, pieces) F(U64, next_batch)
+
+/*
+ * ok = 0: forget everything of it (the gate removes the files after DONE). live = 1: a recording that was being made;
+ * counts come from its pieces, and the keeper computes the root (root empty). Answer: ANSWER (body of the API).
+ */
 #define IPC_END(F, L)                                                                                                  \
     F(SPAN, rid) F(U8, ok)                                                                                             \
     F(SPAN, kind) F(U64, events) F(I64, duration_us) F(U64, bytes) F(I64, started_ms)                                  \
     F(SPAN, root)           /* RFC 6962 root over its pieces, STANDARDS 4.4 */                                         \
+    F(U8, live) F(U8, vanished) /* vanished 1: the recorder went away without an end */                                \
     F(SPAN, trace)
 
 /* First sight of a jti (STANDARDS 1.4 step 13), or a grant the gate does not know (step 11). Answer: KEY_FACTS. */
@@ -128,7 +179,11 @@
     L(grant, grant)         /* its row as of now (0 or 1) */                                                           \
     F(SPAN, kind) F(U64, events) F(I64, duration_us) F(I64, started_ms) F(U32, n_chunks)                               \
     L(wrap, wraps) L(piece, pieces)                                                                                    \
-    F(U64, volume)          /* bytes already leased under this key */
+    F(U64, volume)          /* bytes already leased under this key */                                                  \
+    F(U8, live)             /* 1: it is still being made */
+
+/* Pieces and wraps of a key that was confirmed before, as of now: a live recording gets more. Answer: KEY_FACTS. */
+#define IPC_KEY_AGAIN(F, L) F(SPAN, jti) F(SPAN, gid) F(SPAN, rid)
 
 #define IPC_STREAM_OPEN(F, L)  F(SPAN, vid) F(SPAN, gid) F(SPAN, rid) F(SPAN, jti)
 #define IPC_STREAM_CLOSE(F, L) F(SPAN, vid) F(SPAN, gid) F(SPAN, rid) F(SPAN, jti) F(U64, last_seq) F(U16, end_code)
@@ -137,7 +192,8 @@
 #define IPC_LEASE(F, L)                                                                                                \
     F(SPAN, jti) F(SPAN, gid) F(U32, gen) F(SPAN, vid) F(SPAN, rid) F(SPAN, pid) F(SPAN, sub)                          \
     F(U8, what)             /* enum lease_what */                                                                      \
-    F(U64, from_seq) F(U64, to_seq) F(U64, from_ms) F(U64, to_ms) F(U64, bytes)                                        \
+    F(U64, from_seq) F(U64, to_seq) F(U64, from_ms) F(U64, to_ms) F(U64, bytes) /* LIVE: bytes is the most, no to_* */ \
+    F(U32, live_s)          /* LIVE: what becomes durable within so many seconds from now; else 0 */                   \
     F(U16, release_kn) F(U8, release_track) F(U8, release) /* release = 1: a vault.released leaf too, for OPEN */
 
 #define IPC_LEASED(F, L)                                                                                               \
@@ -158,6 +214,7 @@
 
 #define IPC_GRANTS(F, L)    F(U64, seq) F(U8, full) L(grant, rows) /* full: forget what is not in it */
 #define IPC_DENY(F, L)      F(U64, seq) L(deny, rows)
+#define IPC_INGEST_TOKENS(F, L) F(U64, seq) F(U8, full) L(ingest_token, rows) /* full: forget what is not in it */
 #define IPC_GONE(F, L)      F(SPAN, rid) F(SPAN, pid) /* wipe its keys and chunks, remove its files */
 #define IPC_HEARTBEAT(F, L) F(U64, seq) F(I64, wall_ms) F(U8, audit_ok) F(U8, clock_ok) F(U8, vault_ok)
 #define IPC_NOTIFY(F, L)    F(U64, sub) F(SPAN, json) F(U8, end) /* end: the sign-in is over, close the stream */
@@ -202,12 +259,12 @@
     F(U32, threads) F(U32, streams) F(U64, cache_bytes) F(U32, connections) F(U32, per_source)                         \
     F(I64, header_time_ms) F(I64, idle_time_ms) F(I64, write_stall_ms) F(U32, body_min_rate)                           \
     F(U32, header_bytes) F(U64, body_bytes) F(U64, import_wire_bytes) F(U64, import_bytes) F(U32, zstd_level)          \
-    F(U64, seal_bytes) F(U8, log_format)
+    F(U64, seal_bytes) F(I64, seal_after_ms) F(I64, vanish_ms) F(U32, max_open) F(U8, log_format)
 #define IPC_KEEPER_CONFIG(F, L)                                                                                        \
     F(SPAN, public_url) F(SPAN, player_url) F(SPAN, dir) F(U8, demo) F(U8, plain) L(text, envs)                        \
     F(I64, key_life_s) F(I64, bearer_life_s) F(I64, lapse_ms) F(I64, idle_session_ms) F(I64, session_ms)               \
     F(I64, cli_session_ms) F(I64, fresh_ms) F(U8, require_sync) F(SPAN, config_sha256) F(U8, token_votes)              \
-    F(I64, edge_skew_s) F(SPAN, demo_password) F(U8, log_format)
+    F(I64, edge_skew_s) F(SPAN, demo_password) F(I64, vanish_ms) F(U8, log_format)
 #define IPC_VAULT_CONFIG(F, L)                                                                                         \
     F(SPAN, issuer) F(SPAN, audience) F(SPAN, dir) F(I64, rotate_ms) F(I64, key_life_s) F(I64, bearer_life_s)          \
     F(U8, log_format)
@@ -225,11 +282,14 @@
 /* name, lower-case name, field list */
 #define IPC_ROWS(X)                                                                                                    \
     X(GRANT, grant) X(DENY, deny) X(WRAP, wrap) X(PIECE, piece) X(RANGE, range) X(TAG, tag)                            \
-    X(SIGNING_KEY, signing_key) X(HASH, hash) X(TEXT, text)
+    X(SIGNING_KEY, signing_key) X(HASH, hash) X(TEXT, text) X(NUMBER, number)                                          \
+    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover)
 
 #define IPC_MESSAGES(X)                                                                                                \
     X(CONTROL, control) X(ANSWER, answer) X(WATCH_OPEN, watch_open) X(WATCH_CLOSE, watch_close)                        \
     X(INGEST_OPEN, ingest_open) X(INGEST_OPENED, ingest_opened) X(WRAP_PUT, wrap_put) X(PIECE_PUT, piece_put)          \
+    X(INGEST_RESUME, ingest_resume) X(INGEST_STATE, ingest_state) X(RECOVER_ASK, recover_ask)                          \
+    X(RECOVER_STATE, recover_state) X(RECOVERED, recovered) X(INGEST_TOKENS, ingest_tokens) X(KEY_AGAIN, key_again)    \
     X(END, end) X(KEY_FIRST, key_first) X(KEY_FACTS, key_facts) X(STREAM_OPEN, stream_open)                            \
     X(STREAM_CLOSE, stream_close) X(LEASE, lease) X(LEASED, leased) X(SETTLE, settle) X(REFUSED, refused)              \
     X(GRANTS, grants) X(DENY, deny) X(GONE, gone) X(HEARTBEAT, heartbeat) X(NOTIFY, notify)                            \
@@ -250,7 +310,7 @@ enum ipc_type {
 enum cred_kind { CRED_NONE, CRED_COOKIE, CRED_BEARER };
 enum role_id { ROLE_SUPERVISOR, ROLE_GATE, ROLE_KEEPER, ROLE_VAULT };
 enum listener_kind { LISTENER_APP, LISTENER_PLAYER };
-enum lease_what { LEASE_STREAM, LEASE_CHUNK, LEASE_EVENTS, LEASE_EXPORT, LEASE_MANIFEST };
+enum lease_what { LEASE_STREAM, LEASE_CHUNK, LEASE_EVENTS, LEASE_EXPORT, LEASE_MANIFEST, LEASE_LIVE };
 
 typedef uint8_t ipc_U8;
 typedef uint16_t ipc_U16;

@@ -3,7 +3,8 @@
  * The route table: every way into the server, with the authority it needs (default: none of it is open). Pure.
  *
  * Who answers: GATE itself, the KEEPER through a CONTROL message, or REPLAY (the gate under a provisioning key).
- * Credential: NONE (anyone), PERSON (sign-in cookie or bearer token), UPLOAD (ingest token, or a person),
+ * Credential: NONE (anyone), PERSON (sign-in cookie or bearer token), UPLOAD (ingest token, or a person), INGEST (ingest
+ * token; the gate knows them by the keeper's push),
  * KEY (provisioning key). What a person may do is checked by the keeper, not here.
  * Trace: what the call leaves in the audit log besides the records of what it does. NOTHING is only for the routes that
  * STANDARDS 3.2 names; a test compares.
@@ -13,7 +14,7 @@
 #include "base/span.h"
 
 enum route_answerer { BY_GATE, BY_KEEPER, BY_REPLAY };
-enum route_auth { AUTH_NONE, AUTH_PERSON, AUTH_UPLOAD, AUTH_KEY };
+enum route_auth { AUTH_NONE, AUTH_PERSON, AUTH_UPLOAD, AUTH_INGEST, AUTH_KEY };
 enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN /* its own record types */ };
 
 /* id, method, path, answerer, auth, trace */
@@ -42,6 +43,9 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(token_revoke, DELETE, "/v1/tokens/{token}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                   \
     R(import, POST, "/v1/import", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                                                     \
     R(recordings_list, GET, "/v1/recordings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
+    R(recording_create, POST, "/v1/recordings", BY_GATE, AUTH_INGEST, TRACE_OWN)                                       \
+    R(recording_events, POST, "/v1/recordings/{rid}/events", BY_GATE, AUTH_INGEST, TRACE_OWN)                          \
+    R(recording_end, POST, "/v1/recordings/{rid}/end", BY_GATE, AUTH_INGEST, TRACE_OWN)                                \
     R(recording_get, GET, "/v1/recordings/{rid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
     R(recording_links_put, PUT, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                       \
     R(requests_check, POST, "/v1/requests/check", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \

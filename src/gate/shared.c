@@ -68,6 +68,9 @@ static enum err fill(struct gate_settings *s, const struct ipc_gate_config *m, s
     s->import_wire_bytes = m->import_wire_bytes;
     s->import_bytes = m->import_bytes;
     s->seal_bytes = m->seal_bytes;
+    s->seal_after_ms = m->seal_after_ms;
+    s->vanish_ms = m->vanish_ms;
+    s->max_open = m->max_open;
     s->zstd_level = (int) m->zstd_level;
     TRY(take_networks(s, m, reterr));
     take_net(s, m);

@@ -35,6 +35,8 @@ struct gate_settings {
     struct net_config net;
     unsigned threads, streams, connections, per_source;
     uint64_t cache_bytes, body_bytes, import_wire_bytes, import_bytes, seal_bytes;
+    int64_t seal_after_ms, vanish_ms;
+    unsigned max_open; /* live recordings of one ingest token */
     int zstd_level;
     struct gate_settings *older;
 };

@@ -76,7 +76,13 @@ static const struct confuse_opt request_opts[] = {
 };
 static const struct confuse_opt store_opts[] = {
     { .name = "seal_bytes", .type = CONFUSE_BYTES, .min = 64 * KIB, .max = 32 * MIB },
+    { .name = "seal_after", .type = CONFUSE_DURATION, .min = SECOND, .max = HOUR },
     { .name = "zstd", .type = CONFUSE_INT, .min = 1, .max = 19 },
+    { .name = NULL },
+};
+static const struct confuse_opt live_opts[] = {
+    { .name = "vanish_after", .type = CONFUSE_DURATION, .min = SECOND, .max = 24 * HOUR },
+    { .name = "max_open", .type = CONFUSE_INT, .min = 1, .max = 20000 },
     { .name = NULL },
 };
 static const struct confuse_opt clock_opts[] = {
@@ -106,6 +112,7 @@ static const struct confuse_opt schema[] = {
     { .name = "auth", .type = CONFUSE_SECTION, .opts = auth_opts },
     { .name = "request", .type = CONFUSE_SECTION, .opts = request_opts },
     { .name = "store", .type = CONFUSE_SECTION, .opts = store_opts },
+    { .name = "live", .type = CONFUSE_SECTION, .opts = live_opts },
     { .name = "clock", .type = CONFUSE_SECTION, .opts = clock_opts },
     { .name = "demo", .type = CONFUSE_SECTION, .opts = demo_opts },
     { .name = NULL },
@@ -193,7 +200,10 @@ static void set_defaults(struct config *c)
     c->auth.fresh = 15 * MINUTE;
     c->request.lapse = 4 * HOUR;
     c->store.seal_bytes = MIB;
+    c->store.seal_after = 10 * MINUTE;
     c->store.zstd = 3;
+    c->live.vanish_after = 15 * MINUTE;
+    c->live.max_open = 10000;
 }
 
 static enum err fill(struct config *c, struct tree root, struct err_info *reterr)
@@ -240,7 +250,10 @@ static enum err fill(struct config *c, struct tree root, struct err_info *reterr
     (void) tree_get_bool(auth, "token_votes", &c->auth.token_votes);
     get_ms(section(root, "request"), "lapse", &c->request.lapse);
     get_u64(section(root, "store"), "seal_bytes", &c->store.seal_bytes);
+    get_ms(section(root, "store"), "seal_after", &c->store.seal_after);
     get_unsigned(section(root, "store"), "zstd", &c->store.zstd);
+    get_ms(section(root, "live"), "vanish_after", &c->live.vanish_after);
+    get_unsigned(section(root, "live"), "max_open", &c->live.max_open);
     (void) tree_get_bool(section(root, "clock"), "require_sync", &c->require_sync);
     get_str(c, section(root, "demo"), "password", &c->demo_password);
     c->demo = section(root, "demo").tag == TREE_OBJ;

@@ -65,8 +65,13 @@ struct config {
     } request;
     struct {
         uint64_t seal_bytes;
+        time_ms seal_after;
         unsigned zstd;
     } store;
+    struct {
+        time_ms vanish_after; /* a recording without a batch for so long is ended */
+        unsigned max_open;    /* recordings that one ingest token may have open */
+    } live;
     bool require_sync;
     bool log_json; /* else human on a terminal, JSON elsewhere */
 };

@@ -34,6 +34,9 @@ static enum err send_gate(const struct config *c, struct link *to)
         .import_bytes = c->limits.import_unpacked,
         .zstd_level = c->store.zstd,
         .seal_bytes = c->store.seal_bytes,
+        .seal_after_ms = c->store.seal_after,
+        .vanish_ms = c->live.vanish_after,
+        .max_open = c->live.max_open,
         .log_format = c->log_json,
     };
 
@@ -69,6 +72,7 @@ static enum err send_keeper(const struct config *c, struct link *to)
         .token_votes = c->auth.token_votes,
         .config_sha256 = SPAN_OF(c->sha256),
         .demo_password = span_str(c->demo_password),
+        .vanish_ms = c->live.vanish_after,
         .log_format = c->log_json,
     };
 
