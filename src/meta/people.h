@@ -116,6 +116,9 @@ struct meta_token_filter {
 NODISCARD enum err meta_tokens(struct meta_view *v, const struct meta_token_filter *f, const struct meta_page *page,
                                struct arena *a, struct meta_token_list *ret, struct meta_pos *ret_next,
                                struct err_info *reterr);
+/* Active, but past expires_ms; oldest first, at most 'max'. */
+NODISCARD enum err meta_tokens_over(struct meta_view *v, struct span kind, time_ms now, size_t max, struct arena *a,
+                                    struct meta_token_list *ret, struct err_info *reterr);
 /* Active ingest tokens: what the gate is pushed. */
 NODISCARD enum err meta_tokens_of_kind(struct meta_view *v, struct span kind, struct arena *a,
                                        struct meta_token_list *ret, struct err_info *reterr);

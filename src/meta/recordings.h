@@ -20,6 +20,13 @@ NODISCARD enum err meta_recording_add(struct meta *m, struct meta_recording *row
                                       struct err_info *reterr);
 /* Writes the row; the words of its title, tags and links become searchable once it is 'open' or 'complete'. */
 NODISCARD enum err meta_recording_put(struct meta *m, const struct meta_recording *row, struct err_info *reterr);
+/* Only what grows while it is being made: events, duration_us, bytes, next_batch, touched_ms. */
+NODISCARD enum err meta_recording_grow(struct meta *m, const struct meta_recording *row, struct err_info *reterr);
+/* touched_ms only, and only in state 'open'. Any other recording, or none: nothing happens. */
+NODISCARD enum err meta_recording_touch(struct meta *m, struct span rid, time_ms now, struct err_info *reterr);
+/* In state 'open', not touched after 'until': oldest first, at most 'max'. */
+NODISCARD enum err meta_recordings_untouched(struct meta_view *v, time_ms until, size_t max, struct arena *a,
+                                             struct meta_recording_list *ret, struct err_info *reterr);
 /* Any state. */
 NODISCARD enum err meta_recording_get(struct meta_view *v, struct span rid, struct arena *a,
                                       struct meta_recording *ret, struct err_info *reterr);
@@ -65,6 +72,17 @@ NODISCARD enum err meta_piece_add(struct meta *m, struct meta_piece *row, struct
 /* In order of track, then first_seq. */
 NODISCARD enum err meta_pieces(struct meta_view *v, struct span rid, struct arena *a, struct meta_piece_list *ret,
                                struct err_info *reterr);
+/* ERR_NOTFOUND. For a merge: seg_no is never used again. */
+NODISCARD enum err meta_piece_remove(struct meta *m, struct span rid, int64_t seg_no, struct err_info *reterr);
+
+/* Where the pieces of a recording end. */
+struct meta_piece_end {
+    int64_t n;          /* pieces of all tracks */
+    int64_t next_seg;   /* over all tracks */
+    int64_t next_seq, next_chunk, last_us; /* of this track */
+};
+NODISCARD enum err meta_piece_end(struct meta_view *v, struct span rid, int64_t track, struct meta_piece_end *ret,
+                                  struct err_info *reterr);
 /* ERR_EXISTS: one wrap per (rid, kn, track). */
 NODISCARD enum err meta_wrap_add(struct meta *m, struct meta_wrap *row, struct err_info *reterr);
 NODISCARD enum err meta_wraps(struct meta_view *v, struct span rid, struct arena *a, struct meta_wrap_list *ret,

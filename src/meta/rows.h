@@ -82,6 +82,8 @@
     F(INT, started_ms) F(INT, created_ms) F(INT, duration_us) F(INT, events) F(INT, bytes)                             \
     F(TEXT, importer)       /* u_… or t_… */                                                                           \
     F(BLOB, root)           /* RFC 6962 root over its pieces */                                                        \
+    F(INT, next_batch)      /* live: the batch after the last one that is in a piece */                                \
+    F(INT, touched_ms)      /* live: when its gate was last heard of */                                                \
     F(INT, v)
 
 #define META_PIECE(F)                                                                                                  \

@@ -353,6 +353,14 @@ enum err meta_tokens(struct meta_view *v, const struct meta_token_filter *f, con
     return ERR_OK;
 }
 
+enum err meta_tokens_over(struct meta_view *v, struct span kind, time_ms now, size_t max, struct arena *a,
+                          struct meta_token_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_token, a, max, ret, reterr,
+                  "WHERE kind=? AND state='active' AND expires_ms>0 AND expires_ms<=? ORDER BY expires_ms LIMIT ?", "tii",
+                  kind, now, (int64_t) max);
+}
+
 enum err meta_tokens_of_kind(struct meta_view *v, struct span kind, struct arena *a, struct meta_token_list *ret,
                              struct err_info *reterr)
 {

@@ -241,6 +241,28 @@ enum err meta_recording_forget(struct meta *m, struct span rid, struct err_info 
     return n == 1 ? ERR_OK : ERR_RAISE(reterr, ERR_NOTFOUND, "database: no such recording");
 }
 
+enum err meta_recording_grow(struct meta *m, const struct meta_recording *row, struct err_info *reterr)
+{
+    int n;
+
+    TRY(db_run(m, &n, reterr,
+               "UPDATE recording SET events=?,duration_us=?,bytes=?,next_batch=?,touched_ms=? WHERE id=?", "iiiiit",
+               row->events, row->duration_us, row->bytes, row->next_batch, row->touched_ms, row->id));
+    return n == 1 ? ERR_OK : ERR_RAISE(reterr, ERR_NOTFOUND, "database: no such recording");
+}
+
+enum err meta_recording_touch(struct meta *m, struct span rid, time_ms now, struct err_info *reterr)
+{
+    return db_run(m, NULL, reterr, "UPDATE recording SET touched_ms=? WHERE id=? AND state='open'", "it", now, rid);
+}
+
+enum err meta_recordings_untouched(struct meta_view *v, time_ms until, size_t max, struct arena *a,
+                                   struct meta_recording_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_recording, a, max, ret, reterr,
+                  "WHERE state='open' AND touched_ms<=? ORDER BY touched_ms LIMIT ?", "ii", until, (int64_t) max);
+}
+
 enum err meta_recordings_in_state(struct meta_view *v, struct span state, size_t max, struct arena *a,
                                   struct meta_recording_list *ret, struct err_info *reterr)
 {
@@ -424,6 +446,34 @@ enum err meta_pieces(struct meta_view *v, struct span rid, struct arena *a, stru
 {
     return db_all(v, &db_table_piece, a, META_PIECES_MAX, ret, reterr, "WHERE rid=? ORDER BY track,first_seq,seg_no",
                   "t", rid);
+}
+
+enum err meta_piece_remove(struct meta *m, struct span rid, int64_t seg_no, struct err_info *reterr)
+{
+    int n;
+
+    TRY(db_run(m, &n, reterr, "DELETE FROM piece WHERE rid=? AND seg_no=?", "ti", rid, seg_no));
+    return n == 1 ? ERR_OK : ERR_RAISE(reterr, ERR_NOTFOUND, "database: no such piece");
+}
+
+enum err meta_piece_end(struct meta_view *v, struct span rid, int64_t track, struct meta_piece_end *ret,
+                        struct err_info *reterr)
+{
+    sqlite3_stmt *st;
+    bool row;
+
+    TRY(db_query(v, &st, reterr,
+                 "SELECT count(*),coalesce(max(seg_no)+1,0),"
+                 "coalesce(max(CASE WHEN track=?2 THEN first_seq+n_events END),0),"
+                 "coalesce(max(CASE WHEN track=?2 THEN first_chunk+n_chunks END),0),"
+                 "coalesce(max(CASE WHEN track=?2 THEN t_last_us END),0) FROM piece WHERE rid=?1",
+                 "ti", rid, track));
+    TRY(db_step(v, st, &row, reterr));
+    *ret = (struct meta_piece_end){ sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1),
+                                    sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3),
+                                    sqlite3_column_int64(st, 4) };
+    (void) sqlite3_reset(st); /* a read that ends early reports nothing */
+    return ERR_OK;
 }
 
 enum err meta_wrap_add(struct meta *m, struct meta_wrap *row, struct err_info *reterr)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "crypto/hash.h"
 #include "meta/auditlog.h"
 #include "meta/migrations/migrations.h"
 #include "meta/rules.h"
@@ -58,6 +59,60 @@ static void opening_again_changes_nothing(void **state)
     assert_ok(meta_project_by_name(meta_view(f.m), SPAN("project-1"), &f.a, &p, NULL));
     assert_int_equal(p.seq, seq);
     assert_int_equal(p.v, META_V);
+    fixture_deinit(&f);
+}
+
+/* A database as the release before made it, with rows in the tables that the newest migration changes. */
+static void the_release_before_is_upgraded(void **state)
+{
+    static const char sql[] =
+        "PRAGMA application_id=1262836040;"
+        "CREATE TABLE migration(n BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, sha256 BLOB NOT NULL);";
+    static const char rows[] =
+        "INSERT INTO project VALUES('p_AAAAAAAAAAAAAAAA',1,'shop','prod',x'00','active',1,5,1,1);"
+        "INSERT INTO recording VALUES('r_AAAAAAAAAAAAAAAA',2,'p_AAAAAAAAAAAAAAAA','terminal','complete','t','','','prod',"
+        "'',7,8,9,10,11,'t_AAAAAAAAAAAAAAAA',x'01',1);"
+        "INSERT INTO token VALUES('t_AAAAAAAAAAAAAAAA',3,'ingest',x'02','','p_AAAAAAAAAAAAAAAA','','','api',x'','',0,'',1,50,"
+        "0,0,0,'active',0,1);";
+    struct fixture f;
+    struct meta_recording r;
+    struct meta_recording_list open;
+    struct meta_token_list over;
+    sqlite3_stmt *st;
+    uint8_t sum[32];
+    sqlite3 *h;
+
+    (void) state;
+    fixture_init(&f);
+    f.m = meta_close(f.m);
+    assert_int_equal(unlink(f.path), 0);
+    assert_int_equal(sqlite3_open(f.path, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+    for (size_t i = 0; i + 1 < n_migrations; i++) {
+        sha256(span_str(migrations[i].sql), sum);
+        assert_int_equal(sqlite3_exec(h, migrations[i].sql, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(h, "INSERT INTO migration VALUES(?,'x',?)", -1, &st, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_bind_int(st, 1, migrations[i].number), SQLITE_OK);
+        assert_int_equal(sqlite3_bind_blob(st, 2, sum, sizeof(sum), SQLITE_STATIC), SQLITE_OK);
+        assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+        assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+    }
+    assert_int_equal(sqlite3_exec(h, rows, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(h), SQLITE_OK);
+
+    assert_ok_err(meta_open(f.path, &f.m, &f.e), &f.e);
+    assert_ok_err(meta_recording_get(meta_view(f.m), SPAN("r_AAAAAAAAAAAAAAAA"), &f.a, &r, &f.e), &f.e);
+    assert_int_equal(r.started_ms, 7);
+    assert_int_equal(r.bytes, 11);
+    assert_int_equal(r.next_batch, 0);
+    assert_int_equal(r.touched_ms, 0);
+    assert_ok(meta_recordings_untouched(meta_view(f.m), INT64_MAX, 10, &f.a, &open, NULL));
+    assert_int_equal(open.n, 0);
+    assert_ok(meta_tokens_over(meta_view(f.m), SPAN("ingest"), 49, 10, &f.a, &over, NULL));
+    assert_int_equal(over.n, 0);
+    assert_ok(meta_tokens_over(meta_view(f.m), SPAN("ingest"), 50, 10, &f.a, &over, NULL));
+    assert_int_equal(over.n, 1);
+    fixture_reopen(&f); /* and it is not done twice */
     fixture_deinit(&f);
 }
 
@@ -373,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_the_field_lists),
         cmocka_unit_test(opening_again_changes_nothing),
+        cmocka_unit_test(the_release_before_is_upgraded),
         cmocka_unit_test(foreign_and_future_files_are_refused),
         cmocka_unit_test(changes_need_a_transaction),
         cmocka_unit_test(a_broken_constraint_spoils_only_itself),

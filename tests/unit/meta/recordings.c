@@ -257,6 +257,77 @@ static void imports_come_into_view_at_their_end(void **state)
     fixture_deinit(f);
 }
 
+static void add_piece(struct fixture *f, struct span rid, int64_t seg, int64_t track, int64_t seq, int64_t n, int64_t chunk,
+                      int64_t n_chunks, int64_t last_us)
+{
+    struct meta_piece p = { .rid = rid, .seg_no = seg, .track = track, .kind = 1, .codec = 1, .size = 100,
+                            .sha256 = SPAN("hash"), .first_seq = seq, .n_events = n, .first_chunk = chunk,
+                            .n_chunks = n_chunks, .t_last_us = last_us };
+
+    assert_ok_err(meta_piece_add(f->m, &p, &f->e), &f->e);
+}
+
+static void what_is_being_made_grows(void **state)
+{
+    struct fixture f;
+    struct span p, open, done;
+    struct meta_recording r, got;
+    struct meta_recording_list rows;
+    struct meta_piece_end end;
+
+    (void) state;
+    fixture_init(&f);
+    assert_ok(meta_begin(f.m, NULL));
+    p = add_project(&f, 1);
+    r = recording(&f, p, 1);
+    r.state = SPAN("open");
+    r.touched_ms = 100;
+    open = r.id;
+    assert_ok(meta_recording_add(f.m, &r, NULL, 0, NULL, 0, NULL));
+    r = recording(&f, p, 2);
+    done = r.id;
+    assert_ok(meta_recording_add(f.m, &r, NULL, 0, NULL, 0, NULL));
+
+    assert_ok(meta_piece_end(meta_view(f.m), open, 0, &end, NULL));
+    assert_int_equal(end.n + end.next_seg + end.next_seq + end.next_chunk + end.last_us, 0);
+    add_piece(&f, open, 0, 0, 0, 10, 0, 2, 5000);
+    add_piece(&f, open, 1, 0, 10, 5, 2, 1, 4000); /* times may go back between pieces */
+    add_piece(&f, open, 4, 1, 0, 99, 0, 9, 9000);
+    assert_ok(meta_piece_end(meta_view(f.m), open, 0, &end, NULL));
+    assert_int_equal(end.n, 3);
+    assert_int_equal(end.next_seg, 5);
+    assert_int_equal(end.next_seq, 15);
+    assert_int_equal(end.next_chunk, 3);
+    assert_int_equal(end.last_us, 5000);
+    assert_ok(meta_piece_remove(f.m, open, 1, NULL));
+    assert_err(meta_piece_remove(f.m, open, 1, NULL), ERR_NOTFOUND);
+
+    assert_ok(meta_recordings_untouched(meta_view(f.m), 99, 10, &f.a, &rows, NULL));
+    assert_int_equal(rows.n, 0);
+    assert_ok(meta_recordings_untouched(meta_view(f.m), 100, 10, &f.a, &rows, NULL));
+    assert_int_equal(rows.n, 1);
+    assert_ok(meta_recording_touch(f.m, open, 200, NULL));
+    assert_ok(meta_recording_touch(f.m, done, 200, NULL));
+    assert_ok(meta_recordings_untouched(meta_view(f.m), 199, 10, &f.a, &rows, NULL));
+    assert_int_equal(rows.n, 0);
+    assert_ok(meta_recording_get(meta_view(f.m), done, &f.a, &got, NULL));
+    assert_int_equal(got.touched_ms, 0);
+
+    r = (struct meta_recording){ .id = open, .events = 15, .duration_us = 5000, .bytes = 77, .next_batch = 3,
+                                 .touched_ms = 300 };
+    assert_ok(meta_recording_grow(f.m, &r, NULL));
+    assert_ok(meta_recording_get(meta_view(f.m), open, &f.a, &got, NULL));
+    assert_int_equal(got.events, 15);
+    assert_int_equal(got.bytes, 77);
+    assert_int_equal(got.next_batch, 3);
+    assert_int_equal(got.touched_ms, 300);
+    assert_true(span_eq_str(got.state, "open"));
+    r.id = SPAN("r_nothing");
+    assert_err(meta_recording_grow(f.m, &r, NULL), ERR_NOTFOUND);
+    assert_ok(meta_commit(f.m, NULL));
+    fixture_deinit(&f);
+}
+
 static void too_many_tags(void **state)
 {
     struct fixture f;
@@ -281,6 +352,7 @@ int main(void)
         cmocka_unit_test(every_filter_agrees_with_the_model),
         cmocka_unit_test(words_of_titles),
         cmocka_unit_test(imports_come_into_view_at_their_end),
+        cmocka_unit_test(what_is_being_made_grows),
         cmocka_unit_test(too_many_tags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
