@@ -30,7 +30,10 @@ check: build ## every test; the last line counts them
 check-long: build ## the long forms of the tests too
 	@tests/run --build $(BUILD) --long
 
-bench: build ## measure, beside references
+bench: ## measure, beside references (BENCH_ONLY, BENCH_ROUNDS, BENCH_FULL=1)
+	@tools/setup --bench
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j$(JOBS) src/keyhole bench-programs
 	@bench/run --build $(BUILD)
 
 asan: setup ## make check under AddressSanitizer and UBSan

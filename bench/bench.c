@@ -21,12 +21,25 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y ? 1 : 0;
 }
 
+void bench_sort(double *values, size_t n)
+{
+    if (n > 0)
+        qsort(values, n, sizeof(*values), by_value);
+}
+
+double bench_quantile(const double *sorted, size_t n, double q)
+{
+    size_t at = (size_t) (q * (double) n);
+
+    return n == 0 ? 0 : sorted[at < n ? at : n - 1];
+}
+
 static void print_case(const struct bench_case *c, const double *rates, int n)
 {
     double sorted[ROUNDS_MAX];
 
     memcpy(sorted, rates, (size_t) n * sizeof(*rates));
-    qsort(sorted, (size_t) n, sizeof(*sorted), by_value);
+    bench_sort(sorted, (size_t) n);
     printf("{\"name\":\"%s\",\"unit\":\"%s/s\",\"rate\":%.6g,", c->name, c->unit, sorted[n / 2]);
     if (c->reference != NULL)
         printf("\"reference\":\"%s\",", c->reference);
@@ -71,4 +84,26 @@ void bench_need(int good, const char *what)
         return;
     fprintf(stderr, "bench: %s failed\n", what);
     exit(1);
+}
+
+void bench_cue(void)
+{
+    int c;
+
+    printf("ready\n");
+    (void) fflush(stdout);
+    do
+        c = getchar();
+    while (c != EOF && c != '\n');
+}
+
+void bench_read(const char *path, struct buf *ret)
+{
+    FILE *f = fopen(path, "rb");
+    size_t n;
+
+    bench_need(f != NULL, path);
+    while (buf_reserve(ret, 1u << 16) != NULL && (n = fread(ret->p + ret->n, 1, 1u << 16, f)) > 0)
+        ret->n += n;
+    bench_need(!ret->failed && !ferror(f) && fclose(f) == 0, path);
 }

@@ -6,7 +6,7 @@
  */
 #include <stddef.h>
 
-#include "base/span.h"
+#include "base/buf.h"
 
 struct bench_case {
     const char *name;      /* "key: first sight" */
@@ -24,3 +24,13 @@ void bench_fact(const char *name, const char *unit, double value);
 
 /* Stops the program: a benchmark of something that failed is none. */
 void bench_need(int good, const char *what);
+
+/* ---- for load generators ---- */
+
+/* Says "ready" on standard output and waits for a line on standard input (or its end). */
+void bench_cue(void);
+/* A whole file. */
+void bench_read(const char *path, struct buf *ret);
+void bench_sort(double *values, size_t n);
+/* Of sorted values: q = 0.99 is the value that 99 % do not exceed. 0 when there is none. */
+double bench_quantile(const double *sorted, size_t n, double q);

@@ -1,0 +1,215 @@
+/*
+ * A closed loop of GETs over kept connections, and what came of it as one line of JSON.
+ *
+ *   bench-get [--ca PEM] [--conns N] [--seconds S] ADDRESS:PORT JOBS
+ *
+ * JOBS: blocks separated by an empty line; a block is header lines, then lines "GET PATH". A connection that is free takes the next
+ * block and asks for its paths one after the other: it is one viewer. With --seconds the blocks start again from the top until then.
+ */
+#include "bench.h"
+#include "http.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/buf.h"
+
+#define LATENCIES_MAX 4000000
+
+struct job {
+    struct span *requests;
+    size_t n;
+};
+
+static struct {
+    struct http_load load;
+    struct job *jobs;
+    size_t n_jobs, next_job, n_conns, busy;
+    int64_t until; /* 0: each job once */
+    double *ms;
+    size_t n_ms;
+    uint64_t bytes, failed, opened;
+    int first_failed;
+} b;
+
+struct viewer {
+    struct http_conn conn;
+    const struct job *job;
+    size_t at;
+    int64_t asked;
+    bool good;
+};
+
+static void ask_next(struct viewer *v)
+{
+    if (v->job == NULL || v->at == v->job->n) {
+        if (b.next_job == b.n_jobs && b.until != 0)
+            b.next_job = 0;
+        if (b.next_job == b.n_jobs || (b.until != 0 && now_ns() >= b.until)) {
+            b.busy--;
+            return;
+        }
+        v->job = &b.jobs[b.next_job++];
+        v->at = 0;
+    }
+    v->asked = now_ns();
+    http_send(&v->conn, v->job->requests[v->at++]);
+}
+
+static bool all_open(void)
+{
+    return b.opened == b.n_conns;
+}
+
+static void on_opened(struct http_conn *c)
+{
+    (void) c;
+    b.opened++;
+}
+
+static void on_head(struct http_conn *c, int status)
+{
+    struct viewer *v = c->ctx;
+
+    v->good = status == 200;
+    if (!v->good) {
+        b.failed++;
+        b.first_failed = b.first_failed != 0 ? b.first_failed : status;
+    }
+}
+
+static void on_body(struct http_conn *c, struct span bytes)
+{
+    struct viewer *v = c->ctx;
+
+    if (v->good)
+        b.bytes += bytes.n;
+    else if (b.failed == 1)
+        fprintf(stderr, "bench-get: %.*s\n", (int) bytes.n, (const char *) bytes.p);
+}
+
+static void on_done(struct http_conn *c)
+{
+    struct viewer *v = c->ctx;
+
+    if (v->good && b.n_ms < LATENCIES_MAX)
+        b.ms[b.n_ms++] = (double) (now_ns() - v->asked) / 1e6;
+    ask_next(v);
+}
+
+static void on_closed(struct http_conn *c)
+{
+    (void) c;
+    bench_need(0, "a connection stayed open");
+}
+
+static const struct http_on on = { on_opened, on_head, on_body, on_done, on_closed };
+
+/* ---- the jobs ---- */
+
+static void add_request(struct job *job, struct span path, struct span headers)
+{
+    struct buf r = BUF_INIT(1u << 20);
+
+    buf_addf(&r, "GET %.*s HTTP/1.1\r\nHost: %s\r\n", (int) path.n, (const char *) path.p, b.load.host);
+    buf_add_span(&r, headers);
+    buf_add_str(&r, "\r\n");
+    job->requests = reallocarray(job->requests, job->n + 1, sizeof(*job->requests));
+    bench_need(job->requests != NULL && !r.failed, "memory");
+    job->requests[job->n++] = buf_span(&r); /* kept until the program ends */
+}
+
+static void read_jobs(const char *path)
+{
+    struct buf file = BUF_INIT(1u << 30), headers = BUF_INIT(1u << 16);
+    struct job *job = NULL;
+    struct span rest, line;
+
+    bench_read(path, &file);
+    rest = buf_span(&file);
+    while (rest.n > 0) {
+        if (!span_cut(rest, '\n', &line, &rest)) {
+            line = rest;
+            rest = SPAN_EMPTY;
+        }
+        if (line.n == 0) {
+            job = NULL;
+            continue;
+        }
+        if (job == NULL) {
+            b.jobs = reallocarray(b.jobs, b.n_jobs + 1, sizeof(*b.jobs));
+            bench_need(b.jobs != NULL, "memory");
+            job = &b.jobs[b.n_jobs++];
+            *job = (struct job){ NULL, 0 };
+            buf_reset(&headers);
+        }
+        if (span_starts(line, "GET ")) {
+            add_request(job, span_sub(line, 4, line.n), buf_span(&headers));
+        } else {
+            buf_add_span(&headers, line);
+            buf_add_str(&headers, "\r\n");
+        }
+    }
+    buf_deinit(&file);
+    buf_deinit(&headers);
+}
+
+static void report(double seconds)
+{
+    struct rusage use;
+
+    bench_need(getrusage(RUSAGE_SELF, &use) == 0, "getrusage");
+    bench_sort(b.ms, b.n_ms);
+    printf("{\"requests\":%zu,\"failed\":%llu,\"first_failed\":%d,\"bytes\":%llu,\"seconds\":%.4f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,"
+           "\"max_ms\":%.4f,\"cpu_s\":%.4f}\n", b.n_ms, (unsigned long long) b.failed, b.first_failed, (unsigned long long) b.bytes, seconds,
+           bench_quantile(b.ms, b.n_ms, 0.5), bench_quantile(b.ms, b.n_ms, 0.99), bench_quantile(b.ms, b.n_ms, 1),
+           (double) (use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double) (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "ca", required_argument, NULL, 'c' }, { "conns", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' }, { 0 },
+    };
+    const char *ca = NULL;
+    double seconds = 0;
+    struct viewer *viewers;
+    int64_t began;
+    int o;
+
+    b.n_conns = 64;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (o == 'c')
+            ca = optarg;
+        else if (o == 'n')
+            b.n_conns = (size_t) atoi(optarg);
+        else if (o == 's')
+            seconds = atof(optarg);
+        else
+            return 2;
+    }
+    bench_need(argc - optind == 2, "bench-get [--ca PEM] [--conns N] [--seconds S] ADDRESS:PORT JOBS");
+    http_load_init(&b.load, argv[optind], ca);
+    read_jobs(argv[optind + 1]);
+    b.ms = calloc(LATENCIES_MAX, sizeof(*b.ms));
+    viewers = calloc(b.n_conns, sizeof(*viewers));
+    bench_need(b.ms != NULL && viewers != NULL && b.n_jobs > 0, "memory");
+    for (size_t i = 0; i < b.n_conns; i++)
+        http_open(&b.load, &viewers[i].conn, &on, &viewers[i]);
+    while (!all_open())
+        http_poll(&b.load, 1000);
+    bench_cue(); /* whoever started us looks at the server's clocks now */
+    began = now_ns();
+    b.until = seconds > 0 ? began + (int64_t) (seconds * 1e9) : 0;
+    b.busy = b.n_conns;
+    for (size_t i = 0; i < b.n_conns; i++)
+        ask_next(&viewers[i]);
+    while (b.busy > 0)
+        http_poll(&b.load, 1000);
+    report((double) (now_ns() - began) / 1e9);
+    (void) fflush(stdout);
+    bench_cue(); /* and again before the connections end */
+    return 0;
+}

@@ -1,0 +1,74 @@
+"""Cases, medians, bars, and the table.
+
+A case is {"name", "unit", "rounds": [figure of each round], "reference": name of a case or None, "bar": (how, number) or None, "note"}.
+how: "ratio>=" and "ratio<=" hold the ratio to the reference, ">=" and "<=" the figure itself.
+"""
+import statistics
+
+
+def case(name, unit, rounds, reference=None, bar=None, note=""):
+    rounds = list(rounds)
+    return {"name": name, "unit": unit, "value": statistics.median(rounds), "rounds": rounds, "reference": reference, "bar": bar, "note": note}
+
+
+def quantile(values, q):
+    values = sorted(values)
+    return values[min(int(q * len(values)), len(values) - 1)] if values else 0.0
+
+
+def figure(value):
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:.2f} M"
+    if abs(value) >= 1e4:
+        return f"{value / 1e3:.1f} k"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.2f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
+
+
+def judge(cases):
+    """Adds 'ratio' (median of the rounds' ratios: what disturbs a round disturbs both) and 'met' to each case."""
+    by_name = {c["name"]: c for c in cases}
+    for c in cases:
+        ref = by_name.get(c.get("reference"))
+        c["ratio"] = None
+        if ref:
+            pairs = list(zip(c["rounds"], ref["rounds"])) if len(c["rounds"]) == len(ref["rounds"]) else [(c["value"], ref["value"])]
+            c["ratio"] = statistics.median(a / b for a, b in pairs if b) if any(b for _, b in pairs) else None
+        c["met"] = None
+        if c.get("bar"):
+            how, number = c["bar"]
+            value = c["ratio"] if how.startswith("ratio") else c["value"]
+            if value is not None:
+                c["met"] = value >= number if how.endswith(">=") else value <= number
+    return cases
+
+
+def bar_words(c):
+    if not c.get("bar"):
+        return ""
+    how, number = c["bar"]
+    words = ("≥ " if how.endswith(">=") else "≤ ") + (f"{number} ×" if how.startswith("ratio") else figure(number))
+    return f"{words}: {'met' if c['met'] else '**NOT MET**' if c['met'] is not None else 'not measured'}"
+
+
+def rows(cases):
+    for c in cases:
+        spread = f"{figure(min(c['rounds']))} – {figure(max(c['rounds']))}" if len(c["rounds"]) > 1 else ""
+        beside = f"{c['ratio']:.2f} × {c['reference']}" if c.get("ratio") is not None else ""
+        yield [c["name"], f"{figure(c['value'])} {c['unit']}", spread, beside, bar_words(c)]
+
+
+HEAD = ["", "median", "lowest – highest", "beside", "wanted"]
+
+
+def text_table(group, cases):
+    lines = [[group, *HEAD[1:]], *rows(cases)]
+    widths = [max(len(r[i]) for r in lines) for i in range(len(HEAD))]
+    lines.insert(1, ["-" * w for w in widths])
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(r, widths)).rstrip() for r in lines).replace("**", "") + "\n"
+
+
+def markdown(group, cases):
+    lines = [[group, *HEAD[1:]], ["---"] * len(HEAD), *rows(cases)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in lines) + "\n"

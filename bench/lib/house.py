@@ -1,0 +1,245 @@
+"""A server of the bench's own: a directory that goes away, a policy with raised quotas, people, keys, and a look at what its processes cost."""
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+# The bench asks as often as it wants, and nobody has to approve: that is not what is measured. All else is as always.
+POLICY = """
+purpose "bench" { reason_min = 4 }
+rule "bench" {
+  effect = auto
+  who = { "role:viewer" }
+  actions = { play, live, export }
+  purposes = { "bench" }
+  max = 8h
+  binding = { dpop, bearer }
+  quota { key_streams = 60000  grant_streams = 60000  person_streams = 60000  key_bytes = 1024GiB  key_rate = 1024GiB  key_requests = 10000000 }
+}
+"""
+PORTS = iter(range(int(os.environ.get("BENCH_PORTS", "27700")), 65536))
+
+
+def free_port():
+    for port in PORTS:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise SystemExit("bench: no port is free")
+
+
+def cpu_of(pid):
+    """User and system time, all threads, seconds."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    fields = stat[stat.rindex(")") + 2:].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def pss_of(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def children(pid):
+    out = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        out += map(int, (task / "children").read_text(encoding="ascii").split())
+    return out
+
+
+def stop(process):
+    """Ends one that we started, and waits."""
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class House:
+    """with House(build, tls=True) as h: …  A 'config' is added to keyhole.conf."""
+
+    def __init__(self, build, tls=False, config="", init=(), url=None, quiet=True):
+        self.keyhole, self.tls, self.quiet = build / "src" / "keyhole", tls, quiet
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="keyhole-bench-"))
+        self.top.chmod(0o755)
+        self.dir, self.port = self.top / "state", free_port()
+        self.host, self.local = url or f"localhost:{self.port}", threading.local()
+        how = list(init) or ([] if tls else ["--plain-loopback"])
+        subprocess.run([self.keyhole, "init", self.dir, "--listen", f"127.0.0.1:{self.port}", "--player-listen", f"127.0.0.1:{free_port()}",
+                        *how], check=True, stdout=subprocess.DEVNULL)
+        conf = self.dir / "keyhole.conf"
+        conf.write_text(conf.read_text(encoding="utf-8") + "\ngate {\n  streams = 19000\n  connections = 19000\n  per_source = 19000\n}\n" + config,
+                        encoding="utf-8")
+        self.admin = (self.dir / "admin.token").read_text(encoding="ascii").strip()
+        self.ca = self.dir / "tls.pem" if tls else None
+        self.address = f"127.0.0.1:{self.port}"
+        self.process, self.people = None, 0
+
+    # -- running --
+
+    def start(self):
+        with open(self.top / "log", "ab") as log:
+            self.process = subprocess.Popen([self.keyhole, "serve", "-c", self.dir / "keyhole.conf"], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
+        began = time.monotonic()
+        while time.monotonic() - began < 60:
+            try:
+                if self.call("GET", "/readyz", token=None)[0] == 200:
+                    return time.monotonic() - began
+            except OSError:
+                self.local.conn = None
+            time.sleep(0.005)
+        raise SystemExit("bench: the server did not start: " + (self.top / "log").read_text(encoding="utf-8")[-2000:])
+
+    def stop(self):
+        if self.process:
+            stop(self.process)
+        self.process, self.local = None, threading.local()
+
+    def __enter__(self):
+        self.start()
+        self.must("POST", "/v1/policies", {"text": POLICY, "comment": "bench"}, want=201)
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        if os.environ.get("BENCH_KEEP"):
+            print(f"bench: kept {self.top}")
+        else:
+            shutil.rmtree(self.top, ignore_errors=True)
+
+    # -- what it costs --
+
+    def roles(self):
+        """{"supervisor": pid, "gate": pid, …}"""
+        out = {"supervisor": self.process.pid}
+        for pid in children(self.process.pid):
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"role" in words:
+                out[words[words.index(b"role") + 1].decode()] = pid
+        return out
+
+    def cpu(self):
+        return {role: cpu_of(pid) for role, pid in self.roles().items()}
+
+    def pss(self):
+        return {role: pss_of(pid) for role, pid in self.roles().items()}
+
+    # -- calls --
+
+    def connect(self, timeout=120):
+        if self.tls:
+            return http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=ssl.create_default_context(cafile=str(self.ca)))
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def call(self, method, path, body=None, token="admin", headers=None):
+        """On a kept connection of this thread: (status, bytes)."""
+        h = {"Host": self.host, **(headers or {})}
+        if token:
+            h["Authorization"] = "Bearer " + (self.admin if token == "admin" else token)
+        if isinstance(body, (dict, list)):
+            body, h["Content-Type"] = json.dumps(body).encode(), "application/json"
+        for again in (True, False):
+            fresh = getattr(self.local, "conn", None) is None
+            if fresh:
+                self.local.conn = self.connect()
+            try:
+                self.local.conn.request(method, path, body, h)
+                answer = self.local.conn.getresponse()
+                return answer.status, answer.read()
+            except (http.client.HTTPException, ConnectionError):
+                self.local.conn = None
+                if fresh or not again:
+                    raise
+
+    def must(self, method, path, body=None, token="admin", headers=None, want=200):
+        status, text = self.call(method, path, body, token, headers)
+        if status != want:
+            raise SystemExit(f"bench: {method} {path}: {status} {text[:400]!r}")
+        return json.loads(text) if text[:1] in b"{[" else text
+
+    # -- the cast --
+
+    def store(self, body, kind="rrweb", title="bench"):
+        return self.must("POST", f"/v1/import?kind={kind}", body, headers={"Keyhole-Title": f'"{title}"'}, want=201)["id"]
+
+    def viewer(self):
+        """A new person's API token."""
+        self.people += 1
+        name = f"viewer{self.people}"
+        self.must("POST", "/v1/users", {"name": name}, want=201)
+        return self.must("POST", "/v1/tokens", {"kind": "api", "user": name, "name": "bench"}, want=201)["token"]
+
+    def ingest(self):
+        project = self.must("GET", "/v1/projects")["items"][0]["id"]
+        return self.must("POST", "/v1/tokens", {"kind": "ingest", "project": project, "name": "bench"}, want=201)["token"]
+
+    def grant(self, token, recordings, actions=("play",), duration_s=3600):
+        body = {"recordings": list(recordings), "actions": list(actions), "duration_s": duration_s, "purpose": {"code": "bench", "reason": "bench"}}
+        return self.must("POST", "/v1/requests", body, token, want=201)["grant"]
+
+    def keys(self, asked, threads=8, **more):
+        """[(token, grant, recording)] -> [key], several at a time."""
+        def one(a):
+            return self.must("POST", f"/v1/grants/{a[1]}/keys", {"recording": a[2], **more}, a[0], want=201)["key"]
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(one, asked))
+
+
+class Costs:
+    """CPU seconds of some processes between two looks. pids: {"name": pid}"""
+
+    def __init__(self, pids):
+        self.pids, self.before = pids, {k: cpu_of(p) for k, p in pids.items()}
+
+    def used(self):
+        return {k: cpu_of(p) - self.before[k] for k, p in self.pids.items()}
+
+
+def generator(build, name, *args):
+    """Starts one of ours; it says 'ready', waits for a line, works, reports, waits for the end."""
+    return subprocess.Popen([str(build / "bench" / name), *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def cue(process, words="ready"):
+    line = process.stdout.readline().strip()
+    if line != words:
+        process.wait()
+        raise SystemExit(f"bench: a load generator said {line!r}, not {words!r}")
+
+
+def go(process):
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def measured(process, pids):
+    """Of one that follows bench_cue: (its report, CPU seconds of the pids meanwhile)."""
+    cue(process)
+    costs = Costs(pids)
+    go(process)
+    report = json.loads(process.stdout.readline())
+    cue(process)
+    used = costs.used()
+    process.stdin.close()
+    if process.wait() != 0:
+        raise SystemExit("bench: a load generator failed")
+    return report, used

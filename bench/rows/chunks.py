@@ -1,0 +1,156 @@
+"""Chunks over kept connections: TLS with 32 KiB, clear with 1 KiB, beside the same bytes as plain files behind nginx's secure_link.
+
+Each block of a job file is one viewer with a key of its own: manifest, then every chunk once. So a round has the check of a key first seen, a lease
+before each chunk, the release of the recording's key, reading and decrypting: all that a viewing costs but the waiting. "again" asks for chunks
+that are leased and decoded already.
+"""
+import json
+import random
+import string
+import tempfile
+import pathlib
+
+from figures import case
+from house import House, generator, measured
+from nginx import Nginx, available
+
+CONNS = 64
+ENCODING = "Accept-Encoding: zstd"
+
+
+def recording(n_chunks, packed, seed):
+    """rrweb events: chunks of 256 KiB that zstd makes about 'packed' bytes of, by mixing noise with what repeats."""
+    r = random.Random(seed)
+    out = [json.dumps({"type": 4, "timestamp": 1000, "data": {"href": "https://shop.example/", "width": 800, "height": 600}})]
+    line = json.dumps({"type": 3, "timestamp": 1000, "data": {"source": 0, "texts": [{"id": 17, "value": "%s"}]}})
+    size = 1024
+    per_chunk = 262144 // size
+    noise = max(1, int((packed - 700) / per_chunk / 0.76)) if packed > 1500 else 0
+    at = 1000
+    for _ in range(n_chunks * per_chunk):
+        at += 20
+        text = "".join(r.choices(string.ascii_letters + string.digits + "-_", k=noise)) if noise else ""
+        out.append(line.replace("1000", str(at), 1) % text.ljust(size - len(line), "."))
+    return "\n".join(out).encode()
+
+
+def small(packed, seed):
+    """One short recording whose only chunk is about 'packed' bytes."""
+    r = random.Random(seed)
+    noise = "".join(r.choices(string.ascii_letters + string.digits + "-_", k=int((packed - 120) / 0.77)))
+    return json.dumps({"type": 4, "timestamp": 1000, "data": {"href": "https://shop.example/" + noise, "width": 800, "height": 600}}).encode()
+
+
+def write_jobs(path, jobs):
+    path.write_text("\n\n".join("\n".join([*headers, *(f"GET {p}" for p in paths)]) for headers, paths in jobs) + "\n", encoding="ascii")
+    return path
+
+
+class Cast:
+    """people × recordings: as many keys as there are pairs."""
+
+    def __init__(self, house, recordings, people):
+        self.house, self.recordings = house, recordings
+        self.tokens = [house.viewer() for _ in range(people)]
+        self.grants = [house.grant(t, recordings) for t in self.tokens]
+
+    def pairs(self):
+        return [(t, g, rid) for rid in self.recordings for t, g in zip(self.tokens, self.grants)]
+
+    def jobs(self, n_chunks, repeat=1, manifest=True):
+        pairs = self.pairs()
+        keys = self.house.keys(pairs)
+        return [([f"Authorization: Bearer {k}", ENCODING],
+                 ([f"/v1/replay/{rid}/manifest"] if manifest else []) + [f"/v1/replay/{rid}/chunks/{n}" for n in range(n_chunks)] * repeat)
+                for (_, _, rid), k in zip(pairs, keys)]
+
+
+def save_chunks(house, cast, n_chunks, root):
+    """The answers' bodies, as files for nginx: {recording: [paths]}"""
+    paths, sizes = {}, []
+    pairs = [(cast.tokens[0], cast.grants[0], rid) for rid in cast.recordings]
+    for (_, _, rid), key in zip(pairs, house.keys(pairs)):
+        paths[rid] = []
+        for n in range(n_chunks):
+            status, body = house.call("GET", f"/v1/replay/{rid}/chunks/{n}", token=key, headers={"Accept-Encoding": "zstd"})
+            if status != 200:
+                raise SystemExit(f"bench: chunk {n} of {rid}: {status} {body[:300]!r}")
+            (root / f"{rid}-{n}").write_bytes(body)
+            paths[rid].append(f"/{rid}-{n}")
+            sizes.append(len(body))
+    return paths, sum(sizes) / len(sizes)
+
+
+def run_get(build, address, ca, jobs, pids, seconds=None):
+    args = ["--conns", CONNS] + (["--ca", ca] if ca else []) + (["--seconds", seconds] if seconds else [])
+    report, used = measured(generator(build, "bench-get", *args, address, jobs), pids)
+    if report["failed"]:
+        raise SystemExit(f"bench: {report['failed']} requests failed, the first with {report['first_failed']}")
+    return report, used
+
+
+def us(report, used):
+    return sum(used.values()) * 1e6 / report["requests"]
+
+
+class Rounds(dict):
+    def add(self, name, value):
+        self.setdefault(name, []).append(value)
+
+
+def compare(build, rounds, house, nginx, label, cast, n_chunks, paths, top, seconds, barred):
+    """The three runs of each round: ours as viewers, ours again, nginx. barred: which of ours the bar is for."""
+    got = Rounds()
+    for _ in range(rounds):
+        jobs = write_jobs(top / "jobs", cast.jobs(n_chunks))
+        report, used = run_get(build, house.address, house.ca, jobs, house.roles())
+        got.add("cpu", us(report, used))
+        got.add("rate", report["requests"] / report["seconds"])
+        for role, s in used.items():
+            got.add("cpu " + role, s * 1e6 / report["requests"])
+        jobs = write_jobs(top / "jobs", [(h, p) for h, p in cast.jobs(n_chunks, manifest=False)][:CONNS])
+        run_get(build, house.address, house.ca, jobs, house.roles())  # decoded and leased from here on
+        report, used = run_get(build, house.address, house.ca, jobs, house.roles(), seconds)
+        got.add("again cpu", us(report, used))
+        got.add("again rate", report["requests"] / report["seconds"])
+        got.add("again p99", report["p99_ms"])
+        jobs = write_jobs(top / "jobs", [([ENCODING], [nginx.path(p) for p in ps]) for ps in paths.values() for _ in range(len(cast.tokens))])
+        report, used = run_get(build, nginx.address, house.ca, jobs, nginx.pids(), seconds)
+        got.add("nginx cpu", us(report, used))
+        got.add("nginx rate", report["requests"] / report["seconds"])
+        got.add("nginx p99", report["p99_ms"])
+    ref = f"{label}: nginx secure_link, CPU"
+    yield case(f"{label}: CPU per request, a viewing", "µs", got["cpu"], ref, ("ratio<=", 1.0) if barred == "viewing" else None)
+    for role in ("gate", "keeper", "vault"):
+        yield case(f"{label}: … of it {role}", "µs", got["cpu " + role])
+    yield case(f"{label}: CPU per request, again", "µs", got["again cpu"], ref, ("ratio<=", 1.0) if barred == "again" else None)
+    yield case(ref, "µs", got["nginx cpu"])
+    rate = f"{label}: nginx, requests a second"
+    yield case(f"{label}: requests a second, a viewing", "/s", got["rate"], rate)
+    yield case(f"{label}: requests a second, again", "/s", got["again rate"], rate)
+    yield case(rate, "/s", got["nginx rate"])
+    yield case(f"{label}: again, p99 seen by the client", "ms", got["again p99"], f"{label}: nginx, p99 seen by the client")
+    yield case(f"{label}: nginx, p99 seen by the client", "ms", got["nginx p99"])
+
+
+def run(build, o):
+    if not available():
+        print("bench: without nginx there is nothing to hold chunks against: tools/setup --bench")
+        return
+    with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top:
+        top = pathlib.Path(top)
+        top.chmod(0o755)
+        root = top / "files"
+        root.mkdir()
+        with House(build, tls=True) as house:
+            cast = Cast(house, [house.store(recording(40, 32768, n)) for n in range(4)], 32)
+            paths, size = save_chunks(house, cast, 40, root)
+            with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key") as nginx:
+                yield case("32 KiB, TLS: bytes of an answer", "bytes", [size])
+                yield from compare(build, o.rounds, house, nginx, "32 KiB, TLS", cast, 40, paths, top, o.seconds, "viewing")
+        with House(build) as house:
+            cast = Cast(house, [house.store(small(1024, n)) for n in range(64)], 4)
+            paths, size = save_chunks(house, cast, 1, root)
+            with Nginx.files(root) as nginx:
+                yield case("1 KiB, plain: bytes of an answer", "bytes", [size])
+                yield from compare(build, o.rounds, house, nginx, "1 KiB, plain", cast, 1, paths, top, o.seconds, "again")
