@@ -68,3 +68,13 @@ enum err zframe_read(struct span frame, size_t n_raw, struct buf *out, struct er
     out->n += n;
     return ERR_OK;
 }
+
+enum err zframe_size(struct span frame, size_t max, size_t *ret, struct err_info *reterr)
+{
+    unsigned long long n = ZSTD_getFrameContentSize(frame.p, frame.n);
+
+    if (n == ZSTD_CONTENTSIZE_UNKNOWN || n == ZSTD_CONTENTSIZE_ERROR || n > max)
+        return ERR_RAISE(reterr, ERR_CORRUPT, "a zstd frame without a size, or with one over %zu bytes", max);
+    *ret = (size_t) n;
+    return ERR_OK;
+}

@@ -24,3 +24,6 @@ NODISCARD enum err zframe_write(struct zframe_writer *w, struct span raw, struct
  * (*out is as before); ERR_LIMIT: out is full. Takes about 160 KiB of heap for its duration.
  */
 NODISCARD enum err zframe_read(struct span frame, size_t n_raw, struct buf *out, struct err_info *reterr);
+
+/* The content size that a frame names. ERR_CORRUPT: no frame, none named, or more than max. */
+NODISCARD enum err zframe_size(struct span frame, size_t max, size_t *ret, struct err_info *reterr);

@@ -673,6 +673,7 @@ static void neighbours(void **state)
 static void frames(void **state)
 {
     struct zframe_writer *w = zframe_writer_new(3);
+    size_t size;
     struct buf f = BUF_INIT(1000), out = BUF_INIT(1000), two = BUF_INIT(1000), small = BUF_INIT(3);
 
     (void) state;
@@ -681,6 +682,11 @@ static void frames(void **state)
     assert_ok(zframe_write(w, SPAN("keyhole keyhole keyhole"), &f, NULL));
     assert_ok(zframe_read(buf_span(&f), 23, &out, NULL));
     assert_span_str(buf_span(&out), "keyhole keyhole keyhole");
+    assert_ok(zframe_size(buf_span(&f), 23, &size, NULL));
+    assert_int_equal(size, 23);
+    assert_err(zframe_size(buf_span(&f), 22, &size, NULL), ERR_CORRUPT);
+    assert_err(zframe_size(SPAN("no frame"), 22, &size, NULL), ERR_CORRUPT);
+    assert_err(zframe_size(SPAN_EMPTY, 22, &size, NULL), ERR_CORRUPT);
     assert_err(zframe_read(buf_span(&f), 22, &out, NULL), ERR_CORRUPT);
     assert_err(zframe_read(buf_span(&f), 24, &out, NULL), ERR_CORRUPT);
     assert_err(zframe_read(span_sub(buf_span(&f), 0, f.n - 1), 23, &out, NULL), ERR_CORRUPT);
