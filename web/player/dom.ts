@@ -141,6 +141,8 @@ function hear(m: ToPlayer): void {
     case "block":
       to_ms = m.to_ms;
       last = m.last;
+      duration_ms = Math.max(duration_ms, to_ms);
+      if (m.base_ms !== undefined && m.base_ms > 0) base_ms = m.base_ms;
       if (m.reset || replayer === null) {
         stalled = false;
         build(m);
@@ -151,7 +153,12 @@ function hear(m: ToPlayer): void {
         times.push(time);
         replayer?.addEvent(prepare(e, time));
       });
-      if (stalled) {
+      if (m.live) {
+        at = to_ms;
+        playing = false;
+        finished = false;
+        setTimeout(run, 0); // shown as it is at the newest event
+      } else if (stalled) {
         stalled = false;
         setTimeout(run, 0); // addEvent works in a microtask
       }

@@ -13,6 +13,8 @@ export interface Block {
   at_ms: number; // where to play, for a reset
   to_ms: number; // buffered up to here
   last: boolean; // nothing follows
+  live?: boolean; // of a recording that is being made: shown as it comes, without waiting for its time
+  base_ms?: number; // live: rrweb's own time of 0, which `open` did not know before the first event
   times: number[]; // seek time of each event, ms, never falling
   events: unknown[]; // as recorded
   screen: Screen | null; // terminal: what the screen held before the first event
@@ -36,4 +38,4 @@ export type FromPlayer =
   | { say: "title"; title: string } // terminal: plain text
   | { say: "broken"; what: string };
 
-export const SHORTCUTS = new Set([" ", "k", "f", "i", "?", "[", "]", ",", ".", "<", ">", "ArrowLeft", "ArrowRight", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+export const SHORTCUTS = new Set([" ", "k", "f", "i", "l", "?", "[", "]", ",", ".", "<", ">", "ArrowLeft", "ArrowRight", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);

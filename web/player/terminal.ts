@@ -179,8 +179,14 @@ function take(b: Block): void {
   to_ms = b.to_ms;
   last = b.last;
   stalled = false;
+  duration_ms = Math.max(duration_ms, to_ms);
   if (!b.reset) {
     for (const a of actsOf(b)) acts.push(a);
+    if (b.live) {
+      at = to_ms;
+      catchUp();
+      forget();
+    }
     return;
   }
   acts = actsOf(b);
@@ -188,6 +194,13 @@ function take(b: Block): void {
   at = b.at_ms;
   finished = false;
   redraw();
+}
+
+/* A day of following is not kept: what was drawn is drawn. */
+function forget(): void {
+  if (acts.length < 10_000) return;
+  acts = acts.slice(done);
+  done = 0;
 }
 
 function step(by: 1 | -1): void {

@@ -8,7 +8,8 @@ export interface Issued { key: string; key_id: string; renew_after: number; expi
 
 export interface Pass {
   open(): Promise<Issued>;
-  fetch(rid: string, path: string, signal: AbortSignal): Promise<Response>;
+  fetch(rid: string, path: string, signal: AbortSignal, headers?: Record<string, string>): Promise<Response>;
+  renew(): Promise<Issued>; // a fresh key; the one under way, if there is one
   stop(): void;
 }
 
@@ -65,14 +66,15 @@ export function createPass(client: Client, grant: string, rid: string, onRenewin
 
   return {
     open: renew,
-    async fetch(id, path, signal) {
+    renew,
+    async fetch(id, path, signal, headers = {}) {
       let renewed = false;
       for (let tries = 0; ; ) {
         signal.throwIfAborted();
         if (key === null) await renew();
         let problem: Problem;
         try {
-          const r = await fetch(`/v1/replay/${id}/${path}`, { headers: { Authorization: `Bearer ${key}` }, credentials: "omit", cache: "no-store", redirect: "error", signal });
+          const r = await fetch(`/v1/replay/${id}/${path}`, { headers: { ...headers, Authorization: `Bearer ${key}` }, credentials: "omit", cache: "no-store", redirect: "error", signal });
           if (r.ok) return r;
           problem = await problemOf(r);
         } catch (e) {

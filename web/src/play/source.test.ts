@@ -63,6 +63,28 @@ describe("source", () => {
     await s.seek(0);
     await expect(s.next()).rejects.toThrow(CutAnswer);
   });
+  it("of a recording that is still being made, also what is in no chunk yet", async () => {
+    const part: Manifest = { ...manifest, live: true, sealed_to_seq: 7, chunks: manifest.chunks.slice(0, 2) };
+    const answer = (path: string): Promise<string> => {
+      const m = /^events\?from_ms=(\d+)$/.exec(path);
+      if (!m) return server([])(path);
+      const first = Math.max(0, Math.floor(Number(m[1]) / 1000) - 1); // a keyframe before it
+      return Promise.resolve(lines([{ from: { seq: first, at_ms: first * 1000 } }, ...all.slice(first), { end: { code: 1000, reason: "end", last_seq: 9, at_ms: 9000 } }]));
+    };
+    for (const at of [0, 3999, 6500, 7500, 9000]) {
+      const s = createSource(part, answer);
+      const first = await s.seek(at);
+      const got = [...first.events];
+      const times = [...first.times];
+      for (let b = await s.next(); b !== null; b = await s.next()) {
+        got.push(...b.events);
+        times.push(...b.times);
+      }
+      expect(got.slice(-1)).toEqual([[9, "o", "e9"]]);
+      expect(got).toEqual(all.slice(10 - got.length));
+      expect(times).toEqual(got.map((e) => Number((e as [number])[0]) * 1000));
+    }
+  });
   it("gives nothing after stop", async () => {
     const s = createSource(manifest, server([]));
     await s.seek(0);

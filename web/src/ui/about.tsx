@@ -19,6 +19,10 @@ export function AccessBadge({ r }: { r: Recording }) {
   );
 }
 
+export function LiveBadge() {
+  return <Badge tone="live">{t("rec.live")}</Badge>;
+}
+
 export function StateBadge({ state }: { state: Request["state"] | Grant["state"] }) {
   const tone = state === "PENDING" ? "waiting" : state === "SCHEDULED" ? "ready" : state === "ACTIVE" ? "open" : state === "SUSPENDED" ? "waiting" : "ended";
   return <Badge tone={tone}>{tOr(`state.${state}`, "common.unknown")}</Badge>;

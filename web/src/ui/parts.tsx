@@ -41,7 +41,7 @@ export function Field({ label, help, error, children }: { label: string; help?: 
   );
 }
 
-export function Badge({ tone, children }: { tone: "closed" | "waiting" | "ready" | "open" | "ended" } & Kids) {
+export function Badge({ tone, children }: { tone: "closed" | "waiting" | "ready" | "open" | "ended" | "live" } & Kids) {
   return <span class={`badge ${tone}`}>{children}</span>;
 }
 

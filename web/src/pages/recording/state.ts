@@ -26,7 +26,7 @@ export interface Before {
 const CHECK_MS = 150;
 
 export function createAsk(s: Session, recording: Recording, before: Before) {
-  const actions = signal<Action[]>(["play"]);
+  const actions = signal<Action[]>(recording.live ? ["play", "live"] : ["play"]);
   const purpose = signal(before.purpose ?? "");
   const reason = signal(before.reason ?? "");
   const ticket = signal(before.ticket ?? "");

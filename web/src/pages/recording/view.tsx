@@ -5,7 +5,7 @@ import { useLoad } from "../../lib/load";
 import { useSession } from "../../lib/session";
 import { clock, count, span, when } from "../../lib/words";
 import { t, tOr } from "../../texts";
-import { AccessBadge, actionsText, Links, Tags, titleOf } from "../../ui/about";
+import { AccessBadge, actionsText, Links, LiveBadge, Tags, titleOf } from "../../ui/about";
 import { Button, Card, Facts, Link, Loading, Lock, PageHead, TimeLeft, Trouble } from "../../ui/parts";
 import { MissingPage } from "../other/view";
 import { AskForm } from "./ask";
@@ -21,7 +21,7 @@ function About({ r }: { r: Recording }) {
         [t("recording.subject"), r.subject && (r.subject_is_pseudonym ? t("recording.subject_hidden", { name: r.subject }) : r.subject)],
         [t("recording.started"), when(r.started_at)],
         [t("recording.stored"), when(r.created_at)],
-        [t("recording.length"), clock(r.duration_ms)],
+        [t("recording.length"), r.live ? t("recording.length_live", { time: clock(r.duration_ms) }) : clock(r.duration_ms)],
         [t("recording.events"), count(r.events)],
         [t("recording.links"), r.links.length > 0 && <Links links={r.links} />],
         [t("recording.tags"), Object.keys(r.tags).length > 0 && <Tags tags={r.tags} />],
@@ -106,7 +106,7 @@ export function RecordingPage({ rid }: { rid: string }) {
   return (
     <>
       <p><Link to="/recordings">{t("recording.back")}</Link></p>
-      <PageHead title={titleOf(r)}><AccessBadge r={r} /></PageHead>
+      <PageHead title={titleOf(r)}><AccessBadge r={r} />{r.live && <LiveBadge />}</PageHead>
       <Trouble problem={trouble} again={seen.again} />
       <div class="two" data-access={r.access}>
         <div>

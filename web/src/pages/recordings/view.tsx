@@ -6,7 +6,7 @@ import { splitPath } from "../../lib/nav";
 import { useSession } from "../../lib/session";
 import { clock, when } from "../../lib/words";
 import { t } from "../../texts";
-import { AccessBadge, Links, Tags, titleOf } from "../../ui/about";
+import { AccessBadge, Links, LiveBadge, Tags, titleOf } from "../../ui/about";
 import { Button, Empty, Field, Link, Loading, PageHead, Trouble } from "../../ui/parts";
 
 const TYPING_MS = 250;
@@ -81,7 +81,7 @@ export function RecordingsPage() {
                   </th>
                   <td>{t(`common.kind.${r.kind}`)}</td>
                   <td>{when(r.started_at ?? r.created_at)}</td>
-                  <td class="num">{clock(r.duration_ms)}</td>
+                  <td class="num">{r.live ? <LiveBadge /> : clock(r.duration_ms)}</td>
                   <td><AccessBadge r={r} /></td>
                 </tr>
               ))}

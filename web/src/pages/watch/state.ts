@@ -1,5 +1,6 @@
 /*
- * Watching one recording: opening -> on -> over. Over is final: everything that was fetched is dropped, the frame is taken away, and the
+ * Watching one recording: opening -> on -> over. One that is still being made is followed when access says so; a seek or a pause leaves its
+ * newest moment, and one can return to it. Over is final: everything that was fetched is dropped, the frame is taken away, and the
  * position is kept for another time.
  *
  * It ends when the first of these says so: this page's own clock (on the server's time) at the end of the window, the feed of
@@ -11,6 +12,7 @@ import type { Grant, Manifest, Problem, Recording } from "../../api/types";
 import { ApiError, problemFrom } from "../../lib/http";
 import type { Session } from "../../lib/session";
 import type { FrameLink } from "../../play/link";
+import { createFollow, type Follow } from "../../play/follow";
 import { createPass, type Pass } from "../../play/pass";
 import { createSource, CutAnswer, type Source } from "../../play/source";
 
@@ -45,10 +47,16 @@ export function createWatch(s: Session, rid: string) {
   const speed = signal(1);
   const skipIdle = signal(false);
   const title = signal("");
+  const length_ms = signal(0); // of the recording, as far as it is known
+  const live = signal(false); // it is still being made
+  const following = signal(false); // its newest moment is shown
+  const behind_ms = signal(0);
+  const wasLive = signal(false); // it ended while it was open here
   const activity = signal<number[]>(Array.from({ length: BINS }, () => 0));
 
   let pass: Pass | null = null;
   let source: Source | null = null;
+  let follow: Follow | null = null;
   let link: FrameLink | null = null;
   let viewing = "";
   let keyId = "";
@@ -67,12 +75,15 @@ export function createWatch(s: Session, rid: string) {
     clearTimeout(deafTimer);
     turn++;
     source?.stop();
+    follow?.stop();
+    follow = null;
     link?.send({ say: "end" });
     pass?.stop();
     source = null;
     places.set(rid, finished.value ? 0 : at_ms.value);
     batch(() => {
       playing.value = false;
+      following.value = false;
       over.value = { why, comment: "", by: "", problem: null, at_ms: at_ms.value, ...more };
       phase.value = "over";
       manifest.value = null;
@@ -113,11 +124,10 @@ export function createWatch(s: Session, rid: string) {
   }
 
   function count(b: Block): void {
-    const m = manifest.value;
-    if (m === null || m.duration_ms === 0) return;
+    if (length_ms.value === 0) return;
     const bins = activity.value.slice();
     for (const t of b.times) {
-      const i = Math.min(BINS - 1, Math.floor((t / m.duration_ms) * BINS));
+      const i = Math.min(BINS - 1, Math.floor((t / length_ms.value) * BINS));
       bins[i] = (bins[i] ?? 0) + 1;
     }
     activity.value = bins;
@@ -126,17 +136,88 @@ export function createWatch(s: Session, rid: string) {
   function give(b: Block): void {
     buffered = b.to_ms;
     all = b.last;
+    length_ms.value = Math.max(length_ms.value, b.to_ms);
     link?.send({ say: "block", ...b });
     count(b);
   }
 
-  async function seek(to: number): Promise<void> {
-    const src = source;
-    const m = manifest.value;
-    if (src === null || m === null || link === null) return;
-    const mine = ++turn;
+  async function fetchManifest(p: Pass): Promise<Manifest> {
+    const m = (await (await p.fetch(rid, "manifest", new AbortController().signal)).json()) as Manifest;
+    source = createSource(m, async (path, signal) => (await p.fetch(rid, path, signal)).text());
     batch(() => {
-      at_ms.value = Math.max(0, Math.min(to, m.duration_ms));
+      length_ms.value = m.duration_ms;
+      live.value = m.live;
+    });
+    return m;
+  }
+
+  const mayFollow = () => live.value && (grant.value?.actions.includes("live") ?? false);
+
+  function startFollow(): void {
+    const p = pass;
+    const m = manifest.value;
+    if (p === null || m === null || link === null || follow !== null) return;
+    turn++;
+    link.send({ say: "pause" });
+    batch(() => {
+      following.value = true;
+      playing.value = true;
+      stalled.value = true;
+      finished.value = false;
+      activity.value = Array.from({ length: BINS }, () => 0);
+    });
+    const mine = createFollow(m.kind, m.base_ms, {
+      open: (path, headers, signal) => p.fetch(rid, path, signal, headers),
+      renew: () => p.renew(),
+      pause: (ms) => new Promise((ok) => setTimeout(ok, ms)),
+    }, {
+      block: (b) => { give(b); at_ms.value = b.to_ms; },
+      caughtUp: () => batch(() => { stalled.value = false; behind_ms.value = 0; }),
+      behind: (ms) => { behind_ms.value = ms; },
+      ended: () => void complete(),
+      over: (_, e) => { if (e === null) void ask("lost", null); else fail(e); },
+    });
+    follow = mine;
+    void mine.run();
+  }
+
+  function leaveFollow(): void {
+    follow?.stop();
+    follow = null;
+    batch(() => {
+      following.value = false;
+      behind_ms.value = 0;
+    });
+  }
+
+  /* The recording ended while it was followed: from now on all of it can be played. */
+  async function complete(): Promise<void> {
+    const p = pass;
+    leaveFollow();
+    try {
+      if (p !== null) await fetchManifest(p);
+      all = true;
+      batch(() => {
+        wasLive.value = true;
+        live.value = false;
+        stalled.value = false;
+        playing.value = false;
+        finished.value = true;
+        at_ms.value = length_ms.value;
+      });
+    } catch (e) {
+      fail(e);
+    }
+  }
+
+  async function seek(to: number): Promise<void> {
+    const p = pass;
+    if (source === null || manifest.value === null || link === null || p === null) return;
+    const mine = ++turn;
+    const wasFollowing = following.value;
+    leaveFollow();
+    batch(() => {
+      at_ms.value = Math.max(0, Math.min(to, length_ms.value));
       stalled.value = true;
       finished.value = false;
     });
@@ -144,7 +225,9 @@ export function createWatch(s: Session, rid: string) {
     fetching = true;
     seeking = true;
     try {
-      const b = await src.seek(at_ms.value);
+      if (wasFollowing) await fetchManifest(p);
+      if (mine !== turn) return;
+      const b = await source.seek(at_ms.value);
       if (mine !== turn) return;
       activity.value = Array.from({ length: BINS }, () => 0);
       give(b);
@@ -162,7 +245,7 @@ export function createWatch(s: Session, rid: string) {
 
   async function ahead(): Promise<void> {
     const src = source;
-    if (src === null || fetching || all || buffered - at_ms.value > Math.max(AHEAD_MIN_MS, AHEAD_S * 1000 * speed.value)) return;
+    if (src === null || fetching || all || following.value || buffered - at_ms.value > Math.max(AHEAD_MIN_MS, AHEAD_S * 1000 * speed.value)) return;
     const mine = turn;
     fetching = true;
     try {
@@ -187,18 +270,20 @@ export function createWatch(s: Session, rid: string) {
           say: "open", kind: man.kind, duration_ms: man.duration_ms, base_ms: man.base_ms, speed: speed.value, skip_idle: skipIdle.value,
           cols: Number(head.cols ?? head.width ?? head.term?.cols ?? 80), rows: Number(head.rows ?? head.height ?? head.term?.rows ?? 24), theme: head.theme ?? head.term?.theme ?? null,
         });
-        void seek(at_ms.value >= man.duration_ms - 1000 ? 0 : at_ms.value);
+        if (mayFollow()) startFollow();
+        else void seek(at_ms.value >= man.duration_ms - 1000 ? 0 : at_ms.value);
         break;
       }
       case "at":
-        if (seeking) break; // still about the place one left
+        if (seeking || following.value) break; // still about the place one left, or the newest moment is all there is
         batch(() => {
           at_ms.value = m.at_ms;
           finished.value = m.finished;
           if (m.finished) playing.value = false;
           stalled.value = m.stalled;
         });
-        if (playing.value || m.stalled) void ahead();
+        if (m.finished && all && mayFollow()) startFollow();
+        else if (playing.value || m.stalled) void ahead();
         break;
       case "pressed": press(m.key, m.shift); break;
       case "clicked": toggle(); break;
@@ -209,6 +294,11 @@ export function createWatch(s: Session, rid: string) {
 
   function toggle(): void {
     if (phase.value !== "on") return;
+    if (following.value) {
+      playing.value = false;
+      void seek(at_ms.value);
+      return;
+    }
     if (finished.value) {
       playing.value = true;
       void seek(0);
@@ -231,7 +321,7 @@ export function createWatch(s: Session, rid: string) {
     const m = manifest.value;
     if (phase.value !== "on" || m === null) return false;
     const near = SPEEDS.filter((x) => x <= m.max_speed);
-    const jump = shift ? m.duration_ms / 10 : SKIP_MS;
+    const jump = shift ? length_ms.value / 10 : SKIP_MS;
     switch (key) {
       case " ": case "k": toggle(); return true;
       case "ArrowLeft": void seek(at_ms.value - jump); return true;
@@ -242,12 +332,13 @@ export function createWatch(s: Session, rid: string) {
       case ".": link?.send({ say: "step", by: 1 }); return true;
       case "<": setSpeed(near[Math.max(0, near.indexOf(speed.value) - 1)] ?? 1); return true;
       case ">": setSpeed(near[Math.min(near.length - 1, near.indexOf(speed.value) + 1)] ?? 1); return true;
+      case "l": if (mayFollow()) startFollow(); return true;
       case "f": fullscreen(); return true;
       case "i": setSkip(!skipIdle.value); return true;
       case "?": help.value = !help.value; return true;
       default:
         if (!/^[0-9]$/.test(key)) return false;
-        void seek((m.duration_ms * Number(key)) / 10);
+        void seek((length_ms.value * Number(key)) / 10);
         return true;
     }
   }
@@ -297,10 +388,8 @@ export function createWatch(s: Session, rid: string) {
       keyId = k.key_id;
       window_ends.value = k.window_ends;
       armEnd();
-      const m = (await (await pass.fetch(rid, "manifest", new AbortController().signal)).json()) as Manifest;
+      const m = await fetchManifest(pass);
       if (phase.value !== "opening") return;
-      const p = pass;
-      source = createSource(m, async (path, signal) => (await p.fetch(rid, path, signal)).text());
       batch(() => {
         manifest.value = m;
         phase.value = "on";
@@ -314,6 +403,8 @@ export function createWatch(s: Session, rid: string) {
 
   return {
     phase, over, recording, grant, manifest, window_ends, at_ms, playing, stalled, finished, renewing, speed, skipIdle, title, activity, help,
+    length_ms, live, following, behind_ms, wasLive, mayFollow,
+    goLive: startFollow,
     seek: (to: number) => void seek(to),
     toggle, press, setSpeed, setSkip, finish,
     hear,

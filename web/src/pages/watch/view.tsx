@@ -5,13 +5,13 @@ import { clock, timeOfDay } from "../../lib/words";
 import { connectFrame } from "../../play/link";
 import { t, tOr, type TextName } from "../../texts";
 import { titleOf } from "../../ui/about";
-import { Button, Card, Dialog, Link, Loading, Notice, PageHead, TimeLeft, useLeft, useTitle } from "../../ui/parts";
+import { Badge, Button, Card, Dialog, Link, Loading, Notice, PageHead, TimeLeft, useLeft, useTitle } from "../../ui/parts";
 import { GiveBack } from "../access/view";
 import { createWatch, SPEEDS, type Watch } from "./state";
 
 const HINTS: [string, TextName][] = [
   ["Space, K", "watch.hint.space"], ["← →", "watch.hint.arrows"], ["Shift ← →", "watch.hint.shift_arrows"], ["[ ]", "watch.hint.brackets"], ["0 … 9", "watch.hint.digits"],
-  [", .", "watch.hint.comma"], ["< >", "watch.hint.angles"], ["F", "watch.hint.f"], ["I", "watch.hint.i"], ["?", "watch.hint.question"],
+  [", .", "watch.hint.comma"], ["< >", "watch.hint.angles"], ["F", "watch.hint.f"], ["I", "watch.hint.i"], ["L", "watch.hint.l"], ["?", "watch.hint.question"],
 ];
 
 const ICONS = { play: "M7 4v16l13-8z", pause: "M6 4h4v16H6zM14 4h4v16h-4z", full: "M4 9V4h5v2H6v3zM15 4h5v5h-2V6h-3zM4 15h2v3h3v2H4zM18 15h2v5h-5v-2h3z" };
@@ -25,7 +25,8 @@ function Strip({ w }: { w: Watch }) {
   const bins = w.activity.value;
   if (m === null) return null;
   const most = Math.max(1, ...bins);
-  const x = (ms: number) => (m.duration_ms === 0 ? 0 : (ms / m.duration_ms) * 1000);
+  const whole = w.length_ms.value;
+  const x = (ms: number) => (whole === 0 ? 0 : (ms / whole) * 1000);
   return (
     <svg class="strip" viewBox="0 0 1000 24" preserveAspectRatio="none" aria-hidden="true">
       {bins.map((n, i) => n > 0 && <rect key={i} class="busy" x={(i * 1000) / bins.length} width={1000 / bins.length} y={22 - (18 * Math.log1p(n)) / Math.log1p(most)} height={(18 * Math.log1p(n)) / Math.log1p(most) + 2} />)}
@@ -36,16 +37,25 @@ function Strip({ w }: { w: Watch }) {
   );
 }
 
+/* Of a recording that is still being made: is this now, or how far from it. */
+function LiveNote({ w }: { w: Watch }) {
+  if (w.following.value) {
+    return w.behind_ms.value > 0 ? <Badge tone="waiting">{t("watch.live.behind", { time: clock(w.behind_ms.value) })}</Badge>
+      : <span data-live="now" title={t("watch.live.text")}><Badge tone="live">{t("watch.live")}</Badge></span>;
+  }
+  return w.mayFollow() ? <Button onClick={w.goLive}>{t("watch.live.go")}</Button> : <span class="help">{t("watch.live.not_now")}</span>;
+}
+
 function Controls({ w }: { w: Watch }) {
   const m = w.manifest.value;
   if (m === null) return null;
   const at = clock(w.at_ms.value);
-  const of = clock(m.duration_ms);
+  const of = clock(w.length_ms.value);
   return (
     <div class="controls" role="group" aria-label={t("watch.controls")}>
       <div class="bar">
         <Strip w={w} />
-        <input type="range" class="seek" min={0} max={Math.max(1, m.duration_ms)} step={100} value={w.at_ms.value} aria-label={t("watch.position")}
+        <input type="range" class="seek" min={0} max={Math.max(1, w.length_ms.value)} step={100} value={w.at_ms.value} aria-label={t("watch.position")}
           aria-valuetext={t("watch.position_value", { at, of })} onInput={(e) => w.seek(Number(e.currentTarget.value))} />
       </div>
       <div class="row">
@@ -53,11 +63,12 @@ function Controls({ w }: { w: Watch }) {
         <Button aria-label={t("watch.back5")} onClick={() => w.press("ArrowLeft", false)}>−5</Button>
         <Button aria-label={t("watch.forward5")} onClick={() => w.press("ArrowRight", false)}>+5</Button>
         <span class="times" data-at={w.at_ms.value}>{at} / {of}</span>
+        {w.live.value && <LiveNote w={w} />}
         <label class="inline">{t("watch.speed")} <select value={w.speed.value} onChange={(e) => w.setSpeed(Number(e.currentTarget.value))}>
           {SPEEDS.filter((x) => x <= m.max_speed).map((x) => <option key={x} value={x}>{x}×</option>)}
         </select></label>
         <label class="inline"><input type="checkbox" checked={w.skipIdle.value} onChange={(e) => w.setSkip(e.currentTarget.checked)} /> {t("watch.skip")}</label>
-        <span class="grow help" role="status">{w.stalled.value && w.playing.value ? t("watch.stalled") : w.finished.value ? t("watch.finished") : w.renewing.value ? t("watch.renewing") : ""}</span>
+        <span class="grow help" role="status">{w.stalled.value && w.playing.value ? t("watch.stalled") : w.finished.value ? t(w.wasLive.value ? "watch.live.ended" : w.live.value ? "watch.live.not_now" : "watch.finished") : w.renewing.value ? t("watch.renewing") : ""}</span>
         <Button aria-label={t("watch.fullscreen")} onClick={() => w.press("f", false)}><Icon name="full" /></Button>
         <Button aria-label={t("watch.help")} onClick={() => { w.help.value = true; }}>?</Button>
       </div>
