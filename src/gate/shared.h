@@ -67,6 +67,7 @@ struct gate {
 
     struct pool *pool;
     struct store *store;
+    struct recover *recover; /* recover.h; of loop 0 */
     struct net_limits *limits;
     struct tls_ctx *_Atomic tls; /* written by loop 0; an older one is kept by those who use it */
     struct lane *lanes[GATE_LANES_MAX];
