@@ -287,6 +287,7 @@ static void close_all(struct process *p)
     free(p->certificates);
     g->store = store_free(g->store);
     live_deinit(&g->live);
+    live_tokens_deinit(&g->tokens);
     map_deinit(&g->stream_counts);
     map_deinit(&g->uses);
     key_ring_deinit(&g->ring);
@@ -310,6 +311,7 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
     if (pthread_rwlock_init(&g->keys_lock, NULL) != 0 || pthread_rwlock_init(&g->live_lock, NULL) != 0 ||
         pthread_mutex_init(&g->streams_lock, NULL) != 0)
         return ERR_RAISE(reterr, ERR_NOMEM, "make a lock");
+    TRY(live_tokens_init(&g->tokens, g->hash_secret, reterr));
     TRY(secret_init(SECRET_32_DEFAULT, SECRET_64_DEFAULT, reterr));
     TRY(lane_new(g, 0, &g->lanes[0], reterr));
     g->n_lanes = 1;

@@ -9,7 +9,7 @@
  * whether the recording is complete: its files stay, and the keeper, which does know, has them removed if it is not.
  * One step is in a worker at a time; while it runs the body is paused, so memory is bounded whatever the client sends.
  */
-#include "gate/handlers.h"
+#include "gate/uploader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,12 +27,6 @@
 
 #define CALL_MS       10000
 #define STEP_BYTES    (256u << 10)
-#define TAGS_MAX      32
-#define LINKS_MAX     32
-#define TITLE_MAX     200
-#define TAG_NAME_MAX  64
-#define TAG_VALUE_MAX 200
-#define LINK_TYPE_MAX 32
 #define IMPORTS_MAX   32    /* at once, all loops: each has a compressor, a segment and a screen in memory */
 #define PIECES_MAX    65536 /* of one step; one of 256 KiB that unpacks a thousandfold makes some hundreds */
 
@@ -96,18 +90,7 @@ static void answer_problem(struct import *m)
 
     jsonw_init(&w, &members);
     jsonw_obj(&w);
-    if (b->code != ERR_OK) {
-        if (b->line > 0)
-            jsonw_kint(&w, "line", (int64_t) b->line);
-        jsonw_kint(&w, "offset", (int64_t) b->offset);
-        jsonw_kcstr(&w, "cause", b->cause);
-    }
-    if (b->code == ERR_LIMIT && b->limit != NULL) {
-        jsonw_kobj(&w, "limit");
-        jsonw_kcstr(&w, "name", b->limit);
-        jsonw_kint(&w, "value", (int64_t) b->limit_value);
-        jsonw_obj_end(&w);
-    }
+    uploader_broken(&w, b);
     if (strcmp(m->trouble, "unknown-format") == 0) {
         jsonw_karr(&w, "formats");
         for (size_t i = 0; i < 4; i++) {
@@ -614,17 +597,6 @@ static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *
     call_unref(c);
 }
 
-/* A recording key of its own, sealed so that only the vault opens it again. */
-static enum err wrap_key(struct import *m, const struct ipc_ingest_opened *a, struct buf *wrap, struct err_info *reterr)
-{
-    const struct wrap_name name = { WRAP_RK, span_str(m->rid), span_str(m->pid), a->epoch };
-
-    m->rk = secret_random(32);
-    if (m->rk == NULL || a->epoch_pk.n != BOX_PUB_LEN)
-        return ERR_RAISE(reterr, ERR_NOMEM, "no slot for a recording key");
-    return wrap_seal(&name, m->rk, a->epoch_pk.p, wrap, reterr);
-}
-
 static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *body)
 {
     struct import *m = ctx;
@@ -642,7 +614,7 @@ static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *b
         (void) span_to_str(a->detail, detail, sizeof(detail));
         fail(m, code, detail);
     } else if (!span_to_str(a->rid, m->rid, sizeof(m->rid)) || !span_to_str(a->pid, m->pid, sizeof(m->pid)) ||
-               wrap_key(m, a, &wrap, &m->why) != ERR_OK) {
+               uploader_wrap(a->rid, a->pid, a->epoch, a->epoch_pk, &m->rk, &wrap, &m->why) != ERR_OK) {
         fail(m, "internal", "");
     } else {
         m->state = WRAPPING;
@@ -727,42 +699,22 @@ static void query_str(struct span query, const char *name, struct span *ret)
         *ret = SPAN_EMPTY;
 }
 
-/* 422: which header or parameter, and what is wrong with it; 'detail' holds no input. */
-static void answer_metadata(struct call *c, const char *at, const struct err_info *why)
-{
-    struct buf members = BUF_INIT(2048);
-    struct problem p = { .code = SPAN("invalid") };
-    struct jsonw w;
-
-    jsonw_init(&w, &members);
-    jsonw_obj(&w);
-    jsonw_karr(&w, "errors");
-    jsonw_obj(&w);
-    jsonw_kcstr(&w, "at", at);
-    jsonw_kcstr(&w, "code", why->code == ERR_LIMIT ? "too-long" : "pattern");
-    jsonw_kcstr(&w, "detail", why->text);
-    jsonw_obj_end(&w);
-    jsonw_arr_end(&w);
-    jsonw_obj_end(&w);
-    p.members = buf_span(&members);
-    call_problem_full(c, &p, NULL, 0);
-    buf_deinit(&members);
-}
-
 static bool read_headers(struct call *c, struct ipc_ingest_open *o, struct ipc_row_tag *tags, struct ipc_row_tag *links,
                          const char **ret_at, struct err_info *reterr)
 {
     *ret_at = "Keyhole-Title";
-    if (!text_header(c, "keyhole-title", TITLE_MAX, &o->title, reterr))
+    if (!text_header(c, "keyhole-title", UPLOADER_TITLE_MAX, &o->title, reterr))
         return false;
     *ret_at = "Keyhole-Subject";
-    if (!text_header(c, "keyhole-subject", TITLE_MAX, &o->subject, reterr))
+    if (!text_header(c, "keyhole-subject", UPLOADER_TITLE_MAX, &o->subject, reterr))
         return false;
     *ret_at = "Keyhole-Tag";
-    if (!pair_header(c, "keyhole-tag", SFV_TAGS, TAGS_MAX, TAG_NAME_MAX, TAG_VALUE_MAX, tags, &o->tags.n, reterr))
+    if (!pair_header(c, "keyhole-tag", SFV_TAGS, UPLOADER_TAGS_MAX, UPLOADER_WORD_MAX, UPLOADER_TAG_VALUE_MAX, tags,
+                     &o->tags.n, reterr))
         return false;
     *ret_at = "Keyhole-Link";
-    return pair_header(c, "keyhole-link", SFV_LINKS, LINKS_MAX, LINK_TYPE_MAX, TAG_VALUE_MAX, links, &o->links.n, reterr);
+    return pair_header(c, "keyhole-link", SFV_LINKS, UPLOADER_LINKS_MAX, UPLOADER_LINK_TYPE_MAX, UPLOADER_TAG_VALUE_MAX,
+                       links, &o->links.n, reterr);
 }
 
 /* False: answered. */
@@ -791,7 +743,7 @@ static bool read_metadata(struct call *c, struct ipc_ingest_open *o, struct ipc_
     o->links.rows = links;
     if (e.code == ERR_OK && read_headers(c, o, tags, links, &at, &e))
         return true;
-    answer_metadata(c, at, &e);
+    uploader_invalid(c, at, e.code == ERR_LIMIT ? "too-long" : "pattern", e.text);
     return false;
 }
 
@@ -815,29 +767,15 @@ static struct importer *make_importer(struct import *m, const struct ipc_ingest_
     return importer_new(&p);
 }
 
-/* False: answered. */
-static bool check_credential(struct call *c, struct credential *ret)
-{
-    switch (credential_of(c, ret)) {
-    case CREDENTIAL_TWO: call_problem(c, "invalid-request", ""); return false;
-    case CREDENTIAL_BAD: call_problem(c, "login-needed", ""); return false;
-    case CREDENTIAL_CSRF: call_problem(c, "csrf", ""); return false;
-    case CREDENTIAL_OK: break;
-    }
-    if (ret->kind == CRED_NONE)
-        call_problem(c, "login-needed", "Send an ingest token in Authorization, or sign in as a project-admin.");
-    return ret->kind != CRED_NONE;
-}
-
 void import_answer(struct call *c)
 {
     struct lane *l = c->lane;
-    struct ipc_row_tag tags[TAGS_MAX], links[LINKS_MAX];
+    struct ipc_row_tag tags[UPLOADER_TAGS_MAX], links[UPLOADER_LINKS_MAX];
     struct ipc_ingest_open o = { .prefix = call_prefix(c), .trace = span_of(c->trace, CALL_TRACE_LEN) };
     struct credential cred;
     struct import *m;
 
-    if (!check_credential(c, &cred))
+    if (!uploader_credential(c, &cred, "Send an ingest token in Authorization, or sign in as a project-admin."))
         return;
     if (!read_metadata(c, &o, tags, links))
         return;

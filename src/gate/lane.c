@@ -80,6 +80,12 @@ static void take_denied(struct lane *l, const struct ipc_deny *m)
     tell_lanes(g, "");
 }
 
+static void take_tokens(struct lane *l, const struct ipc_ingest_tokens *m)
+{
+    if (live_tokens_put(&l->gate->tokens, m) != ERR_OK)
+        log_event(LOG_ERROR, "ingest-tokens.full"); /* they stay unknown: recorders with them are refused */
+}
+
 static void take_heartbeat(struct lane *l, const struct ipc_heartbeat *m)
 {
     struct gate *g = l->gate;
@@ -131,6 +137,7 @@ static void on_keeper_message(void *ctx, struct link_msg *m)
     case IPC_T_DENY: take_denied(l, m->body); break;
     case IPC_T_HEARTBEAT: take_heartbeat(l, m->body); break;
     case IPC_T_GONE: take_gone(l, m->body); break;
+    case IPC_T_INGEST_TOKENS: take_tokens(l, m->body); break;
     case IPC_T_NOTIFY: watch_notify(l, m->body); break;
     default: log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
     }

@@ -11,6 +11,7 @@
 #include "access/live.h"
 #include "format/ipc.h"
 #include "format/key.h"
+#include "gate/live_tokens.h"
 #include "loop/pool.h"
 #include "net/listener.h"
 #include "store/store.h"
@@ -65,9 +66,12 @@ struct gate {
     _Atomic bool audit_ok, clock_ok, stopping;
     _Atomic unsigned n_streams, n_imports;
 
+    struct live_tokens tokens; /* ingest tokens */
+
     struct pool *pool;
     struct store *store;
     struct recover *recover; /* recover.h; of loop 0 */
+    struct reclog *reclog; /* what is acknowledged of live recordings and in no piece yet; NULL before the start is over */
     struct net_limits *limits;
     struct tls_ctx *_Atomic tls; /* written by loop 0; an older one is kept by those who use it */
     struct lane *lanes[GATE_LANES_MAX];

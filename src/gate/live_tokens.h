@@ -1,0 +1,46 @@
+#pragma once
+/*
+ * Ingest tokens as the keeper pushes them (STANDARDS 5.1 'Ingest tokens'): SHA-256 of a token to its id and project.
+ *
+ * Read by every loop at each batch, written by loop 0 when a push comes and by the loop whose question the keeper answered
+ * with a token that no push has brought yet. What is known stays known while the keeper is away: open recordings go on.
+ * Threads: any; one rwlock.
+ */
+#include <pthread.h>
+
+#include "base/map.h"
+#include "format/id.h"
+#include "format/ipc.h"
+
+#define LIVE_TOKENS_MAX 100000
+
+struct live_tokens {
+    pthread_rwlock_t lock;
+    struct map by_hash; /* of struct live_token */
+    bool known;         /* a full list has come: what is not in it does not exist */
+};
+
+/* A copy of what is known. */
+struct live_token {
+    uint8_t sha256[32];
+    char tid[ID_CAP], pid[ID_CAP];
+    bool live;
+};
+
+enum live_token_verdict {
+    LIVE_TOKEN_OK,
+    LIVE_TOKEN_OVER,    /* revoked or expired: 401 */
+    LIVE_TOKEN_UNKNOWN, /* not in the keeper's list: 401 */
+    LIVE_TOKEN_UNSURE,  /* not known, and no list has come yet: 503 */
+};
+
+NODISCARD enum err live_tokens_init(struct live_tokens *t, const uint8_t secret[16], struct err_info *reterr);
+void live_tokens_deinit(struct live_tokens *t);
+
+/* The keeper's push. Rows that are no token's are passed over. ERR_LIMIT: too many, or no memory; the rest is unknown. */
+NODISCARD enum err live_tokens_put(struct live_tokens *t, const struct ipc_ingest_tokens *m);
+
+/* The keeper answered a question of this token: it is live. Nothing happens when a push has brought it already. */
+void live_tokens_learn(struct live_tokens *t, const uint8_t sha256[32], struct span tid, struct span pid);
+
+enum live_token_verdict live_tokens_find(struct live_tokens *t, const uint8_t sha256[32], struct live_token *ret);

@@ -1,0 +1,69 @@
+#include "gate/uploader.h"
+
+#include "codec/jsonw.h"
+#include "format/wrap.h"
+
+bool uploader_credential(struct call *c, struct credential *ret, const char *nobody)
+{
+    switch (credential_of(c, ret)) {
+    case CREDENTIAL_TWO: call_problem(c, "invalid-request", ""); return false;
+    case CREDENTIAL_BAD: call_problem(c, "login-needed", ""); return false;
+    case CREDENTIAL_CSRF: call_problem(c, "csrf", ""); return false;
+    case CREDENTIAL_OK: break;
+    }
+    if (ret->kind == CRED_NONE)
+        call_problem(c, "login-needed", nobody);
+    return ret->kind != CRED_NONE;
+}
+
+enum err uploader_wrap(struct span rid, struct span pid, uint32_t epoch, struct span epoch_pk, struct secret **ret_rk,
+                       struct buf *wrap, struct err_info *reterr)
+{
+    const struct wrap_name name = { WRAP_RK, rid, pid, epoch };
+    CLEANUP(secret_freep) struct secret *rk = secret_random(32);
+
+    if (rk == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no slot for a recording key");
+    if (epoch_pk.n != BOX_PUB_LEN)
+        return ERR_RAISE(reterr, ERR_INVAL, "the epoch has no key");
+    TRY(wrap_seal(&name, rk, epoch_pk.p, wrap, reterr));
+    *ret_rk = TAKE(rk);
+    return ERR_OK;
+}
+
+void uploader_invalid(struct call *c, const char *at, const char *code, const char *detail)
+{
+    struct buf members = BUF_INIT(2048);
+    struct problem p = { .code = SPAN("invalid") };
+    struct jsonw w;
+
+    jsonw_init(&w, &members);
+    jsonw_obj(&w);
+    jsonw_karr(&w, "errors");
+    jsonw_obj(&w);
+    jsonw_kcstr(&w, "at", at);
+    jsonw_kcstr(&w, "code", code);
+    jsonw_kcstr(&w, "detail", detail);
+    jsonw_obj_end(&w);
+    jsonw_arr_end(&w);
+    jsonw_obj_end(&w);
+    p.members = buf_span(&members);
+    call_problem_full(c, &p, NULL, 0);
+    buf_deinit(&members);
+}
+
+void uploader_broken(struct jsonw *w, const struct importer_error *b)
+{
+    if (b->code == ERR_OK)
+        return;
+    if (b->line > 0)
+        jsonw_kint(w, "line", (int64_t) b->line);
+    jsonw_kint(w, "offset", (int64_t) b->offset);
+    jsonw_kcstr(w, "cause", b->cause);
+    if (b->code == ERR_LIMIT && b->limit != NULL) {
+        jsonw_kobj(w, "limit");
+        jsonw_kcstr(w, "name", b->limit);
+        jsonw_kint(w, "value", (int64_t) b->limit_value);
+        jsonw_obj_end(w);
+    }
+}

@@ -1,0 +1,33 @@
+#pragma once
+/*
+ * What importing and live recording share: whose call it is, the limits of what an uploader states, a recording key of its
+ * own, and how what is wrong with the input is said. Threads: the call's lane.
+ */
+#include "codec/importer.h"
+#include "crypto/secret.h"
+#include "gate/handlers.h"
+
+/* STANDARDS 5.1 'Metadata or content' */
+#define UPLOADER_TAGS_MAX      32
+#define UPLOADER_LINKS_MAX     32
+#define UPLOADER_TITLE_MAX     200
+#define UPLOADER_WORD_MAX      64 /* env, class, the name of a tag */
+#define UPLOADER_TAG_VALUE_MAX 200
+#define UPLOADER_LINK_TYPE_MAX 32
+
+/* False: answered, with that detail when nobody is named at all. */
+bool uploader_credential(struct call *c, struct credential *ret, const char *nobody);
+
+/*
+ * A recording key, sealed so that only the vault opens it again: *ret_rk is the caller's, the wrap is appended to *wrap.
+ * ERR_NOMEM: no slot. ERR_INVAL, ERR_CRYPTO: names or key of the epoch.
+ */
+NODISCARD enum err uploader_wrap(struct span rid, struct span pid, uint32_t epoch, struct span epoch_pk,
+                                 struct secret **ret_rk, struct buf *wrap, struct err_info *reterr);
+
+/* 422: a header, parameter or member (JSON Pointer), the rule's word (the contract's), what is wrong; never input. */
+void uploader_invalid(struct call *c, const char *at, const char *code, const char *detail);
+
+/* Members line, offset, cause, limit of a problem about input, into an open object. */
+struct jsonw;
+void uploader_broken(struct jsonw *w, const struct importer_error *b);
