@@ -9,25 +9,25 @@
  * needs no key. Each frame is one zstd frame (content size at most 16 MiB + 1) of NDJSON, the head's JSON, or empty for a
  * batch without events.
  *
+ * Layers: format/khspl.h reads pieces, store/reclog.h writes and recovers logs.
  * Threads: a khlog_key belongs to one thread at a time; everything else keeps no state.
  */
-#include "base/buf.h"
-#include "crypto/secret.h"
+#include "format/khseg.h"
 
 #define KHLOG_HEADER_LEN     16
 #define KHLOG_SALT_LEN       24
 #define KHLOG_COMMITMENT_LEN 32
 #define KHLOG_PREFIX_LEN     16 /* of every record */
 #define KHLOG_DATA_LEN       44 /* bytes of a data record before its ciphertext */
+#define KHLOG_DATA_MIN       60
 #define KHLOG_TAG            16
 #define KHLOG_CLOSE_LEN      20
-#define KHLOG_OPEN_MAX       (KHLOG_PREFIX_LEN + 4 + 24 + 32 + 3 * 256)
+#define KHLOG_OPEN_MIN       115
+#define KHLOG_OPEN_MAX       370 /* by the length of the wrap, 0 to 255 */
 #define KHLOG_FRAME_MAX      ((16u << 20) + (128u << 10)) /* a zstd frame of one event of 16 MiB that does not shrink */
 #define KHLOG_RECORD_MAX     (KHLOG_DATA_LEN + KHLOG_FRAME_MAX + KHLOG_TAG)
 #define KHLOG_FILE_MAX       (UINT32_C(1) << 31) /* bytes of a file that is read; written ones keep to 64 MiB */
 #define KHLOG_CODEC          2                   /* of data records: one zstd frame each */
-
-#define KHSPL_KIND 2 /* of a piece, in tables and messages */
 
 enum khlog_file { KHLOG_FILE_LOG, KHLOG_FILE_SPL };
 
@@ -103,6 +103,9 @@ NODISCARD enum err khlog_key_new(const struct secret *rk, const struct khlog_pla
 NODISCARD enum err khlog_key_open(const struct secret *rk, const struct khlog_open *o, uint32_t file_no,
                                   struct khlog_key **ret, struct err_info *reterr);
 
+/* It is the key of what 'o' begins (same salt and commitment). */
+bool khlog_key_fits(const struct khlog_key *k, const struct khlog_open *o);
+
 struct khlog_key *khlog_key_free(struct khlog_key *k); /* wipes */
 void khlog_key_freep(struct khlog_key **k);
 
@@ -132,50 +135,32 @@ NODISCARD bool khlog_peek(struct span prefix, uint32_t *ret_len);
 NODISCARD bool khlog_record_read(struct span bytes, struct khlog_record *ret);
 
 /*
- * The next record of bytes, which begin at a record; *at is moved behind it. False: the end, or what follows is torn or
- * damaged (then *at < bytes.n).
+ * A walk over the records of a file, header included. Life: init -> next* -> deinit. Memory: the largest record, and
+ * 256 KiB.
  */
-NODISCARD bool khlog_next(struct span bytes, size_t *at, struct khlog_record *ret);
-
-/* CRC-32C (Castagnoli, RFC 3720 B.4), as stored. crc = 0 to begin, the last result to go on. */
-uint32_t khlog_crc32c(uint32_t crc, struct span bytes);
-
-/* ---- KHSPL1: header, one open record, data records of its local ---- */
-
-struct khspl_record { /* one data record */
-    uint64_t at; /* in the file */
-    uint32_t len;
-    uint32_t number, n_events, flags;
-    uint64_t batch_seq, first_seq;
+struct khlog_scan {
+    struct khseg_source source;
+    uint64_t at;     /* of what comes next, in the file */
+    size_t in;       /* the same in 'window' */
+    struct buf window;
 };
 
-struct khspl_source { /* as khseg_source */
-    uint64_t size;
-    enum err (*read)(void *ctx, uint64_t at, void *to, size_t n, struct err_info *reterr);
-    void *ctx; /* borrowed, for the file's life */
+enum khlog_step {
+    KHLOG_STEP_RECORD,
+    KHLOG_STEP_END,  /* the file ends behind a record */
+    KHLOG_STEP_TORN, /* what follows scan->at is no record: the tail is torn, or bytes were changed */
 };
 
-struct khspl;
+void khlog_scan_init(struct khlog_scan *s, const struct khseg_source *source); /* *source is copied, its ctx borrowed */
+void khlog_scan_deinit(struct khlog_scan *s); /* safe twice */
+
+/* First of all: the header. *ret_step: RECORD (go on), or TORN: not a header of that kind. Errors as the source's. */
+NODISCARD enum err khlog_scan_header(struct khlog_scan *s, enum khlog_file kind, uint32_t *ret_file_no,
+                                     enum khlog_step *ret_step, struct err_info *reterr);
 
 /*
- * Reads and checks the whole file (CRC and order of each record) and keeps the list of its records (40 bytes each); needs
- * no key. ERR_CORRUPT: anything wrong, also one torn byte at the end. Others as the source's.
+ * *ret and *ret_at (where it begins) are set for RECORD; spans live until the next call. After END or TORN only deinit is
+ * allowed. Each record is checked by itself; order is the caller's. Errors as the source's; ERR_NOMEM.
  */
-NODISCARD enum err khspl_open(const struct khspl_source *source, struct khspl **ret, struct err_info *reterr);
-struct khspl *khspl_free(struct khspl *s); /* wipes its key */
-void khspl_freep(struct khspl **s);
-
-uint32_t khspl_file_no(const struct khspl *s);
-const struct khlog_open *khspl_begin(const struct khspl *s); /* borrowed until free */
-size_t khspl_n(const struct khspl *s);
-const struct khspl_record *khspl_at(const struct khspl *s, size_t i); /* NULL: none */
-
-/*
- * Takes the key: place and commitment are checked. rk is read here only. Needed before khspl_read.
- * ERR_CORRUPT: the file names another project, recording or kn, or the key is another one.
- */
-NODISCARD enum err khspl_unlock(struct khspl *s, const struct secret *rk, struct span project, struct span rid,
-                                uint16_t kn, struct err_info *reterr);
-
-/* Appends the zstd frame of record i to *out. ERR_CORRUPT, ERR_STATE: not unlocked, ERR_NOTFOUND, ERR_LIMIT. */
-NODISCARD enum err khspl_read(struct khspl *s, size_t i, struct buf *out, struct err_info *reterr);
+NODISCARD enum err khlog_scan_next(struct khlog_scan *s, struct khlog_record *ret, uint64_t *ret_at,
+                                   enum khlog_step *ret_step, struct err_info *reterr);
