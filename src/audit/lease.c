@@ -11,26 +11,44 @@ static enum err range_ok(uint64_t from, uint64_t to, struct err_info *reterr)
     return ERR_OK;
 }
 
+bool lease_is_valid(const struct ipc_lease *x)
+{
+    if (x->bytes > INT64_MAX || x->from_seq > INT64_MAX)
+        return false;
+    switch (x->what) {
+    case LEASE_MANIFEST: return true;
+    case LEASE_LIVE: return x->live_s >= 1 && x->live_s <= LEASE_LIVE_MAX_S && x->bytes > 0;
+    case LEASE_STREAM:
+    case LEASE_CHUNK:
+    case LEASE_EVENTS:
+    case LEASE_EXPORT:
+        return x->from_seq <= x->to_seq && x->to_seq <= INT64_MAX && x->from_ms <= x->to_ms && x->to_ms <= INT64_MAX;
+    default: return false;
+    }
+}
+
 enum err lease_leaf(const struct ipc_lease *x, time_ms now, struct leaf *ret, struct err_info *reterr)
 {
     struct leaf l = { .log = x->pid, .t = now, .type = LEAF_REPLAY_LEASED, .actor = x->sub, .gid = x->gid, .gen = x->gen,
                       .vid = x->vid, .rid = x->rid, .jti = x->jti, .outcome = SPAN("ok") };
 
+    if (!lease_is_valid(x))
+        return ERR_RAISE(reterr, ERR_INVAL, "a lease of kind %d that cannot be", x->what);
     if (x->what == LEASE_MANIFEST) {
         (void) leaf_add_number(&l, "manifest", 1); /* at most six: there is room */
-        *ret = l;
-        return ERR_OK;
+    } else if (x->what == LEASE_LIVE) {
+        (void) leaf_add_number(&l, "from_seq", (int64_t) x->from_seq);
+        (void) leaf_add_number(&l, "live_s", x->live_s);
+        (void) leaf_add_number(&l, "max_bytes", (int64_t) x->bytes);
+    } else {
+        (void) leaf_add_number(&l, "from_seq", (int64_t) x->from_seq);
+        (void) leaf_add_number(&l, "to_seq", (int64_t) x->to_seq);
+        (void) leaf_add_number(&l, "from_ms", (int64_t) x->from_ms);
+        (void) leaf_add_number(&l, "to_ms", (int64_t) x->to_ms);
+        (void) leaf_add_number(&l, "bytes", (int64_t) x->bytes);
+        if (x->what == LEASE_EXPORT)
+            (void) leaf_add_number(&l, "export", 1);
     }
-    TRY(range_ok(x->from_seq, x->to_seq, reterr));
-    TRY(range_ok(x->from_ms, x->to_ms, reterr));
-    TRY(range_ok(0, x->bytes, reterr));
-    (void) leaf_add_number(&l, "from_seq", (int64_t) x->from_seq);
-    (void) leaf_add_number(&l, "to_seq", (int64_t) x->to_seq);
-    (void) leaf_add_number(&l, "from_ms", (int64_t) x->from_ms);
-    (void) leaf_add_number(&l, "to_ms", (int64_t) x->to_ms);
-    (void) leaf_add_number(&l, "bytes", (int64_t) x->bytes);
-    if (x->what == LEASE_EXPORT)
-        (void) leaf_add_number(&l, "export", 1);
     *ret = l;
     return ERR_OK;
 }
@@ -62,24 +80,24 @@ enum err lease_settle_leaf(const struct ipc_settle *x, time_ms now, struct leaf 
     return ERR_OK;
 }
 
-/* n.bytes of a leaf under this jti, else 0. */
+/* n.bytes, of a live lease n.max_bytes, of a leaf under this jti, else 0. */
 static uint64_t bytes_of(struct span leaf, struct span jti)
 {
     struct json_value o = json_value(leaf), m; /* our own bytes */
     int64_t n;
 
-    if (!json_find(o, "jti", &m) || !span_eq(m.raw, jti) || !json_find(o, "n", &o) || !json_find(o, "bytes", &m) ||
-        !json_int(m.raw, &n) || n < 0)
+    if (!json_find(o, "jti", &m) || !span_eq(m.raw, jti) || !json_find(o, "n", &o) ||
+        (!json_find(o, "bytes", &m) && !json_find(o, "max_bytes", &m)) || !json_int(m.raw, &n) || n < 0)
         return 0;
     return (uint64_t) n;
 }
 
-enum err lease_bytes(struct meta_view *v, struct span log, struct span gid, struct span jti, uint64_t *ret_bytes,
-                     struct err_info *reterr)
+enum err lease_bytes(struct meta_view *v, struct span log, struct span gid, struct span jti, time_ms after_ms,
+                     uint64_t *ret_bytes, struct err_info *reterr)
 {
     struct span type = SPAN("replay.leased");
     struct meta_audit_filter f = { .log = log, .types = &type, .n_types = 1, .gid = gid, .from = 0, .ascending = true,
-                                   .limit = META_PAGE_MAX };
+                                   .after_ms = after_ms, .limit = META_PAGE_MAX };
     uint64_t sum = 0;
 
     while (f.from >= 0) {

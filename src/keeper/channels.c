@@ -27,14 +27,19 @@ static struct peer *find_peer(struct keeper *k, uint32_t chan)
     return NULL;
 }
 
-/* GRANTS and DENY begin with their number, which each link counts for itself. */
+/* They begin with their number, which each link counts for itself. */
+static bool is_numbered(enum ipc_type type)
+{
+    return type == IPC_T_GRANTS || type == IPC_T_DENY || type == IPC_T_INGEST_TOKENS;
+}
+
 static void send_push(struct peer *p, struct out *o)
 {
     enum err e;
 
     if (p->link == NULL || !p->in_step)
         return;
-    if ((o->type == IPC_T_GRANTS || o->type == IPC_T_DENY) && o->body.n >= 8) {
+    if (is_numbered(o->type) && o->body.n >= 8) {
         p->pushed++;
         for (size_t i = 0; i < 8; i++)
             o->body.p[i] = (uint8_t) (p->pushed >> (8 * i));

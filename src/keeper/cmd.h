@@ -95,8 +95,8 @@ void cmd_reset_answer(struct cmd *c);
 
 enum out_to {
     OUT_ANSWER,     /* to the command's caller */
-    OUT_GATE,       /* push to the gate's channel 0 */
-    OUT_GATE_VAULT, /* … and to the vault: GRANTS and DENY, which get their number when they leave */
+    OUT_GATE,       /* push to the gate's channel 0: GONE, INGEST_TOKENS */
+    OUT_GATE_VAULT, /* … and to the vault: GRANTS and DENY. These and INGEST_TOKENS get their number when they leave */
     OUT_SYNC,       /* the same to channel 'chan' alone, which is then in step: pushes reach it from here on */
     OUT_CHAN,       /* to channel 'chan' (NOTIFY) */
     OUT_VAULT_CALL, /* LOG_BEGIN; the answer says nothing new */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "keeper/dispatch.h"
 #include "keeper/integrator.h"
+#include "keeper/ongoing.h"
 #include "keeper/session.h"
 #include "keeper/state.h"
 
@@ -108,6 +109,7 @@ static enum err open_memory(struct core *c, struct err_info *reterr)
     bool synced;
 
     c->env.random(c->env.ctx, c->map_secret, sizeof(c->map_secret));
+    map_init(&c->owned, c->map_secret, OWNED_MAX);
     map_init(&c->watching, c->map_secret, WATCHING_MAX);
     map_init(&c->volumes, c->map_secret, VOLUMES_MAX);
     c->throttle = throttle_new(c->map_secret);
@@ -155,6 +157,7 @@ static void free_lists(struct core *c)
     for (struct list *n; (n = list_pop(&c->importing)) != NULL;)
         free(LIST_ENTRY(n, struct importing, node));
     integrator_forget(c);
+    ongoing_forget_all(c);
     MAP_FOREACH(struct watching, w, &c->watching)
         free(w);
     MAP_FOREACH(struct volume, v, &c->volumes)

@@ -6,7 +6,9 @@
 #include "keeper/ingest.h"
 #include "keeper/life.h"
 #include "keeper/notice.h"
+#include "keeper/ongoing.h"
 #include "keeper/records.h"
+#include "keeper/recovered.h"
 #include "keeper/replay.h"
 #include "keeper/session.h"
 #include "keeper/ticks.h"
@@ -48,6 +50,7 @@ void dispatch_fail(struct cmd *cmd, const char *code, struct list *outs)
     uint16_t status = strcmp(code, "internal") == 0 ? 500 : 503;
     const struct ipc_done done = { .status = status, .code = span_str(code) };
     const struct ipc_ingest_opened opened = { .status = status, .code = span_str(code) };
+    const struct ipc_ingest_state state = { .status = status, .code = span_str(code) };
     const struct ipc_key_facts facts = { .verdict = status == 500 ? KEY_AUDIT_UNAVAILABLE : KEY_AUDIT_SPACE };
     const struct ipc_leased leased = { .verdict = facts.verdict };
     const struct answer answer = { .status = status, .code = code, .retry_after_s = status == 503 ? 1 : 0 };
@@ -60,10 +63,14 @@ void dispatch_fail(struct cmd *cmd, const char *code, struct list *outs)
         return;
     switch ((int) cmd->type) {
     case IPC_T_INGEST_OPEN: type = IPC_T_INGEST_OPENED; msg = &opened; break;
+    case IPC_T_INGEST_RESUME: type = IPC_T_INGEST_STATE; msg = &state; break;
     case IPC_T_WRAP_PUT:
     case IPC_T_PIECE_PUT:
+    case IPC_T_RECOVER_ASK:
+    case IPC_T_RECOVERED:
     case IPC_T_SETTLE: type = IPC_T_DONE; msg = &done; break;
-    case IPC_T_KEY_FIRST: type = IPC_T_KEY_FACTS; msg = &facts; break;
+    case IPC_T_KEY_FIRST:
+    case IPC_T_KEY_AGAIN: type = IPC_T_KEY_FACTS; msg = &facts; break;
     case IPC_T_LEASE: type = IPC_T_LEASED; msg = &leased; break;
     default: (void) send_answer(cmd, &answer, outs); return; /* without memory the gate's own deadline answers */
     }
@@ -206,7 +213,11 @@ static enum err message(struct job *c, struct err_info *reterr)
     case IPC_T_WRAP_PUT: return ingest_wrap(c, m, reterr);
     case IPC_T_PIECE_PUT: return ingest_piece(c, m, reterr);
     case IPC_T_END: return ingest_end(c, m, reterr);
+    case IPC_T_INGEST_RESUME: return ongoing_resume(c, m, reterr);
+    case IPC_T_RECOVER_ASK: return recovered_ask(c, m, reterr);
+    case IPC_T_RECOVERED: return recovered_put(c, m, reterr);
     case IPC_T_KEY_FIRST: return replay_key_first(c, m, reterr);
+    case IPC_T_KEY_AGAIN: return replay_key_again(c, m, reterr);
     case IPC_T_LEASE: return replay_lease(c, m, reterr);
     case IPC_T_SETTLE: return replay_settle(c, m, reterr);
     case IPC_T_REFUSED: return replay_refused(c, m, reterr);

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "codec/base64.h"
 #include "keeper/notice.h"
+#include "keeper/ongoing.h"
 #include "keeper/persons.h"
 #include "keeper/session.h"
 #include "keeper/trail.h"
@@ -16,7 +17,7 @@
 #define LINK_TYPE_MAX 32
 #define LINK_ID_MAX   200
 
-static enum err reply(struct job *c, enum ipc_type type, const void *msg, struct err_info *reterr)
+enum err ingest_reply(struct job *c, enum ipc_type type, const void *msg, struct err_info *reterr)
 {
     struct out *o = out_add(c->outs, OUT_ANSWER, type, msg);
 
@@ -31,14 +32,14 @@ static enum err refuse(struct job *c, uint16_t status, const char *code, const c
 {
     const struct ipc_ingest_opened a = { .status = status, .code = span_str(code), .detail = span_str(detail) };
 
-    return reply(c, IPC_T_INGEST_OPENED, &a, reterr);
+    return ingest_reply(c, IPC_T_INGEST_OPENED, &a, reterr);
 }
 
-static enum err done(struct job *c, uint16_t status, const char *code, struct err_info *reterr)
+enum err ingest_done(struct job *c, uint16_t status, const char *code, const char *detail, struct err_info *reterr)
 {
-    const struct ipc_done d = { .status = status, .code = span_str(code) };
+    const struct ipc_done d = { .status = status, .code = span_str(code), .detail = span_str(detail) };
 
-    return reply(c, IPC_T_DONE, &d, reterr);
+    return ingest_reply(c, IPC_T_DONE, &d, reterr);
 }
 
 /* ---- memory of what is under way ---- */
@@ -81,13 +82,13 @@ static void forget(struct core *core, void *arg)
     free(i);
 }
 
-static void remember_later(struct job *c, struct span rid, struct span actor, uint32_t chan, bool is_gone)
+static void remember_later(struct job *c, const struct meta_recording *r, uint32_t chan, bool is_gone)
 {
     struct importing *i = arena_alloc(c->mem, sizeof(*i));
 
-    if (i == NULL || !span_to_str(rid, i->rid, sizeof(i->rid)))
+    if (i == NULL || !span_to_str(r->id, i->rid, sizeof(i->rid)) ||
+        !span_to_str(r->project, i->pid, sizeof(i->pid)))
         return;
-    (void) span_to_str(actor, i->actor, sizeof(i->actor)); /* empty when there is none */
     i->chan = chan;
     i->forget = is_gone;
     job_after(c, remember, i);
@@ -147,6 +148,8 @@ static const char *bad_member(const struct job *c, const struct ipc_ingest_open 
         return "The environment is not one of the configured ones.";
     if (in->kind.n > 0 && !span_eq_str(in->kind, "rrweb") && !span_eq_str(in->kind, "terminal"))
         return "The kind is rrweb or terminal.";
+    if (in->live != 0 && in->kind.n == 0)
+        return "A recording that is being made says its kind.";
     if (!text_ok(in->title, TITLE_MAX) || !text_ok(in->subject, SUBJECT_MAX) || !text_ok(in->session, SUBJECT_MAX) ||
         !text_ok(in->klass, TAG_NAME_MAX))
         return "Title, subject and session have at most 200 characters, the class 64.";
@@ -182,19 +185,28 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
     struct meta_pair *tags = pairs(c, in->tags.rows, in->tags.n, &n_tags);
     struct meta_pair *links = pairs(c, in->links.rows, in->links.n, &n_links);
     struct meta_recording r = {
-        .id = job_new_id(c, ID_RECORDING), .project = p->id, .kind = in->kind, .state = SPAN("importing"),
+        .id = job_new_id(c, ID_RECORDING), .project = p->id, .kind = in->kind, .state = in->live != 0 ? SPAN("open") : SPAN("importing"),
         .title = in->title, .subject = in->subject, .session = in->session,
         .env = in->env.n > 0 ? in->env : p->env, .class = in->klass, .created_ms = c->now.real,
         .importer = c->me != NULL ? c->me->id : c->token.id,
     };
 
+    if (in->live != 0) { /* lists say when it began: as stated, else what the server saw */
+        r.started_ms = in->started_ms > 0 ? in->started_ms : c->now.real;
+        r.touched_ms = c->now.real;
+    }
+
     if (tags == NULL || links == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "import");
     TRY(meta_recording_add(c->m, &r, tags, n_tags, links, n_links, reterr));
-    remember_later(c, r.id, r.importer, c->cmd->chan, false);
+    if (in->live != 0)
+        TRY(ongoing_begun(c, &r, reterr));
+    else
+        remember_later(c, &r, c->cmd->chan, false);
     ok.rid = r.id;
     ok.pid = p->id;
-    return reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
+    ok.tid = c->me == NULL ? c->token.id : SPAN_EMPTY;
+    return ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
 }
 
 enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err_info *reterr)
@@ -214,7 +226,7 @@ enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err
     if (!found)
         return in->project.n == 0 ? refuse(c, 422, "invalid", "Say which project.", reterr)
                                   : refuse(c, 404, "not-found", NULL, reterr);
-    if (c->me != NULL && !job_may(c, p.id, PERM_IMPORT))
+    if (c->me != NULL && (in->live != 0 || !job_may(c, p.id, PERM_IMPORT)))
         return refuse(c, 403, "forbidden", NULL, reterr);
     bad = bad_member(c, in);
     if (bad != NULL)
@@ -253,14 +265,14 @@ enum err ingest_wrap(struct job *c, const struct ipc_wrap_put *in, struct err_in
 
     TRY(get_importing(c, in->rid, &r, &ok, reterr));
     if (!ok)
-        return done(c, 404, "not-found", reterr);
+        return ongoing_wrap(c, in, reterr);
     for (uint32_t i = 0; i < in->wraps.n; i++) {
         const struct ipc_row_wrap *w = &in->wraps.rows[i];
         struct meta_wrap row = { .rid = r.id, .kn = w->kn, .track = w->track, .epoch = w->epoch, .wrap = w->wrap };
 
         TRY(meta_wrap_add(c->m, &row, reterr));
     }
-    return done(c, 0, "", reterr);
+    return ingest_done(c, 0, "", NULL, reterr);
 }
 
 enum err ingest_piece(struct job *c, const struct ipc_piece_put *in, struct err_info *reterr)
@@ -270,7 +282,7 @@ enum err ingest_piece(struct job *c, const struct ipc_piece_put *in, struct err_
 
     TRY(get_importing(c, in->rid, &r, &ok, reterr));
     if (!ok)
-        return done(c, 404, "not-found", reterr);
+        return ongoing_piece(c, in, reterr);
     for (uint32_t i = 0; i < in->pieces.n; i++) {
         const struct ipc_row_piece *p = &in->pieces.rows[i];
         struct meta_piece row = {
@@ -282,7 +294,7 @@ enum err ingest_piece(struct job *c, const struct ipc_piece_put *in, struct err_
 
         TRY(meta_piece_add(c->m, &row, reterr));
     }
-    return done(c, 0, "", reterr);
+    return ingest_done(c, 0, "", NULL, reterr);
 }
 
 /* ---- END ---- */
@@ -323,7 +335,7 @@ static enum err answer_imported(struct job *c, const struct meta_recording *r, s
     job_location(c, "/v1/recordings", r->id);
     a.body = buf_span(&c->answer->body);
     a.location = span_str(c->answer->location);
-    return reply(c, IPC_T_ANSWER, &a, reterr);
+    return ingest_reply(c, IPC_T_ANSWER, &a, reterr);
 }
 
 static enum err finish(struct job *c, const struct ipc_end *in, struct meta_recording *r, struct err_info *reterr)
@@ -356,16 +368,18 @@ enum err ingest_end(struct job *c, const struct ipc_end *in, struct err_info *re
     char *id;
     bool ok;
 
+    if (in->live != 0)
+        return ongoing_end(c, in, reterr);
     TRY(get_importing(c, in->rid, &r, &ok, reterr));
     if (!ok)
-        return reply(c, IPC_T_ANSWER, &gone, reterr);
+        return ingest_reply(c, IPC_T_ANSWER, &gone, reterr);
     if (in->ok != 0)
         return finish(c, in, &r, reterr);
     id = arena_str(c->mem, r.id);
     TRY(meta_recording_forget(c->m, r.id, reterr));
     if (id != NULL)
         job_after(c, forget, id);
-    return reply(c, IPC_T_ANSWER, &forgotten, reterr);
+    return ingest_reply(c, IPC_T_ANSWER, &forgotten, reterr);
 }
 
 /* ---- gates that go away ---- */
@@ -381,7 +395,7 @@ enum err ingest_forget(struct job *c, uint32_t chan, struct err_info *reterr)
         if (chan != 0 && (known == NULL || known->chan != chan))
             continue;
         TRY(meta_recording_forget(c->m, rows.rows[i].id, reterr));
-        remember_later(c, rows.rows[i].id, SPAN_EMPTY, 0, true);
+        remember_later(c, &rows.rows[i], 0, true);
     }
     return ERR_OK;
 }
@@ -391,7 +405,7 @@ enum err ingest_tell_gone(struct job *c, struct err_info *reterr)
     LIST_FOREACH(n, &c->core->importing)
     {
         const struct importing *i = LIST_ENTRY(n, struct importing, node);
-        const struct ipc_gone gone = { .rid = span_str(i->rid) };
+        const struct ipc_gone gone = { .rid = span_str(i->rid), .pid = span_str(i->pid) };
         char *id;
 
         if (!i->forget)

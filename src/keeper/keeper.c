@@ -110,7 +110,7 @@ static enum err open_core(struct keeper *k, const struct ipc_keeper_config *in, 
         .envs = envs, .key_life_s = in->key_life_s, .bearer_life_s = in->bearer_life_s, .edge_skew_s = in->edge_skew_s,
         .lapse_ms = in->lapse_ms, .idle_session_ms = in->idle_session_ms, .session_ms = in->session_ms,
         .cli_session_ms = in->cli_session_ms, .fresh_ms = in->fresh_ms, .require_sync = in->require_sync != 0,
-        .token_votes = in->token_votes != 0,
+        .token_votes = in->token_votes != 0, .vanish_ms = in->vanish_ms,
     };
     for (uint32_t i = 0; i < in->envs.n && i < 16; i++)
         envs[cfg.n_envs++] = text_of(&mem, in->envs.rows[i].text);

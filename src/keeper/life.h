@@ -76,8 +76,8 @@ NODISCARD enum err life_sweep(struct job *c, struct err_info *reterr);
 /* At start and after a boot: deadlines on this boot. */
 NODISCARD enum err life_rebase_all(struct job *c, struct err_info *reterr);
 
-/* Every live grant and every denied key to a channel that has just opened. */
-NODISCARD enum err life_resync(struct job *c, uint32_t chan, struct err_info *reterr);
+/* Every live grant, to a gate every ingest token, and last every denied key to a channel that has just opened. */
+NODISCARD enum err life_resync(struct job *c, uint32_t chan, bool gate, struct err_info *reterr);
 
 /* May the caller see this request or grant? */
 bool life_visible(const struct job *c, struct span project, struct span owner);

@@ -1,4 +1,5 @@
 /* All requests and grants of a kind: timers, a person's end, a new policy, a new boot, a channel that has just opened. */
+#include "keeper/ingest_tokens.h"
 #include "keeper/life.h"
 
 /* ---- many at once ---- */
@@ -155,7 +156,7 @@ static enum err collect(struct job *c, struct life *l, void *arg, struct err_inf
     return life_row(c, l, l->st.state == GRANT_SUSPENDED ? 4423 : 0, &r->rows[r->n++], reterr);
 }
 
-enum err life_resync(struct job *c, uint32_t chan, struct err_info *reterr)
+enum err life_resync(struct job *c, uint32_t chan, bool gate, struct err_info *reterr)
 {
     struct resync r = { 0 };
     struct meta_key_list denied;
@@ -171,6 +172,8 @@ enum err life_resync(struct job *c, uint32_t chan, struct err_info *reterr)
     if (o == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "table of live grants");
     o->chan = chan;
+    if (gate)
+        TRY(ingest_tokens_resync(c, chan, reterr));
     TRY(meta_keys_denied(c->v, c->now.real / 1000, c->mem, &denied, reterr));
     deny.rows.rows = arena_alloc(c->mem, (denied.n + 1) * sizeof(*deny.rows.rows));
     if (deny.rows.rows == NULL)

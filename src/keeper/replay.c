@@ -1,9 +1,10 @@
 #include "keeper/replay.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "audit/lease.h"
 #include "keeper/keys.h"
+#include "keeper/pieces.h"
 #include "keeper/trail.h"
 #include "keeper/viewings.h"
 
@@ -41,26 +42,9 @@ static void add_volume(struct core *core, void *arg)
 /* A key that was issued before this keeper started: what was leased under it stands in the log (STANDARDS 1.11). */
 static uint64_t volume_from_log(struct job *c, const struct meta_key *k)
 {
-    const struct span type = SPAN("replay.leased");
-    const struct meta_audit_filter f = { .log = k->project, .types = &type, .n_types = 1, .gid = k->gid, .from = -1,
-                                         .after_ms = k->iat_s * 1000, .limit = META_PAGE_MAX };
-    struct meta_audit_item *items;
-    char want[64];
     uint64_t sum = 0;
-    int64_t more;
-    size_t n;
 
-    (void) snprintf(want, sizeof(want), "\"jti\":\"" SPAN_FMT "\"", SPAN_ARG(k->jti));
-    if (meta_audit_list(c->v, &f, c->mem, &items, &n, &more, NULL) != ERR_OK)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        char *leaf = arena_str(c->mem, items[i].leaf);
-        const char *bytes = leaf == NULL || strstr(leaf, want) == NULL ? NULL : strstr(leaf, "\"bytes\":");
-
-        if (bytes != NULL) /* our own words, written by leaf_write */
-            sum += strtoull(bytes + 8, NULL, 10);
-    }
-    return sum;
+    return lease_bytes(c->v, k->project, k->gid, k->jti, k->iat_s * 1000, &sum, NULL) == ERR_OK ? sum : 0;
 }
 
 static uint64_t volume_of(struct job *c, const struct meta_key *k)
@@ -126,28 +110,15 @@ static enum err facts_lists(struct job *c, struct span rid, struct ipc_key_facts
     TRY(meta_wraps(c->v, rid, c->mem, &wraps, reterr));
     TRY(meta_pieces(c->v, rid, c->mem, &pieces, reterr));
     f->wraps.rows = arena_alloc(c->mem, (wraps.n + 1) * sizeof(*f->wraps.rows));
-    f->pieces.rows = arena_alloc(c->mem, (pieces.n + 1) * sizeof(*f->pieces.rows));
-    if (f->wraps.rows == NULL || f->pieces.rows == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "pieces of a recording");
+    if (f->wraps.rows == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "wraps of a recording");
     for (size_t i = 0; i < wraps.n; i++) {
         const struct meta_wrap *w = &wraps.rows[i];
 
         f->wraps.rows[f->wraps.n++] = (struct ipc_row_wrap){ (uint16_t) w->kn, (uint8_t) w->track, (uint32_t) w->epoch,
                                                              w->wrap };
     }
-    for (size_t i = 0; i < pieces.n; i++) {
-        const struct meta_piece *p = &pieces.rows[i];
-
-        f->pieces.rows[f->pieces.n++] = (struct ipc_row_piece){
-            .seg_no = (uint32_t) p->seg_no, .kn = (uint16_t) p->kn, .track = (uint8_t) p->track,
-            .kind = (uint8_t) p->kind, .codec = (uint8_t) p->codec, .size = (uint64_t) p->size, .sha256 = p->sha256,
-            .first_seq = (uint64_t) p->first_seq, .n_events = (uint64_t) p->n_events,
-            .first_chunk = (uint32_t) p->first_chunk, .n_chunks = (uint32_t) p->n_chunks, .t_first_us = p->t_first_us,
-            .t_last_us = p->t_last_us,
-        };
-        f->n_chunks += (uint32_t) p->n_chunks;
-    }
-    return ERR_OK;
+    return pieces_rows(c, &pieces, &f->pieces.rows, &f->pieces.n, &f->n_chunks, reterr);
 }
 
 static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_facts *f, struct ipc_row_grant *row,
@@ -177,6 +148,7 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
     f->duration_us = r.duration_us;
     f->started_ms = r.started_ms;
     f->volume = volume_of(c, k);
+    f->live = span_eq_str(r.state, "open");
     return facts_lists(c, k->rid, f, reterr);
 }
 
@@ -197,33 +169,39 @@ enum err replay_key_first(struct job *c, const struct ipc_key_first *in, struct 
     return answer(c, IPC_T_KEY_FACTS, &f, reterr);
 }
 
-/* ---- leases ---- */
+/* What the ledger says of the key is the claim: only what may have changed since is judged. Leaves no trace. */
+enum err replay_key_again(struct job *c, const struct ipc_key_again *in, struct err_info *reterr)
+{
+    struct ipc_key_facts f = { .verdict = KEY_FORGED };
+    struct keys_claim claim = { 0 };
+    struct ipc_row_grant row;
+    enum key_verdict verdict;
+    struct meta_key k;
+    struct meta_grant g;
+    enum err e = jti_check(in->jti) ? meta_key_get(c->v, in->jti, c->mem, &k, reterr) : ERR_NOTFOUND;
 
-static const char *const lease_words[] = { "stream", "chunk", "events", "export", "manifest" };
+    if (e == ERR_NOTFOUND || (e == ERR_OK && (!span_eq(k.gid, in->gid) || !span_eq(k.rid, in->rid))))
+        return answer(c, IPC_T_KEY_FACTS, &f, reterr);
+    TRY(e);
+    claim = (struct keys_claim){ .jti = k.jti, .gid = k.gid, .rid = k.rid, .pid = k.project, .sub = k.sub, .env = k.env,
+                                 .gen = (uint32_t) k.gen };
+    TRY(keys_judge(c, &claim, &verdict, &k, &g, reterr));
+    f.verdict = (uint16_t) verdict;
+    if (verdict == KEY_OK)
+        TRY(facts(c, &k, &f, &row, reterr));
+    return answer(c, IPC_T_KEY_FACTS, &f, reterr);
+}
+
+/* ---- leases ---- */
 
 static enum err write_lease(struct job *c, const struct ipc_lease *in, const struct meta_grant *g,
                             struct ipc_leased *ret, struct err_info *reterr)
 {
-    struct leaf l = trail_leaf(c, LEAF_REPLAY_LEASED, trail_log(c, in->pid));
+    struct leaf l;
 
-    l.actor = in->sub;
+    TRY(lease_leaf(in, c->now.real, &l, reterr));
     l.q = g->request;
-    l.gid = in->gid;
-    l.gen = in->gen;
-    l.vid = in->vid;
-    l.rid = in->rid;
-    l.jti = in->jti;
     l.policy = g->policy;
-    if (in->what == LEASE_MANIFEST) {
-        (void) leaf_add_number(&l, "manifest", 1);
-    } else {
-        (void) leaf_add_number(&l, "from_seq", (int64_t) in->from_seq);
-        (void) leaf_add_number(&l, "to_seq", (int64_t) in->to_seq);
-        (void) leaf_add_number(&l, "from_ms", (int64_t) in->from_ms);
-        (void) leaf_add_number(&l, "to_ms", (int64_t) in->to_ms);
-    }
-    (void) leaf_add_number(&l, "bytes", (int64_t) in->bytes);
-    l.outcome = span_str(lease_words[in->what]);
     TRY(trail_write(c, &l, &ret->idx, reterr));
     ret->t_ms = l.t;
     if (in->release == 0)
@@ -242,6 +220,20 @@ static enum err write_lease(struct job *c, const struct ipc_lease *in, const str
     return ERR_OK;
 }
 
+/* What no gate of ours asks: it is refused, and nothing is written. */
+static enum key_verdict judge_lease(const struct ipc_lease *in, const struct meta_key *k)
+{
+    unsigned scope = 0;
+
+    if (!span_eq(k->vid, in->vid))
+        return KEY_FORGED;
+    if (!lease_is_valid(in))
+        return KEY_AUDIT_UNAVAILABLE;
+    if (in->what == LEASE_LIVE && (!key_scope_parse(k->scope, &scope) || (scope & KEY_SCOPE_LIVE) == 0))
+        return KEY_SCOPE;
+    return KEY_OK;
+}
+
 enum err replay_lease(struct job *c, const struct ipc_lease *in, struct err_info *reterr)
 {
     const struct keys_claim claim = { .jti = in->jti, .gid = in->gid, .rid = in->rid, .pid = in->pid, .sub = in->sub,
@@ -252,10 +244,8 @@ enum err replay_lease(struct job *c, const struct ipc_lease *in, struct err_info
     struct meta_grant g;
 
     TRY(keys_judge(c, &claim, &verdict, &k, &g, reterr));
-    if (verdict == KEY_OK && !span_eq(k.vid, in->vid))
-        verdict = KEY_FORGED;
-    if (verdict == KEY_OK && in->what > LEASE_MANIFEST)
-        verdict = KEY_AUDIT_UNAVAILABLE;
+    if (verdict == KEY_OK)
+        verdict = judge_lease(in, &k);
     if (verdict == KEY_OK && atomic_load(&c->core->audit_space))
         verdict = KEY_AUDIT_SPACE;
     if (verdict == KEY_OK && atomic_load(&c->core->audit_sealed))
@@ -271,29 +261,10 @@ enum err replay_lease(struct job *c, const struct ipc_lease *in, struct err_info
     return answer(c, IPC_T_LEASED, &ret, reterr);
 }
 
-/* At most 16 ranges are named; 'more' says that there were others (STANDARDS 3.7). */
-static void add_ranges(struct leaf *l, const struct ipc_settle *in)
+/* The whole range of an export that reached its end. */
+static struct leaf export_leaf(struct job *c, const struct ipc_settle *in)
 {
-    static const char *const names[16][2] = {
-        { "from_seq", "to_seq" },       { "from_seq_1", "to_seq_1" },   { "from_seq_2", "to_seq_2" },
-        { "from_seq_3", "to_seq_3" },   { "from_seq_4", "to_seq_4" },   { "from_seq_5", "to_seq_5" },
-        { "from_seq_6", "to_seq_6" },   { "from_seq_7", "to_seq_7" },   { "from_seq_8", "to_seq_8" },
-        { "from_seq_9", "to_seq_9" },   { "from_seq_10", "to_seq_10" }, { "from_seq_11", "to_seq_11" },
-        { "from_seq_12", "to_seq_12" }, { "from_seq_13", "to_seq_13" }, { "from_seq_14", "to_seq_14" },
-        { "from_seq_15", "to_seq_15" },
-    };
-
-    for (uint32_t i = 0; i < in->ranges.n && i < 16; i++) {
-        (void) leaf_add_number(l, names[i][0], (int64_t) in->ranges.rows[i].from_seq);
-        (void) leaf_add_number(l, names[i][1], (int64_t) in->ranges.rows[i].to_seq);
-    }
-    if (in->more != 0 || in->ranges.n > 16)
-        (void) leaf_add_number(l, "more", 1);
-}
-
-static struct leaf settle_leaf(struct job *c, const struct ipc_settle *in, enum leaf_type type)
-{
-    struct leaf l = trail_leaf(c, type, trail_log(c, in->pid));
+    struct leaf l = trail_leaf(c, LEAF_EXPORT_DONE, trail_log(c, in->pid));
 
     l.actor = in->sub;
     l.gid = in->gid;
@@ -301,7 +272,7 @@ static struct leaf settle_leaf(struct job *c, const struct ipc_settle *in, enum 
     l.vid = in->vid;
     l.rid = in->rid;
     l.jti = in->jti;
-    (void) leaf_add_number(&l, "first_lease", (int64_t) in->first_lease);
+    (void) leaf_add_number(&l, "lease", (int64_t) in->first_lease);
     (void) leaf_add_number(&l, "bytes", (int64_t) in->bytes);
     return l;
 }
@@ -320,11 +291,10 @@ enum err replay_settle(struct job *c, const struct ipc_settle *in, struct err_in
         return c->cmd->call == 0 ? ERR_OK : answer(c, IPC_T_DONE, &unknown, reterr);
     }
     TRY(e);
-    l = settle_leaf(c, in, LEAF_REPLAY_SETTLED);
-    add_ranges(&l, in);
+    TRY(lease_settle_leaf(in, c->now.real, &l, reterr));
     TRY(trail_write(c, &l, NULL, reterr));
     if (in->exported != 0) {
-        l = settle_leaf(c, in, LEAF_EXPORT_DONE);
+        l = export_leaf(c, in);
         TRY(trail_write(c, &l, NULL, reterr));
     }
     return c->cmd->call == 0 ? ERR_OK : answer(c, IPC_T_DONE, &done, reterr);

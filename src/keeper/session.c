@@ -7,6 +7,7 @@
 #include "codec/base64.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "keeper/ingest_tokens.h"
 #include "keeper/keys.h"
 #include "keeper/notice.h"
 #include "keeper/trail.h"
@@ -166,6 +167,7 @@ enum err session_end(struct job *c, struct meta_token *t, const char *cause, str
         TRY(keys_deny_token(c, t->account, t->id, reterr));
         TRY(viewings_end_token(c, t->account, t->id, "signed-out", reterr));
     }
+    TRY(ingest_tokens_push(c, t, false, reterr));
     notice_token_ended(c, t->id);
     l.obj = t->id;
     if (l.actor.n == 0 || span_eq_str(l.actor, "system"))

@@ -22,6 +22,8 @@
 #include "meta/requests.h"
 #include "meta/rules.h"
 
+#define OWNED_MAX 100000
+
 /* A thread's view of the database with what it has derived from it. */
 struct seat {
     struct meta_view *v;
@@ -45,7 +47,7 @@ struct importing {
     struct list node;
     uint32_t chan;
     char rid[ID_CAP];
-    char actor[ID_CAP];
+    char pid[ID_CAP];
     bool forget; /* its gate has gone: to be forgotten, and its files removed by the next one */
 };
 
@@ -91,6 +93,9 @@ struct core {
     struct touches *touches; /* locks itself */
     struct list watchers;
     struct list importing;
+    struct map owned;     /* recordings in state open that the present gate has (ongoing.c); by rid */
+    uint32_t gate_set;    /* channel 0 of the present gate, its number; 0: none is there */
+    int64_t gate_since;   /* boot clock: since when */
     struct map watching;  /* by vid */
     struct map volumes;   /* by jti */
     uint8_t cursor_key[32];

@@ -2,8 +2,10 @@
 
 #include "base/log.h"
 #include "keeper/ingest.h"
+#include "keeper/ingest_tokens.h"
 #include "keeper/integrator.h"
 #include "keeper/life.h"
+#include "keeper/ongoing.h"
 #include "keeper/notice.h"
 #include "keeper/policies.h"
 #include "keeper/records.h"
@@ -51,6 +53,7 @@ static void take_lengths(struct core *core, void *arg)
     core->cfg.session_ms = in->session_ms;
     core->cfg.cli_session_ms = in->cli_session_ms;
     core->cfg.require_sync = in->require_sync != 0;
+    core->cfg.vanish_ms = in->vanish_ms;
 }
 
 static enum err new_config(struct job *c, const struct ipc_keeper_config *in, struct err_info *reterr)
@@ -127,6 +130,8 @@ static enum err second(struct job *c, struct err_info *reterr)
     TRY(policies_enact_due(c, reterr));
     TRY(life_sweep(c, reterr));
     TRY(viewings_sweep(c, reterr));
+    TRY(ingest_tokens_sweep(c, reterr));
+    TRY(ongoing_sweep(c, reterr));
     replay_sweep(c->core, c->now.real);
     if (atomic_load(&c->core->gate_there))
         TRY(ingest_tell_gone(c, reterr));
@@ -151,7 +156,8 @@ static enum err gate_open(struct job *c, struct err_info *reterr)
     if (c->cmd->index != 0)
         return ERR_OK;
     atomic_store(&c->core->gate_there, true);
-    TRY(life_resync(c, c->cmd->chan, reterr));
+    ongoing_gate_opened(c);
+    TRY(life_resync(c, c->cmd->chan, true, reterr));
     return ingest_tell_gone(c, reterr);
 }
 
@@ -167,6 +173,7 @@ static enum err gate_closed(struct job *c, struct err_info *reterr)
 {
     if (c->cmd->index == 0)
         atomic_store(&c->core->gate_there, false);
+    ongoing_gate_closed(c);
     job_after(c, chan_closed, c->cmd);
     return ingest_forget(c, c->cmd->chan, reterr);
 }
@@ -174,7 +181,7 @@ static enum err gate_closed(struct job *c, struct err_info *reterr)
 static enum err vault_open(struct job *c, struct err_info *reterr)
 {
     atomic_store(&c->core->vault_there, true);
-    TRY(life_resync(c, c->cmd->chan, reterr));
+    TRY(life_resync(c, c->cmd->chan, false, reterr));
     return integrator_begin_logs(c, reterr);
 }
 

@@ -72,6 +72,8 @@ NODISCARD enum err meta_piece_add(struct meta *m, struct meta_piece *row, struct
 /* In order of track, then first_seq. */
 NODISCARD enum err meta_pieces(struct meta_view *v, struct span rid, struct arena *a, struct meta_piece_list *ret,
                                struct err_info *reterr);
+NODISCARD enum err meta_piece_get(struct meta_view *v, struct span rid, int64_t seg_no, struct arena *a,
+                                  struct meta_piece *ret, struct err_info *reterr);
 /* ERR_NOTFOUND. For a merge: seg_no is never used again. */
 NODISCARD enum err meta_piece_remove(struct meta *m, struct span rid, int64_t seg_no, struct err_info *reterr);
 

@@ -1,6 +1,7 @@
 /* Ingest and API tokens: list, make, end. The secret is in one answer and nowhere else. */
 #include "crypto/secret.h"
 #include "keeper/api/people.h"
+#include "keeper/ingest_tokens.h"
 #include "keeper/pages.h"
 #include "keeper/session.h"
 #include "keeper/trail.h"
@@ -136,6 +137,8 @@ static enum err make(struct job *c, const struct token_in *in, struct err_info *
     e = meta_token_add(c->m, &t, reterr);
     if (e == ERR_OK)
         e = created_record(c, &t, reterr);
+    if (e == ERR_OK)
+        e = ingest_tokens_push(c, &t, true, reterr);
     if (e == ERR_OK) {
         (void) job_json(c, 201);
         e = view_token(c, &t, span_str(secret), reterr);

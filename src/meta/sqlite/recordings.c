@@ -448,6 +448,12 @@ enum err meta_pieces(struct meta_view *v, struct span rid, struct arena *a, stru
                   "t", rid);
 }
 
+enum err meta_piece_get(struct meta_view *v, struct span rid, int64_t seg_no, struct arena *a, struct meta_piece *ret,
+                        struct err_info *reterr)
+{
+    return db_get(v, &db_table_piece, a, ret, reterr, "WHERE rid=? AND seg_no=?", "ti", rid, seg_no);
+}
+
 enum err meta_piece_remove(struct meta *m, struct span rid, int64_t seg_no, struct err_info *reterr)
 {
     int n;

@@ -26,6 +26,7 @@ static void what_a_lease_says(void **state)
         { LEASE_EXPORT,
           "\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000,\"bytes\":4096,\"export\":1}}" },
         { LEASE_MANIFEST, "\"n\":{\"manifest\":1}}" },
+        { LEASE_LIVE, "\"n\":{\"from_seq\":0,\"live_s\":30,\"max_bytes\":4096}}" },
     };
     struct buf b = BUF_INIT(8192), want = BUF_INIT(8192);
     struct ipc_lease x;
@@ -34,6 +35,7 @@ static void what_a_lease_says(void **state)
     (void) state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         x = lease(cases[i].what);
+        x.live_s = 30;
         assert_ok(lease_leaf(&x, 0, &l, NULL));
         buf_reset(&b);
         buf_reset(&want);
@@ -48,6 +50,16 @@ static void what_a_lease_says(void **state)
     assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
     x = lease(LEASE_CHUNK);
     x.bytes = UINT64_MAX;
+    assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
+    x = lease(LEASE_LIVE);
+    x.live_s = 0;
+    assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
+    x.live_s = LEASE_LIVE_MAX_S + 1;
+    assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
+    x.live_s = LEASE_LIVE_MAX_S;
+    x.bytes = 0;
+    assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
+    x = lease(LEASE_LIVE + 1);
     assert_err(lease_leaf(&x, 0, &l, NULL), ERR_INVAL);
     buf_deinit(&b);
     buf_deinit(&want);
@@ -98,17 +110,21 @@ static void counters_come_back_from_the_log(void **state)
 
         x.jti = i % 2 == 0 ? SPAN("BXqH0cJLlQzHgCOqSMGAMA") : SPAN("AAAAAAAAAAAAAAAAAAAAAA");
         x.gid = i % 5 == 0 ? SPAN("g_AAAAAAAAAAAAAAAA") : SPAN("g_P_52yi_zKORYBdCS");
-        x.what = i == 2 ? LEASE_MANIFEST : LEASE_CHUNK;
-        x.bytes = 10;
-        assert_ok(lease_leaf(&x, 5, &l, NULL));
+        x.what = i == 2 ? LEASE_MANIFEST : i == 4 ? LEASE_LIVE : LEASE_CHUNK;
+        x.bytes = i == 4 ? 5000 : 10; /* of a live lease the most counts */
+        x.live_s = 30;
+        assert_ok(lease_leaf(&x, i < 2000 ? 5000 : 6000, &l, NULL));
         assert_ok(audit_append(f.a, &l, NULL));
     }
     commit(&f);
     assert_ok(lease_bytes(meta_view(f.m), SPAN(PROJECT), SPAN("g_P_52yi_zKORYBdCS"), SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
-                          &bytes, NULL));
-    assert_int_equal(bytes, 10 * (1250 - 250 - 1));
+                          5000, &bytes, NULL));
+    assert_int_equal(bytes, 10 * (1250 - 250 - 2) + 5000);
+    assert_ok(lease_bytes(meta_view(f.m), SPAN(PROJECT), SPAN("g_P_52yi_zKORYBdCS"), SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
+                          5001, &bytes, NULL));
+    assert_int_equal(bytes, 10 * (250 - 50));
     assert_ok(lease_bytes(meta_view(f.m), SPAN(PROJECT), SPAN("g_BBBBBBBBBBBBBBBB"), SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
-                          &bytes, NULL));
+                          0, &bytes, NULL));
     assert_int_equal(bytes, 0);
     fixture_deinit(&f);
 }

@@ -114,7 +114,7 @@ static void test_story(void **state)
         assert_int_equal(facts.grant.n, 1);
     }
     lease(&key, gid, rid, pid, sub, LEASE_STREAM, KEY_OK, &leased);
-    assert_int_equal(house_leaves(&h, "replay.leased", "stream"), 1);
+    assert_int_equal(house_leaves(&h, "replay.leased", "ok"), 1);
     {
         /* A new keeper knows from the log what was leased under this key. */
         const struct ipc_key_first first = { .jti = span_str(reply_str(&h, &key, "key_id")), .gid = span_str(gid), .gen = 1,

@@ -581,7 +581,7 @@ export type End = {
 export type Change = {
   type: "request" | "grant" | "viewing" | "recording" | "policy";
   id: string;
-  /** requests and grants: their states; viewing: live, ended; recording: created, linked, erased; policy: proposed, current */
+  /** requests and grants: their states; viewing: live, ended; recording: created, linked, erased, live (it begins to be made), complete (it has ended); policy: proposed, current */
   state: string;
   /** of a grant */
   request?: string;

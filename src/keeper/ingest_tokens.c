@@ -1,0 +1,53 @@
+#include "keeper/ingest_tokens.h"
+
+#include "keeper/session.h"
+
+#define SWEEP_MAX 256
+
+static struct ipc_row_ingest_token row_of(const struct meta_token *t, bool live)
+{
+    return (struct ipc_row_ingest_token){ .sha256 = t->sha256, .tid = t->id, .pid = t->project, .live = live };
+}
+
+enum err ingest_tokens_resync(struct job *c, uint32_t chan, struct err_info *reterr)
+{
+    struct ipc_ingest_tokens msg = { .full = 1 };
+    struct meta_token_list list;
+    struct out *o;
+
+    TRY(meta_tokens_of_kind(c->v, SPAN("ingest"), c->mem, &list, reterr));
+    msg.rows.rows = arena_alloc(c->mem, (list.n + 1) * sizeof(*msg.rows.rows));
+    if (msg.rows.rows == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "ingest tokens");
+    for (size_t i = 0; i < list.n; i++) {
+        if (session_alive(&list.rows[i], c->now.real))
+            msg.rows.rows[msg.rows.n++] = row_of(&list.rows[i], true);
+    }
+    o = out_add(c->outs, OUT_SYNC, IPC_T_INGEST_TOKENS, &msg);
+    if (o == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "ingest tokens");
+    o->chan = chan;
+    return ERR_OK;
+}
+
+enum err ingest_tokens_push(struct job *c, const struct meta_token *t, bool live, struct err_info *reterr)
+{
+    struct ipc_row_ingest_token row = row_of(t, live);
+    const struct ipc_ingest_tokens msg = { .rows = { &row, 1 } };
+
+    if (!span_eq_str(t->kind, "ingest"))
+        return ERR_OK;
+    if (out_add(c->outs, OUT_GATE, IPC_T_INGEST_TOKENS, &msg) == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "ingest token");
+    return ERR_OK;
+}
+
+enum err ingest_tokens_sweep(struct job *c, struct err_info *reterr)
+{
+    struct meta_token_list over;
+
+    TRY(meta_tokens_over(c->v, SPAN("ingest"), c->now.real, SWEEP_MAX, c->mem, &over, reterr));
+    for (size_t i = 0; i < over.n; i++)
+        TRY(session_end(c, &over.rows[i], "expired", reterr));
+    return ERR_OK;
+}
