@@ -14,6 +14,7 @@ struct bench_case {
     const char *reference; /* the name of the case that it is held against, or NULL */
     double (*run)(void *ctx); /* one round; returns the work done */
     void *ctx;
+    bool wall;             /* per second on the wall: it waits for a disk */
 };
 
 /* Rounds from BENCH_ROUNDS, 7 unless said. Prints one JSON object a line: name, unit, rate (per CPU second), rounds. */
@@ -24,6 +25,9 @@ void bench_fact(const char *name, const char *unit, double value);
 
 /* Stops the program: a benchmark of something that failed is none. */
 void bench_need(int good, const char *what);
+
+/* CLOCK_MONOTONIC, the same in all processes of the machine. */
+int64_t now_ns(void);
 
 /* ---- for load generators ---- */
 

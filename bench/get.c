@@ -1,10 +1,12 @@
 /*
  * A closed loop of GETs over kept connections, and what came of it as one line of JSON.
  *
- *   bench-get [--ca PEM] [--conns N] [--seconds S] ADDRESS:PORT JOBS
+ *   bench-get [--ca PEM] [--conns N] [--seconds S] [--out FILE] ADDRESS:PORT JOBS
  *
- * JOBS: blocks separated by an empty line; a block is header lines, then lines "GET PATH". A connection that is free takes the next
- * block and asks for its paths one after the other: it is one viewer. With --seconds the blocks start again from the top until then.
+ * JOBS: blocks separated by an empty line; a block is header lines, then lines "GET PATH", or "WARM PATH" for one that is not counted. A connection
+ * that is free takes the next block and asks for its paths one after the other: it is one viewer. With --seconds the blocks start again from the
+ * top until then. "first" is the time until an answer began, which is when the server had something to say. --out: "FIRST_MS MS" of each
+ * answer, a line each, in their order.
  */
 #include "bench.h"
 #include "http.h"
@@ -18,8 +20,13 @@
 
 #define LATENCIES_MAX 4000000
 
+struct request {
+    struct span bytes;
+    bool counts;
+};
+
 struct job {
-    struct span *requests;
+    struct request *requests;
     size_t n;
 };
 
@@ -28,7 +35,7 @@ static struct {
     struct job *jobs;
     size_t n_jobs, next_job, n_conns, busy;
     int64_t until; /* 0: each job once */
-    double *ms;
+    double *ms, *first_ms;
     size_t n_ms;
     uint64_t bytes, failed, opened;
     int first_failed;
@@ -38,7 +45,7 @@ struct viewer {
     struct http_conn conn;
     const struct job *job;
     size_t at;
-    int64_t asked;
+    int64_t asked, began;
     bool good;
 };
 
@@ -55,7 +62,7 @@ static void ask_next(struct viewer *v)
         v->at = 0;
     }
     v->asked = now_ns();
-    http_send(&v->conn, v->job->requests[v->at++]);
+    http_send(&v->conn, v->job->requests[v->at++].bytes);
 }
 
 static bool all_open(void)
@@ -73,6 +80,7 @@ static void on_head(struct http_conn *c, int status)
 {
     struct viewer *v = c->ctx;
 
+    v->began = now_ns();
     v->good = status == 200;
     if (!v->good) {
         b.failed++;
@@ -94,8 +102,10 @@ static void on_done(struct http_conn *c)
 {
     struct viewer *v = c->ctx;
 
-    if (v->good && b.n_ms < LATENCIES_MAX)
+    if (v->good && v->job->requests[v->at - 1].counts && b.n_ms < LATENCIES_MAX) {
+        b.first_ms[b.n_ms] = (double) (v->began - v->asked) / 1e6;
         b.ms[b.n_ms++] = (double) (now_ns() - v->asked) / 1e6;
+    }
     ask_next(v);
 }
 
@@ -109,7 +119,7 @@ static const struct http_on on = { on_opened, on_head, on_body, on_done, on_clos
 
 /* ---- the jobs ---- */
 
-static void add_request(struct job *job, struct span path, struct span headers)
+static void add_request(struct job *job, struct span path, struct span headers, bool counts)
 {
     struct buf r = BUF_INIT(1u << 20);
 
@@ -118,7 +128,7 @@ static void add_request(struct job *job, struct span path, struct span headers)
     buf_add_str(&r, "\r\n");
     job->requests = reallocarray(job->requests, job->n + 1, sizeof(*job->requests));
     bench_need(job->requests != NULL && !r.failed, "memory");
-    job->requests[job->n++] = buf_span(&r); /* kept until the program ends */
+    job->requests[job->n++] = (struct request){ buf_span(&r), counts }; /* kept until the program ends */
 }
 
 static void read_jobs(const char *path)
@@ -146,7 +156,9 @@ static void read_jobs(const char *path)
             buf_reset(&headers);
         }
         if (span_starts(line, "GET ")) {
-            add_request(job, span_sub(line, 4, line.n), buf_span(&headers));
+            add_request(job, span_sub(line, 4, line.n), buf_span(&headers), true);
+        } else if (span_starts(line, "WARM ")) {
+            add_request(job, span_sub(line, 5, line.n), buf_span(&headers), false);
         } else {
             buf_add_span(&headers, line);
             buf_add_str(&headers, "\r\n");
@@ -156,24 +168,39 @@ static void read_jobs(const char *path)
     buf_deinit(&headers);
 }
 
-static void report(double seconds)
+static void write_out(const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    bench_need(f != NULL, path);
+    for (size_t i = 0; i < b.n_ms; i++)
+        fprintf(f, "%.4f %.4f\n", b.first_ms[i], b.ms[i]);
+    bench_need(fclose(f) == 0, path);
+}
+
+static void report(double seconds, const char *out)
 {
     struct rusage use;
 
+    if (out != NULL)
+        write_out(out);
     bench_need(getrusage(RUSAGE_SELF, &use) == 0, "getrusage");
     bench_sort(b.ms, b.n_ms);
-    printf("{\"requests\":%zu,\"failed\":%llu,\"first_failed\":%d,\"bytes\":%llu,\"seconds\":%.4f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,"
-           "\"max_ms\":%.4f,\"cpu_s\":%.4f}\n", b.n_ms, (unsigned long long) b.failed, b.first_failed, (unsigned long long) b.bytes, seconds,
+    bench_sort(b.first_ms, b.n_ms);
+    printf("{\"requests\":%zu,\"failed\":%llu,\"first_failed\":%d,\"bytes\":%llu,\"seconds\":%.4f,\"p50_ms\":%.4f,"
+           "\"p99_ms\":%.4f,\"max_ms\":%.4f,\"first_p50_ms\":%.4f,\"first_p95_ms\":%.4f,\"first_p99_ms\":%.4f,\"cpu_s\":%.4f}\n", b.n_ms, (unsigned long long) b.failed, b.first_failed, (unsigned long long) b.bytes, seconds,
            bench_quantile(b.ms, b.n_ms, 0.5), bench_quantile(b.ms, b.n_ms, 0.99), bench_quantile(b.ms, b.n_ms, 1),
+           bench_quantile(b.first_ms, b.n_ms, 0.5), bench_quantile(b.first_ms, b.n_ms, 0.95), bench_quantile(b.first_ms, b.n_ms, 0.99),
            (double) (use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double) (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6);
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "ca", required_argument, NULL, 'c' }, { "conns", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' }, { 0 },
+        { "ca", required_argument, NULL, 'c' }, { "conns", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' },
+        { "out", required_argument, NULL, 'o' }, { 0 },
     };
-    const char *ca = NULL;
+    const char *ca = NULL, *out = NULL;
     double seconds = 0;
     struct viewer *viewers;
     int64_t began;
@@ -187,6 +214,8 @@ int main(int argc, char **argv)
             b.n_conns = (size_t) atoi(optarg);
         else if (o == 's')
             seconds = atof(optarg);
+        else if (o == 'o')
+            out = optarg;
         else
             return 2;
     }
@@ -194,8 +223,9 @@ int main(int argc, char **argv)
     http_load_init(&b.load, argv[optind], ca);
     read_jobs(argv[optind + 1]);
     b.ms = calloc(LATENCIES_MAX, sizeof(*b.ms));
+    b.first_ms = calloc(LATENCIES_MAX, sizeof(*b.first_ms));
     viewers = calloc(b.n_conns, sizeof(*viewers));
-    bench_need(b.ms != NULL && viewers != NULL && b.n_jobs > 0, "memory");
+    bench_need(b.ms != NULL && b.first_ms != NULL && viewers != NULL && b.n_jobs > 0, "memory");
     for (size_t i = 0; i < b.n_conns; i++)
         http_open(&b.load, &viewers[i].conn, &on, &viewers[i]);
     while (!all_open())
@@ -208,7 +238,7 @@ int main(int argc, char **argv)
         ask_next(&viewers[i]);
     while (b.busy > 0)
         http_poll(&b.load, 1000);
-    report((double) (now_ns() - began) / 1e9);
+    report((double) (now_ns() - began) / 1e9, out);
     (void) fflush(stdout);
     bench_cue(); /* and again before the connections end */
     return 0;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -17,14 +16,6 @@
 
 #define READ_SIZE 65536
 #define READS_MAX 8 /* of one connection before the others have their turn */
-
-int64_t now_ns(void)
-{
-    struct timespec t;
-
-    bench_need(clock_gettime(CLOCK_MONOTONIC, &t) == 0, "clock_gettime");
-    return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 void http_load_init(struct http_load *l, const char *address, const char *ca)
 {

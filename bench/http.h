@@ -66,6 +66,3 @@ void http_close(struct http_conn *c);
 
 /* Handles what is there, waiting up to wait_ms for something. */
 void http_poll(struct http_load *l, int wait_ms);
-
-/* CLOCK_MONOTONIC, the same in all processes of the machine. */
-int64_t now_ns(void);

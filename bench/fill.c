@@ -1,0 +1,98 @@
+/*
+ * Many recordings straight into a server's database, with titles, tags, links, subjects, one piece and one wrap each, as imports leave them but
+ * without their files and their audit records: for lists and starts of a server that has many. The server must not run.
+ *
+ *   bench-fill DATABASE PROJECT N
+ *
+ * Of every 1 000: subjects 100, releases 50, errors 200 (link error:ERR-000123), half rrweb. Starts are a minute apart.
+ */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "format/id.h"
+#include "meta/recordings.h"
+
+#define GROUP 2000
+
+static const char *const verbs[] = { "Checkout", "Login", "Search", "Refund", "Upload", "Invoice", "Delivery", "Return" };
+static const char *const ends[] = { "fails", "is slow", "shows an error", "freezes", "works", "is refused", "loses a field" };
+
+static struct span text(struct arena *a, const char *form, unsigned n)
+{
+    char s[80];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void) snprintf(s, sizeof(s), form, n);
+#pragma GCC diagnostic pop
+    return arena_span(a, span_str(s));
+}
+
+static struct span make_id(struct arena *a, uint32_t n)
+{
+    uint8_t rnd[ID_RANDOM_LEN] = { 0xbe };
+    char id[ID_CAP];
+    uint64_t mixed = (n + 1) * 0x9e3779b97f4a7c15ULL; /* as spread as random ones are */
+
+    memcpy(rnd + 1, &mixed, 7);
+    rnd[8] = (uint8_t) (n >> 24);
+    rnd[9] = (uint8_t) (n >> 16);
+    rnd[10] = (uint8_t) (n >> 8);
+    rnd[11] = (uint8_t) n;
+    id_make(ID_RECORDING, rnd, id);
+    return arena_span(a, span_of(id, ID_LEN));
+}
+
+static void add_one(struct meta *m, struct arena *a, struct span project, uint32_t n, int64_t epoch)
+{
+    static const uint8_t hash[32];
+    char title[100];
+    struct meta_recording r = {
+        .id = make_id(a, n), .project = project, .kind = n % 2 == 0 ? SPAN("rrweb") : SPAN("terminal"), .state = SPAN("complete"),
+        .subject = text(a, "customer-%u", n / 10), .session = text(a, "visit-%u", n / 3), .env = SPAN("prod"),
+        .started_ms = 1700000000000 + (int64_t) n * 60000, .created_ms = 1700000000000 + (int64_t) n * 60000, .duration_us = 90000000,
+        .events = 800, .bytes = 400000, .importer = SPAN("t_AAAAAAAAAAAAAAAA"), .root = SPAN_OF(hash), .v = 1,
+    };
+    const struct meta_pair tags[] = {
+        { SPAN("release"), text(a, "2026.%u", n % 50) }, { SPAN("browser"), n % 3 == 0 ? SPAN("firefox") : SPAN("chromium") },
+    };
+    const struct meta_pair links[] = { { SPAN("error"), text(a, "ERR-%06u", n / 5) } };
+    struct meta_piece piece = { .rid = r.id, .kn = 1, .kind = 1, .codec = 1, .size = 60000, .sha256 = SPAN_OF(hash), .n_events = 800,
+                                      .n_chunks = 2, .t_last_us = 90000000, .v = 1 };
+    struct meta_wrap wrap = { .rid = r.id, .kn = 1, .epoch = epoch, .wrap = SPAN("0123456789abcdef0123456789abcdef0123456789abcdef") };
+
+    (void) snprintf(title, sizeof(title), "%s %s for order %u", verbs[n % 8], ends[n % 7], n);
+    r.title = span_str(title);
+    bench_need(meta_recording_add(m, &r, tags, 2, links, 1, NULL) == ERR_OK && meta_recording_put(m, &r, NULL) == ERR_OK, "a recording");
+    bench_need(meta_piece_add(m, &piece, NULL) == ERR_OK && meta_wrap_add(m, &wrap, NULL) == ERR_OK, "its piece");
+}
+
+int main(int argc, char **argv)
+{
+    struct meta *m;
+    struct meta_wal *wal;
+    struct arena a;
+    struct meta_epoch epoch;
+    uint32_t n, left;
+
+    bench_need(argc == 4, "bench-fill DATABASE PROJECT N");
+    n = (uint32_t) strtoul(argv[3], NULL, 10);
+    arena_init(&a, 1u << 20);
+    bench_need(meta_open(argv[1], &m, NULL) == ERR_OK && meta_wal_open(argv[1], &wal, NULL) == ERR_OK, argv[1]);
+    bench_need(meta_epoch_newest(meta_view(m), &a, &epoch, NULL) == ERR_OK, "an epoch");
+    for (uint32_t i = 0; i < n;) {
+        arena_deinit(&a);
+        arena_init(&a, 64u << 20);
+        bench_need(meta_begin(m, NULL) == ERR_OK, "meta_begin");
+        for (uint32_t k = 0; k < GROUP && i < n; k++)
+            add_one(m, &a, span_str(argv[2]), i++, epoch.n);
+        bench_need(meta_commit(m, NULL) == ERR_OK && meta_wal_checkpoint(wal, &left, NULL) == ERR_OK, "meta_commit");
+    }
+    wal = meta_wal_close(wal);
+    m = meta_close(m);
+    arena_deinit(&a);
+    return 0;
+}

@@ -1,0 +1,100 @@
+"""Where playing goes on after a jump: `events` from random places of a long recording, by a viewer whose key is known, nothing of it cached.
+
+What is timed is the beginning of the answer: index, lease (a commit), the chunk read, decrypted and decompressed. The recording is 37 kB/s of
+rrweb events with a full snapshot each 30 s, as 8 h and 1 GiB are; the page cache is emptied of its files again and again.
+"""
+import json
+import os
+import pathlib
+import random
+import tempfile
+
+from chunks import Rounds
+from figures import case, quantile
+from house import House, generator, measured
+
+SNAPSHOT_S = 30
+EVENT_BYTES = 1000
+PER_SECOND = 37
+PLACES, PARTS = 25, 8 # each part begins with an empty page cache and looks at no piece twice
+
+
+def write_recording(path, seconds):
+    noise = random.Random(7)
+    texts = ["".join(noise.choices("etaoin shrdlu cmfwyp", k=EVENT_BYTES - 140)) for _ in range(211)]
+    node = json.dumps({"type": 0, "childNodes": [], "id": 1})
+    with open(path, "w", encoding="ascii") as f:
+        for s in range(seconds):
+            at = 1_700_000_000_000 + s * 1000
+            if s % SNAPSHOT_S == 0:
+                f.write('{"type":4,"timestamp":%d,"data":{"href":"https://shop.example/","width":800,"height":600}}\n' % at)
+                f.write('{"type":2,"timestamp":%d,"data":{"node":%s,"initialOffset":{"top":0,"left":0}}}\n' % (at, node))
+            f.write("".join('{"type":3,"timestamp":%d,"data":{"source":0,"texts":[{"id":17,"value":"%06d %s"}],"attributes":[],"removes":[],"adds":[]}}\n'
+                            % (at + 1 + k * 1000 // PER_SECOND, s * PER_SECOND + k, texts[(s * PER_SECOND + k) * 7 % 211])
+                            for k in range(PER_SECOND)))
+
+
+def forget(directory):
+    """Its files leave the page cache."""
+    for path in pathlib.Path(directory).rglob("*"):
+        if path.is_file():
+            fd = os.open(path, os.O_RDONLY)
+            os.fsync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
+
+
+def places(seconds, seed):
+    """One in each 25th of the recording, in any order, in ms."""
+    r = random.Random(seed)
+    out = [int((k + r.random()) * seconds * 1000 / PLACES) for k in range(PLACES)]
+    r.shuffle(out)
+    return out
+
+
+def run(build, o):
+    short = 8 * 3600 if o.full else 15 * 60
+    names = {short: "8 h" if o.full else "15 min", short * 10: "80 h" if o.full else "150 min"}
+    got = Rounds()
+    config = "limits {\n  import_wire = 64GiB\n  import_unpacked = 64GiB\n}\n"
+    with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build, config=config) as house:
+        top = pathlib.Path(top)
+        rids, sizes = {}, {}
+        for seconds in names:
+            write_recording(top / "recording", seconds)
+            sizes[seconds] = (top / "recording").stat().st_size
+            with open(top / "recording", "rb") as f:
+                rids[seconds] = house.must("POST", "/v1/import?kind=rrweb", f, headers={"Content-Length": str(sizes[seconds])}, want=201)["id"]
+            (top / "recording").unlink()
+        token = house.viewer()
+        grant = house.grant(token, rids.values())
+        for n in range(o.rounds):
+            for seconds, rid in rids.items():
+                key = house.keys([(token, grant, rid)])[0]
+                begins, wholes, cpu = [], [], 0.0
+                for part in range(PARTS):
+                    forget(house.dir / "blobs")
+                    (top / "jobs").write_text("\n".join([f"Authorization: Bearer {key}", f"WARM /v1/replay/{rid}/manifest",
+                                                         *(f"GET /v1/replay/{rid}/events?from_ms={at}&to_ms={at}" for at in places(seconds, n * PARTS + part))])
+                                              + "\n", encoding="ascii")
+                    report, used = measured(generator(build, "bench-get", "--conns", 1, "--out", top / "out", house.address, top / "jobs"), house.roles())
+                    if report["failed"]:
+                        raise SystemExit(f"bench: a seek failed with {report['first_failed']}")
+                    pairs = [tuple(map(float, line.split())) for line in (top / "out").read_text(encoding="ascii").splitlines()]
+                    begins += [a for a, _ in pairs]
+                    wholes += [b for _, b in pairs]
+                    cpu += sum(used.values())
+                got.add((seconds, "p50"), quantile(begins, 0.5))
+                got.add((seconds, "p95"), quantile(begins, 0.95))
+                got.add((seconds, "p99"), quantile(begins, 0.99))
+                got.add((seconds, "whole"), quantile(wholes, 0.5))
+                got.add((seconds, "cpu"), cpu * 1000 / len(begins))
+    first = names[short]
+    for seconds, name in names.items():
+        more = seconds != short
+        yield case(f"seek in {name} ({sizes[seconds] / 2**20:.0f} MiB): p50", "ms", got[seconds, "p50"])
+        yield case(f"seek in {name}: p95", "ms", got[seconds, "p95"], f"seek in {first}: p95" if more else None,
+                   ("ratio<=", 1.2) if more else ("<=", 5))
+        yield case(f"seek in {name}: p99", "ms", got[seconds, "p99"], None, ("<=", 20))
+        yield case(f"seek in {name}: until what is shown is complete, p50", "ms", got[seconds, "whole"])
+        yield case(f"seek in {name}: CPU of one", "ms", got[seconds, "cpu"])
