@@ -12,7 +12,7 @@
  * one, is refused. Frames hold absolute times always.
  *
  * Life:    state from batch_state_new (kept by the recording's owner) -> per batch: new -> step* -> finish -> the owner
- *          takes out->after as its state once the batch is accepted -> free. A refused batch leaves no trace: nothing here
+ *          takes out.after as its state once the batch is accepted -> free. A refused batch leaves no trace: nothing here
  *          changes the state it was given. A batch needs the state after the one before.
  * Threads: one at a time; a batch may move between threads. One zstd context a thread is kept and reused (freed when the
  *          thread ends).
@@ -82,16 +82,19 @@ struct batch;
  * NULL: no memory.
  */
 struct batch *batch_new(const struct batch_state *before, enum unpack_codec codec, struct span head);
-struct batch *batch_free(struct batch *b); /* wipes */
+struct batch *batch_free(struct batch *b);
 void batch_freep(struct batch **b);
 
 /*
- * Takes bytes off *in: not always all of them. Call it while in->n > 0 (between calls other work may run, and the thread
- * may change). After an error every call returns it.
+ * Takes bytes off *in: not always all of them. Call it while in->n > 0 || batch_more(b) (between calls other work may run,
+ * and the thread may change; finish does what is left). After an error every call returns it.
  */
 NODISCARD enum err batch_step(struct batch *b, struct span *in);
 
-/* The event being read is over 256 KiB, or much has been unpacked already: not on a loop. */
+/* There is work without more input: unpacked bytes that wait, or what made the batch heavy. */
+bool batch_more(const struct batch *b);
+
+/* The next step or finish may take longer than 2 ms: a large event, a packed one, much unpacked: not on a loop. */
 bool batch_heavy(const struct batch *b);
 
 /* The body is over. *ret borrows from the batch until its free. */

@@ -71,8 +71,7 @@ const struct importer_error *importer_error(const struct importer *imp)
 
 /* ---- items and heads */
 
-/* The object without the member that is the list. */
-static void without_list(struct span obj, const char *list, struct buf *out)
+void importer_without_list(struct span obj, const char *list, struct buf *out)
 {
     struct json_iter it = json_iter(json_value(obj));
     struct json_value v;
@@ -114,7 +113,7 @@ static enum err outer_head(struct importer *imp, struct span outer)
     struct rd r;
     enum err code = ERR_OK;
 
-    without_list(outer, list_name(imp), &head);
+    importer_without_list(outer, list_name(imp), &head);
     if (head.failed)
         code = importer_fail_limit(imp, 1, 0, "the header is too large", "event-too-large", imp->p.event_max);
     imp->line = 1;

@@ -1,6 +1,6 @@
 #pragma once
-/* What the importer's parts share; not for others. importer.c reads, importer_emit.c gives out, importer_error.c
- * refuses. */
+/* What the importer's parts and batch.c share; not for others. importer.c reads, importer_emit.c gives out,
+ * importer_error.c refuses. */
 #include "codec/asciicast.h"
 #include "codec/importer.h"
 #include "codec/json_scan.h"
@@ -56,6 +56,18 @@ enum err importer_fail_callback(struct importer *imp, enum err code,
                                 const struct err_info *e); /* not about the input */
 enum err importer_fail_json(struct importer *imp, const struct json_error *e);
 enum err importer_fail_unpack(struct importer *imp, enum err code, const struct err_info *e);
+
+/* The same without an importer: what batch.c refuses with. */
+enum err importer_error_set(struct importer_error *err, enum err code, uint64_t line, uint64_t offset,
+                            const char *cause);
+enum err importer_error_limit(struct importer_error *err, uint64_t line, uint64_t offset, const char *cause,
+                              const char *limit, uint64_t value);
+enum err importer_error_json(struct importer_error *err, const struct json_error *e, uint64_t event_max);
+enum err importer_error_unpack(struct importer_error *err, enum err code, const struct err_info *e,
+                               const struct unpack *u, const struct unpack_limits *limits);
+
+/* Appends the object without the member that is the list: the head of formats whose list stands in an object. */
+void importer_without_list(struct span obj, const char *list, struct buf *out);
 
 /* The header of a terminal recording: size, start, screen. */
 enum err importer_cast_begin(struct importer *imp, struct span head);

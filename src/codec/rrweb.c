@@ -115,7 +115,7 @@ static enum err stamp(struct rrweb *r, struct json_value obj, time_us *ret_own, 
         return ERR_RAISE(reterr, ERR_INVAL, "the timestamp of an event is out of range");
     if (!r->begun) {
         r->begun = true;
-        r->base = us;
+        r->base = us - r->last; /* 0, unless the recording began in another process (batch_state_resume) */
     }
     *ret_own = us - r->base;
     return ERR_OK;
