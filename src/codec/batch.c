@@ -38,6 +38,7 @@ struct batch {
     uint64_t line, offset; /* of the item being handled */
     uint64_t item_at;      /* unpacked bytes when the last item ended */
     struct buf aside;      /* u64 line, u64 offset, u32 length, bytes; for each item */
+    struct importer_error later; /* of what came behind them */
 
     struct asciicast cast;
     struct rrweb rrweb;
@@ -329,7 +330,8 @@ static enum err do_aside(struct batch *b)
     if (b->aside.cap > BATCH_FRAME_MAX)
         buf_deinit(&b->aside);
     buf_reset(&b->aside);
-    return ERR_OK;
+    b->err = b->later;
+    return b->err.code;
 }
 
 /* The object around the list: the head, when none was there before. */
@@ -418,7 +420,12 @@ static enum err scan(struct batch *b, struct span in)
 {
     struct json_error e;
 
-    return json_scan_feed(b->scan, in, &e) ? ERR_OK : importer_error_json(&b->err, &e, BATCH_EVENT_MAX);
+    if (json_scan_feed(b->scan, in, &e))
+        return ERR_OK;
+    if (b->aside.n == 0 || b->err.code != ERR_OK)
+        return importer_error_json(&b->err, &e, BATCH_EVENT_MAX);
+    (void) importer_error_json(&b->later, &e, BATCH_EVENT_MAX); /* what is broken first is told */
+    return ERR_OK;
 }
 
 static enum err begin_scan(struct batch *b, const struct shape *s)
@@ -600,6 +607,7 @@ static enum err end_body(struct batch *b)
     if (b->scan == NULL) {
         TRY(find_shape(b, /* end= */ true, &s));
         TRY(begin_scan(b, &s));
+        TRY(do_aside(b));
     }
     if (!json_scan_finish(b->scan, &je) && je.cause != JSON_E_EMPTY)
         return importer_error_json(&b->err, &je, BATCH_EVENT_MAX);
