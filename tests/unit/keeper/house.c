@@ -67,7 +67,7 @@ static void open_core(struct house *h)
         .public_url = "http://localhost:8080", .player_url = "http://localhost:8081", .dir = h->dir, .demo = true,
         .demo_password = HOUSE_PASSWORD, .envs = envs, .n_envs = 2, .key_life_s = 120, .bearer_life_s = 60,
         .lapse_ms = 4 * 3600 * 1000, .idle_session_ms = 15 * 60 * 1000, .session_ms = 12 * 3600 * 1000,
-        .cli_session_ms = 12 * 3600 * 1000, .fresh_ms = 15 * 60 * 1000,
+        .cli_session_ms = 12 * 3600 * 1000, .fresh_ms = 15 * 60 * 1000, .vanish_ms = HOUSE_VANISH_MS,
     };
     const struct core_env env = { .ctx = h, .clocks = clocks, .random = randomness, .deliver = deliver, .space = space,
                                   .fatal = fatal };

@@ -11,6 +11,7 @@
 #include "test.h"
 
 #define HOUSE_PASSWORD "correct horse battery"
+#define HOUSE_VANISH_MS (15 * 60 * 1000)
 
 struct house {
     char dir[128];
