@@ -109,6 +109,17 @@ static void test_gate_dies(void **state)
     h.chan = 3;
     house_tick(&h, CMD_GATE_OPEN);
     assert_int_equal(house_pushed(&h, IPC_T_GONE), 1);
+    LIST_FOREACH(n, &h.seen)
+    {
+        struct out *x = LIST_ENTRY(n, struct out, node);
+        struct ipc_gone gone;
+
+        if (x->type != IPC_T_GONE)
+            continue;
+        assert_ok(ipc_decode(x->type, buf_span(&x->body), &h.mem, &gone, NULL));
+        assert_span_eq(gone.rid, o.rid);
+        assert_span_eq(gone.pid, o.pid); /* its files lie under both */
+    }
     house_forget(&h);
     house_tick(&h, CMD_GATE_OPEN);
     assert_int_equal(house_pushed(&h, IPC_T_GONE), 0);
