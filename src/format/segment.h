@@ -108,6 +108,18 @@ NODISCARD enum err segment_add_screen(struct segment_builder *b, uint64_t seq, u
 NODISCARD enum err segment_add_marker(struct segment_builder *b, uint64_t seq, struct span label,
                                       struct err_info *reterr);
 
+struct segment_reader;
+
+/*
+ * Everything of another segment (of any key) behind what there is: its chunks, screens and head go in as they are stored, byte
+ * for byte. It has to begin with the next event; a head, only when there is nothing yet. ERR_INVAL: it does not.
+ * ERR_LIMIT: segment_fits said no. ERR_CORRUPT, ERR_IO: as reading it.
+ */
+NODISCARD enum err segment_add_segment(struct segment_builder *b, struct segment_reader *from, struct err_info *reterr);
+
+/* All of it has room within the target (the first one always) and the tables. */
+bool segment_fits(const struct segment_builder *b, const struct segment_reader *r);
+
 /* Time to finish: the target size is reached, or a table is nearly full. */
 bool segment_builder_full(const struct segment_builder *b);
 
@@ -119,8 +131,6 @@ NODISCARD enum err segment_finish(struct segment_builder *b, struct buf *file, s
                                   struct err_info *reterr);
 
 /* ---- reading ---- */
-
-struct segment_reader;
 
 struct segment_info {
     uint64_t first_seq, n_events;

@@ -322,6 +322,111 @@ enum err segment_add_marker(struct segment_builder *b, uint64_t seq, struct span
     return outcome(b, buf_check(&b->labels, reterr));
 }
 
+/* ---- another segment, as it is ---- */
+
+/* A section as it is stored; says where it lies now. */
+static enum err copy_section(struct segment_builder *b, struct segment_reader *from, uint64_t at, uint32_t stored,
+                             uint64_t *ret_offset, struct err_info *reterr)
+{
+    *ret_offset = khseg_written(b->cipher);
+    buf_reset(&b->packed);
+    TRY(segment_reader_section(from, at, stored, &b->packed, reterr));
+    return khseg_write(b->cipher, buf_span(&b->packed), reterr);
+}
+
+static enum err copy_keyframe(struct segment_builder *b, struct segment_reader *from, struct segment_keyframe k,
+                              struct err_info *reterr)
+{
+    if (!grow((void **) &b->x.keyframes, b->x.n_keyframes, &b->cap_keyframes, sizeof(k)))
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
+    if (k.kind == SEGMENT_KEYFRAME_SCREEN)
+        TRY(copy_section(b, from, k.offset, k.stored, &k.offset, reterr));
+    b->x.keyframes[b->x.n_keyframes++] = k;
+    return ERR_OK;
+}
+
+static enum err copy_chunk(struct segment_builder *b, struct segment_reader *from, struct segment_chunk c,
+                           struct err_info *reterr)
+{
+    if (!grow((void **) &b->x.chunks, b->x.n_chunks, &b->cap_chunks, sizeof(c)))
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
+    TRY(copy_section(b, from, c.offset, c.stored, &c.offset, reterr));
+    b->x.chunks[b->x.n_chunks++] = c;
+    b->raw_bytes += c.raw;
+    b->seq += c.n_events;
+    b->time = c.t_last;
+    return ERR_OK;
+}
+
+static enum err copy_marker(struct segment_builder *b, struct segment_marker m, struct err_info *reterr)
+{
+    if (!grow((void **) &b->x.markers, b->x.n_markers, &b->cap_markers, sizeof(m)))
+        return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
+    buf_add_span(&b->labels, m.label);
+    m.label.p = NULL; /* labels move while they grow: finish sets the pointers */
+    b->x.markers[b->x.n_markers++] = m;
+    return buf_check(&b->labels, reterr);
+}
+
+/* As the builder writes it: a screen lies before the chunk in which its event is. */
+static enum err copy_all(struct segment_builder *b, struct segment_reader *from, struct err_info *reterr)
+{
+    const struct segment_index *x = segment_reader_index(from);
+    uint32_t k = 0;
+
+    if (x->head.stored > 0) {
+        b->x.head = x->head;
+        TRY(copy_section(b, from, x->head.offset, x->head.stored, &b->x.head.offset, reterr));
+    }
+    for (uint32_t c = 0; c < x->n_chunks; c++) {
+        for (; k < x->n_keyframes && x->keyframes[k].chunk <= c; k++)
+            TRY(copy_keyframe(b, from, x->keyframes[k], reterr));
+        TRY(copy_chunk(b, from, x->chunks[c], reterr));
+    }
+    for (uint32_t m = 0; m < x->n_markers; m++)
+        TRY(copy_marker(b, x->markers[m], reterr));
+    return ERR_OK;
+}
+
+static bool room_in_tables(const struct segment_builder *b, const struct segment_index *x)
+{
+    return b->x.n_chunks + x->n_chunks <= SEGMENT_CHUNKS_MAX &&
+           b->x.n_keyframes + x->n_keyframes <= SEGMENT_KEYFRAMES_MAX &&
+           b->x.n_markers + x->n_markers <= SEGMENT_MARKERS_MAX;
+}
+
+static uint64_t stored_bytes(const struct segment_index *x)
+{
+    uint64_t n = x->head.stored;
+
+    for (uint32_t i = 0; i < x->n_chunks; i++)
+        n += x->chunks[i].stored;
+    for (uint32_t i = 0; i < x->n_keyframes; i++)
+        n += x->keyframes[i].stored;
+    return n;
+}
+
+bool segment_fits(const struct segment_builder *b, const struct segment_reader *r)
+{
+    const struct segment_index *x = segment_reader_index(r);
+
+    return khseg_written(b->cipher) == 0 || (room_in_tables(b, x) && khseg_written(b->cipher) + stored_bytes(x) <= b->target);
+}
+
+enum err segment_add_segment(struct segment_builder *b, struct segment_reader *from, struct err_info *reterr)
+{
+    const struct segment_info *i = segment_info(from);
+
+    TRY(usable(b, reterr));
+    if (b->next.keyframe || i->first_seq != b->seq || (i->n_chunks > 0 && i->t_first < b->time) ||
+        (i->has_head && (b->x.head.stored > 0 || segment_builder_events(b) > 0)))
+        return outcome(b, ERR_RAISE(reterr, ERR_INVAL, "segment: another one that does not follow what there is"));
+    if (!room_in_tables(b, segment_reader_index(from)))
+        return outcome(b, ERR_RAISE(reterr, ERR_LIMIT, "segment: there is no room for another one"));
+    TRY(outcome(b, cut_chunk(b, reterr)));
+    return outcome(b, copy_all(b, from, reterr));
+}
+
 bool segment_builder_full(const struct segment_builder *b)
 {
     return khseg_written(b->cipher) >= b->target || b->x.n_chunks >= SEGMENT_CHUNKS_MAX - 2 ||

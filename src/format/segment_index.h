@@ -36,3 +36,11 @@ NODISCARD enum err segment_footer_read(struct span footer, uint64_t plain_len, u
 /* Decodes and checks every rule. 'offset' is where the index lies: all sections end before it. */
 NODISCARD enum err segment_index_read(struct span bytes, uint64_t offset, struct segment_index *ret,
                                       struct err_info *reterr);
+
+/* ---- of an open reader, for copying (segment_read.c) ---- */
+
+const struct segment_index *segment_reader_index(const struct segment_reader *r); /* borrowed until its free */
+
+/* Appends plaintext [at, at + n): a section as it is stored. */
+NODISCARD enum err segment_reader_section(struct segment_reader *r, uint64_t at, uint32_t n, struct buf *out,
+                                          struct err_info *reterr);

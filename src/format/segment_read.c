@@ -153,9 +153,13 @@ const struct segment_keyframe *segment_keyframe_before(const struct segment_read
     return lo == 0 ? NULL : &r->x.keyframes[lo - 1];
 }
 
-/* Appends plaintext [at, at + n). */
-static enum err read_section(struct segment_reader *r, uint64_t at, uint32_t n, struct buf *out,
-                             struct err_info *reterr)
+const struct segment_index *segment_reader_index(const struct segment_reader *r)
+{
+    return &r->x;
+}
+
+enum err segment_reader_section(struct segment_reader *r, uint64_t at, uint32_t n, struct buf *out,
+                                struct err_info *reterr)
 {
     uint8_t *to = buf_reserve(out, n);
 
@@ -171,7 +175,7 @@ static enum err unpack_section(struct segment_reader *r, uint64_t at, uint32_t s
                                struct err_info *reterr)
 {
     struct buf frame = BUF_INIT(stored);
-    enum err e = read_section(r, at, stored, &frame, reterr);
+    enum err e = segment_reader_section(r, at, stored, &frame, reterr);
 
     if (e == ERR_OK)
         e = zframe_read(buf_span(&frame), raw, out, reterr);
@@ -187,7 +191,7 @@ enum err segment_read_stored(struct segment_reader *r, uint32_t n, struct buf *o
 
     if (c == NULL)
         return ERR_RAISE(reterr, ERR_NOTFOUND, "segment: no chunk %u", n);
-    return read_section(r, c->offset, c->stored, out, reterr);
+    return segment_reader_section(r, c->offset, c->stored, out, reterr);
 }
 
 static uint32_t count_lines(struct span s)

@@ -724,12 +724,182 @@ static void every_level_keeps_the_window(void **state)
     buf_deinit(&raw);
 }
 
+/* ---- several small ones joined into one ---- */
+
+#define PARTS 5
+
+/* A segment of 'n' events from seq on: screens, own keyframes, markers; a head in the first. */
+static void small_segment(uint32_t seg_no, uint64_t seq, uint64_t n, struct buf *file)
+{
+    struct khseg_context c = place;
+    struct segment_options o = { .first_seq = seq, .first_time = (time_us) seq * 1000 };
+    struct segment_builder *b = NULL;
+    struct segment_summary sum;
+    struct buf ev = BUF_INIT(1 << 20);
+    struct err_info e;
+
+    c.seg_no = seg_no;
+    assert_ok_err(segment_builder_new(rk, &c, &o, &b, &e), &e);
+    if (seq == 0)
+        assert_ok(segment_add_head(b, SPAN("{\"version\":2}"), NULL));
+    for (uint64_t i = seq; i < seq + n; i++) {
+        if (i % 7 == 0)
+            assert_ok(segment_add_screen(b, i, 80, 24, event_of(i, 500, &ev), NULL));
+        else if (i % 5 == 0)
+            assert_ok(segment_add_keyframe(b, i, NULL));
+        if (i % 11 == 0)
+            assert_ok(segment_add_marker(b, i, event_of(i, 9, &ev), NULL));
+        assert_ok_err(segment_add_event(b, i, (time_us) i * 1000, event_of(i, i % 13 == 0 ? 70000 : 900, &ev), &e), &e);
+    }
+    *file = BUF_INIT(64 << 20);
+    assert_ok(segment_finish(b, file, &sum, NULL));
+    segment_builder_free(b);
+    buf_deinit(&ev);
+}
+
+static struct segment_reader *open_as(uint32_t seg_no, const struct buf *file, struct span *span)
+{
+    struct khseg_context c = place;
+    struct segment_reader *r = NULL;
+    struct khseg_source src;
+    struct err_info e;
+
+    *span = buf_span(file);
+    src = khseg_source_span(span);
+    c.seg_no = seg_no;
+    assert_ok_err(segment_open(&src, rk, &c, &r, &e), &e);
+    return r;
+}
+
+static void assert_same_chunk(struct segment_reader *a, uint32_t i, struct segment_reader *b, uint32_t k)
+{
+    const struct segment_chunk *x = segment_chunk_at(a, i), *y = segment_chunk_at(b, k);
+    struct buf p = BUF_INIT(1 << 20), q = BUF_INIT(1 << 20);
+
+    assert_true(x->stored == y->stored && x->raw == y->raw && x->first_seq == y->first_seq &&
+                x->n_events == y->n_events && x->t_first == y->t_first && x->t_last == y->t_last);
+    assert_ok(segment_read_stored(a, i, &p, NULL));
+    assert_ok(segment_read_stored(b, k, &q, NULL));
+    assert_span_eq(buf_span(&p), buf_span(&q));
+    buf_deinit(&p);
+    buf_deinit(&q);
+}
+
+static void assert_same_keyframe(struct segment_reader *a, uint32_t i, struct segment_reader *b, uint32_t k)
+{
+    const struct segment_keyframe *x = segment_keyframe_at(a, i), *y = segment_keyframe_at(b, k);
+    struct buf p = BUF_INIT(1 << 20), q = BUF_INIT(1 << 20);
+
+    assert_true(x->seq == y->seq && x->time == y->time && x->kind == y->kind && x->cols == y->cols &&
+                x->rows == y->rows);
+    if (x->kind == SEGMENT_KEYFRAME_SCREEN) {
+        assert_ok(segment_read_screen(a, x, &p, NULL));
+        assert_ok(segment_read_screen(b, y, &q, NULL));
+        assert_span_eq(buf_span(&p), buf_span(&q));
+    }
+    buf_deinit(&p);
+    buf_deinit(&q);
+}
+
+static void joined(void **state)
+{
+    static const uint64_t sizes[PARTS] = { 30, 1, 400, 77, 5 };
+    struct buf files[PARTS], out = BUF_INIT(64 << 20);
+    struct span spans[PARTS], s;
+    struct segment_reader *parts[PARTS], *whole;
+    struct segment_options o = { .target_bytes = 32 << 20 };
+    struct segment_builder *b = builder(&o);
+    struct segment_summary sum;
+    uint32_t c = 0, k = 0, m = 0;
+    uint64_t seq = 0;
+
+    (void) state;
+    for (uint32_t i = 0; i < PARTS; i++) {
+        small_segment(i, seq, sizes[i], &files[i]);
+        seq += sizes[i];
+        parts[i] = open_as(i, &files[i], &spans[i]);
+        assert_true(segment_fits(b, parts[i]));
+        assert_ok(segment_add_segment(b, parts[i], NULL));
+    }
+    assert_ok(segment_finish(b, &out, &sum, NULL));
+    segment_builder_free(b);
+    assert_true(sum.first_seq == 0 && sum.n_events == seq && sum.t_last == (time_us) (seq - 1) * 1000);
+    whole = reader(&out, &s);
+    for (uint32_t i = 0; i < PARTS; i++) {
+        const struct segment_info *info = segment_info(parts[i]);
+
+        for (uint32_t n = 0; n < info->n_chunks; n++)
+            assert_same_chunk(parts[i], n, whole, c++);
+        for (uint32_t n = 0; n < info->n_keyframes; n++)
+            assert_same_keyframe(parts[i], n, whole, k++);
+        for (uint32_t n = 0; n < info->n_markers; n++, m++) {
+            assert_span_eq(segment_marker_at(parts[i], n)->label, segment_marker_at(whole, m)->label);
+            assert_int_equal(segment_marker_at(parts[i], n)->seq, segment_marker_at(whole, m)->seq);
+        }
+        segment_reader_free(parts[i]);
+        buf_deinit(&files[i]);
+    }
+    assert_true(c == segment_info(whole)->n_chunks && k == segment_info(whole)->n_keyframes &&
+                m == segment_info(whole)->n_markers && c == sum.n_chunks && c > 6 && k > 60 && m > 40);
+    buf_reset(&out);
+    assert_ok(segment_read_head(whole, &out, NULL));
+    assert_span_str(buf_span(&out), "{\"version\":2}");
+    segment_reader_free(whole);
+    buf_deinit(&out);
+}
+
+static void not_joined(void **state)
+{
+    struct segment_options tiny = { .target_bytes = 1000 };
+    struct buf first, second, third;
+    struct span s, t, u;
+    struct segment_reader *a, *b, *c;
+    struct segment_builder *w;
+
+    (void) state;
+    small_segment(0, 0, 10, &first);
+    small_segment(1, 10, 10, &second);
+    small_segment(2, 25, 10, &third);
+    a = open_as(0, &first, &s);
+    b = open_as(1, &second, &t);
+    c = open_as(2, &third, &u);
+    w = builder(NULL);
+    assert_ok(segment_add_segment(w, a, NULL));
+    assert_err(segment_add_segment(w, c, NULL), ERR_INVAL); /* 20 to 24 are missing */
+    assert_err(segment_add_segment(w, b, NULL), ERR_STATE);
+    segment_builder_free(w);
+    w = builder(NULL);
+    assert_ok(segment_add_segment(w, a, NULL));
+    assert_err(segment_add_segment(w, a, NULL), ERR_INVAL); /* the same again */
+    segment_builder_free(w);
+    w = builder(&(struct segment_options){ .first_time = 1 });
+    assert_err(segment_add_segment(w, a, NULL), ERR_INVAL); /* time goes back */
+    segment_builder_free(w);
+    w = builder(&tiny);
+    assert_true(segment_fits(w, a));
+    assert_ok(segment_add_segment(w, a, NULL));
+    assert_false(segment_fits(w, b));
+    segment_builder_free(w);
+    first.p[first.n / 2] ^= 1; /* damage does not travel */
+    w = builder(NULL);
+    assert_err(segment_add_segment(w, a, NULL), ERR_CORRUPT);
+    segment_builder_free(w);
+    segment_reader_free(a);
+    segment_reader_free(b);
+    segment_reader_free(c);
+    buf_deinit(&first);
+    buf_deinit(&second);
+    buf_deinit(&third);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_documents_example),
         cmocka_unit_test(the_builder_says_the_same),
         cmocka_unit_test(many_chunks_seek_and_order),
+        cmocka_unit_test(joined),
+        cmocka_unit_test(not_joined),
         cmocka_unit_test(sizes_at_their_limits),
         cmocka_unit_test(wrong_calls),
         cmocka_unit_test(head_alone_and_long_labels),
