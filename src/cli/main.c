@@ -13,6 +13,7 @@
 
 #include "cli/help.h"
 #include "cli/login.h"
+#include "cli/rec_left.h"
 #include "gate/gate.h"
 #include "keeper/keeper.h"
 #include "vault/vault.h"
@@ -20,7 +21,7 @@
 #define CONTROL_FD 3
 
 extern const struct command cmd_init, cmd_serve, cmd_demo, cmd_config_check, cmd_login, cmd_logout, cmd_whoami,
-    cmd_ls, cmd_find, cmd_show, cmd_import, cmd_export, cmd_play, cmd_request, cmd_requests, cmd_approve, cmd_deny,
+    cmd_ls, cmd_find, cmd_show, cmd_import, cmd_rec, cmd_export, cmd_play, cmd_request, cmd_requests, cmd_approve, cmd_deny,
     cmd_cancel, cmd_grants, cmd_give_back, cmd_revoke, cmd_viewings, cmd_viewing_stop, cmd_key, cmd_user_add,
     cmd_user_list, cmd_user_set, cmd_user_disable, cmd_group_add, cmd_group_list, cmd_group_set, cmd_project_add,
     cmd_project_list, cmd_token_add, cmd_token_list, cmd_token_revoke, cmd_policy_show, cmd_policy_list,
@@ -38,6 +39,7 @@ const struct command *const commands[] = {
     &cmd_find,
     &cmd_show,
     &cmd_import,
+    &cmd_rec,
     &cmd_export,
     &cmd_play,
     &cmd_request,
@@ -177,15 +179,27 @@ static int run(const struct command *cmd, int argc, char **argv)
     return code;
 }
 
+/* As somebody's login shell: `keyhole rec --login`. */
+static int login_shell(int argc, char **argv)
+{
+    extern const struct command cmd_rec;
+
+    return run(&cmd_rec, argc, argv);
+}
+
 int main(int argc, char **argv)
 {
     const struct command *cmd;
+    char **login;
     int words, code;
 
     if (argc == 3 && strcmp(argv[1], "role") == 0)
         return role(argv[2]);
     (void) setlocale(LC_CTYPE, "C.UTF-8");
     (void) signal(SIGPIPE, SIG_IGN);
+    login = rec_left_login_argv(argc, argv, &words, &code);
+    if (login != NULL || code != EXIT_DONE)
+        return login != NULL ? login_shell(words, login) : code;
     if (argc < 2) {
         help_all(stderr);
         return EXIT_USAGE;
