@@ -219,30 +219,61 @@ const struct command cmd_audit_tail = {
 
 /* ---- vkey ---- */
 
+/* Every project that one may see, page by page, until fn returns something else than EXIT_DONE. */
+static int each_project(struct cli *c, int (*fn)(void *ctx, struct tree project), void *ctx)
+{
+    char *cursor = NULL;
+    int code = EXIT_DONE;
+
+    do {
+        struct buf path = BUF_INIT(PATH_CAP);
+        struct http_reply r = { 0 };
+        struct tree items, p;
+        struct span at;
+
+        buf_add_str(&path, "/v1/projects?limit=200");
+        path_add(&path, "cursor", cursor);
+        free(cursor);
+        cursor = NULL;
+        code = cli_get(c, &path, &r);
+        items = get_node(r.root, "items");
+        for (at = items.payload; code == EXIT_DONE && items.tag == TREE_ARR && tree_next(&at, &p);)
+            code = fn(ctx, p);
+        if (code == EXIT_DONE)
+            cursor = get_dup(r.root, "cursor");
+        http_reply_deinit(&r);
+        buf_deinit(&path);
+    } while (cursor != NULL);
+    return code;
+}
+
+struct named {
+    const char *name;
+    char *ret;
+    bool found;
+};
+
+static int take_named(void *ctx, struct tree project)
+{
+    struct named *n = ctx;
+
+    n->found = n->found || (span_eq_str(get(project, "name"), n->name) && span_to_str(get(project, "id"), n->ret, LOG_NAME_CAP));
+    return EXIT_DONE;
+}
+
 /* A project's name to its log's id; an id or system stays. */
 static int log_id(struct cli *c, const char *name, char ret[LOG_NAME_CAP])
 {
-    struct buf path = BUF_INIT(PATH_CAP);
-    struct http_reply r = { 0 };
-    struct tree items, p;
-    struct span at;
-    int code = EXIT_REFUSED;
+    struct named n = { .name = name, .ret = ret };
+    int code;
 
     if (log_id_check(span_str(name)))
         return snprintf(ret, LOG_NAME_CAP, "%s", name) < LOG_NAME_CAP ? EXIT_DONE : EXIT_USAGE;
-    buf_add_str(&path, "/v1/projects?limit=200");
-    if (cli_get(c, &path, &r) == EXIT_DONE) {
-        items = get_node(r.root, "items");
-        for (at = items.payload; items.tag == TREE_ARR && tree_next(&at, &p);) {
-            if (span_eq_str(get(p, "name"), name) && span_to_str(get(p, "id"), ret, LOG_NAME_CAP))
-                code = EXIT_DONE;
-        }
-        if (code != EXIT_DONE)
-            (void) fail("there is no project '%s' that you may see", name);
-    }
-    http_reply_deinit(&r);
-    buf_deinit(&path);
-    return code;
+    code = each_project(c, take_named, &n);
+    if (code != EXIT_DONE || n.found)
+        return code;
+    (void) fail("there is no project '%s' that you may see", name);
+    return EXIT_REFUSED;
 }
 
 /* GET /v1/audit/LOG/what as text. */
@@ -482,27 +513,21 @@ static int verify_log(struct verify *v, const char *log, bool quietly, bool *ret
     return *ret_skipped ? EXIT_DONE : code;
 }
 
+static int verify_project(void *ctx, struct tree project)
+{
+    char log[LOG_NAME_CAP];
+    bool skipped;
+
+    return span_to_str(get(project, "id"), log, sizeof(log)) ? verify_log(ctx, log, true, &skipped) : EXIT_DONE;
+}
+
 static int verify_all(struct verify *v)
 {
-    struct buf path = BUF_INIT(PATH_CAP);
-    struct http_reply r = { 0 };
-    struct tree items, p;
-    struct span at;
     bool skipped;
     int code = verify_log(v, "system", true, &skipped);
 
-    buf_add_str(&path, "/v1/projects?limit=200");
     if (code == EXIT_DONE)
-        code = cli_get(v->c, &path, &r);
-    items = get_node(r.root, "items");
-    for (at = items.payload; code == EXIT_DONE && items.tag == TREE_ARR && tree_next(&at, &p);) {
-        char log[LOG_NAME_CAP];
-
-        if (span_to_str(get(p, "id"), log, sizeof(log)))
-            code = verify_log(v, log, true, &skipped);
-    }
-    http_reply_deinit(&r);
-    buf_deinit(&path);
+        code = each_project(v->c, verify_project, v);
     if (code == EXIT_DONE && v->n_good + v->n_bad == 0) {
         note("there is no log that you may read: auditors and administrators may");
         code = EXIT_REFUSED;
