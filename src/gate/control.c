@@ -7,6 +7,7 @@
 #include "access/policy.h"
 #include "codec/confuse.h"
 #include "codec/json.h"
+#include "codec/jsonw.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 
@@ -206,15 +207,34 @@ static void read_policy(void *arg)
     }
 }
 
+/* The reader says "policy:LINE: cause". */
+static void bad_policy(struct call *c, const struct err_info *why)
+{
+    struct problem p = { .code = SPAN("policy-invalid"), .detail = why->text };
+    struct buf members = BUF_INIT(4096);
+    unsigned line;
+    int at = 0;
+    struct jsonw w;
+
+    if (sscanf(why->text, "policy:%u: %n", &line, &at) == 1 && at > 0) {
+        jsonw_init(&w, &members);
+        jsonw_obj(&w);
+        jsonw_kint(&w, "line", line);
+        jsonw_kcstr(&w, "cause", why->text + at);
+        jsonw_obj_end(&w);
+        p.members = buf_span(&members);
+    }
+    call_problem_full(c, &p, NULL, 0);
+    buf_deinit(&members);
+}
+
 static void policy_read_done(void *arg)
 {
     struct call *c = arg;
     struct control *k = c->state;
 
     if (c->ex != NULL && k->policy_err != ERR_OK) {
-        const struct problem p = { .code = SPAN("policy-invalid"), .detail = k->why.text };
-
-        call_problem_full(c, &p, NULL, 0);
+        bad_policy(c, &k->why);
     } else if (c->ex != NULL) {
         ask(c);
     }

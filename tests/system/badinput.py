@@ -288,6 +288,17 @@ def _():
 
 # ---- keys ----
 
+@test("a policy that cannot be read names the line and the cause, and changes nothing")
+def _():
+    before = s.admin.get("/v1/policies/current").json["hash"]
+    good = 'purpose "debugging" { }\n'
+    for text, line in ((good + "nonsense = 1\n", 2), (good + 'rule "a" {\n  effect = maybe\n}\n', 3), (good * 2, 2), (good + 'rule "a" {\n', 2)):
+        a = s.admin.post("/v1/policies", {"text": text})
+        same((a.status, a.code), (422, "policy-invalid"), text)
+        true(a.json["cause"] and abs(a.json["line"] - line) <= 1, f"{text!r}: {a.json}")
+    same(s.admin.get("/v1/policies/current").json["hash"], before, "the policy in force")
+
+
 @test("a key with one flipped bit, for another recording, or made by somebody else opens nothing, and it is in the log")
 def _():
     k = s.keyed(rid)

@@ -231,7 +231,7 @@ def _():
     verify_log(s, "system", s.admin)
 
 
-@test("a page recording plays too: chunks, zstd and gzip as well, from a keyframe, and a stream at speed")
+@test("a page recording plays too: chunks, as stored as well, from a keyframe, and a stream at speed")
 def _():
     k = s.keyed(state["dom"])
     m = k.manifest()
