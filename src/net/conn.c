@@ -1,5 +1,5 @@
 /* Connections: the request's half, deadlines, and the turn that drives both. See conn.h for the states. */
-#include "net/conn.h"
+#include "net/conn2.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,12 +16,12 @@
 #define STALL_BYTES   4096    /* less than this in write_stall is no progress */
 
 static const struct http_refusal too_slow = { 408, "timeout", "the request came too slowly", "limits.header_time", 0 };
-static const struct http_refusal body_slow = { 408, "timeout", "the body came too slowly", "limits.body_min_rate", 0 };
-static const struct http_refusal body_large = { 413, "too-large", "the body is over its limit", NULL, 0 };
-static const struct http_refusal no_answer = { 503, "overloaded", "no answer in time", NULL, 5 };
-static const struct http_refusal bad_proxy = { 400, "bad-request", "the proxy's Forwarded header cannot be read", "proxy.header", 0 };
-static const struct http_refusal full_total = { 503, "overloaded", "too many connections", "limits.connections", 5 };
-static const struct http_refusal full_source = { 429, "rate-limited", "too many connections from one address", "limits.per_source", 5 };
+const struct http_refusal conn_body_slow = { 408, "timeout", "the body came too slowly", "limits.body_min_rate", 0 };
+const struct http_refusal conn_body_large = { 413, "too-large", "the body is over its limit", NULL, 0 };
+const struct http_refusal conn_no_answer = { 503, "overloaded", "no answer in time", NULL, 5 };
+const struct http_refusal conn_bad_proxy = { 400, "bad-request", "the proxy's Forwarded header cannot be read", "proxy.header", 0 };
+const struct http_refusal conn_full_total = { 503, "overloaded", "too many connections", "limits.connections", 5 };
+const struct http_refusal conn_full_source = { 429, "rate-limited", "too many connections from one address", "limits.per_source", 5 };
 
 /* ---- ends ---- */
 
@@ -40,11 +40,12 @@ void conn_destroy(struct conn *c)
     struct listener *ln = c->ln;
     bool counted = c->limited != LIMIT_DROP;
 
-    if (c->in_exchange && c->kill == KILL_NO)
+    if (c->kill == KILL_NO) {
         c->how = EXCHANGE_ABORTED;
-    if (c->kill == KILL_NO)
         c->kill = KILL_RESET;
+    }
     end_exchange(c);
+    conn2_free(c);
     if (c->slot != NULL && c->slot_free != NULL)
         c->slot_free(c->slot);
     loop_timer_cancel(&c->t_read);
@@ -93,6 +94,7 @@ static void set_state(struct conn *c, enum conn_state to)
         loop_timer_arm(&c->t_read, cfg->body_window);
         break;
     case CONN_LINGER: loop_timer_arm(&c->t_read, cfg->linger_time); break;
+    case CONN_HTTP2: break;
     }
 }
 
@@ -107,6 +109,7 @@ static bool wants_input(const struct conn *c)
     case CONN_HEAD:
     case CONN_DISCARD:
     case CONN_LINGER: return true;
+    case CONN_HTTP2: return conn2_wants_input(c);
     case CONN_EXCHANGE: break;
     }
     if (c->deaf)
@@ -129,13 +132,12 @@ static void watch_update(struct conn *c)
         events |= LOOP_READ;
     else if (!c->hup && !c->eof)
         events |= LOOP_HUP; /* a reset is noticed even while we do not read */
-    if (c->tls_wants_write || (c->out.n > 0 && c->state >= CONN_IDLE))
+    if (c->tls_wants_write || (c->out.n > 0 && c->state >= CONN_IDLE) || (c->two != NULL && conn2_waits_output(c)))
         events |= LOOP_WRITE;
     loop_fd_set(c->watch, events);
 }
 
-/* Answers are out: our side ends, and the client gets time to read them before the socket goes. */
-static void start_linger(struct conn *c)
+void conn_linger(struct conn *c)
 {
     buf_reset(&c->in);
     if (c->eof) {
@@ -165,23 +167,23 @@ static void begin_exchange(struct conn *c, const struct http_head *head)
     set_state(c, CONN_EXCHANGE);
 }
 
-/* Role without on_refused, or one that did not answer. */
-static void plain_refusal(struct conn *c, const struct http_refusal *why)
+bool conn_plain_refusal(struct exchange *ex, const struct http_refusal *why)
 {
-        struct http_header h[] = { { SPAN("Content-Type"), SPAN("application/problem+json") },
+    struct http_header h[] = { { SPAN("Content-Type"), SPAN("application/problem+json") },
                                { SPAN("Cache-Control"), SPAN("no-store") },
                                { SPAN("Retry-After"), SPAN_EMPTY } };
     struct buf b = BUF_INIT(1024), r = BUF_INIT(16);
+    enum err e;
 
     buf_addf(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\",\"code\":\"%s\",\"retryable\":%s}\n",
              http_status_phrase(why->status), why->status, why->detail, why->code,
              why->retry_after_s > 0 ? "true" : "false");
     buf_addf(&r, "%d", why->retry_after_s);
     h[2].value = buf_span(&r);
-    if (exchange_respond(&c->ex, why->status, h, why->retry_after_s > 0 ? 3 : 2, buf_span(&b)) != ERR_OK)
-        conn_kill(c, KILL_RESET, EXCHANGE_ABORTED);
+    e = exchange_respond(ex, why->status, h, why->retry_after_s > 0 ? 3 : 2, buf_span(&b));
     buf_deinit(&b);
     buf_deinit(&r);
+    return e == ERR_OK;
 }
 
 /* Answers by ourselves and closes; an answer that has begun can only be broken off. */
@@ -205,8 +207,8 @@ static void refuse(struct conn *c, const struct http_refusal *why, enum exchange
     loop_timer_cancel(&c->t_read);
     if (h->on_refused != NULL)
         h->on_refused(h->ctx, &c->ex, c->ex.head, why);
-    if (c->answer == ANSWER_NONE && c->kill == KILL_NO)
-        plain_refusal(c, why);
+    if (c->answer == ANSWER_NONE && c->kill == KILL_NO && !conn_plain_refusal(&c->ex, why))
+        conn_kill(c, KILL_RESET, EXCHANGE_ABORTED);
 }
 
 /* A head is complete. */
@@ -216,12 +218,12 @@ static void start_request(struct conn *c, const struct http_head *head)
 
     begin_exchange(c, head);
     if (proxy_resolve(&c->ln->cfg.proxy, head, &c->client) != PROXY_OK) {
-        refuse(c, &bad_proxy, EXCHANGE_SENT);
+        refuse(c, &conn_bad_proxy, EXCHANGE_SENT);
         return;
     }
     c->client.https = c->client.https || (c->proxy_tls && !c->client.via_proxy);
     if (c->limited != LIMIT_OK)
-        refuse(c, c->limited == LIMIT_TOTAL ? &full_total : &full_source, EXCHANGE_SENT);
+        refuse(c, c->limited == LIMIT_TOTAL ? &conn_full_total : &conn_full_source, EXCHANGE_SENT);
     else
         h->on_request(h->ctx, &c->ex, head);
 }
@@ -236,7 +238,7 @@ static void finish_exchange(struct conn *c)
     c->cutting = false;
     loop_timer_cancel(&c->t_write);
     if (c->close_after || c->ln->closing || c->deaf || (c->eof && c->in.n == 0)) {
-        start_linger(c);
+        conn_linger(c);
     } else if (c->body != BODY_DONE) {
         c->body = BODY_DISCARD;
         set_state(c, CONN_DISCARD);
@@ -297,6 +299,7 @@ static bool may_parse(const struct conn *c)
     case CONN_EXCHANGE: return !c->deaf && (c->body == BODY_FLOW || c->body == BODY_DISCARD);
     case CONN_PROXY:
     case CONN_HANDSHAKE:
+    case CONN_HTTP2:
     case CONN_LINGER: return false;
     }
     return false;
@@ -330,15 +333,48 @@ static size_t parse_step(struct conn *c, struct span in)
     if (v > HTTP1_PAUSED)
         parse_refused(c, v);
     else if (c->in_exchange && c->body == BODY_FLOW && c->body_seen > c->body_max)
-        refuse(c, &body_large, EXCHANGE_LARGE);
+        refuse(c, &conn_body_large, EXCHANGE_LARGE);
     else if (v == HTTP1_DONE)
         body_complete(c);
     return used;
 }
 
+static void start_http2(struct conn *c, struct span in)
+{
+    set_state(c, CONN_HTTP2);
+    if (!conn2_start(c))
+        conn_kill(c, KILL_RESET, EXCHANGE_ABORTED);
+    else if (in.n > 0)
+        conn2_input(c, in);
+}
+
+/*
+ * HTTP/2 by prior knowledge (RFC 9113 3.3), on plain sockets: the first bytes are its preface. While they could be, they are
+ * kept; the deadline is that of an idle connection. True: the input is dealt with.
+ */
+static bool took_preface(struct conn *c, struct span in)
+{
+    const struct span preface = SPAN(HTTP2_PREFACE);
+
+    if (c->tls != NULL || c->n_requests > 0 || c->state != CONN_IDLE || http1_begun(c->http) || in.n == 0 ||
+        memcmp(in.p, preface.p, in.n < preface.n ? in.n : preface.n) != 0)
+        return false;
+    if (in.n >= preface.n)
+        start_http2(c, in);
+    else
+        buf_add_span(&c->in, in);
+    return true;
+}
+
 /* Parses what it may of 'in'; the rest is kept. */
 static void take_input(struct conn *c, struct span in)
 {
+    if (c->state == CONN_HTTP2) {
+        conn2_input(c, in);
+        return;
+    }
+    if (took_preface(c, in))
+        return;
     while (in.n > 0 && may_parse(c))
         in = span_sub(in, parse_step(c, in), SIZE_MAX);
     if (in.n > 0 && c->kill == KILL_NO && !c->deaf && c->state != CONN_LINGER) {
@@ -374,6 +410,7 @@ static void on_eof(struct conn *c)
     case CONN_HANDSHAKE:
     case CONN_IDLE:
     case CONN_DISCARD:
+    case CONN_HTTP2:
     case CONN_LINGER: conn_kill(c, KILL_CLOSE, EXCHANGE_GONE); break;
     }
 }
@@ -507,7 +544,7 @@ static bool answered_plain(struct conn *c)
         return true;
     }
     (void) send(c->fd, text, sizeof(text) - 1, MSG_NOSIGNAL); /* a fresh socket takes it; else the client just sees the close */
-    start_linger(c);
+    conn_linger(c);
     return true;
 }
 
@@ -520,7 +557,12 @@ static void handshake(struct conn *c)
     }
     c->tls_wants_write = false;
     switch (tls_handshake(c->tls)) {
-    case TLS_OK: set_state(c, CONN_IDLE); break;
+    case TLS_OK:
+        if (tls_is_http2(c->tls))
+            start_http2(c, SPAN_EMPTY);
+        else
+            set_state(c, CONN_IDLE);
+        break;
     case TLS_WANT_READ: break;
     case TLS_WANT_WRITE: c->tls_wants_write = true; break;
     case TLS_EOF:
@@ -571,6 +613,8 @@ static bool round_(struct conn *c)
         conn_kill(c, KILL_CLOSE, EXCHANGE_GONE);
     else if (c->eof && c->in.n == 0 && (c->state == CONN_IDLE || c->state == CONN_HEAD))
         on_eof(c); /* the last of several requests has been served, or will never be complete */
+    if (c->kill == KILL_NO && c->two != NULL)
+        return conn2_round(c) || more;
     if (c->kill == KILL_NO)
         conn_flush(c);
     if (c->kill == KILL_NO)
@@ -629,7 +673,7 @@ static void body_deadline(struct conn *c)
     } else if (c->state == CONN_DISCARD) {
         conn_kill(c, KILL_CLOSE, EXCHANGE_SLOW);
     } else {
-        refuse(c, &body_slow, EXCHANGE_SLOW);
+        refuse(c, &conn_body_slow, EXCHANGE_SLOW);
     }
 }
 
@@ -642,13 +686,14 @@ static void on_read_deadline(void *arg)
     case CONN_HANDSHAKE:
     case CONN_IDLE: conn_kill(c, KILL_CLOSE, EXCHANGE_GONE); break;
     case CONN_LINGER: conn_kill(c, KILL_CLOSE, c->how); break;
+    case CONN_HTTP2: conn2_deadline(c); break;
     case CONN_HEAD: refuse(c, &too_slow, EXCHANGE_SLOW); break;
     case CONN_DISCARD: body_deadline(c); break;
     case CONN_EXCHANGE:
         if (c->body == BODY_FLOW || c->body == BODY_DISCARD)
             body_deadline(c);
         else if (c->answer == ANSWER_NONE)
-            refuse(c, &no_answer, EXCHANGE_LATE);
+            refuse(c, &conn_no_answer, EXCHANGE_LATE);
         break;
     }
     conn_defer(c);
@@ -737,6 +782,7 @@ void conn_drain(struct conn *c)
     case CONN_PROXY:
     case CONN_HANDSHAKE:
     case CONN_IDLE: conn_kill(c, KILL_CLOSE, EXCHANGE_ABORTED); break;
+    case CONN_HTTP2: conn2_drain(c); break;
     case CONN_HEAD:
     case CONN_EXCHANGE:
     case CONN_DISCARD:

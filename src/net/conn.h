@@ -26,6 +26,7 @@ struct listener {
 
 /*
  * Happy path: (PROXY ->) (HANDSHAKE ->) IDLE -> HEAD -> EXCHANGE -> IDLE … -> LINGER -> gone.
+ * With HTTP/2 (ALPN, or its preface on a plain socket): IDLE -> HTTP2 -> LINGER -> gone.
  * A client that breaks a rule: any -> EXCHANGE (with the refusal as its answer) -> LINGER. One that vanishes: any -> gone.
  */
 enum conn_state {
@@ -36,6 +37,7 @@ enum conn_state {
     CONN_EXCHANGE,  /* enum conn_body and enum conn_answer say what is missing and which deadline holds */
     CONN_DISCARD,   /* answered; the rest of a small request body is read away; body_window and body_min_rate */
     CONN_LINGER,    /* answered, our side is shut; the client reads; linger_time */
+    CONN_HTTP2,     /* net/conn2.h has the deadlines; then CONN_LINGER */
 };
 
 enum conn_body {
@@ -70,6 +72,7 @@ struct conn {
     struct net_client client;
     bool proxy_tls;
     struct http1 *http;
+    struct conn2 *two; /* HTTP/2, then http is of no use */
     struct buf in;              /* read, not parsed yet */
     const struct http_head *head; /* given by the engine, the exchange has not begun */
     struct out out;
@@ -88,6 +91,15 @@ struct conn {
     struct loop_deferred turn;
 };
 
+/* Refusals in the words of the API contract that both versions use. */
+extern const struct http_refusal conn_body_slow, conn_body_large, conn_no_answer, conn_bad_proxy, conn_full_total, conn_full_source;
+
+/* For a role without on_refused, or one that did not answer. False: not even that. */
+bool conn_plain_refusal(struct exchange *ex, const struct http_refusal *why);
+
+/* Our side ends, and the client gets time to read what it was sent before the socket goes. */
+void conn_linger(struct conn *c);
+
 /* Takes over fd, which was accepted from 'peer'. */
 void conn_open(struct listener *ln, int fd, const struct net_addr *peer);
 
@@ -100,6 +112,8 @@ void conn_drain(struct conn *c);
 /* conn_out.c */
 extern const struct exchange_transport conn_transport;
 void conn_flush(struct conn *c);             /* sends what the kernel takes */
+/* Gives bytes to the kernel; at most one TLS record. 0: it takes none now (or the connection is being killed). */
+size_t conn_send(struct conn *c, struct span s);
 size_t conn_kernel_unsent(const struct conn *c);
 void conn_kill(struct conn *c, enum conn_kill kill, enum exchange_end how);
 void conn_defer(struct conn *c);             /* a turn soon */

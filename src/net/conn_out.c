@@ -67,23 +67,45 @@ static bool send_plain(struct conn *c)
     return false;
 }
 
+/* Returns how much was taken. */
+static size_t send_record(struct conn *c, struct span s)
+{
+    size_t n;
+
+    switch (tls_write(c->tls, s.p, s.n, &n)) {
+    case TLS_OK: c->tls_commit = 0; return n;
+    case TLS_WANT_READ: /* no renegotiation: libssl only says so while a handshake message is due */
+    case TLS_WANT_WRITE: c->tls_commit = s.n; return 0;
+    case TLS_EOF:
+    case TLS_FAILED: conn_kill(c, KILL_CLOSE, EXCHANGE_GONE); return 0;
+    }
+    return 0;
+}
+
 static bool send_tls(struct conn *c)
 {
     static _Thread_local uint8_t record[TLS_RECORD_MAX];
-    size_t n, want = c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX;
-    struct span s = out_gather(&c->out, record, want);
+    size_t n = send_record(c, out_gather(&c->out, record, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX));
 
-    switch (tls_write(c->tls, s.p, s.n, &n)) {
-    case TLS_OK:
-        c->tls_commit = 0;
+    if (n > 0)
         took(c, n);
-        return true;
-    case TLS_WANT_READ: /* no renegotiation: libssl only says so while a handshake message is due */
-    case TLS_WANT_WRITE: c->tls_commit = s.n; return false;
-    case TLS_EOF:
-    case TLS_FAILED: conn_kill(c, KILL_CLOSE, EXCHANGE_GONE); return false;
-    }
-    return false;
+    return n > 0;
+}
+
+size_t conn_send(struct conn *c, struct span s)
+{
+    ssize_t n;
+
+    if (c->kill != KILL_NO || s.n == 0)
+        return 0;
+    if (c->tls != NULL)
+        return send_record(c, span_sub(s, 0, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX));
+    do
+        n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        conn_kill(c, KILL_CLOSE, EXCHANGE_GONE);
+    return n < 0 ? 0 : (size_t) n;
 }
 
 void conn_flush(struct conn *c)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/num.h"
+
 static const char *const methods[HTTP_M_N_] = {
     [HTTP_M_GET] = "GET",     [HTTP_M_HEAD] = "HEAD",     [HTTP_M_POST] = "POST",       [HTTP_M_PUT] = "PUT",
     [HTTP_M_PATCH] = "PATCH", [HTTP_M_DELETE] = "DELETE", [HTTP_M_OPTIONS] = "OPTIONS",
@@ -171,4 +173,102 @@ bool http_is_json(struct span content_type)
 
     (void) span_cut(content_type, ';', &type, &parameters);
     return span_eq_nocase(span_trim(type), "application/json");
+}
+
+struct span http_date_span(time_ms t)
+{
+    static _Thread_local char text[HTTP_DATE_LEN + 1];
+    static _Thread_local time_ms second = -1;
+
+    if (t / 1000 != second) {
+        second = t / 1000;
+        http_date(t, text);
+    }
+    return span_of(text, HTTP_DATE_LEN);
+}
+
+/* ---- what every version demands alike ---- */
+
+bool http_is_target(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] <= 0x20 || s.p[i] > 0x7e || s.p[i] == '#')
+            return false;
+    }
+    return s.n > 0;
+}
+
+void http_split_target(struct span s, struct span *ret_path, struct span *ret_query)
+{
+    if (!span_cut(s, '?', ret_path, ret_query))
+        *ret_query = SPAN_EMPTY;
+    if (ret_path->n == 0)
+        *ret_path = SPAN("/");
+}
+
+bool http_is_length(struct span s, int64_t *ret)
+{
+    uint64_t len;
+
+    if (s.n == 0 || s.n > 19 || !num_u64(s, INT64_MAX, &len))
+        return false;
+    *ret = (int64_t) len;
+    return true;
+}
+
+void http_lower(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] >= 'A' && s.p[i] <= 'Z')
+            ((uint8_t *) s.p)[i] = (uint8_t) (s.p[i] - 'A' + 'a');
+    }
+}
+
+static bool is_one_of(struct span name, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (span_eq_nocase(name, list[i]))
+            return true;
+    }
+    return false;
+}
+
+/* (Two credentials are refused by the role, with its own code and a record.) */
+bool http_head_doubled(const struct http_head *h)
+{
+    static const char *const single[] = { "batch-seq",       "content-type",  "dpop",   "expect",
+                                          "idempotency-key", "last-event-id", "origin", "range" };
+
+    for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
+        if (http_head_count(h, single[i]) > 1)
+            return true;
+    }
+    return false;
+}
+
+bool http_is_trailer(struct span name)
+{
+    static const char *const never[] = {
+        "authorization", "cache-control", "connection",    "content-encoding",  "content-length", "content-range",
+        "content-type",  "cookie",        "dpop",          "expect",            "host",           "keep-alive",
+        "max-forwards",  "origin",        "range",         "te",                "trailer",        "transfer-encoding",
+        "upgrade",       "forwarded",     "x-forwarded-for", "x-forwarded-proto" };
+
+    return !is_one_of(name, never, sizeof(never) / sizeof(never[0]));
+}
+
+bool http_answer_ok(const struct http_header *headers, size_t n)
+{
+    static const char *const ours[] = { "connection", "content-length", "date", "keep-alive", "trailer",
+                                        "transfer-encoding", "upgrade" };
+
+    for (size_t i = 0; i < n; i++) {
+        const struct http_header *h = &headers[i];
+
+        if (!http_is_token(h->name) || !http_is_value(h->value) || is_one_of(h->name, ours, sizeof(ours) / sizeof(ours[0])))
+            return false;
+        if (h->value.n > 0 && (h->value.p[0] == ' ' || h->value.p[0] == '\t'))
+            return false;
+    }
+    return true;
 }

@@ -48,6 +48,23 @@ bool http_is_value(struct span s);
 
 /* host[:port] as in RFC 3986: registered name, IPv4, or [IPv6]; no user information. */
 bool http_is_authority(struct span s);
+
+/* What every version demands of a request alike. */
+bool http_is_target(struct span s); /* visible ASCII without '#', not empty */
+void http_split_target(struct span s, struct span *ret_path, struct span *ret_query);
+bool http_is_length(struct span s, int64_t *ret); /* Content-Length: digits only, fits */
+void http_lower(struct span s); /* in place: the caller owns the bytes */
+/* Headers of which two would let a proxy and us each believe another one, and there are two. */
+bool http_head_doubled(const struct http_head *h);
+/* A name that may stand in trailers: it changes nothing when somebody merges it into the headers (RFC 9110 6.5.1). */
+bool http_is_trailer(struct span name);
+
+/*
+ * What every version demands of an answer's headers: tokens, values without control bytes, and none of Date, Connection,
+ * Content-Length, Transfer-Encoding, Upgrade, Trailer, which are not the role's to set. So no answer can be split.
+ */
+bool http_answer_ok(const struct http_header *headers, size_t n);
+
 /* A Content-Type of application/json, with or without parameters. */
 bool http_is_json(struct span content_type);
 
@@ -56,6 +73,8 @@ const char *http_status_phrase(int status);
 
 #define HTTP_DATE_LEN 29 /* Sun, 06 Nov 1994 08:49:37 GMT */
 void http_date(time_ms t, char out[HTTP_DATE_LEN + 1]);
+/* The same, formatted once a second and thread: a head costs no calendar arithmetic. Borrowed until the next call. */
+struct span http_date_span(time_ms t);
 
 /* What the net refuses by itself, in the words of the API contract; the role makes the problem document. */
 struct http_refusal {

@@ -4,8 +4,6 @@
 
 #include <llhttp.h>
 
-#include "base/num.h"
-
 /*
  * Two readers look at every byte of framing, and both must agree. The guard (this file) splits lines itself, so that no bare
  * line end, folded line or control byte gets further, and makes the header array; llhttp reads the same bytes and keeps
@@ -187,6 +185,16 @@ static void begin(struct http1 *e)
     e->head = (struct http_head){ .content_length = -1 };
 }
 
+void http1_limits_fill(struct http1_limits *l)
+{
+    if (l->line_bytes == 0)
+        l->line_bytes = 8192;
+    if (l->header_bytes == 0)
+        l->header_bytes = 16384;
+    if (l->headers == 0)
+        l->headers = 100;
+}
+
 struct http1 *http1_new(const struct http1_limits *limits, const struct http1_ops *ops, void *ctx)
 {
     struct http1 *e = calloc(1, sizeof(*e));
@@ -195,12 +203,7 @@ struct http1 *http1_new(const struct http1_limits *limits, const struct http1_op
         return NULL;
     if (limits != NULL)
         e->limits = *limits;
-    if (e->limits.line_bytes == 0)
-        e->limits.line_bytes = 8192;
-    if (e->limits.header_bytes == 0)
-        e->limits.header_bytes = 16384;
-    if (e->limits.headers == 0)
-        e->limits.headers = 100;
+    http1_limits_fill(&e->limits);
     e->ops = ops;
     e->ctx = ctx;
     buf_init(&e->raw, e->limits.line_bytes + e->limits.header_bytes + 16);
@@ -280,10 +283,8 @@ static enum http1_verdict check_request_line(struct http1 *e, struct span line)
         return v;
     if (!http_method_of(method, &e->head.method))
         return HTTP1_BAD_METHOD;
-    for (size_t i = 0; i < target.n; i++) {
-        if (target.p[i] <= 0x20 || target.p[i] > 0x7e || target.p[i] == '#')
-            return HTTP1_BAD_TARGET;
-    }
+    if (!http_is_target(target))
+        return HTTP1_BAD_TARGET;
     e->head.major = 1;
     e->head.minor = minor;
     return HTTP1_MORE;
@@ -298,14 +299,6 @@ static enum http1_verdict split_header(struct span line, struct http_header *ret
         return HTTP1_BAD_HEADER;
     ret->value = span_trim(ret->value);
     return http_is_value(ret->value) ? HTTP1_MORE : HTTP1_BAD_HEADER;
-}
-
-static void lower(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= 'A' && s.p[i] <= 'Z')
-            ((uint8_t *) s.p)[i] = (uint8_t) (s.p[i] - 'A' + 'a'); /* our own raw buffer */
-    }
 }
 
 /* ---- the guard: what the head says ---- */
@@ -343,18 +336,15 @@ static enum http1_verdict read_target(struct http1 *e)
         v = absolute_target(e, &rest, &authority);
         if (v != HTTP1_MORE)
             return v;
-        lower(authority);
+        http_lower(authority);
         if (n_host == 1) {
-            lower(host);
+            http_lower(host);
             if (!span_eq(host, authority))
                 return HTTP1_BAD_HOST;
         }
     }
     h->authority = n_host == 1 ? host : authority;
-    if (!span_cut(rest, '?', &h->path, &h->query))
-        h->query = SPAN_EMPTY;
-    if (h->path.n == 0)
-        h->path = SPAN("/");
+    http_split_target(rest, &h->path, &h->query);
     return HTTP1_MORE;
 }
 
@@ -363,7 +353,6 @@ static enum http1_verdict read_framing(struct http1 *e)
     struct http_head *h = &e->head;
     size_t n_len = http_head_count(h, "content-length"), n_te = http_head_count(h, "transfer-encoding");
     struct span v;
-    uint64_t len;
 
     if (n_te > 0 && n_len > 0)
         return HTTP1_LENGTH_AND_CODING;
@@ -371,9 +360,8 @@ static enum http1_verdict read_framing(struct http1 *e)
         return HTTP1_BAD_LENGTH;
     if (n_len == 1) {
         (void) http_head_get(h, "content-length", &v);
-        if (v.n == 0 || v.n > 19 || !num_u64(v, INT64_MAX, &len))
+        if (!http_is_length(v, &h->content_length))
             return HTTP1_BAD_LENGTH;
-        h->content_length = (int64_t) len;
     }
     if (n_te == 0)
         return HTTP1_MORE;
@@ -389,20 +377,13 @@ static enum http1_verdict read_framing(struct http1 *e)
     return HTTP1_MORE;
 }
 
-/* Two of these, and a proxy and we might each believe another one. (Two credentials are refused by the role, with its own
- * code and a record.) */
-static const char *const single[] = { "batch-seq",       "content-type",  "dpop",   "expect",
-                                      "idempotency-key", "last-event-id", "origin", "range" };
-
 static enum http1_verdict read_rest(struct http1 *e)
 {
     struct http_head *h = &e->head;
     struct span v;
 
-    for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
-        if (http_head_count(h, single[i]) > 1)
-            return HTTP1_DUPLICATE;
-    }
+    if (http_head_doubled(h))
+        return HTTP1_DUPLICATE;
     if (h->minor > 0 && http_head_get(h, "expect", &v)) {
         if (!span_eq_nocase(v, "100-continue"))
             return HTTP1_BAD_EXPECT;
@@ -430,7 +411,7 @@ static enum http1_verdict index_head(struct http1 *e)
     for (size_t i = 0; i < e->n_lines; i++) {
         (void) span_cut(raw, '\n', &line, &raw);
         (void) split_header(span_sub(line, 0, line.n - 1), &e->headers[i]);
-        lower(e->headers[i].name);
+        http_lower(e->headers[i].name); /* in our own raw buffer */
     }
     e->head.headers = e->headers;
     e->head.n_headers = e->n_lines;
@@ -629,22 +610,6 @@ static enum http1_verdict feed_data(struct http1 *e, struct span in, size_t *ret
     return HTTP1_MORE;
 }
 
-/* What would change the message if somebody merged trailers into headers (RFC 9110 6.5.1). */
-static bool trailer_ok(struct span name)
-{
-    static const char *const never[] = {
-        "authorization", "cache-control", "connection",    "content-encoding",  "content-length", "content-range",
-        "content-type",  "cookie",        "dpop",          "expect",            "host",           "keep-alive",
-        "max-forwards",  "origin",        "range",         "te",                "trailer",        "transfer-encoding",
-        "upgrade",       "forwarded",     "x-forwarded-for", "x-forwarded-proto" };
-
-    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
-        if (span_eq_nocase(name, never[i]))
-            return false;
-    }
-    return true;
-}
-
 static bool trailers_ok(struct span raw)
 {
     while (raw.n > 0) {
@@ -656,7 +621,7 @@ static bool trailers_ok(struct span raw)
         raw = rest;
         if (body.n == 0)
             return raw.n == 0;
-        if (split_header(body, &h) != HTTP1_MORE || !trailer_ok(h.name))
+        if (split_header(body, &h) != HTTP1_MORE || !http_is_trailer(h.name))
             return false;
     }
     return false;

@@ -28,6 +28,9 @@ struct http1_limits {
     size_t headers;      /* their number; 0: 100 */
 };
 
+/* Puts the usual values where there are zeros. */
+void http1_limits_fill(struct http1_limits *l);
+
 enum http1_verdict {
     HTTP1_MORE = 0, /* all consumed; wants more */
     HTTP1_DONE,     /* the request is complete; bytes after it are not consumed; call http1_next before more */

@@ -1,31 +1,6 @@
 /* The answer's head (http1.h). Everything that could split an answer is refused here, whoever asks. */
 #include "net/http1.h"
 
-static bool may_set(struct span name)
-{
-    static const char *const ours[] = { "connection", "content-length", "date", "keep-alive", "trailer",
-                                        "transfer-encoding", "upgrade" };
-
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        if (span_eq_nocase(name, ours[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool headers_ok(const struct http1_answer *a)
-{
-    for (size_t i = 0; i < a->n_headers; i++) {
-        const struct http_header *h = &a->headers[i];
-
-        if (!http_is_token(h->name) || !http_is_value(h->value) || !may_set(h->name))
-            return false;
-        if (h->value.n > 0 && (h->value.p[0] == ' ' || h->value.p[0] == '\t'))
-            return false;
-    }
-    return true;
-}
-
 static void add_line(struct buf *b, const char *name, struct span value)
 {
     buf_add_str(b, name);
@@ -34,29 +9,16 @@ static void add_line(struct buf *b, const char *name, struct span value)
     buf_add_span(b, SPAN("\r\n"));
 }
 
-/* One formatted date a second and thread: a head costs no calendar arithmetic. */
-static struct span date_of(time_ms now)
-{
-    static _Thread_local char text[HTTP_DATE_LEN + 1];
-    static _Thread_local time_ms second = -1;
-
-    if (now / 1000 != second) {
-        second = now / 1000;
-        http_date(now, text);
-    }
-    return span_of(text, HTTP_DATE_LEN);
-}
-
 enum err http1_write_head(struct buf *b, const struct http1_answer *a, struct err_info *reterr)
 {
     size_t from = b->n;
 
     if (a->status < 200 || a->status > 599)
         return ERR_RAISE(reterr, ERR_INVAL, "status %d is not a final one", a->status);
-    if (!headers_ok(a))
+    if (!http_answer_ok(a->headers, a->n_headers))
         return ERR_RAISE(reterr, ERR_INVAL, "a header of the answer is malformed, or not the caller's to set");
     buf_addf(b, "HTTP/1.1 %d %s\r\n", a->status, http_status_phrase(a->status));
-    add_line(b, "Date", date_of(a->now));
+    add_line(b, "Date", http_date_span(a->now));
     for (size_t i = 0; i < a->n_headers; i++) {
         buf_add_span(b, a->headers[i].name);
         add_line(b, "", a->headers[i].value);

@@ -26,6 +26,7 @@ struct net_config {
     time_ms cut_time;       /* exchange_cut: then reset; 0: 100 ms */
     size_t high;            /* bytes queued in an exchange before exchange_write says no; 0: 256 KiB */
     size_t requests;        /* on one connection, then close; 0: 10 000 */
+    uint32_t streams;       /* HTTP/2: at once on one connection; 0: 100 */
     struct proxy_config proxy;
     bool proxy_v2; /* each connection begins with a PROXY v2 header; peers that are not trusted are closed */
 };

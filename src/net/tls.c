@@ -64,7 +64,7 @@ static void make_method(void)
 static int pick_alpn(SSL *s, const unsigned char **out, unsigned char *outlen, const unsigned char *in, unsigned inlen,
                      void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
 
     (void) s;
     (void) arg;
@@ -258,6 +258,15 @@ void tls_close(struct tls *t)
     if (SSL_is_init_finished(t->ssl))
         (void) SSL_shutdown(t->ssl); /* best effort: the peer also sees the end of the connection */
     ERR_clear_error();
+}
+
+bool tls_is_http2(const struct tls *t)
+{
+    const unsigned char *p = NULL;
+    unsigned n = 0;
+
+    SSL_get0_alpn_selected(t->ssl, &p, &n);
+    return n == 2 && memcmp(p, "h2", 2) == 0;
 }
 
 bool tls_pending(const struct tls *t)

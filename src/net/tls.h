@@ -3,7 +3,8 @@
  * TLS, server side, over a non-blocking socket: the only user of libssl.
  *
  * TLS 1.2 and 1.3; ECDHE with AES-GCM or ChaCha20; no renegotiation, no compression, no tickets or session cache (each
- * connection has its own secrets), no early data. ALPN: http/1.1; a client that offers only others is refused.
+ * connection has its own secrets), no early data. ALPN: h2, then http/1.1; a client that offers only
+ * others is refused, one without ALPN speaks HTTP/1.1.
  * Reload:   make a new tls_ctx, give it to the listener; connections keep theirs (reference counted).
  * Threads:  a tls_ctx may be shared by threads; a tls belongs to one.
  */
@@ -35,6 +36,7 @@ enum tls_result {
 };
 
 enum tls_result tls_handshake(struct tls *t);
+bool tls_is_http2(const struct tls *t); /* after the handshake: ALPN chose h2 */
 enum tls_result tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
 
 /*
