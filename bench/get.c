@@ -1,11 +1,11 @@
 /*
  * A closed loop of GETs over kept connections, and what came of it as one line of JSON.
  *
- *   bench-get [--ca PEM] [--conns N] [--seconds S] [--out FILE] ADDRESS:PORT JOBS
+ *   bench-get [--ca PEM] [--conns N] [--seconds S] [--stay] [--out FILE] ADDRESS:PORT JOBS
  *
  * JOBS: blocks separated by an empty line; a block is header lines, then lines "GET PATH", or "WARM PATH" for one that is not counted. A connection
  * that is free takes the next block and asks for its paths one after the other: it is one viewer. With --seconds the blocks start again from the
- * top until then. "first" is the time until an answer began, which is when the server had something to say. --out: "FIRST_MS MS" of each
+ * top until then. With --stay each connection keeps a block of its own, and has gone through it once before anything is measured. "first" is the time until an answer began, which is when the server had something to say. --out: "FIRST_MS MS" of each
  * answer, a line each, in their order.
  */
 #include "bench.h"
@@ -35,6 +35,7 @@ static struct {
     struct job *jobs;
     size_t n_jobs, next_job, n_conns, busy;
     int64_t until; /* 0: each job once */
+    bool stay, measuring;
     double *ms, *first_ms;
     size_t n_ms;
     uint64_t bytes, failed, opened;
@@ -51,6 +52,13 @@ struct viewer {
 
 static void ask_next(struct viewer *v)
 {
+    if (b.stay && v->at == v->job->n) {
+        if (!b.measuring || now_ns() >= b.until) {
+            b.busy--;
+            return;
+        }
+        v->at = 0;
+    }
     if (v->job == NULL || v->at == v->job->n) {
         if (b.next_job == b.n_jobs && b.until != 0)
             b.next_job = 0;
@@ -102,7 +110,7 @@ static void on_done(struct http_conn *c)
 {
     struct viewer *v = c->ctx;
 
-    if (v->good && v->job->requests[v->at - 1].counts && b.n_ms < LATENCIES_MAX) {
+    if (v->good && (b.measuring || !b.stay) && v->job->requests[v->at - 1].counts && b.n_ms < LATENCIES_MAX) {
         b.first_ms[b.n_ms] = (double) (v->began - v->asked) / 1e6;
         b.ms[b.n_ms++] = (double) (now_ns() - v->asked) / 1e6;
     }
@@ -194,11 +202,20 @@ static void report(double seconds, const char *out)
            (double) (use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double) (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6);
 }
 
+static void all_ask(struct viewer *viewers)
+{
+    b.busy = b.n_conns;
+    for (size_t i = 0; i < b.n_conns; i++)
+        ask_next(&viewers[i]);
+    while (b.busy > 0)
+        http_poll(&b.load, 1000);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
         { "ca", required_argument, NULL, 'c' }, { "conns", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' },
-        { "out", required_argument, NULL, 'o' }, { 0 },
+        { "out", required_argument, NULL, 'o' }, { "stay", no_argument, NULL, 't' }, { 0 },
     };
     const char *ca = NULL, *out = NULL;
     double seconds = 0;
@@ -216,6 +233,8 @@ int main(int argc, char **argv)
             seconds = atof(optarg);
         else if (o == 'o')
             out = optarg;
+        else if (o == 't')
+            b.stay = true;
         else
             return 2;
     }
@@ -230,14 +249,17 @@ int main(int argc, char **argv)
         http_open(&b.load, &viewers[i].conn, &on, &viewers[i]);
     while (!all_open())
         http_poll(&b.load, 1000);
+    if (b.stay) {
+        for (size_t i = 0; i < b.n_conns; i++)
+            viewers[i].job = &b.jobs[i % b.n_jobs];
+        all_ask(viewers);
+        b.bytes = 0;
+    }
     bench_cue(); /* whoever started us looks at the server's clocks now */
     began = now_ns();
+    b.measuring = true;
     b.until = seconds > 0 ? began + (int64_t) (seconds * 1e9) : 0;
-    b.busy = b.n_conns;
-    for (size_t i = 0; i < b.n_conns; i++)
-        ask_next(&viewers[i]);
-    while (b.busy > 0)
-        http_poll(&b.load, 1000);
+    all_ask(viewers);
     report((double) (now_ns() - began) / 1e9, out);
     (void) fflush(stdout);
     bench_cue(); /* and again before the connections end */

@@ -1,8 +1,8 @@
 """Chunks over kept connections: TLS with 32 KiB, clear with 1 KiB, beside the same bytes as plain files behind nginx's secure_link.
 
 Each block of a job file is one viewer with a key of its own: manifest, then every chunk once. So a round has the check of a key first seen, a lease
-before each chunk, the release of the recording's key, reading and decrypting: all that a viewing costs but the waiting. "again" asks for chunks
-that are leased and decoded already.
+before each chunk, the release of the recording's key, reading and decrypting: all that a viewing costs but the waiting. "again" asks, on
+the same connection, for chunks that are leased already.
 """
 import json
 import random
@@ -82,7 +82,7 @@ def save_chunks(house, cast, n_chunks, root):
 
 
 def run_get(build, address, ca, jobs, pids, seconds=None):
-    args = ["--conns", CONNS] + (["--ca", ca] if ca else []) + (["--seconds", seconds] if seconds else [])
+    args = ["--conns", CONNS] + (["--ca", ca] if ca else []) + (["--seconds", seconds, "--stay"] if seconds else [])
     report, used = measured(generator(build, "bench-get", *args, address, jobs), pids)
     if report["failed"]:
         raise SystemExit(f"bench: {report['failed']} requests failed, the first with {report['first_failed']}")
@@ -109,7 +109,6 @@ def compare(build, rounds, house, nginx, label, cast, n_chunks, paths, top, seco
         for role, s in used.items():
             got.add("cpu " + role, s * 1e6 / report["requests"])
         jobs = write_jobs(top / "jobs", [(h, p) for h, p in cast.jobs(n_chunks, manifest=False)][:CONNS])
-        run_get(build, house.address, house.ca, jobs, house.roles())  # decoded and leased from here on
         report, used = run_get(build, house.address, house.ca, jobs, house.roles(), seconds)
         got.add("again cpu", us(report, used))
         got.add("again rate", report["requests"] / report["seconds"])
