@@ -6,14 +6,6 @@
 #include "loop/loop.h"
 #include "loop/timer.h"
 
-/* A function on its way to the loop. 'owned': from loop_post, freed after it ran; else the poster keeps it. */
-struct loop_posted {
-    struct list node;
-    loop_fn fn;
-    void *arg;
-    bool owned;
-};
-
 struct loop {
     uv_loop_t uv;
     uv_timer_t tick;       /* one libuv timer wakes us for the wheel */
@@ -32,6 +24,3 @@ struct loop {
 
 /* A timer was armed for 'when'. */
 void loop_timers_changed(struct loop *l, uint64_t when);
-
-/* loop_post with the caller's node: cannot fail for memory. */
-NODISCARD enum err loop_post_node(struct loop *l, struct loop_posted *p);

@@ -43,6 +43,19 @@ time_ms loop_now_ms(struct loop *l);
 NODISCARD enum err loop_post(struct loop *l, loop_fn fn, void *arg);
 
 /*
+ * The same with a node of the caller's, so that it cannot fail for memory. The node must live until fn runs, or the loop
+ * is freed; it is free again when fn is called. Fill in fn and arg. ERR_CLOSED.
+ */
+struct loop_posted {
+    struct list node;
+    loop_fn fn;
+    void *arg;
+    bool owned; /* false; true only inside loop/ */
+};
+
+NODISCARD enum err loop_post_node(struct loop *l, struct loop_posted *p);
+
+/*
  * Runs d->fn(d->arg) once at the end of this turn (before the loop waits). Deferring what is deferred changes nothing.
  * The node belongs to the caller and must live until it ran or was cancelled.
  */

@@ -23,9 +23,11 @@
 struct reclog;
 struct reclog_rec; /* one recording that this process writes */
 
-struct reclog_io { /* for tests that break things; each returns 0 or an errno */
-    int (*write)(void *ctx, uint32_t file_no, int fd, uint64_t at, struct span bytes);
+/* The disk below, for tests that break it. Each returns 0 or an errno; called on the writer's thread. */
+struct reclog_io {
+    int (*write)(void *ctx, uint32_t file_no, int fd, uint64_t at, struct span bytes); /* all of it */
     int (*sync)(void *ctx, uint32_t file_no, int fd);
+    int (*truncate)(void *ctx, uint32_t file_no, int fd, uint64_t size);
     void *ctx;
 };
 
@@ -49,9 +51,9 @@ struct reclog_options {
 NODISCARD enum err reclog_open(const struct reclog_options *o, struct reclog **ret, struct err_info *reterr);
 
 /*
- * Writes and syncs what is queued, then stops the thread. Recordings that are not ended are ended; what is unsealed stays
- * for recovery. Files that nobody needs go. Tails may be freed later. Takes NULL, returns NULL.
- * The loops must not be freed before; callbacks of appends still come to them if they turn.
+ * Writes and syncs what is queued, then stops the thread. Recordings that are not ended are ended, but their handles,
+ * followers and tails are still to be given back, which may happen later. What is unsealed stays for recovery, files that
+ * nobody needs go. Callbacks that are under way come when their loops turn; the loops must live. Takes NULL, returns NULL.
  */
 struct reclog *reclog_free(struct reclog *l);
 
@@ -86,7 +88,10 @@ struct reclog_frame {
     bool is_head;
 };
 
-/* e: ERR_OK (durable), ERR_NOSPC (try the batch again later), ERR_IO (the log is dead). */
+/*
+ * e: ERR_OK (durable); ERR_NOSPC, ERR_NOMEM, ERR_AGAIN (no file can be opened): try the batch again later; ERR_IO: the log
+ * is dead.
+ */
 typedef void (*reclog_done)(void *ctx, enum err e);
 
 /*
@@ -94,12 +99,13 @@ typedef void (*reclog_done)(void *ctx, enum err e);
  * bytes are not: they stay until 'done' came on the recording's loop (never inside this call).
  * Several batches may be under way; when one fails, those after it fail too, and the failed one comes next.
  * ERR_AGAIN: the queue is full. ERR_INVAL: batch_seq is lower than the next one, first_seq is not the next event, a
- * frame over KHLOG_FRAME_MAX. ERR_IO: the log is dead. ERR_NOMEM. On an error 'done' does not come.
+ * frame over KHLOG_FRAME_MAX. ERR_IO: the log is dead. ERR_CLOSED: reclog_free was called. ERR_NOMEM. On an error 'done'
+ * does not come.
  */
 NODISCARD enum err reclog_append(struct reclog_rec *r, uint64_t batch_seq, const struct reclog_frame *frames, size_t n,
                                  reclog_done done, void *ctx, struct err_info *reterr);
 
-/* What is durable and in no piece. The time is of CLOCK_BOOTTIME, when the oldest of it became durable; 0: nothing. */
+/* What is durable and in no piece. The time is of CLOCK_BOOTTIME: about when the oldest of it became durable; 0: nothing. */
 struct reclog_unsealed {
     uint64_t bytes; /* of frames */
     uint64_t n_records;
@@ -109,7 +115,7 @@ void reclog_unsealed(const struct reclog_rec *r, struct reclog_unsealed *ret);
 
 /*
  * The keeper has pieces for every batch below next_batch: cuts the tail, writes a close record (not synced by itself),
- * and files that nobody needs go.
+ * and files that nobody needs go. UINT64_MAX: all of it, for a recording that is thrown away.
  */
 void reclog_sealed(struct reclog_rec *r, uint64_t next_batch);
 

@@ -1,0 +1,201 @@
+#include <stdlib.h>
+
+#include "os/file.h"
+#include "store/reclog_int.h"
+
+/* Snapshots of what is durable and in no piece. The bytes stay in the log, in files that a snapshot's places hold open. */
+
+struct where {
+    struct reclog_place *place;
+    uint32_t at, len, number;
+};
+
+struct tail {
+    struct reclog_tail pub; /* first: the caller's pointer */
+    struct reclog_rec *rec;
+    struct reclog_record *records;
+    struct where *where;
+    size_t n_places;
+    struct reclog_place **places; /* a ref each */
+};
+
+/* The first entry that holds an event from seq on; all of them from 0. */
+static size_t first_of(const struct reclog_rec *r, uint64_t seq)
+{
+    size_t low = 0, high = r->n;
+
+    while (seq > 0 && low < high) {
+        size_t mid = low + (high - low) / 2;
+        const struct reclog_entry *e = &r->entries[r->head + mid];
+
+        if (e->first_seq + e->n_events > seq)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return low;
+}
+
+static struct tail *new_tail(size_t n, size_t n_places)
+{
+    struct tail *t = calloc(1, sizeof(*t) + n * (sizeof(*t->where) + sizeof(*t->records)) +
+                                   n_places * sizeof(*t->places));
+
+    if (t == NULL)
+        return NULL;
+    t->where = (struct where *) (void *) (t + 1);
+    t->records = (struct reclog_record *) (void *) (t->where + n);
+    t->places = (struct reclog_place **) (void *) (t->records + n);
+    return t;
+}
+
+static void fill(struct tail *t, const struct reclog_rec *r, size_t from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct reclog_entry *e = &r->entries[r->head + from + i];
+
+        t->records[i] = (struct reclog_record){
+            .first_seq = e->first_seq, .batch_seq = r->base_batch + e->batch, .n_events = e->n_events,
+            .flags = e->flags, .len = e->len - (uint32_t) khlog_data_size(0),
+        };
+        t->where[i] = (struct where){ reclog_place_of(r, e->place), e->at, e->len, e->number };
+    }
+    t->pub = (struct reclog_tail){
+        .kn = r->kn, .growing = !r->ended, .next_seq = r->next_seq, .next_batch = r->next_batch,
+        .sealed_seq = r->sealed_seq, .n = n, .records = t->records,
+    };
+}
+
+static enum err snapshot(struct reclog_rec *r, uint64_t from_seq, size_t max, struct tail **ret,
+                         struct err_info *reterr)
+{
+    size_t from = first_of(r, from_seq), n = r->n - from, n_places = 0;
+    struct tail *t;
+
+    if (max > 0 && n > max)
+        n = max;
+    LIST_FOREACH (node, &r->places)
+        n_places++;
+    t = new_tail(n, n_places);
+    if (t == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "tail of %zu records", n);
+    fill(t, r, from, n);
+    LIST_FOREACH (node, &r->places) {
+        t->places[t->n_places] = LIST_ENTRY(node, struct reclog_place, node);
+        t->places[t->n_places++]->refs++;
+    }
+    t->rec = r;
+    r->refs++;
+    *ret = t;
+    return ERR_OK;
+}
+
+enum err reclog_tail(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
+                     struct reclog_tail **ret, struct err_info *reterr)
+{
+    struct reclog_rec *r;
+    struct tail *t = NULL;
+    enum err e;
+
+    reclog_enter(l);
+    r = map_get(&l->recs, rid);
+    if (r == NULL)
+        e = ERR_RAISE(reterr, ERR_NOTFOUND, "log: the recording is not being written here");
+    else
+        e = snapshot(r, from_seq, max_records, &t, reterr);
+    reclog_leave(l);
+    TRY(e);
+    *ret = &t->pub;
+    return ERR_OK;
+}
+
+struct reclog_tail *reclog_tail_free(struct reclog_tail *pub)
+{
+    struct tail *t = (struct tail *) pub;
+    struct reclog *l;
+
+    if (t == NULL)
+        return NULL;
+    l = t->rec->log;
+    reclog_enter(l);
+    for (size_t i = 0; i < t->n_places; i++)
+        reclog_place_unref(l, t->places[i]);
+    reclog_rec_unref(t->rec);
+    reclog_leave(l);
+    free(t);
+    return NULL;
+}
+
+void reclog_tail_freep(struct reclog_tail **t)
+{
+    *t = reclog_tail_free(*t);
+}
+
+static enum err take_key(const struct tail *t, const struct reclog_place *p, const struct secret *rk,
+                         struct khlog_key **key, struct err_info *reterr)
+{
+    struct khlog_open o = { .kn = t->pub.kn, .codec = KHLOG_CODEC, .project = span_str(t->rec->project),
+                            .rid = span_str(t->rec->rid) };
+
+    memcpy(o.salt, p->salt, sizeof(o.salt));
+    memcpy(o.commitment, p->commitment, sizeof(o.commitment));
+    if (*key != NULL && khlog_key_fits(*key, &o))
+        return ERR_OK;
+    *key = khlog_key_free(*key);
+    return khlog_key_open(rk, &o, p->file->file_no, key, reterr);
+}
+
+static enum err unseal(const struct tail *t, size_t i, struct span bytes, struct khlog_key *key, struct buf *out,
+                       struct err_info *reterr)
+{
+    const struct where *w = &t->where[i];
+    struct khlog_record r;
+
+    if (!khlog_record_read(bytes, &r) || r.type != KHLOG_DATA || r.local != w->place->local ||
+        r.data.number != w->number)
+        return ERR_RAISE(reterr, ERR_CORRUPT, "log: a record of file %u has changed", w->place->file->file_no);
+    return khlog_unseal(key, &r, out, reterr);
+}
+
+static enum err from_disk(const struct tail *t, size_t i, struct khlog_key *key, struct buf *out,
+                          struct err_info *reterr)
+{
+    const struct where *w = &t->where[i];
+    uint8_t *bytes = malloc(w->len);
+    enum err e;
+
+    if (bytes == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "record of %u bytes", w->len);
+    e = os_pread_all(w->place->file->fd, w->at, bytes, w->len, reterr);
+    if (e == ERR_OK)
+        e = unseal(t, i, span_of(bytes, w->len), key, out, reterr);
+    free(bytes); /* ciphertext */
+    return e;
+}
+
+enum err reclog_tail_read(struct reclog_tail *pub, size_t i, const struct secret *rk, struct khlog_key **key,
+                          struct buf *out, struct err_info *reterr)
+{
+    const struct tail *t = (const struct tail *) pub;
+    struct reclog *l = t->rec->log;
+    struct reclog_blob *b;
+    const struct where *w;
+    enum err e;
+
+    if (i >= pub->n)
+        return ERR_RAISE(reterr, ERR_NOTFOUND, "log: the tail has %zu records", pub->n);
+    w = &t->where[i];
+    TRY(take_key(t, w->place, rk, key, reterr));
+    reclog_enter(l);
+    b = reclog_cache_find(&l->cache, w->place->file->file_no, w->at, w->len);
+    if (b != NULL)
+        b->refs++;
+    reclog_leave(l);
+    if (b == NULL)
+        return from_disk(t, i, *key, out, reterr);
+    e = unseal(t, i, span_of(b->bytes + (w->at - b->at), w->len), *key, out, reterr);
+    reclog_enter(l);
+    reclog_blob_unref(b);
+    reclog_leave(l);
+    return e;
+}
