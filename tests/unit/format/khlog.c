@@ -366,6 +366,7 @@ static void wraps_of_any_length(void **state)
     struct khlog_record r;
 
     (void) state;
+    assert_non_null(k);
     for (size_t n = 0; n < 256; n++) {
         buf_reset(&out);
         o.wrap = span_of(wrap, n);
