@@ -452,7 +452,7 @@ static const char *root_of_two(const struct ipc_row_piece *a, const struct ipc_r
 {
     const struct ipc_row_piece *p[] = { a, b };
     uint8_t leaves[2][1 + 47], node[1 + 64], root[32];
-    struct buf text = BUF_INIT(128);
+    CLEANUP(buf_deinit) struct buf text = BUF_INIT(128);
 
     for (size_t i = 0; i < 2; i++) {
         uint8_t *w = leaves[i];
