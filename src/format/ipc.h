@@ -125,7 +125,7 @@
 /*
  * A batch came of a recording that this gate has not open: it was restarted, or another one wrote it. From now on it
  * belongs to this gate, which writes under the next key number. cred: SHA-256 of a live ingest token of its project.
- * Answer: INGEST_STATE; status 404 not-found, 409 recording-ended, 401 as for any call.
+ * Answer: INGEST_STATE; status 404 not-found, 409 recording-ended (kind and counts are there), 401 as for any call.
  */
 #define IPC_INGEST_RESUME(F, L) F(SPAN, rid) F(SPAN, cred) F(SPAN, prefix) F(SPAN, trace)
 
@@ -153,8 +153,9 @@
 
 /*
  * What no piece had of a recording is a KHSPL1 file now (piece kind 2). The keeper adds the wraps it has not, the piece
- * and recording.recovered. Repeating it is harmless. Answer: DONE; 409 conflict: it has these events in another piece,
- * 404: the recording is not there any more; remove the file for both.
+ * and recording.recovered. A wrap of epoch 0 is of the present epoch. Repeating it is harmless. Answer: DONE; 409 conflict:
+ * it has these events in another piece, 404: the recording is not there any more; remove the file for both. 422: it does not
+ * fit, and the file is all there is of it: keep it.
  */
 #define IPC_RECOVERED(F, L) F(SPAN, rid) L(wrap, wraps) L(piece, pieces) F(U64, next_batch)
 

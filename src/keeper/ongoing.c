@@ -200,6 +200,18 @@ static enum err no_state(struct job *c, uint16_t status, const char *code, struc
     return ingest_reply(c, IPC_T_INGEST_STATE, &s, reterr);
 }
 
+/* What an end that is repeated answers with. */
+static enum err has_ended(struct job *c, const struct meta_recording *r, struct err_info *reterr)
+{
+    const struct ipc_ingest_state s = {
+        .status = 409, .code = SPAN("recording-ended"), .pid = r->project, .kind = r->kind,
+        .next_batch = (uint64_t) r->next_batch, .next_seq = (uint64_t) r->events, .last_us = r->duration_us,
+        .bytes = (uint64_t) r->bytes,
+    };
+
+    return ingest_reply(c, IPC_T_INGEST_STATE, &s, reterr);
+}
+
 static uint16_t next_kn(const struct meta_wrap_list *wraps, const struct meta_piece_list *pieces)
 {
     int64_t next = 0;
@@ -249,7 +261,7 @@ enum err ongoing_resume(struct job *c, const struct ipc_ingest_resume *in, struc
     if (found == FOUND_NOT || !span_eq(r.project, c->token.project))
         return no_state(c, 404, "not-found", reterr);
     if (found == FOUND_ENDED)
-        return no_state(c, 409, "recording-ended", reterr);
+        return has_ended(c, &r, reterr);
     if (ongoing_is_past_gate(c))
         return no_state(c, 409, "conflict", reterr);
     if (c->core->epoch == 0)

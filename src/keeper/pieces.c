@@ -241,7 +241,8 @@ enum err pieces_wraps(struct job *c, struct span rid, const struct ipc_row_wrap 
         }
     }
     for (uint32_t i = 0; i < n; i++) {
-        struct meta_wrap row = { .rid = rid, .kn = rows[i].kn, .track = rows[i].track, .epoch = rows[i].epoch,
+        struct meta_wrap row = { .rid = rid, .kn = rows[i].kn, .track = rows[i].track,
+                                 .epoch = rows[i].epoch != 0 ? rows[i].epoch : c->core->epoch,
                                  .wrap = rows[i].wrap };
 
         if (!known[i])

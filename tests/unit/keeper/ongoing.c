@@ -143,7 +143,7 @@ static struct ipc_row_recover ask(const char *rid)
 
 static void recovered(const char *rid, struct ipc_row_piece p, uint16_t kn, int wrap, uint64_t next_batch)
 {
-    struct ipc_row_wrap w = { .kn = kn, .epoch = 1, .wrap = SPAN_OF(wraps[wrap]) };
+    struct ipc_row_wrap w = { .kn = kn, .wrap = SPAN_OF(wraps[wrap]) };
     const struct ipc_recovered m = { .rid = span_str(rid), .wraps = { &w, 1 }, .pieces = { &p, 1 },
                                      .next_batch = next_batch };
 
@@ -510,8 +510,17 @@ static void the_end_seals_it(void **state)
     assert_done(409, "recording-ended");
     put_wrap(rid, 1, 1);
     assert_done(409, "recording-ended");
-    assert_int_equal(resume(rid, token).status, 409);
-    assert_span_str(resume(rid, token).code, "recording-ended");
+    {
+        struct ipc_ingest_state s = resume(rid, token);
+
+        assert_int_equal(s.status, 409);
+        assert_span_str(s.code, "recording-ended");
+        assert_span_str(s.kind, "terminal");
+        assert_int_equal(s.next_seq, 15);
+        assert_int_equal(s.last_us, 15000);
+        assert_int_equal(s.bytes, 150);
+        assert_int_equal(s.next_batch, 2);
+    }
     assert_false(is_live(rid));
 
     rid = begin(); /* nothing ever came */
