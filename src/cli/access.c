@@ -69,11 +69,12 @@ int access_find(struct cli *c, const char *rid, const char *action, bool quietly
     if (code == EXIT_DONE && !choose(get_node(r.root, "items"), action, ret)) {
         code = EXIT_REFUSED;
         if (!quietly) {
-            bool export = strcmp(action, "export") == 0;
+            bool export = strcmp(action, "export") == 0, live = strcmp(action, "live") == 0;
 
-            note("you have no open access to %s%s; ask for it:", rid, export ? " that lets you export it" : "");
+            note("you have no open access to %s%s; ask for it:", rid,
+                 export ? " that lets you export it" : live ? " that lets you follow it" : "");
             note("  keyhole request %s --purpose CODE --reason TEXT --for 30m%s --wait", rid,
-                 export ? " --action export" : "");
+                 export ? " --action export" : live ? " --action play,live" : "");
         }
     }
     http_reply_deinit(&r);

@@ -77,6 +77,9 @@ static int read_options(struct play *p)
         code = usage(p->c, "--speed is from 0.25 to 16");
     p->speed = (double) hundredths / 100;
     p->no_idle = args_flag(&p->c->args, "no-idle");
+    p->follow = args_flag(&p->c->args, "follow") || args_flag(&p->c->args, "live");
+    if (code == EXIT_DONE && p->follow && (p->to_ms >= 0 || speed != NULL))
+        code = usage(p->c, "what is followed comes as it happens: without --to and --speed");
     return code;
 }
 
@@ -85,7 +88,7 @@ static int ask(struct play *p)
     char *rids[] = { p->rid };
     struct http_reply r = { 0 }, after = { 0 };
     char q[ID_CAP];
-    int code = access_request(p->c, rids, 1, "play", &r);
+    int code = access_request(p->c, rids, 1, p->follow ? "play,live" : "play", &r);
 
     if (code == EXIT_DONE && span_to_str(get(r.root, "id"), q, sizeof(q))) {
         if (span_eq_str(get(r.root, "state"), "PENDING"))
@@ -104,12 +107,13 @@ static int ask(struct play *p)
 static int find_access(struct play *p, struct access *a)
 {
     bool asking = args_flag(&p->c->args, "ask");
-    int code = access_find(p->c, p->rid, "play", asking, a);
+    const char *action = p->follow ? "live" : "play";
+    int code = access_find(p->c, p->rid, action, asking, a);
 
     if (code == EXIT_REFUSED && asking) {
         code = ask(p);
         if (code == EXIT_DONE)
-            code = access_find(p->c, p->rid, "play", false, a);
+            code = access_find(p->c, p->rid, action, false, a);
     }
     if (code != EXIT_DONE)
         return code;
@@ -137,6 +141,7 @@ static int read_manifest(struct play *p, const struct access *a)
     buf_add_span(&p->manifest_bytes, buf_span(&r.tree_bytes));
     p->manifest = tree_root(buf_span(&p->manifest_bytes));
     p->duration_ms = get_int(p->manifest, "duration_ms");
+    (void) tree_get_bool(p->manifest, "live", &p->open);
     speed = get_node(p->manifest, "max_speed");
     if (tree_int(speed, &hundredths))
         p->max_speed = (double) hundredths;
@@ -151,6 +156,17 @@ static int read_manifest(struct play *p, const struct access *a)
     http_reply_deinit(&r);
     buf_deinit(&path);
     return code;
+}
+
+/* Following what has ended is playing it; playing what goes on is playing what is there. */
+static void say_live(struct play *p)
+{
+    if (p->follow && !p->open) {
+        note("it has ended: this plays it from its start");
+        p->follow = false;
+    } else if (!p->follow && p->open) {
+        note("it is still being made: this plays what is there now, keyhole play %s --follow follows it", p->rid);
+    }
 }
 
 static void read_title(struct play *p)
@@ -184,8 +200,10 @@ static int run_play(struct cli *c)
         code = find_access(&p, &a);
     if (code == EXIT_DONE)
         code = read_manifest(&p, &a);
+    if (code == EXIT_DONE)
+        say_live(&p);
     if (code == EXIT_DONE && (c->json || !c->terminal || !isatty(STDIN_FILENO))) {
-        code = play_plain(&p, &a);
+        code = p.follow ? play_follow(&p, &a) : play_plain(&p, &a);
     } else if (code == EXIT_DONE) {
         read_title(&p);
         code = play_on_terminal(&p, &a);
@@ -200,18 +218,25 @@ const struct command cmd_play = {
     .name = "play",
     .heading = "Recordings",
     .summary = "Plays a recording in the terminal, under your open access",
-    .synopsis = "RID [--ask --purpose CODE --reason TEXT] [--speed N] [--from 1m20s] [--no-idle]",
+    .synopsis = "RID [--follow] [--ask --purpose CODE --reason TEXT] [--speed N] [--from 1m20s] [--no-idle]",
     .text = "space pauses (nothing is fetched then), left and right go 5 s back and ahead, with shift 30 s, with ctrl a minute, 0 to 9 to a\n"
             "tenth of the length, [ and ] change the speed, ? shows this, q quits. The last line says where you are and how long your\n"
             "access lasts; when it ends, playing ends, and the terminal is as it was before. A browser's recording plays as a timeline:\n"
             "pages, clicks, inputs, errors. What a terminal's recording contains is drawn cell by cell: none of its escape sequences\n"
             "reaches your terminal.\n\n"
+            "--follow (or --live) shows a recording that is still being made as it happens: you join at the newest place, and the last line\n"
+            "says LIVE, or by how much you are behind. space pauses, left goes back and plays from there; End, or playing on to where it\n"
+            "has got to, returns to what happens now. Your access has to say so: keyhole request RID --action play,live.\n\n"
             "With --ask access is asked for when you have none, and waited for. When standard input or output is no terminal, nothing is\n"
-            "paced: printed are the last screen as plain text, or the timeline's lines. Exit status 4: the window ended; 3: no access, or it\n"
+            "paced: printed are the last screen as plain text, or the timeline's lines; with --follow the timeline's lines as they come, with\n"
+            "--json each event as {\"seq\", \"at_ms\", \"event\"}. Exit status 4: the window ended; 3: no access, or it\n"
             "was taken away.",
     .example = "$ keyhole play r_2Dz2Sr-SnSlnd8aT --ask --purpose support --reason 'Customer reports that checkout fails'\n"
+               "$ keyhole play r_2Dz2Sr-SnSlnd8aT --follow\n"
                "$ keyhole play r_2Dz2Sr-SnSlnd8aT --to 1:20 | less",
     .opts = (const struct opt[]){ { "ask", 0, NULL, "ask for access when you have none, and wait for it", false },
+                                  { "follow", 'f', NULL, "as it happens, of a recording that is being made", false },
+                                  { "live", 0, NULL, "the same", false },
                                   { "speed", 's', "N", "0.25 to 16, as far as the policy allows", false },
                                   { "from", 0, "PLACE", "begin there: 80s, 1m20s or 1:20", false },
                                   { "to", 0, "PLACE", "end there", false },

@@ -24,6 +24,7 @@ static void access_text(struct buf *b, struct tree r)
 static void recording_row(struct cli *c, struct table *t, struct tree r)
 {
     struct buf b = BUF_INIT(4096);
+    bool live = false;
 
     (void) c;
     table_cell(t, get(r, "id"));
@@ -31,7 +32,10 @@ static void recording_row(struct cli *c, struct table *t, struct tree r)
     text_time(&b, get(r, "started_at").n > 0 ? get(r, "started_at") : get(r, "created_at"));
     table_cell(t, b.n > 16 ? span_sub(buf_span(&b), 0, 16) : buf_span(&b));
     buf_reset(&b);
-    text_duration(&b, get_int(r, "duration_ms"), false);
+    if (tree_get_bool(r, "live", &live) && live)
+        buf_add_str(&b, "live");
+    else
+        text_duration(&b, get_int(r, "duration_ms"), false);
     table_cell(t, buf_span(&b));
     buf_reset(&b);
     access_text(&b, r);
@@ -87,7 +91,8 @@ const struct command cmd_ls = {
     .summary = "Recordings that you may ask for, newest first",
     .synopsis = "[WORD]... [--kind K] [--tag T] [--link TYPE:ID] [--access open] [--after 2d]",
     .text = "Words are looked for in titles, tags and links. What is shown is only what the uploader stated; nothing of it comes from\n"
-            "inside a recording. ACCESS is yours: asked, scheduled, or open until when (UTC).",
+            "inside a recording. ACCESS is yours: asked, scheduled, or open until when (UTC). LENGTH is `live` while it is being made:\n"
+            "keyhole play RID --follow follows it.",
     .example = "$ keyhole ls checkout\nID                  KIND   STARTED           LENGTH  ACCESS  TITLE\n"
                "r_2Dz2Sr-SnSlnd8aT  rrweb  2026-11-02 09:15    0:47  -       Checkout fails for a discounted cart",
     .opts = (const struct opt[]){ { "kind", 0, "KIND", "rrweb or terminal", false },
@@ -180,6 +185,7 @@ static void fields_of_links(struct tree links)
 static void show(struct tree r)
 {
     struct buf b = BUF_INIT(4096);
+    bool live = false;
 
     field("id", get(r, "id"));
     field("title", get(r, "title"));
@@ -195,6 +201,8 @@ static void show(struct tree r)
     text_duration(&b, get_int(r, "duration_ms"), false);
     buf_addf(&b, ", %lld events, ", (long long) get_int(r, "events"));
     text_bytes(&b, get_int(r, "bytes"));
+    if (tree_get_bool(r, "live", &live) && live)
+        buf_add_str(&b, " so far; it is being made now");
     field("length", buf_span(&b));
     fields_of_tags(get_node(r, "tags"));
     fields_of_links(get_node(r, "links"));

@@ -6,6 +6,9 @@
  * closes the stream. When standard output or input is no terminal nothing is paced: all is fetched at once and printed
  * (play_plain.c).
  *
+ * A recording that is still being made can be followed: then nothing is paced, each event is shown when it comes, and the place
+ * is that of the newest one. Pausing and seeking leave that and play what is there; its end, or the End key, leads back.
+ *
  * However it ends (the end, q, the window, a revocation, a signal) the terminal is put back first, then it says why.
  */
 #include "cli/play.h"
@@ -45,6 +48,7 @@ struct player {
     struct buf bytes; /* of the items, one after another */
 
     bool paused, running, over, help;
+    bool live;        /* shown as it comes */
     int64_t place;    /* ms of the recording at 'since' */
     int64_t since;    /* ms of the monotonic clock */
     int64_t last_ms;  /* time of the newest event that came */
@@ -70,6 +74,8 @@ static int64_t place_now(const struct player *p)
 {
     int64_t at = p->place;
 
+    if (p->live)
+        return p->running ? at + mono_ms() - p->since : at;
     if (p->running && !p->paused)
         at += (int64_t) ((double) (mono_ms() - p->since) * p->speed);
     return at < limit_of(p) ? at : limit_of(p);
@@ -122,6 +128,10 @@ static void on_event(void *ctx, int64_t seq, struct span json)
     }
     p->arrived = mono_ms();
     p->last_ms = it.at_ms;
+    if (p->play->open && it.at_ms > p->play->duration_ms)
+        p->play->duration_ms = it.at_ms;
+    if (p->live)
+        clock_set(p, it.at_ms, true);
     buf_add_span(&p->bytes, json);
     if (!p->bytes.failed)
         p->items[p->n++] = it;
@@ -140,7 +150,7 @@ static const struct source_ops source_ops = { on_from, on_event, place };
 /* Events that are due go into the view. */
 static void advance(struct player *p)
 {
-    int64_t now = place_now(p);
+    int64_t now = p->live ? INT64_MAX : place_now(p);
     size_t at = 0;
 
     while (p->first < p->n && p->items[p->first].at_ms <= now) {
@@ -160,8 +170,28 @@ static void advance(struct player *p)
 
 /* ---- going somewhere ---- */
 
+/* As it happens; fresh: from the newest place where playing can start, else behind what has been shown. */
+static void go_live(struct player *p, bool fresh)
+{
+    if (fresh) {
+        drop_items(p);
+        p->last_ms = 0;
+    }
+    clock_set(p, fresh ? p->play->duration_ms : p->last_ms, false);
+    p->live = true;
+    p->paused = p->over = false;
+    source_follow(&p->source, fresh);
+    p->dirty = true;
+}
+
 static void go_to(struct player *p, int64_t to)
 {
+    if (p->play->follow && p->play->open && to >= p->play->duration_ms) {
+        if (!p->live)
+            go_live(p, true);
+        return;
+    }
+    p->live = false;
     to = to < 0 ? 0 : to > limit_of(p) ? limit_of(p) : to;
     drop_items(p);
     clock_set(p, to, false);
@@ -178,7 +208,8 @@ static void set_paused(struct player *p, bool paused)
     if (p->paused == paused || p->over)
         return;
     if (paused) {
-        clock_set(p, place_now(p), false);
+        clock_set(p, p->live ? p->last_ms : place_now(p), false);
+        p->live = false;
         p->paused = true;
         source_stop(&p->source);
         p->looked = mono_ms();
@@ -195,7 +226,7 @@ static void set_speed(struct player *p, double speed)
     double most = p->play->max_speed > 0 ? p->play->max_speed : 16;
 
     speed = speed < SPEED_MIN ? SPEED_MIN : speed > most ? most : speed;
-    if (speed >= p->speed && speed <= p->speed)
+    if (p->live || (speed >= p->speed && speed <= p->speed))
         return;
     clock_set(p, place_now(p), p->running);
     p->speed = speed;
@@ -242,6 +273,7 @@ static const char *const help_lines[] = {
     "left, right      5 s back, ahead",
     "with shift       30 s; with ctrl, and up and down: a minute",
     "0 to 9           to the start, 10 %, 20 % ...",
+    "Home, End        the start, the end; End: live, when it is being made",
     "[ ]  < >         half, double speed",
     "q                quit",
     "?                this, and away with it",
@@ -259,18 +291,35 @@ static void draw_help(struct player *p, struct buf *out)
     p->said[0] = '\0';
 }
 
+static void status_word(const struct player *p, struct buf *out)
+{
+    const char *word = p->over                              ? p->play->open ? "end of what is there" : "end"
+                       : p->paused                          ? "paused"
+                       : source_is_waiting(&p->source) && p->source.tries > 0 ? "reconnecting"
+                       : !p->live                           ? "playing"
+                       : p->source.live                     ? "LIVE"
+                                                            : "behind";
+
+    buf_addf(out, " %s ", word);
+    if (p->live && !p->source.live && p->source.behind_ms > 0) {
+        text_span(out, p->source.behind_ms);
+        buf_add_c(out, ' ');
+    }
+}
+
 static void status_text(const struct player *p, struct buf *out)
 {
     int64_t left = p->source.access.window_end;
 
-    buf_addf(out, " %s ", p->over                              ? "end"
-                          : p->paused                          ? "paused"
-                          : source_is_waiting(&p->source) && p->source.tries > 0 ? "reconnecting"
-                                                               : "playing");
+    status_word(p, out);
     text_duration(out, place_now(p), false);
-    buf_add_str(out, " / ");
-    text_duration(out, p->play->duration_ms, false);
-    buf_addf(out, "  %gx", p->speed);
+    if (!p->live) {
+        buf_add_str(out, " / ");
+        text_duration(out, p->play->duration_ms, false);
+        if (p->play->open)
+            buf_add_str(out, p->play->follow ? "  End: live" : "  being made");
+        buf_addf(out, "  %gx", p->speed);
+    }
     if (left != INT64_MAX) {
         buf_add_str(out, "  access ends in ");
         text_span(out, left - mono_ms());
@@ -398,7 +447,7 @@ static void skip_idle(struct player *p)
 {
     int64_t at, next = p->source.given + 1;
 
-    if (!p->play->no_idle || p->paused || p->over || !p->running || p->first < p->n || p->idle_asked == next ||
+    if (!p->play->no_idle || p->live || p->paused || p->over || !p->running || p->first < p->n || p->idle_asked == next ||
         mono_ms() - p->arrived < (int64_t) (IDLE_MS / p->speed) || source_is_waiting(&p->source))
         return;
     p->idle_asked = next;
@@ -413,6 +462,13 @@ static void check_end(struct player *p)
 {
     if (p->source.end != SOURCE_PLAYED || p->first < p->n || p->over)
         return;
+    if (p->live) { /* the recording has ended */
+        p->live = p->play->open = false;
+        p->play->duration_ms = p->last_ms;
+    } else if (p->play->open && p->play->follow && !p->paused) {
+        go_live(p, p->source.given < 0);
+        return;
+    }
     if (p->paused) {
         p->source.end = SOURCE_GOES_ON;
         source_stop(&p->source);
@@ -448,7 +504,7 @@ static void run_clock(struct player *p)
         return;
     if (waiting && p->running)
         clock_set(p, place_now(p), false);
-    else if (!waiting && !p->running)
+    else if (!waiting && !p->running && (!p->live || p->source.live))
         clock_set(p, p->place, true);
 }
 
@@ -504,7 +560,10 @@ int play_on_terminal(struct play *play, const struct access *access)
     if (!tty_open())
         return fail("this terminal cannot be used");
     new_size(&p);
-    go_to(&p, play->from_ms);
+    if (play->follow && play->from_ms == 0)
+        go_live(&p, true);
+    else
+        go_to(&p, play->from_ms);
     while (step(&p))
         ;
     tty_close();

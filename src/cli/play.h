@@ -9,6 +9,8 @@ struct play {
     char rid[ID_CAP];
     char title[256]; /* safe */
     bool no_idle;
+    bool follow; /* as it is being made */
+    bool open;   /* it is being made still */
     double speed, max_speed;
     int64_t from_ms, to_ms; /* to_ms -1: to the end */
     int64_t duration_ms;
@@ -20,6 +22,8 @@ struct play {
 /* Both return the exit code; what went wrong has been said. */
 int play_on_terminal(struct play *play, const struct access *access);
 int play_plain(struct play *play, struct access *access);
+/* Without a terminal, as it happens: events as JSON lines, or the timeline's lines. */
+int play_follow(struct play *play, const struct access *access);
 
 /* The time of event 'seq', read out of its chunk. False: there is none, or it cannot be had now. */
 bool play_event_time(struct play *play, struct access *access, const struct play_view *v, int64_t seq, int64_t *ret_ms);

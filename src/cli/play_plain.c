@@ -228,6 +228,97 @@ int play_plain(struct play *play, struct access *access)
     return code;
 }
 
+/* ---- as it happens ---- */
+
+struct following {
+    struct play *play;
+    struct source source;
+    int64_t last_ms;
+    size_t printed; /* lines of the timeline */
+};
+
+static void follow_from(void *ctx, struct tree from, bool fresh)
+{
+    struct following *f = ctx;
+
+    if (fresh) {
+        play_view_from(f->play->view, from);
+        f->printed = 0;
+    }
+}
+
+/* {"seq": 3, "at_ms": 1500, "event": […]}, written anew, so that whatever is in it is safe on a terminal. */
+static void print_event(int64_t seq, int64_t at_ms, struct span json)
+{
+    struct json_limits lim = json_limits_event();
+    struct buf tree = BUF_INIT(4 * LINE_MAX_), out = BUF_INIT(4 * LINE_MAX_);
+    struct jsonw w;
+
+    random_fill(lim.secret, sizeof(lim.secret));
+    jsonw_init(&w, &out);
+    jsonw_obj(&w);
+    jsonw_kint(&w, "seq", seq);
+    jsonw_kint(&w, "at_ms", at_ms);
+    if (json_parse(json, &lim, &tree, NULL))
+        jsonw_ktree(&w, "event", tree_root(buf_span(&tree)));
+    jsonw_obj_end(&w);
+    (void) printf("%s\n", buf_cstr(&out));
+    buf_deinit(&tree);
+    buf_deinit(&out);
+}
+
+static void follow_event(void *ctx, int64_t seq, struct span json)
+{
+    struct following *f = ctx;
+    struct timeline *t = f->play->view->timeline;
+
+    if (!play_view_time(f->play->view, json, f->last_ms, &f->last_ms))
+        return;
+    if (f->play->c->json) {
+        print_event(seq, f->last_ms, json);
+    } else {
+        play_view_event(f->play->view, json);
+        for (; f->printed < timeline_count(t); f->printed++) {
+            struct buf out = BUF_INIT(65536);
+
+            timeline_text(timeline_line(t, f->printed), &out);
+            (void) printf("%s\n", buf_cstr(&out));
+            buf_deinit(&out);
+        }
+    }
+    (void) fflush(stdout);
+}
+
+static void follow_place(void *ctx, int64_t *ret_place, int64_t *ret_last)
+{
+    const struct following *f = ctx;
+
+    *ret_place = *ret_last = f->last_ms;
+}
+
+int play_follow(struct play *play, const struct access *access)
+{
+    static const struct source_ops ops = { follow_from, follow_event, follow_place };
+    struct following f = { .play = play };
+    enum source_end end = SOURCE_GOES_ON;
+    int code = EXIT_DONE;
+
+    if (play->view->terminal && !play->c->json)
+        return usage(play->c, "a terminal's recording is followed on a terminal, or with --json");
+    source_init(&f.source, access, &ops, &f);
+    source_follow(&f.source, true);
+    while (end == SOURCE_GOES_ON && ferror(stdout) == 0) {
+        (void) http_wait(play->c->http, NULL, 0, 250);
+        end = source_step(&f.source);
+    }
+    if (end != SOURCE_PLAYED && end != SOURCE_GOES_ON) {
+        note("%s", f.source.why);
+        code = f.source.exit_code;
+    }
+    source_deinit(&f.source);
+    return code;
+}
+
 /* ---- one event's time ---- */
 
 static int64_t chunk_of(struct tree manifest, int64_t seq, int64_t *ret_first)

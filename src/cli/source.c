@@ -39,6 +39,7 @@ void source_deinit(struct source *s)
 void source_play(struct source *s, int64_t from_ms, int64_t to_ms, double speed)
 {
     close_stream(s);
+    s->follow = s->live = false;
     s->from_ms = from_ms < 0 ? 0 : from_ms;
     s->to_ms = to_ms;
     s->speed = speed;
@@ -51,6 +52,17 @@ void source_play(struct source *s, int64_t from_ms, int64_t to_ms, double speed)
         s->end = SOURCE_GOES_ON;
 }
 
+void source_follow(struct source *s, bool fresh)
+{
+    if (fresh)
+        source_play(s, 0, -1, 1);
+    else
+        source_resume(s, 1);
+    s->follow = true;
+    s->live = false;
+    s->behind_ms = 0;
+}
+
 /*
  * Where the next stream begins. With Last-Event-ID the server's clock starts again at that event's time. After a long pause in
  * the recording that would be far behind the listener (and, with a key a minute, never get across a longer one), so then
@@ -60,6 +72,11 @@ static void aim(struct source *s)
 {
     int64_t place, last;
 
+    if (s->follow) {
+        s->fresh = s->given < 0;
+        s->last_seq = s->given;
+        return;
+    }
     if (s->opened_at == 0)
         return; /* the first of its kind: from_ms says it */
     s->ops->place(s->ctx, &place, &last);
@@ -81,7 +98,7 @@ void source_resume(struct source *s, double speed)
 void source_stop(struct source *s)
 {
     close_stream(s);
-    s->wanted = false;
+    s->wanted = s->follow = s->live = false;
     s->trouble_since = 0;
     s->tries = 0;
 }
@@ -225,13 +242,15 @@ static void open_stream(struct source *s)
     (void) snprintf(last, sizeof(last), "Last-Event-ID: %lld", (long long) s->last_seq);
     (void) snprintf(speed, sizeof(speed), "%g", s->speed);
     path_id(&path, "/v1/replay/", s->access.rid, "/stream");
-    if (s->last_seq < 0)
-        path_add_int(&path, "from_ms", s->from_ms);
-    else
+    if (s->last_seq >= 0)
         q.headers = headers;
-    if (s->to_ms >= 0)
+    else if (!s->follow)
+        path_add_int(&path, "from_ms", s->from_ms);
+    if (s->follow)
+        path_add(&path, "follow", "1");
+    if (s->to_ms >= 0 && !s->follow)
         path_add_int(&path, "to_ms", s->to_ms);
-    if (s->speed < 1 || s->speed > 1)
+    if ((s->speed < 1 || s->speed > 1) && !s->follow)
         path_add(&path, "speed", speed);
     q.path = buf_cstr(&path);
     s->stream = http_stream_open(s->access.c->http, &q);
@@ -254,7 +273,14 @@ static void named_event(struct source *s, const struct sse_event *e)
         s->begun = true;
         s->tries = 0;
         s->trouble_since = 0;
+        s->live = s->live && !s->fresh; /* a fresh key in between changes nothing */
         s->ops->on_from(s->ctx, root, s->fresh);
+    } else if (span_eq_str(e->name, "live")) {
+        s->live = true;
+        s->behind_ms = 0;
+    } else if (span_eq_str(e->name, "behind")) {
+        s->live = false;
+        s->behind_ms = get_int(root, "behind_ms");
     } else if (span_eq_str(e->name, "key.expiring")) {
         s->access.renew_at = mono_ms();
         s->access.last = false;

@@ -6,6 +6,8 @@
  * Life:    source_init -> (source_play | source_stop | source_step)* -> source_deinit.
  * One stream at most is open. Before its key ends a fresh one is fetched and the stream opened anew with Last-Event-ID: the
  * receiver sees no event twice and misses none. source_stop closes it: nothing is fetched until source_play.
+ * source_follow follows a recording that is still being made: what is there from the last place where playing can start comes at
+ * once, then each event when it is durable. It ends with SOURCE_PLAYED when the recording does.
  * A connection that breaks, or a server that is away, is tried again for SOURCE_PATIENCE_MS.
  */
 #include "cli/access.h"
@@ -41,6 +43,9 @@ struct source {
     bool begun;          /* its first event has come */
     bool fresh;          /* opened at from_ms, not behind last_seq */
     bool wanted;         /* playing: a stream shall be open */
+    bool follow;         /* the stream follows what is being made; from_ms, to_ms and speed do not count */
+    bool live;           /* follow: the server has nothing that we do not have */
+    int64_t behind_ms;   /* follow: that much of the recording is there and has not come; 0: not known, or none */
     int64_t from_ms, to_ms; /* to_ms -1: to the end */
     double speed;
     int64_t given;       /* newest event given to the listener; -1: none since source_play */
@@ -61,6 +66,8 @@ void source_deinit(struct source *s);
 
 /* From another place (or the first). to_ms -1: to the end. */
 void source_play(struct source *s, int64_t from_ms, int64_t to_ms, double speed);
+/* Follows; from the newest place where playing can start when 'fresh', else behind the last event that was given. */
+void source_follow(struct source *s, bool fresh);
 /* Goes on behind the last event that was given. */
 void source_resume(struct source *s, double speed);
 /* Closes the stream. */
