@@ -1,7 +1,7 @@
 /*
  * A closed loop of GETs over kept connections, and what came of it as one line of JSON.
  *
- *   bench-get [--ca PEM] [--conns N] [--seconds S] [--stay] [--out FILE] ADDRESS:PORT JOBS
+ *   bench-get [--ca PEM] [--http2] [--conns N] [--seconds S] [--stay] [--out FILE] ADDRESS:PORT JOBS
  *
  * JOBS: blocks separated by an empty line; a block is header lines, then lines "GET PATH", or "WARM PATH" for one that is not counted. A connection
  * that is free takes the next block and asks for its paths one after the other: it is one viewer. With --seconds the blocks start again from the
@@ -214,18 +214,21 @@ static void all_ask(struct viewer *viewers)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "ca", required_argument, NULL, 'c' }, { "conns", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' },
+        { "http2", no_argument, NULL, '2' }, { "ca", required_argument, NULL, 'c' }, { "conns", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' },
         { "out", required_argument, NULL, 'o' }, { "stay", no_argument, NULL, 't' }, { 0 },
     };
     const char *ca = NULL, *out = NULL;
     double seconds = 0;
+    bool http2 = false;
     struct viewer *viewers;
     int64_t began;
     int o;
 
     b.n_conns = 64;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (o == 'c')
+        if (o == '2')
+            http2 = true;
+        else if (o == 'c')
             ca = optarg;
         else if (o == 'n')
             b.n_conns = (size_t) atoi(optarg);
@@ -238,8 +241,8 @@ int main(int argc, char **argv)
         else
             return 2;
     }
-    bench_need(argc - optind == 2, "bench-get [--ca PEM] [--conns N] [--seconds S] ADDRESS:PORT JOBS");
-    http_load_init(&b.load, argv[optind], ca);
+    bench_need(argc - optind == 2, "bench-get [--ca PEM] [--http2] [--conns N] [--seconds S] ADDRESS:PORT JOBS");
+    http_load_init(&b.load, argv[optind], ca, http2);
     read_jobs(argv[optind + 1]);
     b.ms = calloc(LATENCIES_MAX, sizeof(*b.ms));
     b.first_ms = calloc(LATENCIES_MAX, sizeof(*b.first_ms));

@@ -11,18 +11,20 @@
 
 #include "bench.h"
 #include "crypto/openssl.h"
+#include "h2.h"
 
 #include <openssl/ssl.h>
 
 #define READ_SIZE 65536
 #define READS_MAX 8 /* of one connection before the others have their turn */
 
-void http_load_init(struct http_load *l, const char *address, const char *ca)
+void http_load_init(struct http_load *l, const char *address, const char *ca, bool http2)
 {
     const char *colon = strrchr(address, ':');
     char name[INET_ADDRSTRLEN];
 
     memset(l, 0, sizeof(*l));
+    l->http2 = http2;
     bench_need(colon != NULL && span_to_str(span_of(address, (size_t) (colon - address)), name, sizeof(name)), "ADDRESS:PORT");
     l->to.sin_family = AF_INET;
     l->to.sin_port = htons((uint16_t) atoi(colon + 1));
@@ -35,6 +37,7 @@ void http_load_init(struct http_load *l, const char *address, const char *ca)
     l->tls = SSL_CTX_new(TLS_client_method());
     bench_need(l->tls != NULL && SSL_CTX_load_verify_locations(l->tls, ca, NULL) == 1 &&
                    SSL_CTX_set_min_proto_version(l->tls, TLS1_3_VERSION) == 1, ca);
+    bench_need(!http2 || SSL_CTX_set_alpn_protos(l->tls, (const unsigned char *) "\002h2", 3) == 0, "ALPN");
     SSL_CTX_set_verify(l->tls, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_mode(l->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 }
@@ -61,6 +64,7 @@ void http_close(struct http_conn *c)
 {
     if (c->state == HTTP_CLOSED)
         return;
+    c->h2 = h2_free(c->h2);
     SSL_free(c->ssl);
     (void) close(c->fd);
     c->ssl = NULL;
@@ -135,8 +139,14 @@ static ssize_t transmit(struct http_conn *c)
 
 static void push_out(struct http_conn *c)
 {
-    while (c->out.n > 0) {
-        ssize_t put = transmit(c);
+    for (;;) {
+        ssize_t put;
+
+        if (c->out.n == 0 && c->h2 != NULL)
+            c->out = h2_out(c->h2);
+        if (c->out.n == 0)
+            break;
+        put = transmit(c);
 
         if (put < 0) {
             lost(c);
@@ -154,7 +164,10 @@ void http_send(struct http_conn *c, struct span request)
     bench_need(c->state == HTTP_IDLE, "one request at a time");
     c->state = HTTP_HEAD;
     c->line_n = 0;
-    c->out = request;
+    if (c->h2 != NULL)
+        h2_request(c->h2, request);
+    else
+        c->out = request;
     push_out(c);
 }
 
@@ -272,8 +285,15 @@ static void pull_in(struct http_conn *c)
             lost(c);
             return;
         }
-        take(c, span_of(room, (size_t) got));
+        if (c->h2 == NULL)
+            take(c, span_of(room, (size_t) got));
+        else if (!h2_in(c->h2, span_of(room, (size_t) got)))
+            lost(c);
         if (c->state == HTTP_CLOSED || c->fd != fd)
+            return;
+        if (c->h2 != NULL)
+            push_out(c);
+        if (c->state == HTTP_CLOSED)
             return;
         if (c->ssl == NULL && (size_t) got < sizeof(room))
             return;
@@ -304,8 +324,10 @@ static void go_on_opening(struct http_conn *c)
         }
     }
     c->state = HTTP_IDLE;
-    watch(c, EPOLLIN);
-    c->on->opened(c);
+    c->h2 = c->load->http2 ? h2_new(c) : NULL;
+    push_out(c);
+    if (c->state == HTTP_IDLE)
+        c->on->opened(c);
 }
 
 void http_poll(struct http_load *l, int wait_ms)

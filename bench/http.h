@@ -1,6 +1,6 @@
 #pragma once
 /*
- * An HTTP/1.1 client for load generators: epoll, one thread, thousands of connections, TLS by OpenSSL. It trusts the server it measures: it
+ * An HTTP/1.1 client (HTTP/2 when asked: h2.h) for load generators: epoll, one thread, thousands of connections, TLS by OpenSSL. It trusts the server it measures: it
  * reads what it needs (status, length, chunks) and stops the program when an answer has another form.
  *
  * Life:     http_load_init -> http_open* -> http_poll until done -> http_close* -> http_load_deinit.
@@ -18,6 +18,7 @@ typedef struct ssl_ctx_st SSL_CTX;
 typedef struct ssl_st SSL;
 
 struct http_conn;
+struct h2;
 
 struct http_on {
     void (*opened)(struct http_conn *c); /* connected, TLS done */
@@ -35,6 +36,7 @@ struct http_load {
     unsigned n_sources; /* connections leave from 127.0.0.2 on, one after the other; 0: from wherever */
     unsigned n_opened;
     int rcvbuf;         /* 0: the system's */
+    bool http2;         /* by ALPN, or in clear by prior knowledge */
 };
 
 enum http_state { HTTP_CLOSED, HTTP_CONNECTING, HTTP_SHAKING, HTTP_IDLE, HTTP_HEAD, HTTP_BODY };
@@ -46,6 +48,7 @@ struct http_conn {
     enum http_state state;
     int fd;
     SSL *ssl;
+    struct h2 *h2;        /* NULL: HTTP/1.1 */
     uint32_t watching;
     struct span out;      /* what is not sent yet: borrowed from the caller of http_send */
     char line[2048];      /* the head, or a chunk's size line, as far as it has come */
@@ -56,7 +59,7 @@ struct http_conn {
 };
 
 /* "127.0.0.1:8443"; ca: PEM to trust for TLS ("localhost"), or NULL. */
-void http_load_init(struct http_load *l, const char *address, const char *ca);
+void http_load_init(struct http_load *l, const char *address, const char *ca, bool http2);
 void http_load_deinit(struct http_load *l);
 
 void http_open(struct http_load *l, struct http_conn *c, const struct http_on *on, void *ctx);

@@ -333,7 +333,7 @@ int main(int argc, char **argv)
         }
     }
     bench_need(argc - optind == 3 && b.n > 0, "bench-record … ADDRESS:PORT TOKEN EVENTS");
-    http_load_init(&b.load, argv[optind], ca);
+    http_load_init(&b.load, argv[optind], ca, false);
     b.load.n_sources = sources;
     b.token = argv[optind + 1];
     if (b.hz <= 0)

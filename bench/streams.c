@@ -1,7 +1,7 @@
 /*
  * Many server-sent streams at once, each on a connection of its own: when did what arrive?
  *
- *   bench-streams [--ca PEM] [--ramp S] [--run S] [--sources N] [--out FILE] ADDRESS:PORT STREAMS
+ *   bench-streams [--ca PEM] [--http2] [--ramp S] [--run S] [--sources N] [--out FILE] ADDRESS:PORT STREAMS
  *
  * STREAMS: a line "PATH KEY" each (KEY "-": none). Talk with whoever started us, one word or one JSON object a line:
  *   ready   all connections are open and have had one answer each; waits for a line, then asks for the streams, evenly over --ramp
@@ -338,16 +338,18 @@ static void report(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "ca", required_argument, NULL, 'c' },   { "ramp", required_argument, NULL, 'm' }, { "run", required_argument, NULL, 'r' },
+        { "http2", no_argument, NULL, '2' }, { "ca", required_argument, NULL, 'c' },   { "ramp", required_argument, NULL, 'm' }, { "run", required_argument, NULL, 'r' },
         { "sources", required_argument, NULL, 's' }, { "out", required_argument, NULL, 'o' },  { 0 },
     };
     const char *ca = NULL, *out = NULL;
     double ramp_s = 1, run_s = 10;
+    bool http2 = false;
     unsigned sources = 0;
     int o;
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
+        case '2': http2 = true; break;
         case 'c': ca = optarg; break;
         case 'm': ramp_s = atof(optarg); break;
         case 'r': run_s = atof(optarg); break;
@@ -356,8 +358,8 @@ int main(int argc, char **argv)
         default: return 2;
         }
     }
-    bench_need(argc - optind == 2, "bench-streams [--ca PEM] [--ramp S] [--run S] [--sources N] [--out FILE] ADDRESS:PORT STREAMS");
-    http_load_init(&b.load, argv[optind], ca);
+    bench_need(argc - optind == 2, "bench-streams [--ca PEM] [--http2] [--ramp S] [--run S] [--sources N] [--out FILE] ADDRESS:PORT STREAMS");
+    http_load_init(&b.load, argv[optind], ca, http2);
     b.load.n_sources = sources;
     read_streams(argv[optind + 1]);
     open_all();

@@ -81,8 +81,8 @@ def save_chunks(house, cast, n_chunks, root):
     return paths, sum(sizes) / len(sizes)
 
 
-def run_get(build, address, ca, jobs, pids, seconds=None):
-    args = ["--conns", CONNS] + (["--ca", ca] if ca else []) + (["--seconds", seconds, "--stay"] if seconds else [])
+def run_get(build, address, ca, jobs, pids, seconds=None, http2=False):
+    args = ["--conns", CONNS] + (["--http2"] if http2 else []) + (["--ca", ca] if ca else []) + (["--seconds", seconds, "--stay"] if seconds else [])
     report, used = measured(generator(build, "bench-get", *args, address, jobs), pids)
     if report["failed"]:
         raise SystemExit(f"bench: {report['failed']} requests failed, the first with {report['first_failed']}")
@@ -98,23 +98,23 @@ class Rounds(dict):
         self.setdefault(name, []).append(value)
 
 
-def compare(build, rounds, house, nginx, label, cast, n_chunks, paths, top, seconds, barred):
+def compare(build, rounds, house, nginx, label, cast, n_chunks, paths, top, seconds, barred, http2=False):
     """The three runs of each round: ours as viewers, ours again, nginx. barred: which of ours the bar is for."""
     got = Rounds()
     for _ in range(rounds):
         jobs = write_jobs(top / "jobs", cast.jobs(n_chunks))
-        report, used = run_get(build, house.address, house.ca, jobs, house.roles())
+        report, used = run_get(build, house.address, house.ca, jobs, house.roles(), None, http2)
         got.add("cpu", us(report, used))
         got.add("rate", report["requests"] / report["seconds"])
         for role, s in used.items():
             got.add("cpu " + role, s * 1e6 / report["requests"])
         jobs = write_jobs(top / "jobs", [(h, p) for h, p in cast.jobs(n_chunks, manifest=False)][:CONNS])
-        report, used = run_get(build, house.address, house.ca, jobs, house.roles(), seconds)
+        report, used = run_get(build, house.address, house.ca, jobs, house.roles(), seconds, http2)
         got.add("again cpu", us(report, used))
         got.add("again rate", report["requests"] / report["seconds"])
         got.add("again p99", report["p99_ms"])
         jobs = write_jobs(top / "jobs", [([ENCODING], [nginx.path(p) for p in ps]) for ps in paths.values() for _ in range(len(cast.tokens))])
-        report, used = run_get(build, nginx.address, house.ca, jobs, nginx.pids(), seconds)
+        report, used = run_get(build, nginx.address, house.ca, jobs, nginx.pids(), seconds, http2)
         got.add("nginx cpu", us(report, used))
         got.add("nginx rate", report["requests"] / report["seconds"])
         got.add("nginx p99", report["p99_ms"])
@@ -147,6 +147,8 @@ def run(build, o):
             with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key") as nginx:
                 yield case("32 KiB, TLS: bytes of an answer", "bytes", [size])
                 yield from compare(build, o.rounds, house, nginx, "32 KiB, TLS", cast, 40, paths, top, o.seconds, "viewing")
+            with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key", http2=True) as nginx:
+                yield from compare(build, o.rounds, house, nginx, "32 KiB, HTTP/2", cast, 40, paths, top, o.seconds, "viewing", http2=True)
         with House(build) as house:
             cast = Cast(house, [house.store(small(1024, n)) for n in range(64)], 4)
             paths, size = save_chunks(house, cast, 1, root)

@@ -47,11 +47,11 @@ class Stage:
 class Run:
     """One bench-streams, step by step: open() -> begin() -> finish() -> close()."""
 
-    def __init__(self, build, address, lines, top, ramp, seconds, ca=None):
+    def __init__(self, build, address, lines, top, ramp, seconds, ca=None, http2=False):
         self.file, self.out = top / "streams", top / "out"
         self.file.write_text("\n".join(lines) + "\n", encoding="ascii")
         self.p = generator(build, "bench-streams", "--ramp", ramp, "--run", seconds, "--out", self.out, "--sources", 8,
-                           *(("--ca", ca) if ca else ()), address, self.file)
+                           *(("--ca", ca) if ca else ()), *(("--http2",) if http2 else ()), address, self.file)
 
     def open(self):
         cue(self.p)
@@ -159,6 +159,36 @@ def bare_round(build, n, ramp, seconds, top, got):
     got["bare growth"].append((pss_of(bare.pid) - before) / n / 1024)
     run.close()
     stop(bare)
+
+
+def encrypted(build, o):
+    """The same streams over TLS: what a connection of each kind costs in memory and CPU."""
+    n, recordings = sizes(o)
+    got = {(http2, k): [] for http2 in (False, True) for k in ("growth", "cpu", "late", "open")}
+    with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top:
+        for _ in range(min(o.rounds, 2)):
+            for http2 in (False, True):
+                with House(build, tls=True) as house:
+                    stage = Stage(house, n, recordings, 5)
+                    lines, _ = stage.lines()
+                    before = house.pss()
+                    run = Run(build, house.address, lines, pathlib.Path(top), max(2, n / 1500), 6, house.ca, http2).open()
+                    opening = Costs(house.roles())
+                    run.begin()
+                    got[http2, "open"].append(sum(opening.used().values()) * 1000 / n)
+                    costs, began = Costs(house.roles()), time.monotonic()
+                    report = run.finish()
+                    used, took, after = costs.used(), time.monotonic() - began, house.pss()
+                    run.close()
+                    no_refusals(report, n)
+                    got[http2, "growth"].append((sum(after.values()) - sum(before.values())) / n / 1024)
+                    got[http2, "cpu"].append(sum(used.values()) / took * 100 / (n / 1000))
+                    got[http2, "late"].append(100 * report["late"] / max(1, report["counted"]))
+    for http2, aim in ((False, 48), (True, 56)):
+        label = f"{n} streams, {'HTTP/2' if http2 else 'HTTP/1.1'} over TLS"
+        yield case(f"{label}: memory growth a stream, all roles", "KiB", got[http2, "growth"], None, ("<=", aim))
+        yield case(f"{label}: CPU of 1 000, of a core", "%", got[http2, "cpu"])
+        yield case(f"{label}: events later than due", "%", got[http2, "late"])
 
 
 # ---- ends ----
