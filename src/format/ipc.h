@@ -114,12 +114,14 @@
     F(SPAN, title) F(SPAN, subject) F(SPAN, session) F(SPAN, env) F(SPAN, klass)                                       \
     L(tag, tags) L(tag, links)                                                                                         \
     F(U8, live) F(I64, started_ms) /* started_ms: as stated, 0: not */                                                 \
+    F(SPAN, idem_key) F(SPAN, body_sha256) /* live: Idempotency-Key, or empty; of the raw body */                      \
     F(SPAN, prefix) F(SPAN, trace)
 
 #define IPC_INGEST_OPENED(F, L)                                                                                        \
     F(U16, status) F(SPAN, code) F(SPAN, detail) /* as ANSWER; status 0: go on */                                      \
     F(SPAN, rid) F(SPAN, pid)                                                                                          \
     F(SPAN, tid)            /* the ingest token's id; empty: a person's */                                             \
+    F(U8, again)            /* 1: this Idempotency-Key made it before: say so again, and make nothing */               \
     F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */
 
 /*

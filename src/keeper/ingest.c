@@ -199,14 +199,33 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
     if (tags == NULL || links == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "import");
     TRY(meta_recording_add(c->m, &r, tags, n_tags, links, n_links, reterr));
-    if (in->live != 0)
+    if (in->live != 0) {
         TRY(ongoing_begun(c, &r, reterr));
-    else
+        TRY(ongoing_keep_key(c, in, r.id, reterr));
+    } else {
         remember_later(c, &r, c->cmd->chan, false);
+    }
     ok.rid = r.id;
     ok.pid = p->id;
     ok.tid = c->me == NULL ? c->token.id : SPAN_EMPTY;
     return ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
+}
+
+/* A beginning that is said twice under one Idempotency-Key. *ret_done: answered. */
+static enum err begin_again(struct job *c, const struct ipc_ingest_open *in, const struct meta_project *p, bool *ret_done,
+                            struct err_info *reterr)
+{
+    struct ipc_ingest_opened ok = { .pid = p->id, .tid = c->token.id, .again = 1 };
+    bool mismatch;
+
+    *ret_done = false;
+    if (in->live == 0)
+        return ERR_OK;
+    TRY(ongoing_made_before(c, in, &ok.rid, &mismatch, reterr));
+    *ret_done = mismatch || ok.rid.n > 0;
+    if (mismatch)
+        return refuse(c, 422, "idempotency-mismatch", "This Idempotency-Key was used with another body.", reterr);
+    return *ret_done ? ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr) : ERR_OK;
 }
 
 enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err_info *reterr)
@@ -214,7 +233,7 @@ enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err
     enum session_verdict verdict;
     struct meta_project p;
     const char *bad;
-    bool found;
+    bool found, again;
 
     TRY(session_find(c, in->cred_kind, in->cred, true, &verdict, reterr));
     if (verdict != SESSION_OK)
@@ -231,6 +250,9 @@ enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err
     bad = bad_member(c, in);
     if (bad != NULL)
         return refuse(c, 422, "invalid", bad, reterr);
+    TRY(begin_again(c, in, &p, &again, reterr));
+    if (again)
+        return ERR_OK;
     if (atomic_load(&c->core->audit_space) || atomic_load(&c->core->ingest_space))
         return refuse(c, 503, "ingest-space", "The server has no room.", reterr);
     if (c->core->epoch == 0)

@@ -10,6 +10,7 @@
 #include "keeper/trail.h"
 
 #define SWEEP_MAX    256
+#define KEY_ROUTE    SPAN("recording_create")
 #define PIECES_BYTES (64U << 20)
 
 /* ---- whose (memory) ---- */
@@ -173,6 +174,48 @@ static void tell(struct job *c, const struct meta_recording *r, const char *stat
 }
 
 /* ---- beginning ---- */
+
+/* Since the present gate came? One that another gate made, and of which no piece is there, has lost its head. */
+static bool is_this_gates(const struct job *c, const struct meta_recording *r)
+{
+    return c->core->gate_set != 0 && c->now.real - r->created_ms <= c->now.boot - c->core->gate_since;
+}
+
+enum err ongoing_made_before(struct job *c, const struct ipc_ingest_open *in, struct span *ret_rid, bool *ret_mismatch,
+                             struct err_info *reterr)
+{
+    struct meta_idempotency row;
+    struct meta_recording r;
+    struct meta_piece_end end;
+    enum found found;
+    enum err e;
+
+    *ret_rid = SPAN_EMPTY;
+    *ret_mismatch = false;
+    if (in->idem_key.n == 0)
+        return ERR_OK;
+    e = meta_idempotency_get(c->v, c->token.id, KEY_ROUTE, in->idem_key, c->now.real, c->mem, &row, reterr);
+    if (e == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(e);
+    *ret_mismatch = !span_eq(row.body_sha256, in->body_sha256);
+    TRY(find(c, row.answer, &r, &found, reterr));
+    if (*ret_mismatch || found == FOUND_NOT)
+        return ERR_OK;
+    TRY(meta_piece_end(c->v, r.id, 0, &end, reterr));
+    if (found == FOUND_ENDED || end.n > 0 || is_this_gates(c, &r))
+        *ret_rid = r.id;
+    return ERR_OK;
+}
+
+enum err ongoing_keep_key(struct job *c, const struct ipc_ingest_open *in, struct span rid, struct err_info *reterr)
+{
+    struct meta_idempotency row = { .actor = c->token.id, .route = KEY_ROUTE, .idem_key = in->idem_key,
+                                    .body_sha256 = in->body_sha256, .status = 201, .answer = rid,
+                                    .created_ms = c->now.real };
+
+    return in->idem_key.n == 0 ? ERR_OK : meta_idempotency_put(c->m, &row, reterr);
+}
 
 enum err ongoing_begun(struct job *c, const struct meta_recording *r, struct err_info *reterr)
 {

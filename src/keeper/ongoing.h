@@ -15,6 +15,15 @@
  */
 #include "keeper/job.h"
 
+/*
+ * INGEST_OPEN under an Idempotency-Key: the recording that it made before (*ret_rid), or empty. One of which nothing is left
+ * but its row, because its gate died, is made anew. *ret_mismatch: the key was used with another body.
+ */
+NODISCARD enum err ongoing_made_before(struct job *c, const struct ipc_ingest_open *in, struct span *ret_rid,
+                                       bool *ret_mismatch, struct err_info *reterr);
+NODISCARD enum err ongoing_keep_key(struct job *c, const struct ipc_ingest_open *in, struct span rid,
+                                    struct err_info *reterr);
+
 /* INGEST_OPEN: the row is there, in state 'open'. Its record, its notice, its owner. */
 NODISCARD enum err ongoing_begun(struct job *c, const struct meta_recording *r, struct err_info *reterr);
 

@@ -264,6 +264,58 @@ static void who_may_begin(void **state)
     assert_int_equal(house_leaves(&h, "recording.created", NULL), 0);
 }
 
+static struct ipc_ingest_opened begin_under(const char *key, const char *body)
+{
+    uint8_t sum[32];
+    struct ipc_ingest_open open = { .cred_kind = CRED_BEARER, .cred = cred_of(token), .kind = SPAN("terminal"), .live = 1,
+                                    .idem_key = span_str(key) };
+    struct ipc_ingest_opened ret;
+
+    sha256(span_str(body), sum);
+    open.body_sha256 = SPAN_OF(sum);
+    house_send(&h, IPC_T_INGEST_OPEN, &open, IPC_T_INGEST_OPENED, &ret);
+    return ret;
+}
+
+static void said_twice_it_begins_once(void **state)
+{
+    struct ipc_ingest_opened a = begin_under("k1", "{}"), b = begin_under("k1", "{}"), c;
+
+    (void) state;
+    assert_int_equal(a.status, 0);
+    assert_int_equal(a.again, 0);
+    assert_int_equal(b.status, 0);
+    assert_int_equal(b.again, 1);
+    assert_span_eq(a.rid, b.rid);
+    assert_span_eq(a.pid, b.pid);
+    b = begin_under("k1", "{\"title\":1}");
+    assert_int_equal(b.status, 422);
+    assert_span_str(b.code, "idempotency-mismatch");
+    b = begin_under("k2", "{}");
+    assert_int_equal(b.again, 0);
+    assert_false(span_eq(a.rid, b.rid));
+    assert_int_equal(house_leaves(&h, "recording.created", NULL), 2);
+
+    /* Its gate died before anybody was told its name: what it had may be lost, so it is made anew … */
+    house_sleep(&h, 1000);
+    gate_dies();
+    gate_comes();
+    c = begin_under("k1", "{}");
+    assert_int_equal(c.again, 0);
+    assert_false(span_eq(a.rid, c.rid));
+    assert_span_eq(begin_under("k1", "{}").rid, c.rid);
+    /* … but not when something of it is there. */
+    put_wrap(arena_str(&h.mem, b.rid), 0, 0);
+    put_piece(arena_str(&h.mem, b.rid), piece(0, 0, 0, 1, 0, 1), 1);
+    c = begin_under("k2", "{}");
+    assert_int_equal(c.again, 1);
+    assert_span_eq(b.rid, c.rid);
+    assert_int_equal(end(arena_str(&h.mem, b.rid), false).status, 200);
+    assert_int_equal(begin_under("k2", "{}").again, 1);
+    house_sleep(&h, 24 * 3600 * 1000);
+    assert_int_equal(begin_under("k2", "{}").again, 0);
+}
+
 static void a_beginning_is_taken_back(void **state)
 {
     const char *rid = begin(), *other = begin();
@@ -943,6 +995,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(listed_from_the_first_moment),
         T(who_may_begin),
+        T(said_twice_it_begins_once),
         T(a_beginning_is_taken_back),
         T(it_grows_with_its_pieces),
         T(numbering_is_dense),
