@@ -24,6 +24,7 @@ static void fetch_gcm(void)
 struct aead_gcm {
     EVP_CIPHER_CTX *ctx;
     bool keyed;
+    uint8_t watched[AEAD_KEY_LEN]; /* the key, only where aead_watch is linked in */
 };
 
 struct aead_gcm *aead_gcm_new(void)
@@ -42,6 +43,7 @@ struct aead_gcm *aead_gcm_free(struct aead_gcm *g)
     if (g == NULL)
         return NULL;
     EVP_CIPHER_CTX_free(g->ctx); /* OpenSSL clears the key schedule */
+    secret_wipe(g->watched, sizeof(g->watched));
     free(g);
     return NULL;
 }
@@ -56,6 +58,8 @@ enum err aead_gcm_key(struct aead_gcm *g, const uint8_t key[AEAD_KEY_LEN], struc
     g->keyed = gcm_cipher != NULL && EVP_EncryptInit_ex2(g->ctx, gcm_cipher, key, NULL, NULL) == 1;
     if (!g->keyed)
         return ERR_RAISE(reterr, ERR_CRYPTO, "AES-256-GCM does not take the key");
+    if (aead_watch != NULL)
+        memcpy(g->watched, key, sizeof(g->watched));
     return ERR_OK;
 }
 
@@ -68,6 +72,8 @@ enum err aead_gcm_seal(struct aead_gcm *g, const uint8_t nonce[AEAD_GCM_NONCE_LE
         return ERR_RAISE(reterr, ERR_STATE, "AES-256-GCM without a key");
     if (in.n > IN_MAX || aad.n > IN_MAX)
         return ERR_RAISE(reterr, ERR_LIMIT, "AES-256-GCM: %zu bytes at once", in.n);
+    if (aead_watch != NULL)
+        aead_watch(g->watched, nonce);
     if (EVP_EncryptInit_ex2(g->ctx, NULL, NULL, nonce, NULL) != 1 ||
         (aad.n > 0 && EVP_EncryptUpdate(g->ctx, NULL, &n, aad.p, (int) aad.n) != 1) ||
         (in.n > 0 && EVP_EncryptUpdate(g->ctx, out, &n, in.p, (int) in.n) != 1) ||

@@ -37,6 +37,12 @@ NODISCARD enum err aead_gcm_seal(struct aead_gcm *g, const uint8_t nonce[AEAD_GC
 NODISCARD bool aead_gcm_open(struct aead_gcm *g, const uint8_t nonce[AEAD_GCM_NONCE_LEN], struct span aad,
                              struct span in, uint8_t *out);
 
+/*
+ * For tests: a program that defines it (keyhole-watched, tests/lib/ledger.c) hears of every encryption, before it happens,
+ * so that a nonce that comes twice is seen. Elsewhere there is no such function, and keys are not kept. Any thread.
+ */
+void aead_watch(const uint8_t key[AEAD_KEY_LEN], const uint8_t nonce[AEAD_GCM_NONCE_LEN]) __attribute__((weak));
+
 /* Threads: any. Writes in.n + 16 bytes. Cannot fail. */
 void aead_xchacha_seal(const uint8_t key[AEAD_KEY_LEN], const uint8_t nonce[AEAD_XNONCE_LEN], struct span aad,
                        struct span in, uint8_t *out);
