@@ -27,8 +27,9 @@ export function sayLeaf(l: Leaf): string {
   const n = l.n ?? {};
   const span = n["from_ms"] !== undefined && n["to_ms"] !== undefined ? t("audit.span", { from: clock(n["from_ms"]), to: clock(n["to_ms"]) }) : "";
   const name = `audit.event.${l.type}`;
-  const said = tOr(span === "" && `${name}.plain` in texts ? `${name}.plain` : name, "audit.event.other", { type: l.type ?? "", span }).trim();
-  return l.outcome && l.outcome !== "ok" && !l.type?.startsWith("replay.leased") ? `${said} (${l.outcome})` : said;
+  const how = n["live_s"] !== undefined ? ".live" : span === "" ? ".plain" : "";
+  const said = tOr(`${name}${how}` in texts ? `${name}${how}` : name, "audit.event.other", { type: l.type ?? "", span }).trim();
+  return l.outcome && l.outcome !== "ok" && l.outcome !== "recorder" && !l.type?.startsWith("replay.leased") ? `${said} (${l.outcome})` : said;
 }
 
 export const typeFilters = {
