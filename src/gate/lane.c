@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gate/feed.h"
 #include "gate/handlers.h"
 #include "gate/refusals.h"
 #include "gate/viewer.h"
@@ -247,6 +248,7 @@ static void on_tick(void *arg)
         replay_recheck(l, SPAN_EMPTY); /* stale: streams are cut within 3 s of the last heartbeat, and a tick */
     refusals_flush(l->refusals, l->keeper);
     viewers_tick(l);
+    feeds_tick(l);
 }
 
 enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_info *reterr)
@@ -267,6 +269,7 @@ enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_
     }
     map_init(&l->viewers, g->hash_secret, VIEWERS_MAX);
     map_init(&l->viewer_keys, g->hash_secret, VIEWERS_MAX);
+    map_init(&l->feeds, g->hash_secret, VIEWERS_MAX);
     list_init(&l->replays);
     list_init(&l->watches);
     list_init(&l->imports);
@@ -303,6 +306,7 @@ void lane_end(struct lane *l)
     viewers_drop(l);
     map_deinit(&l->viewers);
     map_deinit(&l->viewer_keys);
+    map_deinit(&l->feeds);
 }
 
 static void on_said(void *arg)

@@ -1,7 +1,10 @@
 #include "gate/replay.h"
 
-#include "codec/json.h"
+#include <stdlib.h>
+
 #include "crypto/secret.h"
+#include "gate/reader.h"
+#include "os/clock.h"
 
 void lines_wipe(struct buf *b)
 {
@@ -10,76 +13,139 @@ void lines_wipe(struct buf *b)
     buf_deinit(b);
 }
 
+/* ---- blocks ---- */
+
+/* Where its lines end, and what their own times are: found once, however many read them. */
+static void look_at_lines(struct block *b, bool terminal, time_us base)
+{
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < b->meta.n_events && at < b->bytes.n; i++) {
+        const uint8_t *from = b->bytes.p + at, *end = memchr(from, '\n', b->bytes.n - at);
+        struct block_line *l = &b->lines[b->n_lines++];
+
+        l->at = (uint32_t) at;
+        l->n = end == NULL ? (uint32_t) (b->bytes.n - at) : (uint32_t) (end - from);
+        if (!reader_event_time(terminal, base, span_of(from, l->n), &l->own))
+            l->own = INT64_MIN;
+        at += l->n + 1;
+    }
+}
+
+struct block *block_new(struct viewer_read *r, const struct viewer *v)
+{
+    struct block *b = calloc(1, sizeof(*b) + r->meta.n_events * sizeof(b->lines[0]));
+
+    if (b == NULL) {
+        lines_wipe(&r->bytes);
+        return NULL;
+    }
+    *b = (struct block){ .refs = 1, .made = clock_boot_ms(), .bytes = r->bytes, .meta = r->meta, .kn = r->kn };
+    r->bytes = BUF_INIT(0);
+    look_at_lines(b, viewer_facts(v)->terminal, r->base != 0 ? r->base : viewer_base(v));
+    return b;
+}
+
+struct block *block_ref(struct block *b)
+{
+    b->refs++;
+    return b;
+}
+
+struct block *block_unref(struct block *b)
+{
+    if (b == NULL || --b->refs > 0)
+        return NULL;
+    lines_wipe(&b->bytes);
+    free(b);
+    return NULL;
+}
+
+/* ---- lines ---- */
+
+void lines_init(struct lines *l, struct replay *r, void (*on_loaded)(struct replay *r, enum err e))
+{
+    *l = (struct lines){ .replay = r, .until = UINT64_MAX, .on_loaded = on_loaded };
+}
+
+void lines_begin(struct lines *l, uint64_t seq, time_us time)
+{
+    l->seq = seq;
+    l->time = time < 0 ? 0 : time;
+    l->sequential = time >= 0; /* of a keyframe it is that of the event itself, which is as good */
+}
+
+void lines_take(struct lines *l, struct block *b)
+{
+    uint64_t seq = l->seq;
+
+    (void) block_unref(l->block);
+    l->block = b;
+    l->seq = b->meta.first_seq;
+    l->time = l->time > b->meta.t_first ? l->time : b->meta.t_first;
+    l->sequential = true;
+    l->loaded = true;
+    lines_seek(l, seq);
+}
+
 static void on_read(void *ctx, struct viewer_read *read)
 {
     struct replay *r = ctx;
     struct lines *l = r->state; /* every user has its lines first in its state */
+    bool wanted = !r->over && r->call->ex != NULL;
+    struct block *b = NULL;
 
     l->loading = false;
-    if (r->over || r->call->ex == NULL || read->err != ERR_OK) {
+    if (!wanted || read->err != ERR_OK)
         lines_wipe(&read->bytes);
-    } else {
-        lines_wipe(&l->bytes);
-        l->bytes = read->bytes;
-        l->meta = read->meta;
-        l->at = 0;
-        l->seq = read->meta.first_seq;
-        l->time = read->meta.t_first;
-        l->loaded = true;
-    }
-    if (!r->over && r->call->ex != NULL)
+    else if ((b = block_new(read, r->viewer)) == NULL)
+        read->err = ERR_NOMEM;
+    else
+        lines_take(l, b);
+    if (wanted)
         l->on_loaded(r, read->err);
     call_unref(r->call);
 }
 
-void lines_load(struct lines *l, uint32_t chunk)
+struct viewer_want lines_want(const struct lines *l)
 {
-    const struct viewer_want want = { .kind = READ_CHUNK, .chunk = chunk };
+    return (struct viewer_want){ .kind = READ_EVENTS, .seq = l->seq, .until = l->until, .has_floor = l->sequential,
+                                 .floor = l->time };
+}
 
-    l->chunk = chunk;
+void lines_load(struct lines *l)
+{
+    const struct viewer_want want = lines_want(l);
+
     l->loaded = false;
     l->loading = true;
     (void) call_ref(l->replay->call);
     viewer_read(l->replay->viewer, &want, on_read, l->replay);
 }
 
-/* Seek time of one event: its own time, but never before the one before it nor outside its chunk. */
-static time_us time_of(const struct lines *l, struct span json)
+/* Seek time of one event: its own time inside its chunk, but never before the event before it. */
+static time_us time_of(const struct lines *l, time_us own)
 {
-    const struct viewer_facts *f = viewer_facts(l->replay->viewer);
-    struct json_value event = json_value(json), first;
-    struct json_iter it = json_iter(event);
-    int64_t own = l->time;
-    bool known = false;
-
-    if (f->terminal)
-        known = json_next(&it, &first) && json_scaled(first.raw, 6, &own);
-    else if (json_find(event, "timestamp", &first) && json_scaled(first.raw, 3, &own)) {
-        own -= f->started_ms * 1000;
-        known = true;
-    }
-    if (!known || own < l->time)
-        own = l->time;
-    return own > l->meta.t_last ? l->meta.t_last : own;
+    own = own > l->block->meta.t_last ? l->block->meta.t_last : own;
+    return own > l->time ? own : l->time;
 }
 
-bool lines_peek(struct lines *l, struct line *ret)
+bool lines_peek(const struct lines *l, struct line *ret)
 {
-    const uint8_t *from = l->bytes.p + l->at, *end;
+    const struct block *b = l->block;
+    uint64_t i = l->seq - (b == NULL ? 0 : b->meta.first_seq);
 
-    if (!l->loaded || l->at >= l->bytes.n)
+    if (!l->loaded || i >= b->n_lines || l->seq >= l->until)
         return false;
-    end = memchr(from, '\n', l->bytes.n - l->at);
-    ret->json = span_of(from, end == NULL ? l->bytes.n - l->at : (size_t) (end - from));
+    ret->json = span_of(b->bytes.p + b->lines[i].at, b->lines[i].n);
     ret->seq = l->seq;
-    ret->time = time_of(l, ret->json);
+    ret->time = time_of(l, b->lines[i].own);
     return true;
 }
 
 void lines_next(struct lines *l, const struct line *now)
 {
-    l->at += now->json.n + 1;
-    l->seq++;
+    l->seq = now->seq + 1;
     l->time = now->time;
 }
 
@@ -91,7 +157,16 @@ void lines_seek(struct lines *l, uint64_t seq)
         lines_next(l, &now);
 }
 
+size_t lines_rest(const struct lines *l, uint64_t *ret_last)
+{
+    const struct segment_chunk *c = &l->block->meta;
+    uint64_t end = c->first_seq + c->n_events;
+
+    *ret_last = (end < l->until ? end : l->until) - 1;
+    return l->seq - c->first_seq < l->block->n_lines ? l->block->bytes.n - l->block->lines[l->seq - c->first_seq].at : 0;
+}
+
 void lines_free(struct lines *l)
 {
-    lines_wipe(&l->bytes);
+    l->block = block_unref(l->block);
 }

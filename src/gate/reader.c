@@ -1,44 +1,28 @@
-#include "gate/reader.h"
+#include "gate/reader_int.h"
 
 #include <stdlib.h>
 
 #include "codec/jsonw.h"
+#include "crypto/secret.h"
 
-struct piece {
-    struct reader *reader;
-    uint32_t seg_no, first_chunk, n_chunks;
-    uint16_t kn;
-    uint8_t track, codec;
-    time_us t_first, t_last;
-    uint64_t first_seq, n_events;
-    struct store_file file;
-    struct khseg_source source;
-    struct segment_reader *index; /* NULL: not opened yet */
-    uint64_t used;                /* turn of its last use; 0: file is closed */
-};
+/* ---- life ---- */
 
-struct reader {
-    const struct store *store;
-    char pid[ID_CAP], rid[ID_CAP];
-    struct piece *pieces;
-    size_t n;
-    uint64_t turn;
-    bool terminal;
-    uint64_t events;
-    uint16_t kn;
-    uint32_t epoch;
-    struct buf wrap;
-};
+static bool codec_fits(const struct ipc_row_piece *p)
+{
+    return p->kind == KHSPL_KIND || p->codec == SEGMENT_CODEC;
+}
 
 static bool pieces_fit(const struct ipc_key_facts *m)
 {
     uint32_t chunk = 0;
     uint64_t seq = 0;
 
+    if (m->pieces.n > VIEWER_PIECES_MAX)
+        return false;
     for (uint32_t i = 0; i < m->pieces.n; i++) {
         const struct ipc_row_piece *p = &m->pieces.rows[i];
 
-        if (p->first_chunk != chunk || (p->n_events > 0 && p->first_seq != seq) || p->codec != SEGMENT_CODEC)
+        if (p->first_chunk != chunk || (p->n_events > 0 && p->first_seq != seq) || !codec_fits(p))
             return false;
         chunk += p->n_chunks;
         seq += p->n_events;
@@ -46,306 +30,455 @@ static bool pieces_fit(const struct ipc_key_facts *m)
     return chunk == m->n_chunks;
 }
 
-struct reader *reader_new(const struct store *store, const char *pid, const char *rid, const struct ipc_key_facts *m,
-                          uint64_t memory_max)
+static struct piece *piece_new(struct reader *r, const struct ipc_row_piece *in, size_t at)
 {
-    struct reader *r;
+    struct piece *p = calloc(1, sizeof(*p));
 
-    (void) memory_max;
-    if (!pieces_fit(m))
+    if (p == NULL)
         return NULL;
-    r = calloc(1, sizeof(*r));
+    *p = (struct piece){ .reader = r, .at = at, .seg_no = in->seg_no, .first_chunk = in->first_chunk,
+                         .n_chunks = in->n_chunks, .kn = in->kn, .track = in->track,
+                         .kind = in->kind == KHSPL_KIND ? KHSPL_KIND : KHSEG_KIND, /* 0 of old rows */
+                         .codec = in->codec, .t_first = in->t_first_us, .t_last = in->t_last_us,
+                         .first_seq = in->first_seq, .n_events = in->n_events, .file = STORE_FILE_NONE };
+    return p;
+}
+
+/* One that is in both lists stays, with what is open of it: a number names the same bytes always. */
+static struct piece *keep_piece(struct reader *r, const struct ipc_row_piece *in, size_t *from)
+{
+    for (size_t i = *from; i < r->n; i++) {
+        struct piece *p = r->pieces[i];
+
+        if (p == NULL || p->seg_no != in->seg_no || p->first_chunk != in->first_chunk)
+            continue;
+        r->pieces[i] = NULL;
+        *from = i + 1;
+        return p;
+    }
+    return NULL;
+}
+
+static void free_pieces(struct piece **list, size_t n)
+{
+    for (size_t i = 0; list != NULL && i < n; i++)
+        piece_free(list[i]);
+    free(list);
+}
+
+static bool take_wraps(struct reader *r, const struct ipc_key_facts *m)
+{
+    struct wrap_row *list = calloc(m->wraps.n == 0 ? 1 : m->wraps.n, sizeof(*list));
+    size_t n = 0;
+
+    if (list == NULL)
+        return false;
+    for (uint32_t i = 0; i < m->wraps.n; i++) {
+        const struct ipc_row_wrap *in = &m->wraps.rows[i];
+
+        if (in->track != 0 || in->wrap.n > sizeof(list->bytes))
+            continue;
+        list[n] = (struct wrap_row){ .kn = in->kn, .epoch = in->epoch, .n = (uint8_t) in->wrap.n };
+        memcpy(list[n++].bytes, in->wrap.p, in->wrap.n);
+    }
+    free(r->wraps);
+    r->wraps = list;
+    r->n_wraps = n;
+    return true;
+}
+
+bool reader_update(struct reader *r, const struct ipc_key_facts *m)
+{
+    struct piece **list;
+    size_t from = 0;
+    bool good = pieces_fit(m);
+
+    list = good ? calloc(m->pieces.n == 0 ? 1 : m->pieces.n, sizeof(struct piece *)) : NULL;
+    if (list == NULL)
+        return false;
+    for (uint32_t i = 0; good && i < m->pieces.n; i++) { /* fresh ones first: a failure changes nothing */
+        struct piece *old = keep_piece(r, &m->pieces.rows[i], &from);
+
+        list[i] = old != NULL ? old : piece_new(r, &m->pieces.rows[i], i);
+        good = list[i] != NULL;
+    }
+    good = good && take_wraps(r, m);
+    free_pieces(r->pieces, r->n);
+    r->pieces = list;
+    r->n = good ? m->pieces.n : 0;
+    if (!good) { /* no memory: it has no pieces, and says so to whoever reads */
+        free_pieces(list, m->pieces.n);
+        r->pieces = NULL;
+    }
+    for (size_t i = 0; i < r->n; i++)
+        r->pieces[i]->at = i;
+    r->n_timed = 0;
+    r->live = m->live != 0;
+    r->started = m->started_ms * 1000;
+    return good;
+}
+
+struct reader *reader_new(const struct store *store, struct reclog *log, const char *pid, const char *rid,
+                          const struct ipc_key_facts *m)
+{
+    struct reader *r = calloc(1, sizeof(*r));
+
     if (r == NULL)
         return NULL;
     r->store = store;
+    r->log = log;
     memcpy(r->pid, pid, sizeof(r->pid));
     memcpy(r->rid, rid, sizeof(r->rid));
     r->terminal = span_eq_str(m->kind, "terminal");
-    r->events = m->events;
-    buf_init(&r->wrap, 1024);
-    for (uint32_t i = 0; i < m->wraps.n; i++) {
-        if (m->wraps.rows[i].track == 0 && r->wrap.n == 0) {
-            r->kn = m->wraps.rows[i].kn;
-            r->epoch = m->wraps.rows[i].epoch;
-            buf_add_span(&r->wrap, m->wraps.rows[i].wrap);
-        }
-    }
-    r->pieces = calloc(m->pieces.n == 0 ? 1 : m->pieces.n, sizeof(*r->pieces));
-    if (r->pieces == NULL)
-        return reader_free(r);
-    for (uint32_t i = 0; i < m->pieces.n; i++) {
-        const struct ipc_row_piece *in = &m->pieces.rows[i];
-
-        r->pieces[r->n++] = (struct piece){ .reader = r, .seg_no = in->seg_no, .first_chunk = in->first_chunk,
-                                            .n_chunks = in->n_chunks, .kn = in->kn, .track = in->track,
-                                            .codec = in->codec, .t_first = in->t_first_us, .t_last = in->t_last_us,
-                                            .first_seq = in->first_seq, .n_events = in->n_events,
-                                            .file = STORE_FILE_NONE };
-    }
-    return r;
+    return reader_update(r, m) ? r : reader_free(r);
 }
 
 struct reader *reader_free(struct reader *r)
 {
     if (r == NULL)
         return NULL;
-    for (size_t i = 0; i < r->n; i++) {
-        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): n counts pieces that are there */
-        r->pieces[i].index = segment_reader_free(r->pieces[i].index);
-        store_close(&r->pieces[i].file);
-    }
-    free(r->pieces);
-    buf_deinit(&r->wrap);
+    free_pieces(r->pieces, r->n);
+    r->tail_key = khlog_key_free(r->tail_key);
+    free(r->wraps);
     free(r);
     return NULL;
 }
 
-bool reader_wrap(const struct reader *r, uint16_t *ret_kn, uint32_t *ret_epoch, struct span *ret_wrap)
+uint64_t reader_sealed(const struct reader *r)
 {
-    *ret_kn = r->kn;
-    *ret_epoch = r->epoch;
-    *ret_wrap = buf_span(&r->wrap);
-    return r->wrap.n > 0;
+    for (size_t i = r->n; i-- > 0;) {
+        if (r->pieces[i]->n_events > 0)
+            return r->pieces[i]->first_seq + r->pieces[i]->n_events;
+    }
+    return 0;
 }
 
-/* ---- files and indexes ---- */
-
-static void close_oldest(struct reader *r)
+bool reader_wrap(const struct reader *r, uint16_t kn, uint32_t *ret_epoch, struct span *ret_wrap)
 {
-    struct piece *oldest = NULL;
-    size_t open = 0;
-
-    for (size_t i = 0; i < r->n; i++) {
-        struct piece *p = &r->pieces[i];
-
-        if (p->used == 0)
+    for (size_t i = 0; i < r->n_wraps; i++) {
+        if (r->wraps[i].kn != kn)
             continue;
-        open++;
-        if (oldest == NULL || p->used < oldest->used)
-            oldest = p;
+        *ret_epoch = r->wraps[i].epoch;
+        *ret_wrap = span_of(r->wraps[i].bytes, r->wraps[i].n);
+        return true;
     }
-    if (open >= VIEWER_OPEN_FILES && oldest != NULL) {
-        store_close(&oldest->file);
-        oldest->used = 0;
-    }
+    return false;
 }
 
-static enum err open_file(struct piece *p, struct err_info *reterr)
+bool reader_first_kn(const struct reader *r, uint16_t *ret_kn)
 {
-    struct reader *r = p->reader;
-    const struct store_piece name = { span_str(r->pid), span_str(r->rid), p->seg_no };
-
-    if (p->used == 0) {
-        close_oldest(r);
-        TRY(store_get(r->store, &name, &p->file, reterr));
-        p->source = store_source(&p->file);
-    }
-    p->used = ++r->turn;
-    return ERR_OK;
+    for (size_t i = 0; i < r->n_wraps; i++)
+        *ret_kn = i == 0 || r->wraps[i].kn < *ret_kn ? r->wraps[i].kn : *ret_kn;
+    return r->n_wraps > 0;
 }
 
-static enum err piece_open(struct piece *p, const struct secret *rk, struct err_info *reterr)
-{
-    const struct khseg_context c = { .project = span_str(p->reader->pid), .rid = span_str(p->reader->rid),
-                                     .kn = p->kn, .track = p->track, .seg_no = p->seg_no, .codec = p->codec };
+/* ---- what is missing ---- */
 
-    TRY(open_file(p, reterr));
-    if (p->index != NULL)
-        return ERR_OK;
-    return segment_open(&p->source, rk, &c, &p->index, reterr);
+enum err run_key(struct run *x, uint16_t kn, const struct secret **ret)
+{
+    for (size_t i = 0; i < x->keys->n; i++) {
+        if (x->keys->keys[i].kn == kn) {
+            *ret = x->keys->keys[i].rk;
+            return ERR_OK;
+        }
+    }
+    x->ret->need = READ_NEED_KEY;
+    x->ret->need_kn = kn;
+    return ERR_RAISE(x->reterr, ERR_AGAIN, "the key of number %u is not here", kn);
 }
 
-static struct piece *piece_of_chunk(struct reader *r, uint32_t chunk)
+enum err run_stale(struct run *x, const char *why)
 {
-    for (size_t i = 0; i < r->n; i++) {
-        if (chunk - r->pieces[i].first_chunk < r->pieces[i].n_chunks && chunk >= r->pieces[i].first_chunk)
-            return &r->pieces[i];
-    }
-    return NULL;
+    x->ret->need = READ_NEED_PIECES;
+    return ERR_RAISE(x->reterr, ERR_AGAIN, "%s", why);
 }
 
 /* ---- the kinds of reading ---- */
 
-static enum err read_chunk(struct reader *r, const struct secret *rk, const struct viewer_want *want,
-                           struct viewer_read *ret, struct err_info *reterr)
+static struct piece *piece_of_chunk(struct reader *r, uint32_t chunk)
 {
-    struct piece *p = piece_of_chunk(r, want->chunk);
-    uint32_t n;
+    for (size_t i = 0; i < r->n; i++) {
+        struct piece *p = r->pieces[i];
+
+        if (chunk >= p->first_chunk && chunk - p->first_chunk < p->n_chunks)
+            return p;
+    }
+    return NULL;
+}
+
+static struct piece *piece_of_seq(struct reader *r, uint64_t seq)
+{
+    for (size_t i = r->n; i-- > 0;) {
+        struct piece *p = r->pieces[i];
+
+        if (seq >= p->first_seq && seq - p->first_seq < p->n_events)
+            return p;
+    }
+    return NULL;
+}
+
+static enum err read_chunk(struct run *x)
+{
+    struct piece *p = piece_of_chunk(x->r, x->want->chunk);
+
+    if (p == NULL && x->r->live)
+        return run_stale(x, "there is no chunk of that number");
+    if (p == NULL)
+        return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no chunk of that number");
+    x->ret->kn = p->kn;
+    x->ret->stored = x->want->kind == READ_STORED && p->kind == KHSEG_KIND;
+    return piece_chunk(x, p, x->want->chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta);
+}
+
+static enum err read_block(struct run *x, uint64_t seq, struct buf *out, struct segment_chunk *ret)
+{
+    struct piece *p = piece_of_seq(x->r, seq);
 
     if (p == NULL)
-        return ERR_RAISE(reterr, ERR_NOTFOUND, "there is no chunk of that number");
-    TRY(piece_open(p, rk, reterr));
-    n = want->chunk - p->first_chunk;
-    if (segment_chunk_at(p->index, n) == NULL)
-        return ERR_RAISE(reterr, ERR_CORRUPT, "the segment has fewer chunks than its row");
-    ret->chunk = want->chunk;
-    ret->meta = *segment_chunk_at(p->index, n);
-    if (want->kind == READ_STORED)
-        return segment_read_stored(p->index, n, &ret->bytes, reterr);
-    return segment_read_chunk(p->index, n, &ret->bytes, reterr);
+        return tail_events(x, seq, false);
+    x->ret->kn = p->kn;
+    return piece_events(x, p, seq, out, ret);
 }
 
-static enum err read_head(struct reader *r, const struct secret *rk, struct viewer_read *ret, struct err_info *reterr)
+/* Of rrweb time 0 is the first timestamp there is: the keeper knows it of finished recordings only. */
+enum err reader_base(struct run *x)
 {
-    if (r->n == 0)
-        return ERR_RAISE(reterr, ERR_NOTFOUND, "the recording is empty");
-    TRY(piece_open(&r->pieces[0], rk, reterr));
-    return segment_read_head(r->pieces[0].index, &ret->bytes, reterr);
-}
+    const struct viewer_want first = { .kind = READ_EVENTS, .until = UINT64_MAX, .has_floor = true };
+    struct viewer_read read = { .err = ERR_OK };
+    struct run y = { x->r, x->keys, &first, &read, x->reterr };
+    struct reader *r = x->r;
+    enum err e;
 
-static enum err locate_seq(struct reader *r, const struct secret *rk, uint64_t seq, struct viewer_read *ret,
-                           struct err_info *reterr)
-{
-    uint32_t n;
-
-    for (size_t i = 0; i < r->n; i++) {
-        struct piece *p = &r->pieces[i];
-
-        if (seq < p->first_seq || seq - p->first_seq >= p->n_events)
-            continue;
-        TRY(piece_open(p, rk, reterr));
-        if (!segment_find_seq(p->index, seq, &n))
-            return ERR_RAISE(reterr, ERR_CORRUPT, "the segment lacks an event of its row");
-        ret->chunk = p->first_chunk + n;
-        ret->meta = *segment_chunk_at(p->index, n);
-        ret->seq = seq;
-        ret->at = ret->meta.t_first;
+    if (r->has_base || r->terminal)
         return ERR_OK;
+    r->base = r->started;
+    r->has_base = true; /* times of KHSPL1 ask for it again: its first record is read without times */
+    buf_init(&read.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
+    e = read_block(&y, 0, &read.bytes, &read.meta);
+    if (e == ERR_OK) {
+        (void) scan_base(buf_span(&read.bytes), &r->base); /* none has one: what the keeper says */
+    } else if (e == ERR_AGAIN || e == ERR_NOTFOUND) {
+        r->has_base = false;
+    } else { /* the beginning is damaged: what follows need not be */
+        e = ERR_OK;
     }
-    return ERR_RAISE(reterr, ERR_NOTFOUND, "there is no event of that number");
+    x->ret->need = read.need;
+    x->ret->need_kn = read.need_kn;
+    if (read.bytes.p != NULL)
+        secret_wipe(read.bytes.p, read.bytes.cap);
+    buf_deinit(&read.bytes);
+    for (size_t i = 0; i < r->n; i++) { /* times that were found with another base */
+        free(r->pieces[i]->times);
+        r->pieces[i]->times = NULL;
+    }
+    r->n_timed = 0;
+    return e;
 }
 
-static enum err use_keyframe(struct piece *p, const struct segment_keyframe *k, struct viewer_read *ret,
-                             struct err_info *reterr)
+static enum err read_events(struct run *x)
 {
-    ret->chunk = p->first_chunk + k->chunk;
-    ret->meta = *segment_chunk_at(p->index, k->chunk);
-    ret->seq = k->seq;
-    ret->at = k->time;
-    if (k->kind != SEGMENT_KEYFRAME_SCREEN)
-        return ERR_OK;
-    ret->has_screen = true;
-    ret->cols = k->cols;
-    ret->rows = k->rows;
-    return segment_read_screen(p->index, k, &ret->bytes, reterr);
+    if (x->want->seq >= x->want->until)
+        return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no event of that number");
+    TRY(reader_base(x));
+    return read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta);
+}
+
+static enum err read_head(struct run *x, struct buf *out)
+{
+    if (x->r->n > 0)
+        return piece_head(x, x->r->pieces[0], out);
+    return tail_head(x, out);
+}
+
+/* A keyframe of the tail: an event of rrweb (there are no screens of a terminal there). ERR_NOTFOUND: none. */
+static enum err locate_tail(struct run *x)
+{
+    struct scan s = { .until = x->want->until, .from = x->want->from };
+
+    if (x->r->terminal || reader_sealed(x->r) >= x->want->until)
+        return ERR_RAISE(x->reterr, ERR_NOTFOUND, "no keyframe");
+    TRY(tail_scan(x, &s));
+    if (!s.found)
+        return ERR_RAISE(x->reterr, ERR_NOTFOUND, "no keyframe");
+    x->ret->seq = s.seq;
+    x->ret->at = s.at;
+    return ERR_OK;
 }
 
 /*
  * The newest keyframe at or before the time; the recording's beginning when there is none. Time 0 is the beginning itself:
  * events without times have keyframes at 0 too, and nothing before those may be lost.
  */
-static enum err locate_time(struct reader *r, const struct secret *rk, time_us from, struct viewer_read *ret,
-                            struct err_info *reterr)
+static enum err read_locate(struct run *x)
 {
-    if (from <= 0)
-        return locate_seq(r, rk, 0, ret, reterr);
-    for (size_t i = r->n; i-- > 0;) {
-        struct piece *p = &r->pieces[i];
-        const struct segment_keyframe *k;
+    enum err e;
 
-        if (p->n_chunks == 0 || (p->t_first > from && i > 0))
+    if (x->want->until == 0)
+        return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no event");
+    TRY(reader_base(x));
+    if (x->want->from <= 0)
+        return ERR_OK;
+    TRY(tail_check(x));
+    e = locate_tail(x);
+    for (size_t i = x->r->n; e == ERR_NOTFOUND && i-- > 0;) {
+        struct piece *p = x->r->pieces[i];
+
+        if ((p->kind == KHSEG_KIND && p->t_first > x->want->from && i > 0) || p->first_seq >= x->want->until)
             continue;
-        TRY(piece_open(p, rk, reterr));
-        k = segment_keyframe_before(p->index, from);
-        if (k != NULL)
-            return use_keyframe(p, k, ret, reterr);
+        e = piece_keyframe(x, p, x->want->from, x->want->until);
+        x->ret->kn = p->kn;
     }
-    return locate_seq(r, rk, 0, ret, reterr);
+    return e == ERR_NOTFOUND ? ERR_OK : e; /* seq 0, time 0 */
 }
 
-static void write_chunks(const struct segment_reader *s, struct jsonw *w)
-{
-    const struct segment_chunk *c;
+/* ---- manifest ---- */
 
-    for (uint32_t i = 0; (c = segment_chunk_at(s, i)) != NULL; i++) {
+static void write_chunks(const struct piece *p, struct jsonw *w)
+{
+    struct segment_chunk c;
+
+    for (uint32_t i = 0; i < p->n_chunks && piece_chunk_at(p, i, &c); i++) {
         jsonw_obj(w);
-        jsonw_kint(w, "from_seq", (int64_t) c->first_seq);
-        jsonw_kint(w, "to_seq", (int64_t) (c->first_seq + c->n_events) - 1);
-        jsonw_kint(w, "from_ms", c->t_first / 1000);
-        jsonw_kint(w, "to_ms", c->t_last / 1000);
-        jsonw_kint(w, "bytes", c->raw);
+        jsonw_kint(w, "from_seq", (int64_t) c.first_seq);
+        jsonw_kint(w, "to_seq", (int64_t) (c.first_seq + c.n_events) - 1);
+        jsonw_kint(w, "from_ms", c.t_first / 1000);
+        jsonw_kint(w, "to_ms", c.t_last / 1000);
+        jsonw_kint(w, "bytes", c.raw);
         jsonw_obj_end(w);
     }
+}
+
+static void write_keyframe(const struct piece *p, uint32_t chunk, time_us at, uint64_t seq, bool screen,
+                           struct jsonw *w)
+{
+    jsonw_obj(w);
+    jsonw_kint(w, "at_ms", (at > p->floor ? at : p->floor) / 1000);
+    jsonw_kint(w, "seq", (int64_t) seq);
+    jsonw_kint(w, "chunk", p->first_chunk + chunk);
+    jsonw_kbool(w, "screen", screen);
+    jsonw_obj_end(w);
 }
 
 static void write_keyframes(const struct piece *p, struct jsonw *w)
 {
     const struct segment_keyframe *k;
 
-    for (uint32_t i = 0; (k = segment_keyframe_at(p->index, i)) != NULL; i++) {
-        jsonw_obj(w);
-        jsonw_kint(w, "at_ms", k->time / 1000);
-        jsonw_kint(w, "seq", (int64_t) k->seq);
-        jsonw_kint(w, "chunk", p->first_chunk + k->chunk);
-        jsonw_kbool(w, "screen", k->kind == SEGMENT_KEYFRAME_SCREEN);
-        jsonw_obj_end(w);
+    for (uint32_t i = 0; p->kind == KHSPL_KIND && i < p->n_chunks; i++) {
+        const struct record_times *t = &p->times[i];
+        uint32_t chunk = i;
+
+        while (t->keyframe && chunk > 0 && khspl_at(p->spl, chunk)->first_seq > t->seq)
+            chunk--; /* its Meta came with the batch before */
+        if (t->keyframe)
+            write_keyframe(p, chunk, t->at, t->seq, false, w);
     }
+    for (uint32_t i = 0; p->index != NULL && (k = segment_keyframe_at(p->index, i)) != NULL; i++)
+        write_keyframe(p, k->chunk, k->time, k->seq, k->kind == SEGMENT_KEYFRAME_SCREEN, w);
 }
 
-static void write_markers(const struct segment_reader *s, struct jsonw *w)
+static void write_markers(const struct piece *p, struct jsonw *w)
 {
     const struct segment_marker *m;
 
-    for (uint32_t i = 0; (m = segment_marker_at(s, i)) != NULL; i++) {
+    for (uint32_t i = 0; p->index != NULL && (m = segment_marker_at(p->index, i)) != NULL; i++) {
         jsonw_obj(w);
-        jsonw_kint(w, "at_ms", m->time / 1000);
+        jsonw_kint(w, "at_ms", (m->time > p->floor ? m->time : p->floor) / 1000);
         jsonw_kstr(w, "label", m->label);
         jsonw_obj_end(w);
     }
 }
 
+static void write_lists(const struct reader *r, struct jsonw *w)
+{
+    jsonw_karr(w, "chunks");
+    for (size_t i = 0; i < r->n; i++)
+        write_chunks(r->pieces[i], w);
+    jsonw_arr_end(w);
+    jsonw_karr(w, "keyframes");
+    for (size_t i = 0; i < r->n; i++)
+        write_keyframes(r->pieces[i], w);
+    jsonw_arr_end(w);
+    jsonw_karr(w, "markers");
+    for (size_t i = 0; i < r->n; i++)
+        write_markers(r->pieces[i], w);
+    jsonw_arr_end(w);
+}
+
+/* Opens what the lists are written from, and finds the time of the last event, the tail's too. */
+static enum err open_all(struct run *x)
+{
+    struct scan s = { .until = x->want->until };
+
+    TRY(tail_check(x));
+    TRY(pieces_timed(x, x->r->n));
+    for (size_t i = 0; i < x->r->n; i++) {
+        if (x->r->pieces[i]->index == NULL && !x->r->pieces[i]->unlocked)
+            TRY(piece_open(x, x->r->pieces[i]));
+    }
+    TRY(reader_sealed(x->r) < x->want->until ? tail_scan(x, &s) : pieces_end(x, &s.time));
+    x->ret->at = s.time;
+    x->ret->seq = reader_sealed(x->r);
+    return ERR_OK;
+}
+
 /* {"head":…,"chunks":[…],"keyframes":[…],"markers":[…]}: the gate's thread adds what is not content. */
-static enum err read_manifest(struct reader *r, const struct secret *rk, struct viewer_read *ret,
-                              struct err_info *reterr)
+static enum err read_manifest(struct run *x)
 {
     struct buf head = BUF_INIT(SEGMENT_HEAD_MAX);
     struct jsonw w;
-    enum err e = ERR_OK;
+    enum err e = x->want->until > 0 ? reader_base(x) : ERR_OK;
 
-    /* The head at once: opening the others may close this file again. Their indexes stay. */
-    if (r->n > 0)
-        e = piece_open(&r->pieces[0], rk, reterr);
-    if (e == ERR_OK && r->n > 0 && segment_info(r->pieces[0].index)->has_head)
-        e = segment_read_head(r->pieces[0].index, &head, reterr);
-    for (size_t i = 1; e == ERR_OK && i < r->n; i++)
-        e = piece_open(&r->pieces[i], rk, reterr);
-    if (e != ERR_OK) {
-        buf_deinit(&head);
-        return e;
+    if (e == ERR_OK)
+        e = read_head(x, &head);
+    if (e == ERR_OK || e == ERR_NOTFOUND)
+        e = open_all(x);
+    if (e == ERR_OK) {
+        jsonw_init(&w, &x->ret->bytes);
+        jsonw_obj(&w);
+        jsonw_kraw(&w, "head", head.n > 0 ? buf_span(&head) : SPAN("{}"));
+        write_lists(x->r, &w);
+        jsonw_obj_end(&w);
+        e = buf_check(&x->ret->bytes, x->reterr);
     }
-    jsonw_init(&w, &ret->bytes);
-    jsonw_obj(&w);
-    jsonw_kraw(&w, "head", head.n > 0 ? buf_span(&head) : SPAN("{}"));
-    jsonw_karr(&w, "chunks");
-    for (size_t i = 0; i < r->n; i++)
-        write_chunks(r->pieces[i].index, &w);
-    jsonw_arr_end(&w);
-    jsonw_karr(&w, "keyframes");
-    for (size_t i = 0; i < r->n; i++)
-        write_keyframes(&r->pieces[i], &w);
-    jsonw_arr_end(&w);
-    jsonw_karr(&w, "markers");
-    for (size_t i = 0; i < r->n; i++)
-        write_markers(r->pieces[i].index, &w);
-    jsonw_arr_end(&w);
-    jsonw_obj_end(&w);
     if (head.p != NULL)
         secret_wipe(head.p, head.cap);
     buf_deinit(&head);
-    return buf_check(&ret->bytes, reterr);
+    return e;
 }
 
-void reader_run(struct reader *r, const struct secret *rk, const struct viewer_want *want, struct viewer_read *ret)
+/* ---- doors ---- */
+
+void reader_run(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
+                struct viewer_read *ret)
 {
     struct err_info e;
+    struct run x = { r, keys, want, ret, &e };
 
+    ret->need = READ_NEED_NOTHING;
     switch (want->kind) {
-    case READ_MANIFEST: ret->err = read_manifest(r, rk, ret, &e); break;
-    case READ_LOCATE:
-        ret->err = want->by_seq ? locate_seq(r, rk, want->seq, ret, &e) : locate_time(r, rk, want->from, ret, &e);
-        break;
+    case READ_MANIFEST: ret->err = read_manifest(&x); break;
+    case READ_LOCATE: ret->err = read_locate(&x); break;
     case READ_STORED:
-    case READ_CHUNK: ret->err = read_chunk(r, rk, want, ret, &e); break;
-    case READ_HEAD: ret->err = read_head(r, rk, ret, &e); break;
+    case READ_CHUNK: ret->err = read_chunk(&x); break;
+    case READ_EVENTS: ret->err = read_events(&x); break;
+    case READ_HEAD: ret->err = read_head(&x, &ret->bytes); break;
+    case READ_PIECES: ret->err = ERR_OK; break;
     }
+    ret->base = r->base;
+    ret->sealed = reader_sealed(r);
+    if (want->kind != READ_STORED && want->kind != READ_CHUNK && want->kind != READ_EVENTS)
+        pieces_close(r);
+}
+
+bool reader_run_newest(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
+                       struct viewer_read *ret)
+{
+    struct err_info e;
+    struct run x = { r, keys, want, ret, &e };
+
+    if (!r->live || (!r->terminal && !r->has_base) || want->seq < reader_sealed(r) || want->seq >= want->until)
+        return false;
+    ret->err = tail_events(&x, want->seq, true);
+    ret->base = r->base;
+    return ret->err == ERR_OK;
 }

@@ -208,7 +208,7 @@ void replay_bad_parameter(struct replay *r, const char *name, const char *detail
     call_problem_full(r->call, &(struct problem){ p.code, p.detail, span_str(members), NULL, true, 0 }, NULL, 0);
 }
 
-bool replay_query_str(struct replay *r, const char *name, struct span *ret)
+bool replay_query_str(const struct replay *r, const char *name, struct span *ret)
 {
     return tree_get_str(tree_root(buf_span(&r->query)), name, ret);
 }
@@ -230,11 +230,27 @@ bool replay_query_int(struct replay *r, const char *name, int64_t max, int64_t *
 
 /* ---- the check, step by step (STANDARDS 1.4) ---- */
 
-/* Step 10: the route's recording and scope. 'what' is judged by the claims alone, before anything is looked up. */
-static enum key_verdict check_route(const struct call *c, const struct key_claims *k)
+bool replay_follows(const struct replay *r)
 {
+    struct span text;
+
+    return r->call->route->id == ROUTE_replay_stream && replay_query_str(r, "follow", &text) && !span_eq_str(text, "0");
+}
+
+/* Step 10: the route's recording and scope. 'what' is judged by the claims alone, before anything is looked up. */
+static enum key_verdict check_route(const struct replay *r, const struct key_claims *k)
+{
+    const struct call *c = r->call;
+    struct span any;
+
     if (!span_eq_str(c->params[0], k->rid))
         return KEY_RECORDING_MISMATCH;
+    if (replay_follows(r)) {
+        if ((k->scope & KEY_SCOPE_LIVE) == 0)
+            return KEY_SCOPE;
+        /* what is there from the newest keyframe on shows what comes; anything before is `play` */
+        return (k->scope & KEY_SCOPE_PLAY) != 0 || !replay_query_str(r, "from_ms", &any) ? KEY_OK : KEY_SCOPE;
+    }
     switch ((int) c->route->id) {
     case ROUTE_replay_manifest: return KEY_OK;
     case ROUTE_replay_export: return (k->scope & KEY_SCOPE_EXPORT) != 0 ? KEY_OK : KEY_SCOPE;
@@ -346,7 +362,7 @@ static enum key_verdict check(struct replay *r, struct checked *k)
     seen = viewer_find(c->lane, digest);
     v = seen != NULL ? check_seen(c, seen, k) : check_key(c, token, k);
     if (v == KEY_OK)
-        v = check_route(c, &k->claims);
+        v = check_route(r, &k->claims);
     if (v == KEY_OK)
         v = lane_authority(r->call->lane);
     if (v != KEY_OK)
@@ -432,13 +448,25 @@ static bool answered_head(struct replay *r)
     return true;
 }
 
+static void on_extent(void *ctx, enum key_verdict v, uint64_t events, bool live)
+{
+    struct replay *r = ctx;
+
+    r->events = events;
+    r->live = live;
+    if (still(r, v) && !answered_head(r))
+        r->ops->begin(r);
+    call_unref(r->call);
+}
+
 static void on_unlocked(void *ctx, enum key_verdict v)
 {
     struct replay *r = ctx;
 
-    if (still(r, v) && !answered_head(r))
-        r->ops->begin(r);
-    call_unref(r->call);
+    if (still(r, v))
+        viewer_extent(r->viewer, on_extent, r);
+    else
+        call_unref(r->call);
 }
 
 static void recheck_one(struct replay *r)
@@ -492,13 +520,13 @@ static void on_ready(void *ctx, enum key_verdict v)
     viewer_lease(r->viewer, &manifest, on_unlocked, r);
 }
 
-static const struct replay_ops *ops_of(const struct call *c)
+static const struct replay_ops *ops_of(const struct replay *r)
 {
-    switch ((int) c->route->id) {
+    switch ((int) r->call->route->id) {
     case ROUTE_replay_manifest: return &replay_manifest_ops;
     case ROUTE_replay_chunk: return &replay_chunk_ops;
     case ROUTE_replay_events: return &replay_events_ops;
-    case ROUTE_replay_stream: return &replay_stream_ops;
+    case ROUTE_replay_stream: return replay_follows(r) ? &replay_follow_ops : &replay_stream_ops;
     default: return &replay_export_ops;
     }
 }
@@ -515,8 +543,8 @@ void replay_answer(struct call *c)
         return;
     }
     r->call = c;
-    r->ops = ops_of(c);
     buf_init(&r->query, 64 << 10);
+    r->ops = ops_of(r);
     loop_timer_init(&r->window, c->lane->loop, on_window, r);
     c->state = r;
     c->ops = &call_ops;
@@ -526,6 +554,7 @@ void replay_answer(struct call *c)
         call_problem(c, "bad-request", e.text);
         return;
     }
+    r->ops = ops_of(r);
     v = check(r, &k);
     if (v != KEY_OK) {
         r->over = true;

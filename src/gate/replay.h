@@ -32,6 +32,8 @@ struct replay {
     bool flushing;    /* over because all was handed to the net; what of it is unsent must still be dropped at an end */
     bool using;       /* counted by viewer_use */
     struct loop_timer window; /* the window's end, whoever else notices it */
+    uint64_t events;  /* what there was, durable, when it was unlocked: nothing from here on is served but by follow=1 */
+    bool live;        /* more may come */
     void *state;
 };
 
@@ -61,32 +63,64 @@ void replay_end_json(const struct replay *r, int code, int64_t last_seq, int64_t
 /* The `From` object. to_ms INT64_MAX: not said. */
 void replay_from_json(const struct replay *r, const struct viewer_read *start, int64_t to_ms, struct buf *out);
 
+/* STANDARDS 1.4 step 10: what of a recording comes after the request arrived is asked for by follow=1. */
+bool replay_follows(const struct replay *r);
+
 /* Reads a whole number from the query. False: answered with 422 already. Absent: *ret unchanged. */
 bool replay_query_int(struct replay *r, const char *name, int64_t max, int64_t *ret);
-bool replay_query_str(struct replay *r, const char *name, struct span *ret);
+bool replay_query_str(const struct replay *r, const char *name, struct span *ret);
 
 /* The routes. */
 extern const struct replay_ops replay_manifest_ops, replay_chunk_ops, replay_events_ops, replay_stream_ops,
-    replay_export_ops;
+    replay_follow_ops, replay_export_ops;
 
-/* ---- lines: events one by one out of chunks, shared by events, export and stream ---- */
+/* ---- blocks: events as they came out of a chunk or of the tail; shared by those on one loop who may see them ---- */
+
+struct block_line {
+    uint32_t at, n; /* in bytes, without the newline */
+    time_us own;    /* INT64_MIN: it has none */
+};
+
+struct block {
+    unsigned refs;
+    struct list node; /* feed.c */
+    time_ms made;
+    struct buf bytes; /* NDJSON */
+    struct segment_chunk meta;
+    uint16_t kn;      /* opened by it: only for viewers to whom the vault released that */
+    uint32_t n_lines;
+    struct block_line lines[];
+};
+
+/* Takes r->bytes, which v has read. NULL: no memory, r->bytes is freed. */
+struct block *block_new(struct viewer_read *r, const struct viewer *v);
+struct block *block_ref(struct block *b);
+struct block *block_unref(struct block *b); /* the last one wipes; takes NULL, returns NULL */
+
+/* ---- lines: events one by one, shared by events, export, stream and follow ---- */
 
 struct lines {
     struct replay *replay;
-    struct buf bytes;          /* the chunk as NDJSON */
-    size_t at;                 /* of the next line */
-    uint32_t chunk;
-    struct segment_chunk meta;
-    uint64_t seq;              /* of the next line */
-    time_us time;              /* seek time of the line last read */
+    struct block *block;
+    uint64_t seq;     /* of the next line */
+    uint64_t until;   /* there is no event from here on */
+    time_us time;     /* seek time of the line last read */
+    bool sequential;  /* 'time' is known to be that of the event before 'seq' */
     bool loaded, loading;
     void (*on_loaded)(struct replay *r, enum err e);
 };
 
-/* Loads a chunk; on_loaded follows (not when the call is over). ERR_NOTFOUND: past the last one. */
-void lines_load(struct lines *l, uint32_t chunk);
+void lines_init(struct lines *l, struct replay *r, void (*on_loaded)(struct replay *r, enum err e));
+/* Begins at this event; time: of the keyframe there, or of the event before; -1: not known. */
+void lines_begin(struct lines *l, uint64_t seq, time_us time);
+/* Loads what holds the event l->seq and goes there; on_loaded follows (not when the call is over). ERR_NOTFOUND: past 'until'. */
+void lines_load(struct lines *l);
+/* The same with what is here already. */
+void lines_take(struct lines *l, struct block *b);
 /* Skips to the event. */
 void lines_seek(struct lines *l, uint64_t seq);
+/* What 'lines' would ask for. */
+struct viewer_want lines_want(const struct lines *l);
 
 struct line {
     struct span json;
@@ -94,9 +128,11 @@ struct line {
     time_us time; /* seek time */
 };
 
-/* The next event of the loaded chunk, without moving. False: the chunk is at its end. */
-bool lines_peek(struct lines *l, struct line *ret);
+/* The next event of what is loaded, without moving. False: there is none in it. */
+bool lines_peek(const struct lines *l, struct line *ret);
 void lines_next(struct lines *l, const struct line *now);
+/* Bytes and last event from the next line to the end of what is loaded (never past 'until'). */
+size_t lines_rest(const struct lines *l, uint64_t *ret_last);
 void lines_free(struct lines *l);
 /* Frees content: wiped first. */
 void lines_wipe(struct buf *b);

@@ -48,13 +48,13 @@ static void write_head(struct jsonw *w, struct json_value head, bool terminal)
     jsonw_obj_end(w);
 }
 
-static void write_manifest(struct replay *r, struct span parts, struct buf *out)
+static void write_manifest(struct replay *r, const struct viewer_read *read, struct buf *out)
 {
     const struct viewer_facts *f = viewer_facts(r->viewer);
     const struct key_claims *k = viewer_claims(r->viewer);
     struct gate *g = r->call->lane->gate;
     struct live_grant grant;
-    struct json_value v, root = json_value(parts);
+    struct json_value v, root = json_value(buf_span(&read->bytes));
     unsigned speed = 1600;
     struct jsonw w;
     char number[24];
@@ -67,17 +67,17 @@ static void write_manifest(struct replay *r, struct span parts, struct buf *out)
     jsonw_kcstr(&w, "kind", f->terminal ? "terminal" : "rrweb");
     if (json_find(root, "head", &v))
         write_head(&w, v, f->terminal);
-    jsonw_kint(&w, "duration_ms", f->duration_us / 1000);
-    jsonw_kint(&w, "base_ms", f->terminal ? 0 : f->started_ms);
-    jsonw_kint(&w, "events", (int64_t) f->events);
+    jsonw_kint(&w, "duration_ms", (r->live ? read->at : f->duration_us) / 1000);
+    jsonw_kint(&w, "base_ms", f->terminal ? 0 : viewer_base(r->viewer) / 1000);
+    jsonw_kint(&w, "events", (int64_t) r->events);
     if (json_find(root, "chunks", &v))
         raw_value(&w, "chunks", v);
     if (json_find(root, "keyframes", &v))
         raw_value(&w, "keyframes", v);
     if (json_find(root, "markers", &v))
         raw_value(&w, "markers", v);
-    jsonw_kbool(&w, "live", false);
-    jsonw_kint(&w, "sealed_to_seq", (int64_t) f->events - 1);
+    jsonw_kbool(&w, "live", r->live);
+    jsonw_kint(&w, "sealed_to_seq", (int64_t) read->seq - 1);
     (void) snprintf(number, sizeof(number), "%u.%02u", speed / 100, speed % 100);
     jsonw_kraw(&w, "max_speed", span_str(number));
     jsonw_knull(&w, "watermark");
@@ -111,7 +111,7 @@ static void on_manifest_read(void *ctx, struct viewer_read *read)
         if (v == KEY_OK && read->err != ERR_OK)
             v = read->err == ERR_AGAIN ? KEY_AUTHORITY_STALE : KEY_KEEPER_UNAVAILABLE;
         if (v == KEY_OK) {
-            write_manifest(r, buf_span(&read->bytes), &out);
+            write_manifest(r, read, &out);
             v = out.failed ? KEY_AUTHORITY_STALE : KEY_OK;
         }
         if (v == KEY_OK) {
@@ -127,8 +127,8 @@ static void on_manifest_read(void *ctx, struct viewer_read *read)
 
 static void read_manifest(void *ctx, enum key_verdict v)
 {
-    static const struct viewer_want want = { .kind = READ_MANIFEST };
     struct replay *r = ctx;
+    const struct viewer_want want = { .kind = READ_MANIFEST, .until = r->events };
 
     if (v != KEY_OK) {
         replay_refuse(r, v, "");
@@ -193,7 +193,8 @@ static void send_chunk(struct replay *r)
     struct chunk *c = r->state;
 
     send_content(r, "application/x-ndjson", &coding, c->stored ? 1 : 0, buf_span(&c->bytes));
-    viewer_sent(r->viewer, c->meta.first_seq, c->meta.first_seq + c->meta.n_events - 1, c->meta.raw);
+    if (c->meta.n_events > 0)
+        viewer_sent(r->viewer, c->meta.first_seq, c->meta.first_seq + c->meta.n_events - 1, c->meta.raw);
 }
 
 static void on_chunk_leased(void *ctx, enum key_verdict v)
@@ -229,6 +230,10 @@ static void lease_chunk(struct replay *r)
         replay_refuse(r, v, "");
         return;
     }
+    if (c->meta.n_events == 0) { /* a recording's head, or a batch of nothing: chunks of KHSPL1 without events */
+        send_chunk(r);
+        return;
+    }
     (void) call_ref(r->call);
     viewer_lease(r->viewer, &span, on_chunk_leased, r);
 }
@@ -249,6 +254,7 @@ static void on_chunk_read(void *ctx, struct viewer_read *read)
     } else {
         c->bytes = read->bytes;
         c->meta = read->meta;
+        c->stored = read->stored;
         lease_chunk(r);
     }
     call_unref(r->call);

@@ -19,14 +19,13 @@ struct events {
     struct lines lines; /* first: lines.c finds it here */
     enum format format;
     int64_t from_ms, to_ms, from_seq;
-    uint64_t next_seq;
     struct viewer_read start; /* LOCATE: goes out as `from` */
     bool leased;              /* what is loaded may be sent */
     bool finishing;           /* all events are written; the end line waits for room */
     int64_t last_seq, last_ms;
     time_us previous;   /* v3: intervals */
     bool first_written; /* rrweb: commas */
-    bool resumed;       /* from_seq > 0, nothing read yet */
+    bool resumed;       /* from_seq > 0: the event before it is read first */
     bool finished;
 };
 
@@ -171,7 +170,6 @@ static void pump(struct replay *r)
         } else if (!r->begun && !begin_events(r)) {
             return;
         } else if (!lines_peek(&e->lines, &l)) {
-            e->lines.chunk++;
             load_next(r);
             return;
         } else if (past_end(e)) {
@@ -199,20 +197,33 @@ static void on_leased(void *ctx, enum key_verdict v)
     call_unref(r->call);
 }
 
+/* Of a chunk its last event's time; of the tail all lines say it. */
+static int64_t last_ms(const struct lines *l)
+{
+    struct lines look = *l;
+    struct line now;
+
+    if (l->block->meta.t_last < SEGMENT_TIME_MAX)
+        return l->block->meta.t_last / 1000;
+    while (lines_peek(&look, &now))
+        lines_next(&look, &now);
+    return look.time / 1000;
+}
+
 /* What of this chunk will be sent: all of it from the present line on (an event past to_ms is leased, not sent). */
 static void lease_loaded(struct replay *r)
 {
     struct events *e = r->state;
-    const struct segment_chunk *c = &e->lines.meta;
-    const struct viewer_span span = {
+    struct viewer_span span = {
         .what = e->format == FORMAT_EVENTS ? LEASE_EVENTS : LEASE_EXPORT,
         .from_seq = e->lines.seq,
-        .to_seq = c->first_seq + c->n_events - 1,
         .from_ms = e->lines.time / 1000,
-        .to_ms = c->t_last / 1000,
-        .bytes = e->lines.bytes.n - e->lines.at,
+        .to_ms = last_ms(&e->lines),
     };
-    enum key_verdict v = viewer_charge(r->viewer, span.bytes);
+    enum key_verdict v;
+
+    span.bytes = lines_rest(&e->lines, &span.to_seq);
+    v = viewer_charge(r->viewer, span.bytes);
 
     if (v != KEY_OK && v != KEY_RATE_LIMITED) { /* the rate of one request is the client's own reading speed */
         replay_stop(r, v);
@@ -228,7 +239,6 @@ static void next_step(struct replay *r)
     struct line l;
 
     if (!lines_peek(&e->lines, &l)) { /* resumed after the last event of this chunk */
-        e->lines.chunk++;
         load_next(r);
     } else if (past_end(e) && (r->begun || !e->start.has_screen)) {
         finish(r);
@@ -246,9 +256,10 @@ static void on_loaded(struct replay *r, enum err err)
     } else if (err != ERR_OK) {
         replay_stop(r, KEY_AUTHORITY_STALE);
     } else {
-        lines_seek(&e->lines, e->next_seq);
-        if (e->resumed) /* v3 writes intervals: from the event before, which this chunk holds */
+        if (e->resumed) { /* v3 writes intervals: from the event before, which is the one loaded */
+            lines_seek(&e->lines, (uint64_t) e->from_seq);
             e->previous = e->lines.time;
+        }
         e->resumed = false;
         next_step(r);
     }
@@ -259,8 +270,7 @@ static void load_next(struct replay *r)
     struct events *e = r->state;
 
     e->leased = false;
-    e->next_seq = e->lines.seq;
-    lines_load(&e->lines, e->lines.chunk);
+    lines_load(&e->lines);
 }
 
 /* ---- the beginning ---- */
@@ -275,7 +285,7 @@ void replay_from_json(const struct replay *r, const struct viewer_read *start, i
     jsonw_kint(&w, "at_ms", start->at / 1000);
     if (to_ms != INT64_MAX)
         jsonw_kint(&w, "to_ms", to_ms);
-    jsonw_kint(&w, "last_seq", (int64_t) viewer_facts(r->viewer)->events - 1);
+    jsonw_kint(&w, "last_seq", (int64_t) r->events - 1);
     if (start->has_screen) {
         jsonw_kobj(&w, "screen");
         jsonw_kint(&w, "cols", start->cols);
@@ -333,8 +343,7 @@ static void on_events_located(void *ctx, struct viewer_read *read)
         } else {
             e->start = *read;
             read->bytes = BUF_INIT(0);
-            e->lines.chunk = e->start.chunk;
-            e->next_seq = e->lines.seq = e->start.seq;
+            lines_begin(&e->lines, e->start.seq, e->start.at);
             if (e->start.err == ERR_NOTFOUND)
                 finish(r); /* a recording without events */
             else
@@ -353,9 +362,8 @@ static struct events *events_new(struct replay *r)
         replay_refuse(r, KEY_AUTHORITY_STALE, "");
         return NULL;
     }
-    e->lines.replay = r;
-    e->lines.on_loaded = on_loaded;
-    buf_init(&e->lines.bytes, 0);
+    lines_init(&e->lines, r, on_loaded);
+    e->lines.until = r->events;
     buf_init(&e->start.bytes, 0);
     e->to_ms = INT64_MAX;
     e->last_seq = -1;
@@ -376,6 +384,7 @@ static void events_begin(struct replay *r)
         return;
     }
     want.from = e->from_ms * 1000;
+    want.until = r->events;
     (void) call_ref(r->call);
     viewer_read(r->viewer, &want, on_events_located, r);
 }
@@ -462,34 +471,11 @@ static void begin_export(struct replay *r, struct span head)
     lines_wipe(&first);
 }
 
-static void on_export_located(void *ctx, struct viewer_read *read)
-{
-    struct replay *r = ctx;
-    struct events *e = r->state;
-
-    if (!r->over && r->call->ex != NULL) {
-        if (read->err == ERR_NOTFOUND) { /* no events, or resumed past the last one */
-            finish(r);
-        } else if (read->err != ERR_OK) {
-            replay_stop(r, KEY_AUTHORITY_STALE);
-        } else {
-            e->lines.chunk = read->chunk;
-            e->lines.seq = (uint64_t) e->from_seq;
-            e->resumed = e->from_seq > 0;
-            load_next(r);
-        }
-    }
-    lines_wipe(&read->bytes);
-    call_unref(r->call);
-}
-
 /* The head is what the manifest shows, and its lease covers it. */
 static void on_export_head(void *ctx, struct viewer_read *read)
 {
     struct replay *r = ctx;
     struct events *e = r->state;
-    const struct viewer_want want = { .kind = READ_LOCATE, .by_seq = true,
-                                      .seq = (uint64_t) (e->from_seq > 0 ? e->from_seq - 1 : 0) };
     int code;
 
     if (!r->over && r->call->ex != NULL) {
@@ -501,8 +487,11 @@ static void on_export_head(void *ctx, struct viewer_read *read)
             replay_refuse(r, v == KEY_OK ? KEY_AUTHORITY_STALE : v, "");
     }
     lines_wipe(&read->bytes);
-    if (!r->over && r->call->ex != NULL)
-        viewer_read(r->viewer, &want, on_export_located, (call_ref(r->call), r));
+    if (!r->over && r->call->ex != NULL) {
+        e->resumed = e->from_seq > 0;
+        lines_begin(&e->lines, (uint64_t) (e->resumed ? e->from_seq - 1 : 0), e->resumed ? -1 : 0);
+        load_next(r); /* past the last one: nothing more to say */
+    }
     call_unref(r->call);
 }
 

@@ -2,109 +2,38 @@
  * GET stream: the recording at its own pace (or speed times it), as server-sent events, at most 1 s of play ahead.
  *
  * Happy path: locate the keyframe -> first lease -> `from`, then what lies between it and from_ms at once -> each event when it
- * is due -> `end`. A timer wakes for the next batch; every batch checks the key, the grant and the lease anew.
+ * is due -> `end`. A timer wakes for the next batch; every batch checks the key, the grant and the lease anew. At half of a
+ * lease the next one is asked for, and the next chunk fetched, so that neither is waited for.
  * Before exp: `key.expiring` (or `window.ending` when a fresh key would not live longer). At exp the event being written is
  * finished and `key.expired` ends it cleanly. At the window's end, at a revocation, when the authority is gone: what is unsent is
  * dropped and the final event is all that follows.
+ * Of a recording that is still being made it plays what was there when the request came (follow=1: replay_follow.c).
  */
-#include "gate/replay.h"
+#include "gate/replay_sse.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/num.h"
 #include "codec/json.h"
-#include "codec/jsonw.h"
 #include "os/clock.h"
 
-#define AHEAD_MS     1000
-#define MIN_WAIT_MS  20
-#define COMMENT_MS   15000
-#define QUEUE_MAX    (128u << 10)
-#define WARN_MS      30000
-#define TIME_MAX_MS  (SEGMENT_TIME_MAX / 1000)
+#define AHEAD_MS    1000
+#define MIN_WAIT_MS 20
 
 struct stream {
-    struct lines lines; /* first: lines.c finds it here */
-    struct loop_timer wake;
-    bool counted, told;
-    struct viewer_read start; /* LOCATE: goes out as `from` */
-    int end_code;
-    int64_t from_ms, to_ms;
+    struct replay_sse s; /* first */
+    int64_t from_ms;
+    bool has_from;
     double speed;
-    bool resume;           /* Last-Event-ID */
-    uint64_t next_seq;     /* the first that is sent */
-    time_us play_from;     /* recording time at which pacing begins */
-    int64_t began;         /* boot clock of that moment */
-    uint64_t leased_to;    /* last sequence under a lease of this stream */
+    time_us play_from;   /* recording time at which pacing begins */
+    int64_t began;       /* boot clock of that moment */
+    uint64_t leased_to;  /* last sequence under a lease of this stream */
     bool leased, leasing;
-    int64_t last_seq, last_ms, commented;
-    bool warned;
+    time_us half;        /* recording time at which the next lease is asked for */
+    bool ahead, fetching; /* it is asked for; the next chunk is */
+    struct block *next;  /* the chunk after the one that is played */
 };
 
 static void pump(struct replay *r);
-static bool begin_stream(struct replay *r);
-
-/* ---- writing ---- */
-
-static void write_text(struct replay *r, struct span text)
-{
-    if (!r->over && r->call->ex != NULL && exchange_write(r->call->ex, text) != ERR_OK) {
-        r->over = true;
-        exchange_abort(r->call->ex);
-    }
-}
-
-static void final_text(const struct replay *r, int code, struct buf *out)
-{
-    const struct stream *s = r->state;
-
-    buf_addf(out, "event: %s\ndata: ", replay_event_name(code));
-    replay_end_json(r, code, s == NULL ? -1 : s->last_seq, s == NULL ? 0 : s->last_ms, out);
-    buf_add_str(out, "\n\n");
-}
-
-/* The hard end: unsent bytes are dropped now. */
-static void stream_end(struct replay *r, int code)
-{
-    struct stream *s = r->state;
-    struct buf b = BUF_INIT(EXCHANGE_FINAL_MAX);
-
-    if (s != NULL) {
-        loop_timer_cancel(&s->wake);
-        s->end_code = code;
-    }
-    r->over = true;
-    final_text(r, code, &b);
-    if (r->call->ex != NULL)
-        exchange_cut(r->call->ex, b.failed ? SPAN_EMPTY : buf_span(&b));
-    buf_deinit(&b);
-}
-
-/* The clean end: everything before it still goes out. A client that takes nothing is cut. */
-static void end_cleanly(struct replay *r, int code)
-{
-    struct stream *s = r->state;
-    struct buf b = BUF_INIT(EXCHANGE_FINAL_MAX);
-
-    final_text(r, code, &b);
-    if (exchange_write(r->call->ex, buf_span(&b)) != ERR_OK) {
-        stream_end(r, code);
-    } else {
-        loop_timer_cancel(&s->wake);
-        s->end_code = code;
-        exchange_end(r->call->ex);
-        replay_sent_all(r);
-    }
-    buf_deinit(&b);
-}
-
-static void add_event(struct buf *out, const struct line *l)
-{
-    buf_addf(out, "id: %llu\ndata: ", (unsigned long long) l->seq);
-    buf_add_span(out, l->json);
-    buf_add_str(out, "\n\n");
-}
 
 /* ---- time ---- */
 
@@ -116,78 +45,43 @@ static int64_t due_at(const struct stream *s, time_us time)
     return s->began + (int64_t) ((double) (time - s->play_from) / 1000.0 / s->speed);
 }
 
-static int64_t life_ms(const struct key_claims *k)
-{
-    return (k->exp - k->iat) * 1000;
-}
-
-static time_ms warn_at(const struct key_claims *k)
-{
-    int64_t quarter = life_ms(k) / 4;
-
-    return k->exp * 1000 - (quarter < WARN_MS ? quarter : WARN_MS);
-}
-
-static void warn(struct replay *r)
-{
-    const struct key_claims *k = viewer_claims(r->viewer);
-    struct stream *s = r->state;
-    struct buf b = BUF_INIT(300);
-    struct jsonw w;
-    char renew[64];
-    bool last = k->exp >= k->wend;
-
-    if (s->warned || clock_wall_ms() < warn_at(k))
-        return;
-    s->warned = true;
-    buf_addf(&b, "event: %s\ndata: ", last ? "window.ending" : "key.expiring");
-    jsonw_init(&w, &b);
-    jsonw_obj(&w);
-    if (last) {
-        jsonw_ktime(&w, "window_ends", k->wend * 1000);
-    } else {
-        (void) snprintf(renew, sizeof(renew), "/v1/grants/%s/keys", k->gid);
-        jsonw_ktime(&w, "exp", k->exp * 1000);
-        jsonw_kcstr(&w, "renew", renew);
-    }
-    jsonw_obj_end(&w);
-    buf_add_str(&b, "\n\n");
-    write_text(r, buf_span(&b));
-    buf_deinit(&b);
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Sleeps until the next event comes into reach, or one of the clocks asks. */
 static void sleep_until(struct replay *r, int64_t due)
 {
-    struct stream *s = r->state;
-    const struct key_claims *k = viewer_claims(r->viewer);
     int64_t wait = due - AHEAD_MS - clock_boot_ms();
 
-    wait = wait < MIN_WAIT_MS ? MIN_WAIT_MS : wait;
-    if (!s->warned)
-        wait = least(wait, warn_at(k) - clock_wall_ms());
-    wait = least(wait, k->exp * 1000 - clock_wall_ms());
-    wait = least(wait, gate_window_left(r->call->lane->gate, k));
-    wait = least(wait, s->commented + COMMENT_MS - clock_boot_ms());
-    loop_timer_arm(&s->wake, wait < 1 ? 1 : wait);
-}
-
-static void comment(struct replay *r)
-{
-    struct stream *s = r->state;
-
-    if (clock_boot_ms() - s->commented < COMMENT_MS)
-        return;
-    s->commented = clock_boot_ms();
-    write_text(r, SPAN(":\n\n"));
+    replay_sse_sleep(r, wait < MIN_WAIT_MS ? MIN_WAIT_MS : wait);
 }
 
 /* ---- leases ---- */
+
+/* From where 'look' is: the events due in the next 30 s of play, at most 4 MiB; always at least one. False: there is none. */
+static bool span_of_play(const struct stream *s, struct lines look, struct viewer_span *ret)
+{
+    time_us until = 0;
+    struct line l;
+
+    *ret = (struct viewer_span){ .what = LEASE_STREAM, .from_seq = look.seq };
+    while (lines_peek(&look, &l)) {
+        if (ret->bytes == 0) {
+            ret->from_ms = l.time / 1000;
+            until = (l.time > s->play_from ? l.time : s->play_from) + (time_us) (LEASE_PLAY_MS * 1000.0 * s->speed);
+        } else if (l.time > until || l.time / 1000 > s->s.to_ms || ret->bytes + l.json.n > LEASE_BYTES_MAX) {
+            break;
+        }
+        ret->to_seq = l.seq;
+        ret->to_ms = l.time / 1000;
+        ret->bytes += l.json.n + 1;
+        lines_next(&look, &l);
+    }
+    return ret->bytes > 0;
+}
+
+static void note_lease(struct stream *s, const struct viewer_span *span)
+{
+    s->leased_to = span->to_seq;
+    s->half = (span->from_ms + (span->to_ms - span->from_ms) / 2) * 1000;
+}
 
 static void on_leased(void *ctx, enum key_verdict v)
 {
@@ -196,68 +90,108 @@ static void on_leased(void *ctx, enum key_verdict v)
 
     s->leasing = false;
     if (!r->over && r->call->ex != NULL) {
-        const struct key_claims *k = viewer_claims(r->viewer);
-
         s->leased = v == KEY_OK;
         if (v == KEY_OK)
             pump(r);
-        else if (v == KEY_EXPIRED && r->begun && k->exp < k->wend)
-            end_cleanly(r, 4401);
         else
-            replay_stop(r, v);
+            replay_sse_refused(r, v);
     }
     call_unref(r->call);
 }
 
-/* The events of this chunk that are due in the next 30 s of play, at most 4 MiB; always at least one. */
 static void lease_more(struct replay *r)
 {
     struct stream *s = r->state;
-    struct lines look = s->lines; /* walks without moving the stream's own place */
-    struct viewer_span span = { .what = LEASE_STREAM, .from_seq = s->lines.seq };
-    time_us until = 0;
-    struct line l;
-    enum key_verdict v;
+    struct viewer_span span;
 
-    while (lines_peek(&look, &l)) {
-        if (span.bytes == 0) {
-            span.from_ms = l.time / 1000;
-            until = (l.time > s->play_from ? l.time : s->play_from) + (time_us) (LEASE_PLAY_MS * 1000.0 * s->speed);
-        } else if (l.time > until || l.time / 1000 > s->to_ms || span.bytes + l.json.n > LEASE_BYTES_MAX) {
-            break;
-        }
-        span.to_seq = l.seq;
-        span.to_ms = l.time / 1000;
-        span.bytes += l.json.n + 1;
-        lines_next(&look, &l);
-    }
-    v = viewer_charge(r->viewer, span.bytes);
-    if (v == KEY_QUOTA) { /* the rate of a paced stream is bounded by its speed */
-        replay_stop(r, v);
+    if (!span_of_play(s, s->s.lines, &span))
+        return;
+    if (viewer_charge(r->viewer, span.bytes) == KEY_QUOTA) { /* the rate of a paced stream is bounded by its speed */
+        replay_stop(r, KEY_QUOTA);
         return;
     }
-    s->leased_to = span.to_seq;
+    note_lease(s, &span);
     s->leased = false;
     s->leasing = true;
     (void) call_ref(r->call);
     viewer_lease(r->viewer, &span, on_leased, r);
 }
 
-/* ---- the pump ---- */
+struct asked {
+    struct replay *replay;
+    struct viewer_span span;
+};
 
-static bool may_go_on(struct replay *r)
+static void on_ahead(void *ctx, enum key_verdict v)
 {
-    int code;
-    enum key_verdict v = replay_may(r, &code);
+    struct asked *a = ctx;
+    struct replay *r = a->replay;
+    struct stream *s = r->state;
 
-    if (v != KEY_OK && !r->begun)
-        replay_refuse(r, v, "");
-    else if (v == KEY_EXPIRED && code == 4401)
-        end_cleanly(r, 4401);
-    else if (v != KEY_OK)
-        stream_end(r, code);
-    return v == KEY_OK;
+    s->ahead = false;
+    if (v == KEY_OK && s->leased && a->span.from_seq == s->leased_to + 1)
+        note_lease(s, &a->span); /* refused: it is asked for again when it is needed, and then that counts */
+    free(a);
+    call_unref(r->call);
 }
+
+static void lease_ahead(struct replay *r, struct lines look)
+{
+    struct stream *s = r->state;
+    struct asked *a = calloc(1, sizeof(*a));
+
+    lines_seek(&look, s->leased_to + 1);
+    if (a == NULL || !span_of_play(s, look, &a->span) || a->span.from_ms > s->s.to_ms ||
+        viewer_charge(r->viewer, a->span.bytes) == KEY_QUOTA) {
+        free(a);
+        s->half = INT64_MAX;
+        return;
+    }
+    a->replay = r;
+    s->ahead = true;
+    (void) call_ref(r->call);
+    viewer_lease(r->viewer, &a->span, on_ahead, a);
+}
+
+static void on_fetched(void *ctx, struct viewer_read *read)
+{
+    struct replay *r = ctx;
+    struct stream *s = r->state;
+
+    s->fetching = false;
+    if (!r->over && r->call->ex != NULL && read->err == ERR_OK && s->next == NULL)
+        s->next = block_new(read, r->viewer);
+    lines_wipe(&read->bytes);
+    pump(r); /* it failed: it is read again when it is needed, and then that counts */
+    call_unref(r->call);
+}
+
+/* At half of the running lease: the next one, and the chunk that it is of. */
+static void look_ahead(struct replay *r)
+{
+    struct stream *s = r->state;
+    struct lines look = s->s.lines;
+    struct viewer_want want;
+    struct line l;
+
+    if (!s->leased || s->ahead || s->fetching || look.time < s->half || s->half == INT64_MAX)
+        return;
+    lines_seek(&look, s->leased_to + 1);
+    if (lines_peek(&look, &l)) {
+        lease_ahead(r, look);
+    } else if (s->next != NULL && s->next->meta.first_seq == look.seq) {
+        look.block = s->next;
+        lease_ahead(r, look);
+    } else if (look.seq < look.until && look.time / 1000 <= s->s.to_ms) {
+        want = lines_want(&look);
+        s->next = block_unref(s->next);
+        s->fetching = true;
+        (void) call_ref(r->call);
+        viewer_read(r->viewer, &want, on_fetched, r);
+    }
+}
+
+/* ---- the pump ---- */
 
 /* Writes what is due and leased into 'out'. True: stopped for time, *ret_due is the next event's. */
 static bool collect_due(struct stream *s, struct buf *out, int64_t *ret_due, bool *ret_done)
@@ -266,10 +200,10 @@ static bool collect_due(struct stream *s, struct buf *out, int64_t *ret_due, boo
     struct line l;
 
     *ret_done = false;
-    while (lines_peek(&s->lines, &l) && out->n < (64u << 10)) {
+    while (lines_peek(&s->s.lines, &l) && out->n < SSE_BATCH) {
         int64_t due = due_at(s, l.time);
 
-        if (l.time / 1000 > s->to_ms) {
+        if (l.time / 1000 > s->s.to_ms) {
             *ret_done = true;
             return false;
         }
@@ -279,36 +213,40 @@ static bool collect_due(struct stream *s, struct buf *out, int64_t *ret_due, boo
         }
         if (!s->leased || l.seq > s->leased_to)
             return false;
-        add_event(out, &l);
-        lines_next(&s->lines, &l);
-        s->last_seq = (int64_t) l.seq;
-        s->last_ms = l.time / 1000;
+        replay_sse_add_event(out, &l);
+        lines_next(&s->s.lines, &l);
+        s->s.last_seq = (int64_t) l.seq;
+        s->s.last_ms = l.time / 1000;
     }
     return false;
-}
-
-static void send_batch(struct replay *r, struct buf *out, uint64_t first)
-{
-    struct stream *s = r->state;
-
-    if (out->n == 0)
-        return;
-    write_text(r, buf_span(out));
-    if (!r->over)
-        viewer_sent(r->viewer, first, (uint64_t) s->last_seq, out->n);
 }
 
 /* The end is announced when the last event was due, not 1 s before. */
 static void finish(struct replay *r)
 {
     struct stream *s = r->state;
-    int64_t due = due_at(s, s->last_ms * 1000);
+    int64_t due = due_at(s, s->s.last_ms * 1000);
 
     if (due > clock_boot_ms()) {
         sleep_until(r, due + AHEAD_MS);
         return;
     }
-    end_cleanly(r, 1000);
+    replay_sse_end_cleanly(r, 1000);
+}
+
+static void load_next(struct replay *r)
+{
+    struct stream *s = r->state;
+    struct block *b = s->next;
+
+    if (b == NULL || b->meta.first_seq != s->s.lines.seq) {
+        s->next = block_unref(b);
+        lines_load(&s->s.lines);
+        return;
+    }
+    s->next = NULL;
+    lines_take(&s->s.lines, b);
+    pump(r);
 }
 
 static void next_step(struct replay *r, bool waiting, int64_t due, bool done)
@@ -318,20 +256,29 @@ static void next_step(struct replay *r, bool waiting, int64_t due, bool done)
 
     if (r->over)
         return;
+    look_ahead(r);
     if (done) {
         finish(r);
     } else if (waiting) {
         sleep_until(r, due);
-    } else if (!lines_peek(&s->lines, &l)) {
-        if (s->lines.seq >= viewer_facts(r->viewer)->events) {
+    } else if (!lines_peek(&s->s.lines, &l)) {
+        if (s->s.lines.seq >= s->s.lines.until)
             finish(r);
-        } else {
-            s->next_seq = s->lines.seq;
-            lines_load(&s->lines, s->lines.chunk + 1);
-        }
+        else if (!s->fetching)
+            load_next(r);
+        else
+            sleep_until(r, clock_boot_ms() + AHEAD_MS);
     } else if (!s->leased || l.seq > s->leased_to) {
         lease_more(r);
     }
+}
+
+static bool begin_stream(struct replay *r)
+{
+    struct stream *s = r->state;
+
+    s->began = clock_boot_ms();
+    return replay_sse_begin(r);
 }
 
 static void pump(struct replay *r)
@@ -340,27 +287,25 @@ static void pump(struct replay *r)
     bool waiting = false, done = false, again = true;
     int64_t due = 0;
 
-    if (r->over || r->call->ex == NULL || (!r->begun && !s->lines.loaded))
+    if (r->over || r->call->ex == NULL || (!r->begun && !s->s.lines.loaded))
         return;
-    while (again && may_go_on(r)) {
+    while (again && replay_sse_may_go_on(r)) {
         struct buf out = BUF_INIT(SEGMENT_EVENT_MAX * 2);
-        uint64_t first = s->lines.seq;
+        uint64_t first = s->s.lines.seq;
 
         if (!r->begun && !begin_stream(r))
             return;
-        if (exchange_queued(r->call->ex) <= QUEUE_MAX) {
-            warn(r);
-            comment(r);
-        }
+        if (exchange_queued(r->call->ex) <= SSE_QUEUE_MAX)
+            replay_sse_keep(r);
         if (r->over)
             return;
-        if (s->leasing || s->lines.loading || exchange_queued(r->call->ex) > QUEUE_MAX) {
-            sleep_until(r, clock_boot_ms() + AHEAD_MS + 1000); /* whatever comes first: the answer, the drain, the clocks */
+        if (s->leasing || s->s.lines.loading || exchange_queued(r->call->ex) > SSE_QUEUE_MAX) {
+            replay_sse_sleep(r, 1000); /* whatever comes first: the answer, the drain, the clocks */
             return;
         }
         waiting = collect_due(s, &out, &due, &done);
-        again = out.n >= (64u << 10) && !waiting && !done;
-        send_batch(r, &out, first);
+        again = out.n >= SSE_BATCH && !waiting && !done;
+        replay_sse_send(r, &out, first);
         lines_wipe(&out);
         if (r->over)
             return;
@@ -379,12 +324,11 @@ static void on_loaded(struct replay *r, enum err err)
     struct stream *s = r->state;
     struct line l;
 
-    if (err != ERR_OK) { /* there is one for every event that the keeper's row counts */
+    if (err != ERR_OK) { /* there is one for every event that was counted */
         replay_stop(r, KEY_AUTHORITY_STALE);
         return;
     }
-    lines_seek(&s->lines, s->next_seq);
-    if (!r->begun && lines_peek(&s->lines, &l))
+    if (!r->begun && lines_peek(&s->s.lines, &l))
         lease_more(r); /* nothing is said before: `from` is content too */
     else
         pump(r);
@@ -392,65 +336,14 @@ static void on_loaded(struct replay *r, enum err err)
 
 /* ---- the beginning ---- */
 
-/* A stream more of this key, grant and person, and of the server. */
-static enum key_verdict count_in(struct replay *r)
-{
-    struct gate *g = r->call->lane->gate;
-    struct stream *s = r->state;
-    const struct key_claims *k = viewer_claims(r->viewer);
-    enum key_verdict v = KEY_OK;
-
-    if (atomic_fetch_add(&g->n_streams, 1) >= gate_settings(g)->streams) {
-        (void) atomic_fetch_sub(&g->n_streams, 1);
-        return KEY_RATE_LIMITED;
-    }
-    v = gate_stream_open(g, k->jti, k->gid, k->sub);
-    if (v != KEY_OK)
-        (void) atomic_fetch_sub(&g->n_streams, 1);
-    s->counted = v == KEY_OK;
-    return v;
-}
-
-static void tell_keeper(struct replay *r, bool open)
-{
-    const struct key_claims *k = viewer_claims(r->viewer);
-    struct stream *s = r->state;
-    const struct ipc_stream_open o = { span_str(viewer_facts(r->viewer)->vid), span_str(k->gid), span_str(k->rid),
-                                       span_str(k->jti) };
-    const struct ipc_stream_close c = { o.vid, o.gid, o.rid, o.jti, (uint64_t) (s->last_seq < 0 ? 0 : s->last_seq),
-                                        (uint16_t) s->end_code };
-    struct link *keeper = r->call->lane->keeper;
-
-    if (keeper == NULL || (!open && !s->told))
-        return;
-    s->told = open;
-    if (open)
-        (void) link_send(keeper, IPC_T_STREAM_OPEN, &o); /* who watches now is shown, not relied upon */
-    else
-        (void) link_send(keeper, IPC_T_STREAM_CLOSE, &c);
-}
-
-/* The lease of what follows is there, and the key has just been looked at. */
-static bool begin_stream(struct replay *r)
+static void begin_at(struct replay *r)
 {
     struct stream *s = r->state;
-    struct buf first = BUF_INIT(SEGMENT_SCREEN_MAX * 4);
 
-    s->began = s->commented = clock_boot_ms();
-    buf_add_str(&first, "retry: 2000\n\nevent: from\ndata: ");
-    replay_from_json(r, &s->start, s->to_ms, &first);
-    buf_add_str(&first, "\n\n");
-    lines_wipe(&s->start.bytes);
-    if (first.failed) {
-        replay_refuse(r, KEY_AUTHORITY_STALE, "The screen is too large to be sent.");
-    } else {
-        r->begun = true;
-        r->over = !call_begin(r->call, "text/event-stream", NULL, 0);
-        write_text(r, buf_span(&first));
-        tell_keeper(r, true);
-    }
-    lines_wipe(&first);
-    return !r->over;
+    if (s->s.lines.seq < s->s.lines.until)
+        lines_load(&s->s.lines);
+    else if (begin_stream(r)) /* no events, or none after that id: nothing to lease */
+        replay_sse_end_cleanly(r, 1000);
 }
 
 static void on_located(void *ctx, struct viewer_read *read)
@@ -465,17 +358,14 @@ static void on_located(void *ctx, struct viewer_read *read)
         if (v == KEY_OK && read->err != ERR_OK && read->err != ERR_NOTFOUND)
             v = KEY_AUTHORITY_STALE;
         if (v == KEY_OK)
-            v = count_in(r);
+            v = replay_sse_count_in(r);
         if (v != KEY_OK) {
             replay_refuse(r, v, "");
         } else {
-            s->start = *read;
+            s->s.start = *read;
             read->bytes = BUF_INIT(0);
-            s->lines.seq = s->next_seq = s->resume ? s->next_seq : s->start.seq;
-            if (s->start.err == ERR_OK)
-                lines_load(&s->lines, s->start.chunk);
-            else if (begin_stream(r)) /* no events, or none after that id: nothing to lease */
-                end_cleanly(r, 1000);
+            lines_begin(&s->s.lines, s->s.start.seq, s->s.start.at);
+            begin_at(r);
         }
     }
     lines_wipe(&read->bytes);
@@ -504,135 +394,98 @@ static bool read_speed(struct replay *r, double *ret)
     return true;
 }
 
-static bool read_resume(struct replay *r, struct stream *s)
-{
-    struct span text;
-    uint64_t id;
-
-    if (!http_head_get(exchange_head(r->call->ex), "last-event-id", &text))
-        return true;
-    if (!num_u64(text, INT64_MAX - 1, &id)) {
-        replay_bad_parameter(r, "Last-Event-ID", "The sequence of an event is expected here.");
-        return false;
-    }
-    s->resume = true;
-    s->next_seq = id + 1;
-    s->last_seq = (int64_t) id;
-    return true;
-}
-
 static bool read_parameters(struct replay *r, struct stream *s)
 {
-    if (!replay_query_int(r, "from_ms", TIME_MAX_MS, &s->from_ms) || !replay_query_int(r, "to_ms", TIME_MAX_MS, &s->to_ms) ||
-        !read_speed(r, &s->speed) || !read_resume(r, s))
+    struct span any;
+
+    if (!replay_query_int(r, "from_ms", SSE_TIME_MAX, &s->from_ms) ||
+        !replay_query_int(r, "to_ms", SSE_TIME_MAX, &s->s.to_ms) || !read_speed(r, &s->speed) ||
+        !replay_sse_read_resume(r, &s->s))
         return false;
-    if (s->to_ms >= s->from_ms || s->resume)
+    s->has_from = replay_query_str(r, "from_ms", &any);
+    if (s->s.to_ms >= s->from_ms || s->s.resume)
         return true;
     replay_bad_parameter(r, "to_ms", "It lies before from_ms.");
     return false;
 }
 
-/* Resumed: pacing goes on from the event before; its time is the first one that is read. */
-static void on_resume_located(void *ctx, struct viewer_read *read);
+/*
+ * Resumed: pacing goes on from the event before, which is read first; or, when the client says where it was in a pause, from
+ * there: in a pause longer than a key lives it would never get across otherwise.
+ */
+static void on_resume_loaded(struct replay *r, enum err err)
+{
+    struct stream *s = r->state;
+    struct line l;
+    enum key_verdict v = err == ERR_OK || err == ERR_NOTFOUND ? replay_sse_count_in(r) : KEY_AUTHORITY_STALE;
+
+    s->s.lines.on_loaded = on_loaded;
+    if (v != KEY_OK) {
+        replay_refuse(r, v, "");
+        return;
+    }
+    if (err == ERR_OK && lines_peek(&s->s.lines, &l)) {
+        s->play_from = l.time;
+        s->s.last_ms = l.time / 1000;
+        s->s.start.at = l.time;
+        lines_next(&s->s.lines, &l);
+    } else {
+        s->s.lines.seq = s->s.lines.until; /* there is none after it */
+    }
+    if (s->has_from && s->from_ms * 1000 > s->play_from)
+        s->play_from = s->from_ms * 1000;
+    s->s.start.seq = s->s.resume_id + 1;
+    if (lines_peek(&s->s.lines, &l))
+        lease_more(r);
+    else
+        begin_at(r);
+}
 
 static void stream_begin(struct replay *r)
 {
     struct stream *s = calloc(1, sizeof(*s));
-    struct viewer_want want = { .kind = READ_LOCATE };
+    struct viewer_want want = { .kind = READ_LOCATE, .until = r->events };
 
     if (s == NULL) {
         replay_refuse(r, KEY_AUTHORITY_STALE, "");
         return;
     }
-    s->lines.replay = r;
-    s->lines.on_loaded = on_loaded;
-    buf_init(&s->lines.bytes, 0);
-    buf_init(&s->start.bytes, 0);
-    s->to_ms = INT64_MAX;
-    s->last_seq = -1;
-    loop_timer_init(&s->wake, r->call->lane->loop, on_wake, r);
+    replay_sse_init(&s->s, r, on_loaded, on_wake);
+    s->s.lines.until = r->events;
     r->state = s;
     if (!read_parameters(r, s))
         return;
+    if (s->s.resume) {
+        s->s.lines.on_loaded = on_resume_loaded;
+        lines_begin(&s->s.lines, s->s.resume_id, -1);
+        lines_load(&s->s.lines);
+        return;
+    }
     s->play_from = s->from_ms * 1000;
     want.from = s->play_from;
-    if (s->resume) {
-        want.by_seq = true;
-        want.seq = s->next_seq - 1;
-    }
     (void) call_ref(r->call);
-    viewer_read(r->viewer, &want, s->resume ? on_resume_located : on_located, r);
-}
-
-static void on_resume_loaded(struct replay *r, enum err err)
-{
-    struct stream *s = r->state;
-    struct line l;
-
-    s->lines.on_loaded = on_loaded;
-    if (err == ERR_OK) {
-        lines_seek(&s->lines, s->next_seq - 1);
-        if (lines_peek(&s->lines, &l)) {
-            s->play_from = l.time;
-            s->last_ms = l.time / 1000;
-            s->start.at = l.time;
-        }
-    }
-    on_loaded(r, err);
-}
-
-static void on_resume_located(void *ctx, struct viewer_read *read)
-{
-    struct replay *r = ctx;
-    struct stream *s = r->state;
-
-    s->lines.on_loaded = on_resume_loaded;
-    if (read->err == ERR_OK)
-        read->seq = s->next_seq;
-    on_located(ctx, read);
-}
-
-static void stream_drained(struct replay *r)
-{
-    pump(r);
+    viewer_read(r->viewer, &want, on_located, r);
 }
 
 static void stream_gone(struct replay *r, enum exchange_end how)
 {
-    struct stream *s = r->state;
-    struct gate *g = r->call->lane->gate;
-    const struct key_claims *k;
-
     (void) how;
-    if (s == NULL)
-        return;
-    loop_timer_cancel(&s->wake);
-    if (!s->counted)
-        return;
-    s->counted = false;
-    k = viewer_claims(r->viewer);
-    (void) atomic_fetch_sub(&g->n_streams, 1);
-    gate_stream_close(g, k->jti, k->gid, k->sub);
-    if (r->begun)
-        viewer_settle(r->viewer, false);
-    tell_keeper(r, false);
+    replay_sse_gone(r);
 }
 
 static void stream_free(struct replay *r)
 {
     struct stream *s = r->state;
 
-    if (s == NULL)
-        return;
-    loop_timer_cancel(&s->wake);
-    lines_free(&s->lines);
-    lines_wipe(&s->start.bytes);
+    replay_sse_free(r);
+    if (s != NULL)
+        s->next = block_unref(s->next);
 }
 
 const struct replay_ops replay_stream_ops = {
     .begin = stream_begin,
-    .end = stream_end,
-    .drained = stream_drained,
+    .end = replay_sse_end,
+    .drained = pump,
     .gone = stream_gone,
     .free = stream_free,
 };

@@ -8,9 +8,11 @@
 #include "crypto/secret.h"
 #include "gate/reader.h"
 #include "os/clock.h"
+#include "store/reclog.h"
 
 #define ASK_MS     5000
 #define LEASED_MAX 64
+#define ASKED_MAX  2 /* for fresh pieces, by one piece of work */
 
 enum state { NEW, ASKING, READY, REFUSED };
 
@@ -26,13 +28,19 @@ struct leasing {
     struct viewer_span want;
     viewer_verdict_fn fn;
     void *ctx;
-    bool release; /* the lease has a vault.released leaf beside it */
+    bool release; /* the lease has a vault.released leaf beside it, for this key number: */
+    uint16_t kn;
     uint64_t release_idx;
     time_ms release_t;
 };
 
 struct range {
     uint64_t from, to;
+};
+
+struct key_slot {
+    uint16_t kn;
+    struct secret *rk;
 };
 
 struct viewer {
@@ -49,7 +57,10 @@ struct viewer {
     char vid[ID_CAP];
     struct viewer_facts facts;
     struct reader *reader; /* pieces and their indexes; touched by workers */
-    struct secret *rk;
+    struct key_slot *keys; /* what the vault released */
+    size_t n_keys;
+    bool wiped;            /* something ended: the keys are gone for good */
+    time_us base;
 
     struct range leased[LEASED_MAX];
     size_t n_leased;
@@ -83,6 +94,16 @@ static void forget_bytes(struct viewer *v)
 {
     if (map_get(&v->lane->viewer_keys, span_of(v->digest, 32)) == v)
         (void) map_del(&v->lane->viewer_keys, span_of(v->digest, 32));
+}
+
+static void wipe_keys(struct viewer *v)
+{
+    for (size_t i = 0; i < v->n_keys; i++)
+        v->keys[i].rk = secret_free(v->keys[i].rk);
+    free(v->keys);
+    v->keys = NULL;
+    v->n_keys = 0;
+    v->wiped = true;
 }
 
 /* Bytes that were verified need not be verified again; of one key, the last ones (signatures are malleable). */
@@ -146,7 +167,7 @@ void viewer_unref(struct viewer *v)
     v->used = clock_boot_ms();
     if (--v->refs > 0)
         return;
-    v->rk = secret_free(v->rk);
+    wipe_keys(v);
     v->reader = reader_free(v->reader);
     v->use = gate_use_close(v->lane->gate, v->use);
     free(v);
@@ -191,25 +212,32 @@ static void tell_waiters(struct viewer *v, enum key_verdict verdict)
     viewer_unref(v);
 }
 
+/* What is said at first sight and again. */
+static void know_recording(struct viewer *v, const struct ipc_key_facts *m)
+{
+    v->facts = (struct viewer_facts){ v->vid, span_eq_str(m->kind, "terminal"), m->events, m->duration_us,
+                                      m->started_ms, m->n_chunks, m->live != 0 };
+}
+
 static enum key_verdict take_facts(struct viewer *v, const struct ipc_key_facts *m)
 {
-    const struct gate_settings *s = gate_settings(v->lane->gate);
+    struct gate *gate = v->lane->gate;
     struct live_grant g;
     enum key_verdict verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_KEEPER_UNAVAILABLE;
 
     if (m->grant.n == 1 && live_from_row(&m->grant.rows[0], &g)) {
-        pthread_rwlock_wrlock(&v->lane->gate->live_lock);
-        (void) live_put(&v->lane->gate->live, &g, NULL); /* a full table: the check after this refuses */
-        pthread_rwlock_unlock(&v->lane->gate->live_lock);
+        pthread_rwlock_wrlock(&gate->live_lock);
+        (void) live_put(&gate->live, &g, NULL); /* a full table: the check after this refuses */
+        pthread_rwlock_unlock(&gate->live_lock);
     }
     if (verdict != KEY_OK)
         return verdict;
-    if (!span_to_str(m->vid, v->vid, sizeof(v->vid)) || m->pieces.n > VIEWER_PIECES_MAX)
+    if (!span_to_str(m->vid, v->vid, sizeof(v->vid)))
         return KEY_KEEPER_UNAVAILABLE;
-    v->facts = (struct viewer_facts){ v->vid, span_eq_str(m->kind, "terminal"), m->events, m->duration_us,
-                                      m->started_ms, m->n_chunks };
-    gate_use_volume(v->lane->gate, v->use, m->volume, 0);
-    v->reader = reader_new(v->lane->gate->store, v->claims.pid, v->claims.rid, m, s->cache_bytes);
+    know_recording(v, m);
+    v->base = m->started_ms * 1000;
+    gate_use_volume(gate, v->use, m->volume, 0);
+    v->reader = reader_new(gate->store, gate->reclog, v->claims.pid, v->claims.rid, m);
     return v->reader == NULL ? KEY_KEEPER_UNAVAILABLE : KEY_OK;
 }
 
@@ -274,7 +302,7 @@ void viewer_ready(struct viewer *v, struct span prefix, viewer_verdict_fn fn, vo
 
 static bool covered(const struct viewer *v, const struct viewer_span *want)
 {
-    if (v->rk == NULL)
+    if (v->wiped || want->what == LEASE_LIVE)
         return false;
     if (want->what == LEASE_MANIFEST)
         return v->manifest_leased;
@@ -309,6 +337,8 @@ static void note_lease(struct viewer *v, const struct viewer_span *want, uint64_
         v->series = true;
         v->first_lease = idx;
     }
+    if (want->what == LEASE_LIVE) /* what is really sent is charged then */
+        return;
     gate_use_volume(v->lane->gate, v->use, 0, want->bytes);
     if (want->what == LEASE_MANIFEST) {
         v->manifest_leased = true;
@@ -327,25 +357,43 @@ static void leasing_done(struct leasing *g, enum key_verdict verdict)
     fn(ctx, verdict);
 }
 
+bool viewer_has_key(const struct viewer *v, uint16_t kn)
+{
+    for (size_t i = 0; i < v->n_keys; i++) {
+        if (v->keys[i].kn == kn)
+            return true;
+    }
+    return false;
+}
+
+static bool take_key(struct viewer *v, uint16_t kn, struct span rk)
+{
+    struct key_slot *more;
+    struct secret *s;
+
+    if (viewer_has_key(v, kn))
+        return true;
+    more = v->n_keys == VIEWER_KEYS_MAX ? NULL : realloc(v->keys, (v->n_keys + 1) * sizeof(*more));
+    if (more == NULL)
+        return false;
+    v->keys = more;
+    s = rk.n == 32 ? secret_of(rk) : NULL;
+    if (s == NULL)
+        return false;
+    v->keys[v->n_keys++] = (struct key_slot){ kn, s };
+    return true;
+}
+
 static void on_released(void *ctx, enum err err, enum ipc_type type, const void *body)
 {
     struct leasing *g = ctx;
     const struct ipc_released *m = body;
-    struct viewer *v = g->viewer;
     enum key_verdict verdict = KEY_AUTHORITY_STALE;
 
     if (err == ERR_OK && type == IPC_T_RELEASED)
         verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_AUTHORITY_STALE;
-    if (verdict == KEY_OK) {
-        struct secret *rk = m->rk.n == 32 ? secret_of(m->rk) : NULL;
-
-        if (rk == NULL)
-            verdict = KEY_AUTHORITY_STALE;
-        else if (v->rk == NULL)
-            v->rk = rk;
-        else
-            rk = secret_free(rk);
-    }
+    if (verdict == KEY_OK && (g->viewer->wiped || !take_key(g->viewer, g->kn, m->rk)))
+        verdict = KEY_AUTHORITY_STALE;
     leasing_done(g, verdict);
 }
 
@@ -354,9 +402,10 @@ static void release(struct leasing *g)
     struct viewer *v = g->viewer;
     const struct key_claims *c = &v->claims;
     struct ipc_open m = { .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .rid = span_str(c->rid),
-                          .pid = span_str(c->pid), .leaf_idx = g->release_idx, .leaf_t_ms = g->release_t };
+                          .pid = span_str(c->pid), .kn = g->kn, .leaf_idx = g->release_idx,
+                          .leaf_t_ms = g->release_t };
 
-    if (v->lane->vault == NULL || !reader_wrap(v->reader, &m.kn, &m.epoch, &m.wrap) ||
+    if (v->lane->vault == NULL || !reader_wrap(v->reader, g->kn, &m.epoch, &m.wrap) ||
         link_call(v->lane->vault, IPC_T_OPEN, &m, ASK_MS, on_released, g) != ERR_OK)
         leasing_done(g, KEY_AUTHORITY_STALE);
 }
@@ -374,8 +423,8 @@ static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *b
         return;
     }
     note_lease(g->viewer, &g->want, m->idx);
-    if (g->viewer->rk != NULL || !g->release) {
-        leasing_done(g, g->viewer->rk != NULL ? KEY_OK : KEY_AUTHORITY_STALE); /* wiped meanwhile: something ended */
+    if (g->viewer->wiped || !g->release || viewer_has_key(g->viewer, g->kn)) {
+        leasing_done(g, g->viewer->wiped ? KEY_AUTHORITY_STALE : KEY_OK); /* wiped meanwhile: something ended */
         return;
     }
     g->release_idx = m->release_idx;
@@ -383,30 +432,39 @@ static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *b
     release(g);
 }
 
-void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx)
+/* kn: a key number to be released beside it, or -1. */
+static void ask_lease(struct viewer *v, const struct viewer_span *want, int kn, viewer_verdict_fn fn, void *ctx)
 {
     const struct key_claims *c = &v->claims;
     struct ipc_lease m = {
         .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .vid = span_str(v->vid),
         .rid = span_str(c->rid), .pid = span_str(c->pid), .sub = span_str(c->sub), .what = (uint8_t) want->what,
         .from_seq = want->from_seq, .to_seq = want->to_seq, .from_ms = (uint64_t) want->from_ms,
-        .to_ms = (uint64_t) want->to_ms, .bytes = want->bytes, .release = v->rk == NULL,
+        .to_ms = (uint64_t) want->to_ms, .bytes = want->bytes, .release = kn >= 0,
+        .release_kn = (uint16_t) (kn >= 0 ? kn : 0), .live_s = want->what == LEASE_LIVE ? LEASE_LIVE_MS / 1000 : 0,
     };
-    struct leasing *g;
+    struct leasing *g = calloc(1, sizeof(*g));
 
-    if (covered(v, want)) {
-        fn(ctx, KEY_OK);
-        return;
-    }
-    g = calloc(1, sizeof(*g));
     if (g == NULL || v->lane->keeper == NULL) {
         free(g);
         fn(ctx, KEY_KEEPER_UNAVAILABLE);
         return;
     }
-    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx, .release = m.release };
+    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx, .release = kn >= 0,
+                           .kn = m.release_kn };
     if (link_call(v->lane->keeper, IPC_T_LEASE, &m, ASK_MS, on_leased, g) != ERR_OK)
         leasing_done(g, KEY_AUDIT_UNAVAILABLE);
+}
+
+/* The first one brings the first recording key with it; others are asked for when they are needed. */
+void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx)
+{
+    uint16_t kn;
+
+    if (covered(v, want))
+        fn(ctx, KEY_OK);
+    else
+        ask_lease(v, want, v->n_keys == 0 && reader_first_kn(v->reader, &kn) ? kn : -1, fn, ctx);
 }
 
 void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes)
@@ -468,31 +526,150 @@ struct job {
     struct viewer *viewer;
     struct viewer_want want;
     struct viewer_read result;
-    struct secret *rk; /* a copy: the viewer's own may be wiped while this runs */
+    struct reader_key *keys; /* copies: the viewer's own may be wiped while this runs */
+    size_t n_keys;
+    unsigned asked; /* for fresh pieces */
+    unsigned opened; /* key numbers */
     viewer_read_fn fn;
     void *ctx;
 };
 
 static void next_job(struct viewer *v);
+static void start_job(struct job *j);
 
 static void run_job(void *arg)
 {
     struct job *j = arg;
+    const struct reader_keys keys = { j->keys, j->n_keys };
 
-    reader_run(j->viewer->reader, j->rk, &j->want, &j->result);
+    reader_run(j->viewer->reader, &keys, &j->want, &j->result);
+}
+
+static void drop_keys(struct job *j)
+{
+    for (size_t i = 0; i < j->n_keys; i++)
+        (void) secret_free((struct secret *) (uintptr_t) j->keys[i].rk);
+    free(j->keys);
+    j->keys = NULL;
+    j->n_keys = 0;
+}
+
+static bool copy_keys(struct job *j)
+{
+    struct viewer *v = j->viewer;
+
+    j->keys = calloc(v->n_keys == 0 ? 1 : v->n_keys, sizeof(*j->keys));
+    for (size_t i = 0; j->keys != NULL && i < v->n_keys; i++) {
+        j->keys[i] = (struct reader_key){ v->keys[i].kn, secret_of(secret_span(v->keys[i].rk)) };
+        if (j->keys[i].rk == NULL)
+            return false;
+        j->n_keys++;
+    }
+    return j->keys != NULL;
+}
+
+static void finish_job(struct job *j)
+{
+    struct viewer *v = j->viewer;
+
+    v->reading = false;
+    if (j->result.err == ERR_OK && j->result.base != 0)
+        v->base = j->result.base;
+    j->fn(j->ctx, &j->result);
+    free(j);
+    next_job(v);
+    viewer_unref(v);
+}
+
+static void fail_job(struct job *j)
+{
+    j->result.err = ERR_AGAIN;
+    finish_job(j);
+}
+
+/* Once more, now that something more is known. */
+static void rerun_job(struct job *j)
+{
+    struct buf bytes = j->result.bytes;
+
+    if (bytes.p != NULL)
+        secret_wipe(bytes.p, bytes.cap);
+    buf_reset(&bytes);
+    j->result = (struct viewer_read){ .bytes = bytes };
+    start_job(j);
+}
+
+static void on_again(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct job *j = ctx;
+    struct viewer *v = j->viewer;
+    const struct ipc_key_facts *m = body;
+
+    if (err != ERR_OK || type != IPC_T_KEY_FACTS || m->verdict != KEY_OK || !reader_update(v->reader, m)) {
+        fail_job(j);
+        return;
+    }
+    know_recording(v, m);
+    rerun_job(j);
+}
+
+static void ask_again(struct job *j)
+{
+    const struct key_claims *c = &j->viewer->claims;
+    const struct ipc_key_again m = { span_str(c->jti), span_str(c->gid), span_str(c->rid) };
+
+    j->asked++;
+    if (j->viewer->lane->keeper == NULL ||
+        link_call(j->viewer->lane->keeper, IPC_T_KEY_AGAIN, &m, ASK_MS, on_again, j) != ERR_OK)
+        fail_job(j);
+}
+
+static void on_opened(void *ctx, enum key_verdict verdict)
+{
+    if (verdict == KEY_OK)
+        rerun_job(ctx);
+    else
+        fail_job(ctx);
+}
+
+/* One key number more, with a lease of its own: the manifest's, for it names no events. */
+static void ask_key(struct job *j)
+{
+    static const struct viewer_span manifest = { .what = LEASE_MANIFEST };
+    uint32_t epoch;
+    struct span wrap;
+
+    if (!reader_wrap(j->viewer->reader, j->result.need_kn, &epoch, &wrap)) {
+        ask_again(j); /* a gate that wrote it later than we asked */
+        return;
+    }
+    j->opened++;
+    ask_lease(j->viewer, &manifest, j->result.need_kn, on_opened, j);
 }
 
 static void job_done(void *arg)
 {
     struct job *j = arg;
+
+    drop_keys(j);
+    if (j->viewer->wiped)
+        finish_job(j);
+    else if (j->result.need == READ_NEED_KEY && j->opened < VIEWER_KEYS_MAX && j->asked < ASKED_MAX)
+        ask_key(j);
+    else if (j->result.need == READ_NEED_PIECES && j->asked < ASKED_MAX)
+        ask_again(j);
+    else
+        finish_job(j);
+}
+
+static void start_job(struct job *j)
+{
     struct viewer *v = j->viewer;
 
-    v->reading = false;
-    j->rk = secret_free(j->rk);
-    j->fn(j->ctx, &j->result);
-    free(j);
-    next_job(v);
-    viewer_unref(v);
+    if (v->wiped || !copy_keys(j) || pool_work(v->lane->gate->pool, v->lane->loop, run_job, job_done, j) != ERR_OK) {
+        drop_keys(j);
+        fail_job(j);
+    }
 }
 
 static void next_job(struct viewer *v)
@@ -503,11 +680,10 @@ static void next_job(struct viewer *v)
         return;
     j = LIST_ENTRY(list_pop(&v->reads), struct job, node);
     v->reading = true;
-    j->rk = v->rk == NULL ? NULL : secret_of(secret_span(v->rk));
-    if (j->rk == NULL || pool_work(v->lane->gate->pool, v->lane->loop, run_job, job_done, j) != ERR_OK) {
-        j->result.err = ERR_AGAIN;
-        job_done(j);
-    }
+    if (j->want.kind == READ_PIECES)
+        ask_again(j);
+    else
+        start_job(j);
 }
 
 void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_fn fn, void *ctx)
@@ -524,6 +700,88 @@ void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_f
     buf_init(&j->result.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
     list_append(&v->reads, &j->node);
     next_job(v);
+}
+
+bool viewer_read_newest(struct viewer *v, const struct viewer_want *want, struct viewer_read *r)
+{
+    struct reader_key keys[4];
+    size_t n = 0;
+    bool done;
+
+    if (v->reading || !list_empty(&v->reads) || v->wiped)
+        return false;
+    for (size_t i = v->n_keys; i-- > 0 && n < 4;) /* the newest numbers */
+        keys[n++] = (struct reader_key){ v->keys[i].kn, v->keys[i].rk };
+    *r = (struct viewer_read){ .err = ERR_OK };
+    buf_init(&r->bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
+    done = reader_run_newest(v->reader, &(struct reader_keys){ keys, n }, want, r);
+    if (!done && r->bytes.p != NULL)
+        secret_wipe(r->bytes.p, r->bytes.cap);
+    if (!done)
+        buf_deinit(&r->bytes);
+    return done;
+}
+
+time_us viewer_base(const struct viewer *v)
+{
+    return v->base;
+}
+
+/* ---- how much there is ---- */
+
+struct extent {
+    struct viewer *viewer;
+    viewer_extent_fn fn;
+    void *ctx;
+};
+
+static void on_extent(void *ctx, struct viewer_read *r)
+{
+    struct extent *x = ctx;
+    const struct viewer_facts *f = &x->viewer->facts;
+    enum key_verdict v = r->err == ERR_OK ? KEY_OK : KEY_KEEPER_UNAVAILABLE;
+
+    buf_deinit(&r->bytes);
+    x->fn(x->ctx, v, f->live ? r->sealed : f->events, f->live);
+    viewer_unref(x->viewer);
+    free(x);
+}
+
+/* In the log of this process. False: it is not written here. */
+static bool extent_of_log(const struct viewer *v, uint64_t *ret)
+{
+    struct reclog *log = v->lane->gate->reclog;
+    struct reclog_tail *t = NULL;
+    struct err_info e;
+
+    if (log == NULL || reclog_tail(log, span_str(v->claims.rid), UINT64_MAX, 1, &t, &e) != ERR_OK)
+        return false;
+    *ret = t->next_seq;
+    t = reclog_tail_free(t);
+    return true;
+}
+
+void viewer_extent(struct viewer *v, viewer_extent_fn fn, void *ctx)
+{
+    static const struct viewer_want pieces = { .kind = READ_PIECES };
+    uint64_t events;
+    struct extent *x;
+
+    if (!v->facts.live) {
+        fn(ctx, KEY_OK, v->facts.events, false);
+        return;
+    }
+    if (extent_of_log(v, &events)) {
+        fn(ctx, KEY_OK, events, true);
+        return;
+    }
+    x = calloc(1, sizeof(*x));
+    if (x == NULL) {
+        fn(ctx, KEY_KEEPER_UNAVAILABLE, 0, false);
+        return;
+    }
+    *x = (struct extent){ viewer_ref(v), fn, ctx };
+    viewer_read(v, &pieces, on_extent, x);
 }
 
 /* ---- turns ---- */
@@ -567,6 +825,15 @@ enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes)
     return bytes == 0 ? KEY_OK : gate_use(v->lane->gate, v->use, v->claims.gid, bytes);
 }
 
+enum key_verdict viewer_charge_live(struct viewer *v, uint64_t bytes)
+{
+    enum key_verdict verdict = viewer_charge(v, bytes);
+
+    if (verdict == KEY_OK)
+        gate_use_volume(v->lane->gate, v->use, 0, bytes);
+    return verdict;
+}
+
 static void collect(struct lane *l, bool (*want)(const struct viewer *v, struct span gid), struct span gid)
 {
     struct viewer *found[256];
@@ -580,7 +847,7 @@ static void collect(struct lane *l, bool (*want)(const struct viewer *v, struct 
                 found[n++] = v;
         }
         for (size_t i = 0; i < n; i++) {
-            found[i]->rk = secret_free(found[i]->rk);
+            wipe_keys(found[i]);
             viewer_settle(found[i], false);
             leave_map(found[i]);
         }

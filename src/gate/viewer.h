@@ -6,8 +6,11 @@
  *           pieces) -> viewer_lease before any byte -> viewer_read -> viewer_sent. Ends with the key, its grant, or 60 s after its
  *           last use; what was really sent is settled then.
  * Threads:  its lane's. Reading happens in workers, one piece of work at a time, on fields that only that work touches.
- * Leases:   a lease names events. While it is not settled the same events may be sent again without another.
- * Secrets:  the recording key lies in a slot and is wiped when the viewer ends.
+ * Leases:   a lease names events. While it is not settled the same events may be sent again without another. A live lease
+ *           names what will come: it is the asker's to keep count of.
+ * Secrets:  recording keys (one for each process that wrote the recording) lie in slots and are wiped when the viewer ends.
+ * Live:     a recording that is being made gets more pieces, more key numbers, an end. Reading asks the keeper again when what
+ *           is known does not do (KEY_AGAIN), and the vault for a key number the first time it is needed.
  */
 #include "gate/call.h"
 #include "format/segment.h"
@@ -18,6 +21,8 @@
 #define VIEWER_IDLE_MS    60000
 #define LEASE_BYTES_MAX   (4u << 20)
 #define LEASE_PLAY_MS     30000
+#define LEASE_LIVE_MS     30000
+#define VIEWER_KEYS_MAX   64
 
 struct viewer;
 
@@ -42,20 +47,28 @@ const char *viewer_kid(const struct viewer *v);
 struct viewer_facts {
     const char *vid;
     bool terminal; /* else rrweb */
-    uint64_t events;
+    uint64_t events; /* as the keeper knows them: of a live recording those in pieces */
     int64_t duration_us, started_ms;
     uint32_t n_chunks;
+    bool live;
 };
 const struct viewer_facts *viewer_facts(const struct viewer *v);
 
 /* First sight, once: asks the keeper; later calls get the same verdict. fn may be called inside. */
 void viewer_ready(struct viewer *v, struct span prefix, viewer_verdict_fn fn, void *ctx);
 
+/*
+ * How much there is at this moment, durable, and whether more may come. KEY_OK, or why it cannot be known. The keeper is asked
+ * when neither its last word nor the log of this process says so; fn may be called inside.
+ */
+typedef void (*viewer_extent_fn)(void *ctx, enum key_verdict v, uint64_t events, bool live);
+void viewer_extent(struct viewer *v, viewer_extent_fn fn, void *ctx);
+
 struct viewer_span {
     enum lease_what what;
-    uint64_t from_seq, to_seq; /* inclusive; both 0 for the manifest */
+    uint64_t from_seq, to_seq; /* inclusive; both 0 for the manifest; LIVE: no to_seq */
     int64_t from_ms, to_ms;
-    uint64_t bytes;            /* of events, before compression */
+    uint64_t bytes;            /* of events, before compression; LIVE: the most */
 };
 
 /*
@@ -75,35 +88,53 @@ void viewer_use(struct viewer *v);
 void viewer_unuse(struct viewer *v);
 
 enum read_kind {
-    READ_MANIFEST, /* bytes: JSON arrays as members: "head":…,"chunks":[…],"keyframes":[…],"markers":[…] */
-    READ_LOCATE,   /* where playing can start at or before a time, or the chunk of an event */
+    READ_MANIFEST, /* bytes: JSON arrays as members: "head":…,"chunks":[…],"keyframes":[…],"markers":[…]; seq, at: see below */
+    READ_LOCATE,   /* where playing can start at or before a time */
     READ_STORED,   /* a chunk as stored */
     READ_CHUNK,    /* a chunk as NDJSON */
+    READ_EVENTS,   /* NDJSON with the event of that number: a chunk, or some of the tail */
     READ_HEAD,
+    READ_PIECES,   /* nothing: the keeper is asked for pieces again */
 };
 
 struct viewer_want {
     enum read_kind kind;
-    uint32_t chunk;   /* STORED, CHUNK */
-    bool by_seq;      /* LOCATE */
-    uint64_t seq;     /* LOCATE by_seq: that event's chunk, no keyframe */
-    time_us from;     /* LOCATE: the keyframe at or before it */
+    uint32_t chunk; /* STORED, CHUNK */
+    uint64_t seq;   /* EVENTS */
+    time_us from;   /* LOCATE: the keyframe at or before it; INT64_MAX: the newest */
+    uint64_t until; /* MANIFEST, LOCATE, EVENTS: the recording as if it ended before this event */
+    bool has_floor; /* EVENTS: the seek time of the event before is known: */
+    time_us floor;
 };
 
+enum read_need { READ_NEED_NOTHING, READ_NEED_KEY, READ_NEED_PIECES };
+
 struct viewer_read {
-    enum err err; /* ERR_NOTFOUND: no such chunk; ERR_CORRUPT, ERR_IO: damaged storage */
+    enum err err; /* ERR_NOTFOUND: no such chunk or event; ERR_AGAIN: not now; ERR_CORRUPT, ERR_IO: damaged storage */
     struct buf bytes;
-    uint32_t chunk;              /* of the recording */
-    struct segment_chunk meta;   /* of the chunk read or located */
-    uint64_t seq;                /* LOCATE: the event to begin with */
-    time_us at;                  /* LOCATE: its keyframe's time */
-    bool has_screen;             /* LOCATE: bytes is the screen's escape string */
+    struct segment_chunk meta; /* STORED, CHUNK, EVENTS: of the bytes; times may be wider than the events' */
+    uint64_t seq;              /* LOCATE: the event to begin with; MANIFEST: events in chunks */
+    time_us at;                /* LOCATE: its keyframe's time; MANIFEST: of the last event */
+    bool has_screen;           /* LOCATE: bytes is the screen's escape string */
+    bool stored;               /* STORED: it is; false: NDJSON, it is not stored as a chunk is sent */
+    bool tail;                 /* EVENTS: from the log */
     uint16_t cols, rows;
+    uint16_t kn;               /* the key number that opened it */
+    time_us base;              /* rrweb: the timestamp of time 0 */
+    uint64_t sealed;           /* events in the pieces known */
+    enum read_need need;       /* between reader and viewer */
+    uint16_t need_kn;
 };
 
 /* r belongs to the callback, which buf_deinits r->bytes (wiped). Reads of one viewer come in order. */
 typedef void (*viewer_read_fn)(void *ctx, struct viewer_read *r);
 void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_fn fn, void *ctx);
+/* EVENTS that are new in the log, and few bytes, at once. False: viewer_read does it. Else as its callback's r. */
+bool viewer_read_newest(struct viewer *v, const struct viewer_want *want, struct viewer_read *r);
+/* Has the vault released this key number to this viewer? What another one opened with it may be shown here, too. */
+bool viewer_has_key(const struct viewer *v, uint16_t kn);
+/* rrweb: the timestamp of time 0, as far as anybody read; in µs. */
+time_us viewer_base(const struct viewer *v);
 
 /* At most two chunks of a key are on their way (STANDARDS 1.8 rule 7): fn runs now, or when one has ended. */
 struct viewer_turn {
@@ -126,3 +157,5 @@ void viewers_drop(struct lane *l);
 /* One-second buckets of this key, and its volume (STANDARDS 1.11). KEY_OK, KEY_RATE_LIMITED, KEY_QUOTA. */
 enum key_verdict viewer_charge_request(struct viewer *v);
 enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes);
+/* Bytes about to be sent under a live lease: they count now, for the lease names only the most there may be. */
+enum key_verdict viewer_charge_live(struct viewer *v, uint64_t bytes);

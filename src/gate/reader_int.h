@@ -1,0 +1,125 @@
+#pragma once
+/* Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times). */
+#include "format/khspl.h"
+#include "gate/reader.h"
+#include "store/reclog.h"
+
+#define JOIN_BYTES   (128u << 10) /* records are handed on together up to so much, as a chunk would be */
+#define JOIN_RECORDS 256
+
+/* What times and keyframes of events are, walked in order. */
+struct scan {
+    bool terminal;
+    time_us base, time; /* time: of the event before */
+    uint64_t until;     /* events from here on are not looked at */
+    time_us from;       /* keyframes after this time do not count */
+    bool meta;          /* the event before was a Meta: */
+    uint64_t meta_seq;
+    time_us meta_at;
+    bool found;         /* a keyframe: the last one */
+    uint64_t seq;
+    time_us at;
+};
+
+/* Walks NDJSON whose first event is 'first'; returns the number of events. *ret_first: time of the first one. */
+uint32_t scan_lines(struct scan *s, struct span bytes, uint64_t first, time_us *ret_first);
+/* The first timestamp in NDJSON of rrweb. */
+bool scan_base(struct span bytes, time_us *ret);
+
+/* Of KHSPL1, for each record. */
+struct record_times {
+    time_us t_first, t_last;
+    uint32_t raw;
+    bool keyframe; /* one begins here (the last of this record): */
+    uint64_t seq;
+    time_us at;
+};
+
+struct piece {
+    struct reader *reader;
+    size_t at; /* of reader->pieces */
+    uint32_t seg_no, first_chunk, n_chunks;
+    uint16_t kn;
+    uint8_t track, codec, kind;
+    time_us t_first, t_last;
+    uint64_t first_seq, n_events;
+    struct store_file file;
+    struct khseg_source source;
+    struct segment_reader *index; /* KHSEG1; NULL: not opened yet */
+    struct khspl *spl;            /* KHSPL1, the same */
+    bool unlocked;                /* spl has its key */
+    struct record_times *times;   /* KHSPL1; NULL: not walked yet */
+    time_us floor, end;           /* seek time before its first event, and of its last; set by pieces_timed */
+    uint64_t used;                /* turn of its last use; 0: file is closed */
+};
+
+struct wrap_row {
+    uint16_t kn;
+    uint32_t epoch;
+    uint8_t n;
+    uint8_t bytes[255];
+};
+
+struct reader {
+    const struct store *store;
+    struct reclog *log;
+    char pid[ID_CAP], rid[ID_CAP];
+    struct piece **pieces; /* each stays where it is: its source is borrowed */
+    size_t n, n_timed;      /* n_timed: floor and end are known of these */
+    uint64_t turn;
+    bool terminal, live;
+    time_us started; /* of the keeper's row */
+    time_us base;    /* rrweb: the first timestamp */
+    bool has_base;
+    struct wrap_row *wraps;
+    size_t n_wraps;
+    struct khlog_key *tail_key; /* of the log file read last */
+    uint16_t tail_kn;
+};
+
+/* One call of reader_run. */
+struct run {
+    struct reader *r;
+    const struct reader_keys *keys;
+    const struct viewer_want *want;
+    struct viewer_read *ret;
+    struct err_info *reterr;
+};
+
+/* The key of that number; else ERR_AGAIN with ret->need. */
+enum err run_key(struct run *x, uint16_t kn, const struct secret **ret);
+/* ERR_AGAIN: fresh pieces are needed. */
+enum err run_stale(struct run *x, const char *why);
+
+/* ---- reader_piece.c ---- */
+
+enum err piece_open(struct run *x, struct piece *p);
+/* Fills floor and end of the pieces before n, and floor of piece n if there is one. Opens KHSPL1 ones. */
+enum err pieces_timed(struct run *x, size_t n);
+/* Seek time of the last event of all pieces. */
+enum err pieces_end(struct run *x, time_us *ret);
+void pieces_close(struct reader *r);
+void piece_free(struct piece *p);
+/* Chunk n of the piece as NDJSON, with its times. */
+enum err piece_chunk(struct run *x, struct piece *p, uint32_t n, struct buf *out, struct segment_chunk *ret);
+/* What the manifest says of chunk n. False: there is none. After piece_open and pieces_timed. */
+bool piece_chunk_at(const struct piece *p, uint32_t n, struct segment_chunk *ret);
+/* The chunk (or chunks together) with this event. */
+enum err piece_events(struct run *x, struct piece *p, uint64_t seq, struct buf *out, struct segment_chunk *ret);
+enum err piece_head(struct run *x, struct piece *p, struct buf *out);
+/* Decompresses one frame of a log. */
+enum err frame_open(struct span frame, struct buf *out, struct err_info *reterr);
+/* The newest keyframe of this piece at or before 'from' and below 'until'; fills x->ret. ERR_NOTFOUND: none. */
+enum err piece_keyframe(struct run *x, struct piece *p, time_us from, uint64_t until);
+
+/* ---- reader_tail.c: ERR_NOTFOUND: the recording is not written here, or has nothing of the kind ---- */
+
+enum err tail_events(struct run *x, uint64_t seq, bool newest_only);
+enum err tail_head(struct run *x, struct buf *out);
+/* Walks all of it from the end of the pieces on. */
+enum err tail_scan(struct run *x, struct scan *s);
+/* Pieces that we do not know hold what this process has sealed. */
+enum err tail_check(struct run *x);
+
+/* Makes sure of r->base. */
+enum err reader_base(struct run *x);
