@@ -93,10 +93,9 @@ struct batch_state batch_state_new(enum importer_kind kind)
     return (struct batch_state){ .kind = kind };
 }
 
-struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_batch, uint64_t next_seq, time_us last_us,
-                                      uint64_t bytes)
+struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_seq, time_us last_us, uint64_t bytes)
 {
-    return (struct batch_state){ .kind = kind, .head = next_batch > 0, .next_seq = next_seq, .bytes = bytes,
+    return (struct batch_state){ .kind = kind, .head = next_seq > 0, .next_seq = next_seq, .bytes = bytes,
                                  .seek = last_us, .rrweb_last = last_us };
 }
 

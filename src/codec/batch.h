@@ -51,11 +51,11 @@ struct batch_state batch_state_new(enum importer_kind kind);
 
 /*
  * A recording that goes on in another process, which knows only this much of it: events so far, a lower bound of the last
- * one's time, their bytes. Its head is given out already (unless next_batch is 0). Terminal times are taken as absolute:
- * that they were intervals is not known any more. Of rrweb the first timestamp to come is taken to be at last_us.
+ * one's time, their bytes. Its head was given out before its first event; while it has no events one may come (again: the
+ * first one counts). Terminal times are taken as absolute: that they were intervals is not known any more. Of rrweb the first
+ * timestamp to come is taken to be at last_us.
  */
-struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_batch, uint64_t next_seq, time_us last_us,
-                                      uint64_t bytes);
+struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_seq, time_us last_us, uint64_t bytes);
 
 struct batch_frame {
     bool head;          /* the recording's head (JSON), not events: the first frame, n_events 0 */

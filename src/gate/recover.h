@@ -29,8 +29,6 @@ struct recover_params {
     const struct store *store;
     struct reclog *log;
 
-    /* The epoch of wraps that the keeper may not have yet. */
-    uint32_t (*epoch)(void *ctx);
     /* Once, on the loop: all that could be recovered is. */
     void (*on_over)(void *ctx);
     void *ctx;

@@ -328,7 +328,7 @@ static void resumed(void **state)
 
     (void) state;
     got_init(&g, R);
-    g.state = batch_state_resume(R, 7, 40, 5000000, 1234);
+    g.state = batch_state_resume(R, 40, 5000000, 1234);
     assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN("[{\"type\":3,\"timestamp\":9000},{\"type\":3,\"timestamp\":9250}]"), 9, &e));
     assert_int_equal(g.heads, 0);
     assert_int_equal(g.state.next_seq, 42);
@@ -336,14 +336,14 @@ static void resumed(void **state)
     assert_int_equal(g.state.bytes, 1234 + 2 * 28);
     got_deinit(&g);
     got_init(&g, T);
-    g.state = batch_state_resume(T, 1, 0, 5000000, 0);
+    g.state = batch_state_resume(T, 3, 5000000, 0);
     assert_err(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN(V2 "\n"), 9, &e), ERR_INVAL);
     assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN("[4,\"o\",\"a\"]\n[6.5,\"o\",\"b\"]"), 9, &e));
     assert_int_equal(g.heads, 0);
     assert_int_equal(g.state.seek, 6500000);
     got_deinit(&g);
     got_init(&g, T);
-    g.state = batch_state_resume(T, 0, 0, 0, 0); /* it had begun, and nothing had come */
+    g.state = batch_state_resume(T, 0, 0, 0); /* it had begun, and nothing had come */
     assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN(V3 "\n[1,\"o\",\"a\"]"), 9, &e));
     assert_int_equal(g.heads, 1);
     got_deinit(&g);

@@ -1,0 +1,236 @@
+/*
+ * Events of the log into segments: what importer_emit.c does for a file, with a recording that comes in parts. Frames hold what
+ * codec/batch made: valid JSON, absolute times.
+ */
+#include "gate/seal_int.h"
+
+#include "codec/json.h"
+
+#include <stdlib.h>
+
+void seal_events_begin(struct seal *s)
+{
+    if (s->kind == IMPORTER_TERMINAL) {
+        asciicast_init(&s->cast, 2, SEGMENT_EVENT_MAX);
+    } else {
+        rrweb_init(&s->rrweb, SEGMENT_EVENT_MAX);
+        s->rrweb.begun = s->at.rrweb_begun;
+        s->rrweb.base = s->at.rrweb_base;
+        s->rrweb.last = s->at.rrweb_last;
+    }
+    if (s->at.screens && s->screen == NULL && s->cols > 0) {
+        s->screen = screen_new(s->cols, s->rows);
+        if (s->screen != NULL)
+            screen_feed(s->screen, buf_span(&s->dump));
+        else
+            s->at.screens = false;
+    }
+}
+
+void seal_events_done(struct seal *s)
+{
+    if (s->kind == IMPORTER_TERMINAL)
+        asciicast_deinit(&s->cast);
+    else
+        rrweb_deinit(&s->rrweb);
+    s->builder = segment_builder_free(s->builder);
+    s->meta_waits = false;
+    buf_deinit(&s->meta);
+    buf_deinit(&s->text);
+}
+
+static enum err builder_open(struct seal *s, struct err_info *reterr)
+{
+    const struct khseg_context c = seal_place(s, s->next_seg);
+    const struct segment_options o = { .zstd_level = s->job->zstd_level, .target_bytes = seal_target(s->job),
+                                       .first_seq = s->at.next_seq, .first_time = s->at.seek };
+
+    return s->builder != NULL ? ERR_OK : segment_builder_new(s->job->rk, &c, &o, &s->builder, reterr);
+}
+
+static enum err cut_segment(struct seal *s, struct err_info *reterr)
+{
+    uint32_t at = s->job->n_pieces;
+
+    if (s->builder == NULL)
+        return ERR_OK;
+    TRY(seal_put(s, TAKE(s->builder), s->at.next_chunk, reterr));
+    s->at.next_chunk += s->job->pieces[at].row.n_chunks;
+    return ERR_OK;
+}
+
+/* One event, whatever its kind. */
+static enum err add(struct seal *s, time_us seek, struct span json, struct err_info *reterr)
+{
+    TRY(segment_add_event(s->builder, s->at.next_seq, seek, json, reterr));
+    s->at.next_seq++;
+    s->at.seek = seek;
+    s->at.bytes += json.n + 1;
+    return segment_builder_full(s->builder) ? cut_segment(s, reterr) : ERR_OK;
+}
+
+/* ---- terminals ---- */
+
+static enum err decode(struct seal *s, struct span raw, struct err_info *reterr)
+{
+    buf_reset(&s->text);
+    if (!json_string_decode(raw, &s->text))
+        return buf_check(&s->text, reterr);
+    return ERR_OK;
+}
+
+/* As the importer: before the first event, and after enough time or output; not inside a sequence or character. */
+static enum err screen_before(struct seal *s, time_us seek, struct err_info *reterr)
+{
+    const struct importer_params p = importer_defaults();
+
+    if (s->screen == NULL || !s->at.screens)
+        return ERR_OK;
+    if (s->at.work + screen_work(s->screen) > p.screen_work + s->at.out_bytes * p.screen_work_per_byte) {
+        s->screen = screen_free(s->screen);
+        s->at.screens = false;
+        return ERR_OK;
+    }
+    if (s->at.next_seq > 0 && seek - s->at.screen_at < p.screen_every_us &&
+        s->at.screen_bytes < p.screen_every_bytes)
+        return ERR_OK;
+    if (!screen_idle(s->screen))
+        return ERR_OK;
+    buf_reset(&s->text);
+    screen_dump_init(s->screen, &s->text);
+    TRY(buf_check(&s->text, reterr));
+    s->at.screen_at = seek;
+    s->at.screen_bytes = 0;
+    if (s->text.n > SEGMENT_SCREEN_MAX)
+        return ERR_OK; /* playing starts at an earlier keyframe */
+    return segment_add_screen(s->builder, s->at.next_seq, (uint16_t) screen_cols(s->screen),
+                              (uint16_t) screen_rows(s->screen), buf_span(&s->text), reterr);
+}
+
+static enum err screen_after(struct seal *s, const struct asciicast_event *ev, struct err_info *reterr)
+{
+    if (s->screen == NULL)
+        return ERR_OK;
+    if (ev->code == 'r')
+        screen_resize(s->screen, (int) ev->cols, (int) ev->rows);
+    if (ev->code != 'o')
+        return ERR_OK;
+    TRY(decode(s, ev->data, reterr));
+    screen_feed(s->screen, buf_span(&s->text));
+    s->at.screen_bytes += s->text.n;
+    s->at.out_bytes += s->text.n;
+    return ERR_OK;
+}
+
+static enum err cast_line(struct seal *s, struct span json, struct err_info *reterr)
+{
+    struct asciicast_event ev;
+    time_us seek;
+
+    TRY(asciicast_event(&s->cast, json, &ev, reterr));
+    seek = ev.own_us > s->at.seek ? ev.own_us : s->at.seek;
+    TRY(builder_open(s, reterr));
+    TRY(screen_before(s, seek, reterr));
+    if (ev.code == 'm' && ev.data.p != NULL) {
+        TRY(decode(s, ev.data, reterr));
+        TRY(segment_add_marker(s->builder, s->at.next_seq, buf_span(&s->text), reterr));
+    }
+    TRY(add(s, seek, json, reterr));
+    return screen_after(s, &ev, reterr);
+}
+
+/* ---- rrweb ---- */
+
+/* The Meta event that waits, as a keyframe or not. */
+static enum err meta_out(struct seal *s, bool keyframe, struct err_info *reterr)
+{
+    if (!s->meta_waits)
+        return ERR_OK;
+    s->meta_waits = false;
+    TRY(builder_open(s, reterr));
+    if (keyframe)
+        TRY(segment_add_keyframe(s->builder, s->at.next_seq, reterr));
+    return add(s, s->meta_seek, buf_span(&s->meta), reterr);
+}
+
+static enum err rrweb_line(struct seal *s, struct span json, struct err_info *reterr)
+{
+    struct rrweb_event ev;
+    bool keyframe;
+    time_us seek;
+
+    TRY(rrweb_event(&s->rrweb, json, &ev, reterr));
+    TRY(meta_out(s, ev.type == RRWEB_FULL, reterr));
+    seek = ev.own_us > s->at.seek ? ev.own_us : s->at.seek;
+    keyframe = ev.type == RRWEB_FULL && (!s->at.meta_before || s->at.meta_lost);
+    s->at.meta_before = ev.type == RRWEB_META;
+    s->at.meta_lost = false;
+    if (ev.type == RRWEB_META) {
+        buf_reset(&s->meta);
+        buf_add_span(&s->meta, json);
+        s->meta_seek = seek;
+        s->meta_waits = true;
+        return buf_check(&s->meta, reterr);
+    }
+    TRY(builder_open(s, reterr));
+    if (keyframe)
+        TRY(segment_add_keyframe(s->builder, s->at.next_seq, reterr));
+    return add(s, seek, json, reterr);
+}
+
+/* ---- either ---- */
+
+/* Size of the terminal, for its screen. */
+static enum err cast_head(struct seal *s, struct span json, struct err_info *reterr)
+{
+    struct json_value v;
+    struct asciicast head;
+    int64_t version = 2;
+    enum err e;
+
+    if (json_find(json_value(json), "version", &v))
+        (void) json_int(v.raw, &version);
+    asciicast_init(&head, (int) version, SEGMENT_HEAD_MAX);
+    e = asciicast_head(&head, json, reterr);
+    asciicast_deinit(&head);
+    if (e != ERR_OK || !s->at.screens)
+        return e;
+    s->screen = screen_new((int) head.cols, (int) head.rows);
+    return s->screen != NULL ? ERR_OK : ERR_RAISE(reterr, ERR_NOMEM, "terminal screen");
+}
+
+enum err seal_head(struct seal *s, struct span json, struct err_info *reterr)
+{
+    if (s->kind == IMPORTER_TERMINAL)
+        TRY(cast_head(s, json, reterr));
+    TRY(builder_open(s, reterr));
+    TRY(segment_add_head(s->builder, json, reterr));
+    s->at.head = true;
+    return ERR_OK;
+}
+
+enum err seal_frame(struct seal *s, struct span ndjson, struct err_info *reterr)
+{
+    struct span line, rest = ndjson;
+
+    if (ndjson.n == 0 || ndjson.p[ndjson.n - 1] != '\n')
+        return ERR_RAISE(reterr, ERR_CORRUPT, "log: a record does not end with a line's end");
+    while (span_cut(rest, '\n', &line, &rest)) {
+        if (line.n == 0)
+            return ERR_RAISE(reterr, ERR_CORRUPT, "log: an empty line");
+        TRY(s->kind == IMPORTER_TERMINAL ? cast_line(s, line, reterr) : rrweb_line(s, line, reterr));
+    }
+    return ERR_OK;
+}
+
+enum err seal_events_end(struct seal *s, struct err_info *reterr)
+{
+    s->at.meta_lost = s->at.meta_lost || s->meta_waits;
+    TRY(meta_out(s, /* keyframe= */ false, reterr));
+    if (s->kind == IMPORTER_RRWEB) {
+        s->at.rrweb_begun = s->rrweb.begun;
+        s->at.rrweb_base = s->rrweb.base;
+        s->at.rrweb_last = s->rrweb.last;
+    }
+    return cut_segment(s, reterr);
+}

@@ -1,0 +1,80 @@
+#pragma once
+/* What the parts of seal share; not for others. seal.c runs a job, seal_event.c reads events, seal_merge.c joins. */
+#include "codec/asciicast.h"
+#include "codec/rrweb.h"
+#include "codec/screen.h"
+#include "format/id.h"
+#include "format/segment.h"
+#include "gate/seal.h"
+
+/* Where a recording stands between two jobs: a value, so that a job that fails can be forgotten. */
+struct seal_at {
+    uint32_t next_chunk;
+    uint64_t next_seq, bytes;
+    time_us seek;
+    bool head; /* it is in a segment */
+
+    bool rrweb_begun;
+    time_us rrweb_base, rrweb_last;
+    bool meta_before; /* the last event was a Meta */
+    bool meta_lost;   /* and was not marked, because its segment ended with it: the snapshot after it is the keyframe */
+
+    bool screens; /* still made */
+    time_us screen_at;
+    uint64_t screen_bytes, out_bytes;
+    uint64_t work; /* of screens that were put away */
+};
+
+struct seal {
+    const struct store *store;
+    char pid[ID_CAP], rid[ID_CAP];
+    uint16_t kn;
+    enum importer_kind kind;
+    uint32_t next_seg; /* moves on with every file, also of jobs that fail */
+
+    struct seal_at at;
+    struct screen *screen; /* in a job; between two only when output stopped inside a sequence */
+    struct buf dump;       /* else what draws it, */
+    int cols, rows;        /* on a terminal of that size; 0: none */
+
+    /* of the job that runs */
+    struct seal_job *job;
+    struct segment_builder *builder;
+    struct asciicast cast;
+    struct rrweb rrweb;
+    bool meta_waits;
+    struct buf meta; /* the Meta event that the next one decides about */
+    time_us meta_seek;
+    struct buf text; /* decoded output, labels, dumps */
+    uint32_t cap_pieces;
+
+    struct ipc_row_piece *own; /* rows of everything sealed so far, without digests */
+    size_t n_own, cap_own;
+};
+
+#define SEAL_TEXT_MAX (16u << 20)
+
+static inline size_t seal_target(const struct seal_job *job)
+{
+    return job->target_bytes == 0 ? SEGMENT_TARGET_DEFAULT : job->target_bytes;
+}
+
+/* The segment's place under the next number. */
+struct khseg_context seal_place(const struct seal *s, uint32_t seg_no);
+
+/* The builder's segment goes to the store, its row into the job. Takes the builder in any case. */
+enum err seal_put(struct seal *s, struct segment_builder *b, uint32_t first_chunk, struct err_info *reterr);
+
+/* Files of the job go again: it failed. */
+void seal_unput(struct seal *s);
+
+/* ---- events ---- */
+
+void seal_events_begin(struct seal *s);
+/* The head, then each line of each frame; segments are cut when they are full. */
+enum err seal_head(struct seal *s, struct span json, struct err_info *reterr);
+enum err seal_frame(struct seal *s, struct span ndjson, struct err_info *reterr);
+/* What waits goes out, and the last segment. */
+enum err seal_events_end(struct seal *s, struct err_info *reterr);
+/* After end or an error; keeps what goes on. */
+void seal_events_done(struct seal *s);
