@@ -22,6 +22,7 @@
 #include "os/file.h"
 
 #define LINGER_MS      5000 /* after the end, with a server that is away */
+#define HANGS_MS       20000 /* the same, with one that has taken a call and says nothing */
 #define SPOOL_MAX      (256u << 20)
 #define COMMAND_MAX    4096 /* of the head's command */
 #define TOKEN_FILE_MAX 2048
@@ -369,7 +370,7 @@ static struct rec_status wait_for_server(struct recording *r)
         st = *rec_send_lock(r->rec.send);
         rec_send_unlock(r->rec.send);
         since = st.moved_at > began ? st.moved_at : began;
-        if (st.state == REC_DONE || st.state == REC_REFUSED || (st.state != REC_GOING && now - since >= LINGER_MS))
+        if (st.state == REC_DONE || st.state == REC_REFUSED || now - since >= (st.state == REC_GOING ? HANGS_MS : LINGER_MS))
             break;
         if (!told && now - began > 1000) {
             note("sending what is left; Ctrl-C leaves it in the spool");
@@ -529,7 +530,7 @@ const struct command cmd_rec = {
         "turn echo off at their prompt: there the output shows it, and no input is recorded. Bytes that are not UTF-8 become\n"
         "U+FFFD.\n\n"
         "The token is one of `keyhole token add --ingest`: --ingest-token-file, else KEYHOLE_TOKEN when that is one (the command\n"
-        "does not get it then). Without one, a project-admin's sign-in makes one for --project and revokes it at the end.\n\n"
+        "does not get it then). Without one, a project-admin's sign-in makes one for the project and revokes it at the end.\n\n"
         "The server may go away at any time, also before the start: the command never waits for it. What the server has not\n"
         "confirmed is in a spool on disk (--spool), and goes on from there as soon as the server is back; each confirmed event is\n"
         "there once, in order. The spool is encrypted with a key of its own for each recording, wrapped with the key in spool.key\n"
@@ -555,7 +556,7 @@ const struct command cmd_rec = {
         "in sshd_config:\n"
         "Match Group oncall\n"
         "    ForceCommand /usr/bin/keyhole rec --login --quiet --ingest-token-file /etc/keyhole/rec.token --url https://rec.example.com",
-    .opts = (const struct opt[]){ { "project", 'p', "P", "id or name, without an ingest token; default unless said", false },
+    .opts = (const struct opt[]){ { "project", 'p', "P", "id or name, without an ingest token; may be left out while there is one", false },
                                   { "title", 't', "TEXT", "what everybody who may ask for it sees", false },
                                   { "subject", 0, "ID", "the recorded person", false },
                                   { "session", 0, "ID", "the visit or shift it belongs to", false },

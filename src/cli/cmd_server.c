@@ -150,7 +150,7 @@ static int run_demo(struct cli *c)
 const struct command cmd_demo = {
     .name = "demo",
     .heading = "Server",
-    .summary = "A server on this machine with four accounts and two recordings, to play the story",
+    .summary = "A server on this machine with four accounts, two recordings and a live one, to play the story",
     .synopsis = "[--dir DIR] [--port N]",
     .text = "Loopback only, without TLS. Prints the addresses of the accounts engineer, approver, lead and auditor, so that one person can be\n"
             "all of them in one browser. Ctrl-C ends it and removes everything, unless --dir says where to keep it.",

@@ -24,6 +24,8 @@
 #define TOKEN_CAP    256
 #define PARTS_MAX    1000
 
+static const char token_hint[] = "; give --ingest-token-file FILE (an administrator makes one: keyhole token add --ingest --project P)";
+
 struct rec_send {
     struct http *http;
     struct rec_box *box;
@@ -251,7 +253,7 @@ static void tell(struct rec_send *s, enum rec_state state, int exit_code, struct
 
     st->state = state;
     st->exit_code = exit_code;
-    text_safe(&b, span_sub(why, 0, sizeof(st->why) / 8));
+    text_safe(&b, span_sub(why, 0, sizeof(st->why) / 4 - 1));
     if (!span_to_str(buf_span(&b), st->why, sizeof(st->why)))
         st->why[0] = '\0';
     buf_deinit(&b);
@@ -286,6 +288,8 @@ static void try_later(struct rec_send *s, int64_t after_ms, struct span why)
 static void refused(struct rec_send *s, const struct http_reply *r, const char *hint)
 {
     struct buf b = BUF_INIT(4096);
+    struct tree errors = get_node(r->root, "errors"), e;
+    struct span at = errors.payload;
 
     buf_add_span(&b, get(r->root, "title"));
     if (get(r->root, "detail").n > 0 && !span_eq(get(r->root, "detail"), get(r->root, "title"))) {
@@ -294,6 +298,8 @@ static void refused(struct rec_send *s, const struct http_reply *r, const char *
     }
     if (b.n == 0)
         buf_addf(&b, "the server answered %ld", r->status);
+    while (errors.tag == TREE_ARR && tree_next(&at, &e))
+        buf_addf(&b, "; " SPAN_FMT ": " SPAN_FMT, SPAN_ARG(get(e, "at")), SPAN_ARG(get(e, "code")));
     if (r->code[0] != '\0')
         buf_addf(&b, " [%s]", r->code);
     buf_add_str(&b, hint);
@@ -315,6 +321,30 @@ static void failed(struct rec_send *s, const struct http_reply *r, const char *h
 
 /* ---- a token, a recording ---- */
 
+/* The only project there is. False: what follows has been decided. */
+static bool find_project(struct rec_send *s)
+{
+    struct http_request q = { .method = "GET", .path = "/v1/projects?limit=2", .timeout_ms = CALL_MS };
+    struct http_reply r;
+
+    if (s->project != NULL)
+        return true;
+    if (!call(s, &q, &r)) {
+        failed(s, &r, token_hint);
+    } else if (tree_count(get_node(r.root, "items")) != 1) {
+        s->again_at = mono_ms() + REFUSED_MS;
+        tell(s, REC_REFUSED, EXIT_USAGE, SPAN("there is more than one project, or none: say --project P, or give --ingest-token-file FILE"));
+    } else {
+        struct span at = get_node(r.root, "items").payload;
+        struct tree p;
+
+        if (tree_next(&at, &p))
+            s->project = get_dup(p, "id");
+    }
+    http_reply_deinit(&r);
+    return s->project != NULL;
+}
+
 /* The sign-in's right to make one is the project-admin's. The end revokes it; should that fail, it ends by itself. */
 static void make_token(struct rec_send *s)
 {
@@ -322,14 +352,16 @@ static void make_token(struct rec_send *s)
     struct http_reply r;
     struct body b;
 
+    if (!find_project(s))
+        return;
     body_begin(&b);
     jsonw_kcstr(&b.w, "kind", "ingest");
-    jsonw_kcstr(&b.w, "project", s->project != NULL ? s->project : "default");
+    jsonw_kcstr(&b.w, "project", s->project);
     jsonw_kcstr(&b.w, "name", "keyhole rec");
     jsonw_kint(&b.w, "expires_in_s", 30 * 86400);
     q.body = buf_span(body_end(&b));
     if (!call(s, &q, &r)) {
-        failed(s, &r, "; give --ingest-token-file FILE (an administrator makes one: keyhole token add --ingest --project P)");
+        failed(s, &r, token_hint);
     } else if (span_to_str(get(r.root, "token"), s->token, sizeof(s->token)) &&
                span_to_str(get(r.root, "id"), s->token_id, sizeof(s->token_id))) {
         went_well(s);

@@ -34,7 +34,7 @@ struct rec_status {
     char first_rid[ID_CAP];
     unsigned parts;
     int exit_code;          /* of REC_REFUSED */
-    char why[400];          /* safe text */
+    char why[1700];         /* safe text */
     uint64_t lost;          /* confirmed events that the server does not have any more */
     int64_t moved_at;       /* when something was confirmed last, ms of the monotonic clock */
     uint64_t events;        /* of REC_DONE */

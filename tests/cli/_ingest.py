@@ -15,6 +15,7 @@ class Ingest:
         self.lock = threading.Lock()
         self.recordings, self.keys, self.calls = {}, {}, []
         self.mood = None
+        self.projects = ["p_" + "0" * 16]
         self.server = None
         self.start(port)
 
@@ -28,7 +29,11 @@ class Ingest:
                 outer.post(self)
 
             def do_DELETE(self):
+                outer.calls.append({"path": self.path, "route": "revoke", "seq": None})
                 outer.answer(self, 204, None)
+
+            def do_GET(self):
+                outer.answer(self, 200, {"items": [{"id": p} for p in outer.projects], "cursor": None})
 
             def log_message(self, *args):
                 pass
@@ -93,6 +98,9 @@ class Ingest:
         return self.answer(h, status, value)
 
     def act(self, h, parts, body):
+        if parts[2] == "tokens":
+            self.asked = json.loads(body)
+            return 201, {"id": "t_" + "0" * 16, "token": self.TOKEN}
         if h.headers.get("Authorization") != f"Bearer {self.TOKEN}":
             return 401, {"code": "unauthorized"}
         if len(parts) == 3:

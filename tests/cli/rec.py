@@ -166,6 +166,20 @@ def refused_start():
     eq((os.path.exists(TOP / "ran"), len(s.recordings), spools()), (False, 0, []))
 
 
+def under_a_sign_in():
+    """Without an ingest token: one is made for the only project, and revoked at the end; with several, --project says which."""
+    s = Ingest()
+    eq(run(s, "--quiet", "--", "true", KEYHOLE_TOKEN="kst_somebody").returncode, 0)
+    eq((s.asked["kind"], s.asked["project"]), ("ingest", s.projects[0]))
+    eq([c["route"] for c in s.calls], ["tokens", "recordings", "events", "end", "revoke"])
+    s.projects.append("p_" + "1" * 16)
+    r = run(s, "--quiet", "--", "true", KEYHOLE_TOKEN="kst_somebody")
+    eq(r.returncode, 2)
+    has(r.stderr, "say --project P")
+    eq(run(s, "--quiet", "-p", "shop", "--", "true", KEYHOLE_TOKEN="kst_somebody").returncode, 0)
+    eq(s.asked["project"], "shop")
+
+
 def terminal():
     """A shell on a terminal: keys, sizes, a marker, and everything as it was afterwards."""
     s = Ingest()
@@ -725,7 +739,7 @@ def many_at_once():
 
 
 try:
-    main(plain, codes, refused_start, terminal, passwords, password_right_behind, bytes_and_characters, burst, prompt_quick, away_and_back,
+    main(plain, codes, refused_start, under_a_sign_in, terminal, passwords, password_right_behind, bytes_and_characters, burst, prompt_quick, away_and_back,
          answers_lost, start_without_server, left_and_sent, killed_recorder, never_reached_then_sent, damaged_spool, full_spool, gap,
          ended_by_the_server, token_gone, hanging_server, signals, crash, hangup, job_control, stopped_by_a_shell, blocked_output, login_shell,
          no_spool, many_at_once)
