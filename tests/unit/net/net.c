@@ -14,6 +14,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "wire.h"
+
 /* ---- a client ---- */
 
 static void say(int fd, const char *text)
@@ -1025,6 +1027,86 @@ static void cutting_under_tls_keeps_the_records_whole(void **state)
     buf_deinit(&b);
 }
 
+/* Reads HTTP/2 frames until the condition holds. */
+#define TLS_WAIT(c, r, condition)                                                                                      \
+    do {                                                                                                               \
+        uint8_t part_[16384];                                                                                          \
+        while (!(condition)) {                                                                                         \
+            int n_ = SSL_read((c)->ssl, part_, sizeof(part_));                                                         \
+            assert_true(n_ > 0);                                                                                       \
+            r_feed((r), span_of(part_, (size_t) n_));                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+static struct reader reader; /* large */
+
+static void tls_push(struct tls_client *c, struct buf *b)
+{
+    assert_int_equal(SSL_write(c->ssl, b->p, (int) b->n), (int) b->n);
+    buf_reset(b);
+}
+
+static void tls_speaks_http2_by_alpn(void **state)
+{
+    struct server s = { 0 };
+    struct buf b = BUF_INIT(1u << 20);
+    struct tls_client c;
+
+    (void) state;
+    start_tls(&s);
+    assert_true(tls_dial(&s, &c, "h2", TLS1_3_VERSION, 0));
+    r_init(&reader);
+    w_begin(&b);
+    w_get(&b, 1, "/peer");
+    w_get(&b, 3, "/ref");
+    w_frame_u32(&b, W_WINDOW, 0, 0, 1u << 20);
+    w_frame_u32(&b, W_WINDOW, 0, 3, 1u << 20);
+    tls_push(&c, &b);
+    TLS_WAIT(&c, &reader, reader.streams[0].ended && reader.streams[1].ended);
+    assert_string_equal(reader.streams[0].body, "127.0.0.1 https tls");
+    assert_int_equal(reader.streams[1].n_body, 200000);
+    r_deinit(&reader);
+    tls_hang_up(&c);
+    assert_true(tls_dial(&s, &c, NULL, TLS1_3_VERSION, 0)); /* without ALPN the preface is no HTTP/1.1 */
+    tls_say(&c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    (void) tls_read_all(&c, &b);
+    assert_true(strncmp(buf_cstr(&b), "HTTP/1.1 505 ", 13) == 0);
+    tls_hang_up(&c);
+    stop(&s);
+    buf_deinit(&b);
+}
+
+/* A record may be encrypted already: what it holds cannot be blanked, and the frames behind it still have to be whole. */
+static void tls_cut_over_http2(void **state)
+{
+    struct server s = { .cfg = { .cut_time = 3000 } };
+    struct buf b = BUF_INIT(1u << 20);
+    struct tls_client c;
+
+    (void) state;
+    start_tls(&s);
+    assert_true(tls_dial(&s, &c, "h2", TLS1_3_VERSION, 4096));
+    r_init(&reader);
+    w_begin(&b);
+    w_setting(&b, 4, 1u << 30);
+    w_frame_u32(&b, W_WINDOW, 0, 0, 1u << 30);
+    w_get(&b, 1, "/flood");
+    tls_push(&c, &b);
+    wait_for(&s.n_requests, 1);
+    (void) usleep(50000);
+    assert_ok(loop_post(s.loop, cut_held, &s));
+    wait_for(&s.n_cuts, 1);
+    TLS_WAIT(&c, &reader, reader.streams[0].ended);
+    wait_for(&s.ends[EXCHANGE_CUT], 1);
+    w_get(&b, 3, "/");
+    tls_push(&c, &b);
+    TLS_WAIT(&c, &reader, reader.streams[1].ended);
+    r_deinit(&reader);
+    tls_hang_up(&c);
+    stop(&s);
+    buf_deinit(&b);
+}
+
 static void reload_tls(void *arg)
 {
     struct server *s = arg;
@@ -1105,6 +1187,8 @@ int main(void)
         cmocka_unit_test(tls_takes_large_bodies),
         cmocka_unit_test(plain_http_on_the_tls_port_is_told),
         cmocka_unit_test(cutting_under_tls_keeps_the_records_whole),
+        cmocka_unit_test(tls_speaks_http2_by_alpn),
+        cmocka_unit_test(tls_cut_over_http2),
         cmocka_unit_test(certificates_are_checked_and_reloaded),
     };
 
