@@ -56,7 +56,7 @@ struct h2 *h2_new(struct http_conn *c)
 {
     const nghttp2_settings_entry settings[] = { { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW }, { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 } };
     struct h2 *h = calloc(1, sizeof(*h));
-    nghttp2_session_callbacks *on;
+    nghttp2_session_callbacks *on = NULL;
 
     bench_need(h != NULL && nghttp2_session_callbacks_new(&on) == 0, "memory");
     h->c = c;
@@ -94,7 +94,7 @@ void h2_request(struct h2 *h, struct span request)
 {
     static char names[HEADERS_MAX][40];
     nghttp2_nv nv[HEADERS_MAX];
-    struct span line, rest, method, path, name, value;
+    struct span line, rest, method = SPAN_EMPTY, path = SPAN_EMPTY, name, value;
     size_t n = 3;
 
     bench_need(span_cut(request, '\n', &line, &rest) && span_cut(line, ' ', &method, &path) && span_cut(path, ' ', &path, &line), "a request");
