@@ -94,15 +94,20 @@ void bench_need(int good, const char *what)
     exit(1);
 }
 
-void bench_cue(void)
+void bench_heard(void)
 {
     int c;
 
-    printf("ready\n");
-    (void) fflush(stdout);
     do
         c = getchar();
     while (c != EOF && c != '\n');
+}
+
+void bench_cue(const char *word)
+{
+    printf("%s\n", word);
+    (void) fflush(stdout);
+    bench_heard();
 }
 
 void bench_read(const char *path, struct buf *ret)

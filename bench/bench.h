@@ -31,8 +31,9 @@ int64_t now_ns(void);
 
 /* ---- for load generators ---- */
 
-/* Says "ready" on standard output and waits for a line on standard input (or its end). */
-void bench_cue(void);
+/* Says a word on standard output, and waits for a line on standard input (or its end). */
+void bench_cue(const char *word);
+void bench_heard(void); /* only waits */
 /* A whole file. */
 void bench_read(const char *path, struct buf *ret);
 void bench_sort(double *values, size_t n);

@@ -211,39 +211,45 @@ static void all_ask(struct viewer *viewers)
         http_poll(&b.load, 1000);
 }
 
-int main(int argc, char **argv)
+struct asked {
+    const char *address, *jobs, *ca, *out;
+    double seconds;
+    bool http2;
+};
+
+static struct asked read_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "http2", no_argument, NULL, '2' }, { "ca", required_argument, NULL, 'c' }, { "conns", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' },
-        { "out", required_argument, NULL, 'o' }, { "stay", no_argument, NULL, 't' }, { 0 },
+        { "http2", no_argument, NULL, '2' },         { "ca", required_argument, NULL, 'c' },  { "conns", required_argument, NULL, 'n' },
+        { "seconds", required_argument, NULL, 's' }, { "out", required_argument, NULL, 'o' }, { "stay", no_argument, NULL, 't' }, { 0 },
     };
-    const char *ca = NULL, *out = NULL;
-    double seconds = 0;
-    bool http2 = false;
-    struct viewer *viewers;
-    int64_t began;
+    struct asked a = { 0 };
     int o;
 
     b.n_conns = 64;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (o == '2')
-            http2 = true;
-        else if (o == 'c')
-            ca = optarg;
-        else if (o == 'n')
-            b.n_conns = (size_t) atoi(optarg);
-        else if (o == 's')
-            seconds = atof(optarg);
-        else if (o == 'o')
-            out = optarg;
-        else if (o == 't')
-            b.stay = true;
-        else
-            return 2;
+        switch (o) {
+        case '2': a.http2 = true; break;
+        case 'c': a.ca = optarg; break;
+        case 'n': b.n_conns = (size_t) atoi(optarg); break;
+        case 's': a.seconds = atof(optarg); break;
+        case 'o': a.out = optarg; break;
+        case 't': b.stay = true; break;
+        default: exit(2);
+        }
     }
-    bench_need(argc - optind == 2, "bench-get [--ca PEM] [--http2] [--conns N] [--seconds S] ADDRESS:PORT JOBS");
-    http_load_init(&b.load, argv[optind], ca, http2);
-    read_jobs(argv[optind + 1]);
+    bench_need(argc - optind == 2 && b.n_conns > 0, "bench-get … ADDRESS:PORT JOBS");
+    a.address = argv[optind];
+    a.jobs = argv[optind + 1];
+    return a;
+}
+
+static struct viewer *begin(const struct asked *a)
+{
+    struct viewer *viewers;
+
+    http_load_init(&b.load, a->address, a->ca, a->http2);
+    read_jobs(a->jobs);
     b.ms = calloc(LATENCIES_MAX, sizeof(*b.ms));
     b.first_ms = calloc(LATENCIES_MAX, sizeof(*b.first_ms));
     viewers = calloc(b.n_conns, sizeof(*viewers));
@@ -252,19 +258,27 @@ int main(int argc, char **argv)
         http_open(&b.load, &viewers[i].conn, &on, &viewers[i]);
     while (!all_open())
         http_poll(&b.load, 1000);
-    if (b.stay) {
-        for (size_t i = 0; i < b.n_conns; i++)
-            viewers[i].job = &b.jobs[i % b.n_jobs];
+    for (size_t i = 0; i < b.n_conns && b.stay; i++)
+        viewers[i].job = &b.jobs[i % b.n_jobs];
+    if (b.stay)
         all_ask(viewers);
-        b.bytes = 0;
-    }
-    bench_cue(); /* whoever started us looks at the server's clocks now */
+    b.bytes = 0;
+    return viewers;
+}
+
+int main(int argc, char **argv)
+{
+    const struct asked a = read_options(argc, argv);
+    struct viewer *viewers = begin(&a);
+    int64_t began;
+
+    bench_cue("ready"); /* whoever started us looks at the server's clocks now */
     began = now_ns();
     b.measuring = true;
-    b.until = seconds > 0 ? began + (int64_t) (seconds * 1e9) : 0;
+    b.until = a.seconds > 0 ? began + (int64_t) (a.seconds * 1e9) : 0;
     all_ask(viewers);
-    report((double) (now_ns() - began) / 1e9, out);
+    report((double) (now_ns() - began) / 1e9, a.out);
     (void) fflush(stdout);
-    bench_cue(); /* and again before the connections end */
+    bench_cue("ready"); /* and again before the connections end */
     return 0;
 }

@@ -267,17 +267,6 @@ static void write_acks(const char *path)
     bench_need(fclose(f) == 0, path);
 }
 
-static void cue(const char *word)
-{
-    int c;
-
-    printf("%s\n", word);
-    (void) fflush(stdout);
-    do
-        c = getchar();
-    while (c != EOF && c != '\n');
-}
-
 static void report(double create_s, double send_s, double end_s)
 {
     double *ms = calloc(b.n_acks + 1, sizeof(*ms));
@@ -306,61 +295,74 @@ static void open_all(void)
         http_poll(&b.load, 1000);
 }
 
-int main(int argc, char **argv)
+struct asked {
+    const char *address, *events, *ca, *ids, *acks;
+    size_t per_batch;
+    unsigned sources;
+};
+
+static struct asked read_options(int argc, char **argv)
 {
     static const struct option options[] = {
         { "ca", required_argument, NULL, 'c' },    { "n", required_argument, NULL, 'n' },   { "batch", required_argument, NULL, 'b' },
         { "paced", required_argument, NULL, 'p' }, { "ids", required_argument, NULL, 'i' }, { "acks", required_argument, NULL, 'a' },
         { "sources", required_argument, NULL, 's' }, { 0 },
     };
-    const char *ca = NULL, *ids = NULL, *acks = NULL;
-    double create_s, send_s, end_s;
-    size_t per_batch = 50;
-    unsigned sources = 0;
+    struct asked a = { .per_batch = 50 };
     int o;
 
     b.n = 1;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
-        case 'c': ca = optarg; break;
+        case 'c': a.ca = optarg; break;
         case 'n': b.n = (size_t) atoi(optarg); break;
-        case 'b': per_batch = (size_t) atoi(optarg); break;
+        case 'b': a.per_batch = (size_t) atoi(optarg); break;
         case 'p': b.hz = atof(optarg); break;
-        case 'i': ids = optarg; break;
-        case 'a': acks = optarg; break;
-        case 's': sources = (unsigned) atoi(optarg); break;
-        default: return 2;
+        case 'i': a.ids = optarg; break;
+        case 'a': a.acks = optarg; break;
+        case 's': a.sources = (unsigned) atoi(optarg); break;
+        default: exit(2);
         }
     }
-    bench_need(argc - optind == 3 && b.n > 0, "bench-record … ADDRESS:PORT TOKEN EVENTS");
-    http_load_init(&b.load, argv[optind], ca, false);
-    b.load.n_sources = sources;
+    bench_need(argc - optind == 3 && b.n > 0 && a.per_batch > 0, "bench-record … ADDRESS:PORT TOKEN EVENTS");
+    a.address = argv[optind];
     b.token = argv[optind + 1];
+    a.events = argv[optind + 2];
+    return a;
+}
+
+static void begin(const struct asked *a)
+{
+    http_load_init(&b.load, a->address, a->ca, false);
+    b.load.n_sources = a->sources;
     if (b.hz <= 0)
-        read_events(argv[optind + 2], per_batch);
+        read_events(a->events, a->per_batch);
     b.recorders = calloc(b.n, sizeof(*b.recorders));
     bench_need(b.recorders != NULL, "memory");
     open_all();
-    cue("ready");
+    bench_cue("ready");
+}
+
+int main(int argc, char **argv)
+{
+    const struct asked a = read_options(argc, argv);
+    double create_s, send_s, end_s;
+
+    begin(&a);
     create_s = all_do(create);
-    if (ids != NULL)
-        write_ids(ids);
-    cue("created");
+    if (a.ids != NULL)
+        write_ids(a.ids);
+    bench_cue("created");
     phase = SENDING;
     send_s = b.hz > 0 ? send_paced() : all_do(send_batch);
-    if (acks != NULL)
-        write_acks(acks);
-    if (b.hz > 0) { /* the line that stopped us */
-        int c;
-
-        do
-            c = getchar();
-        while (c != EOF && c != '\n');
-    }
-    cue("sent");
+    if (a.acks != NULL)
+        write_acks(a.acks);
+    if (b.hz > 0)
+        bench_heard(); /* the line that stopped us */
+    bench_cue("sent");
     phase = ENDING;
     end_s = all_do(end);
     report(create_s, send_s, end_s);
-    (void) getchar();
+    bench_heard();
     return 0;
 }

@@ -363,7 +363,7 @@ int main(int argc, char **argv)
     b.load.n_sources = sources;
     read_streams(argv[optind + 1]);
     open_all();
-    bench_cue();
+    bench_cue("ready");
     bench_need(fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) == 0, "fcntl");
     run(ramp_s, run_s);
     if (out != NULL)
@@ -371,6 +371,6 @@ int main(int argc, char **argv)
     report();
     (void) fflush(stdout);
     bench_need(fcntl(STDIN_FILENO, F_SETFL, 0) == 0, "fcntl");
-    (void) getchar();
+    bench_heard();
     return 0;
 }
