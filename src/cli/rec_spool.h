@@ -5,7 +5,7 @@
  *
  * Life:    rec_spool_new or _open -> (_add | _get | _forget | _rewind)* -> _remove (all is confirmed) or _close (it stays).
  * Threads: one at a time; the caller's lock.
- * File:    "KHSPOOL1" || salt[16] || nonce[24] || XChaCha20-Poly1305(spool key; nonce, aad "KHSPOOL1" || salt; K) (48 bytes),
+ * Format:  docs/formats/spool.md. "KHSPOOL1" || salt[16] || nonce[24] || XChaCha20-Poly1305(spool key; nonce, aad "KHSPOOL1" || salt; K) (48 bytes),
  *          then records: 0xA5 || u32le n || u64le index || nonce[24] || XChaCha20-Poly1305(K; nonce, aad salt || u64le index;
  *          u8 kind || u8 packed || (packed: u32le size || zstd, else the bytes)) (n bytes). Zeros between records are passed
  *          over: confirmed records are punched out. Indices only grow. A torn last record ends the file.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hex.h"
 #include "cli/rec_spool.h"
 #include "crypto/secret.h"
 #include "os/file.h"
@@ -195,6 +196,61 @@ static void forgets_and_rewinds(void **state)
     buf_deinit(&b);
 }
 
+static void put_example(void)
+{
+    uint8_t key[32], file[4096];
+    struct buf doc = BUF_INIT(1u << 20), hex = BUF_INIT(16384);
+    const uint8_t *at, *end;
+    size_t n = 0;
+
+    for (uint8_t i = 0; i < 32; i++)
+        key[i] = i;
+    assert_ok(os_file_replace(dirfd_, "spool.key", SPAN_OF(key), 0600, NULL));
+    test_read_file(test_source("docs/formats/spool.md"), &doc);
+    at = memmem(doc.p, doc.n, "```\n4b48", 8);
+    assert_non_null(at);
+    end = memmem(at + 4, doc.n - (size_t) (at + 4 - doc.p), "```", 3);
+    assert_non_null(end);
+    for (at += 4; at < end; at++) {
+        if (*at != '\n')
+            buf_u8(&hex, *at);
+    }
+    assert_true(hex_parse(buf_span(&hex), file, sizeof(file), &n));
+    assert_ok(os_file_replace(dirfd_, "example.spool", span_of(file, n), 0600, NULL));
+    buf_deinit(&doc);
+    buf_deinit(&hex);
+}
+
+static void the_documents_example(void **state)
+{
+    static const struct {
+        enum rec_spool_kind kind;
+        struct span data;
+    } want[] = {
+        { REC_SPOOL_HEAD, SPAN("{\"url\":\"https://rec.example.com\"}") },
+        { REC_SPOOL_EVENTS, SPAN("\5\0\0\0\0\0\0\0\2\0\0\0\x60\xe3\x16\0\0\0\0\0o\4\0\0\0hi\r\n"
+                                 "\x80\x84\x1e\0\0\0\0\0x\1\0\0\0" "0") },
+        { REC_SPOOL_STATE, SPAN("{\"confirmed\":6}") },
+    };
+    struct rec_spool *s = NULL;
+    struct buf b = BUF_INIT(10000);
+    uint64_t at = rec_spool_begin();
+    enum rec_spool_kind kind;
+
+    (void) state;
+    put_example();
+    assert_ok(rec_spool_open(dirfd_, "example.spool", &s, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(rec_spool_get(s, &at, &kind, &b, NULL));
+        assert_int_equal(kind, want[i].kind);
+        assert_span_eq(buf_span(&b), want[i].data);
+        buf_reset(&b);
+    }
+    assert_err(rec_spool_get(s, &at, &kind, &b, NULL), ERR_NOTFOUND);
+    (void) rec_spool_close(s);
+    buf_deinit(&b);
+}
+
 static void another_key(void **state)
 {
     uint64_t at[3];
@@ -229,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_byte, begin, end),
         cmocka_unit_test_setup_teardown(every_cut, begin, end),
         cmocka_unit_test_setup_teardown(forgets_and_rewinds, begin, end),
+        cmocka_unit_test_setup_teardown(the_documents_example, begin, end),
         cmocka_unit_test_setup_teardown(another_key, begin, end),
         cmocka_unit_test_setup_teardown(others_may_not_look, begin, end),
     };

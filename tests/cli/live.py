@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+"""keyhole rec and keyhole play --follow against a real server: followed as it happens, killed in the middle, complete afterwards."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(__file__))
+from _keyhole import KEYHOLE, Server, Terminal, eq, has, main  # noqa: E402
+
+S = Server()
+TOKEN = S.top / "ingest.token"
+TOKEN.write_text(S.run("token", "add", "--ingest", "--project", "default", token=S.admin).last() + "\n")
+LINES = "i=0; while [ $i -lt %d ]; do echo \"line-$i;\"; i=$((i+1)); sleep %s; done"
+
+
+class Rec:
+    """A shell on pipes that types into a recorded one: say() makes it write."""
+
+    def __init__(self, *args, title="live test", server=S, command=("sh",)):
+        env = server.env()
+        env["XDG_STATE_HOME"] = str(server.top / "spools")
+        env["PS1"] = ""
+        self.process = subprocess.Popen([KEYHOLE, "rec", "--json", "--title", title, "--ingest-token-file", str(TOKEN), *args, "--", *command], env=env,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.title = title
+
+    def say(self, text):
+        self.process.stdin.write(f"echo '{text}'\n")
+        self.process.stdin.flush()
+
+    def rid(self, server=S):
+        return wait_for(lambda: next((r["id"] for r in listed(server) if r["title"] == self.title), None))
+
+    def end(self, seconds=60):
+        self.process.stdin.write("exit 3\n")
+        return self.wait(seconds)
+
+    def wait(self, seconds=60):
+        out, err = self.process.communicate(timeout=seconds)
+        last = json.loads(out.splitlines()[-1])
+        if self.process.returncode not in (0, 3):
+            raise AssertionError(f"exit {self.process.returncode}: {err}")
+        eq(last["state"], "complete", err)
+        return last
+
+
+def listed(server=S):
+    return server.run("ls", "--json", token=server.admin).json()["items"]
+
+
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        v = what()
+        if v:
+            return v
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+def exported(rid, server=S):
+    q = server.run("request", rid, "--purpose", "debugging", "--reason", "a test of the command line tool", "--for", "600s", "--action", "export",
+                   who="eng").last()
+    server.run("approve", q, who="app")
+    path = server.top / "out.cast"
+    path.unlink(missing_ok=True)
+    server.run("export", rid, "-o", str(path), who="eng")
+    lines = [json.loads(x) for x in path.read_text().splitlines()]
+    return lines[0], lines[1:]
+
+
+def shown(events):
+    return "".join(e[2] for e in events if e[1] == "o")
+
+
+def recorded_and_complete():
+    """Listed while it goes on, and exactly what was on the terminal afterwards."""
+    r = Rec("--tag", "a=b", "--marker-key", "^]", "--size", "100x30", title="complete")
+    rid = r.rid()
+    item = next(x for x in listed() if x["id"] == rid)
+    eq((item["live"], item["tags"], item["kind"]), (True, {"a": "b"}, "terminal"))
+    has(S.run("ls", who="eng").out, "live")
+    has(S.run("show", rid, who="eng").out, "it is being made now")
+    r.say("one")
+    r.say("zwei €")
+    last = r.end()
+    eq((last["id"], last["exit_status"], last["missing_events"]), (rid, 3, 0))
+    item = next(x for x in listed() if x["id"] == rid)
+    eq((item["live"], item["events"]), (False, last["events"]))
+    head, events = exported(rid)
+    eq((head["width"], head["height"], head["version"]), (100, 30, 2))
+    eq(len(events), last["events"])
+    eq(shown(events), "one\r\nzwei €\r\n")
+    eq(events[-1][1:], ["x", "3"])
+
+
+def followed():
+    """Joined in the middle: the screen so far at once, then each line as it comes; back and live again; the end."""
+    r = Rec(title="followed")
+    rid = r.rid()
+    r.say("before you came")
+    S.grant(rid, action="play,live")
+    t = Terminal(S, "play", rid, "--follow")
+    t.expect("before you came")
+    t.expect(r"^ LIVE \d:\d\d")
+    for i in range(5):
+        began = time.monotonic()
+        r.say(f"now-{i}")
+        t.expect(f"now-{i}$", 5)
+        if time.monotonic() - began > 2:
+            raise AssertionError(f"{time.monotonic() - began:.1f} s behind")
+        time.sleep(0.3)
+    t.send(" ")
+    t.expect("paused")
+    r.say("while paused")
+    t.read(0.7)
+    if "while paused" in t.screen.text():
+        raise AssertionError("not paused")
+    t.send(" ")
+    t.expect("while paused")
+    t.expect(r"^ LIVE ")
+    t.forget()
+    t.send("0")
+    t.expect(r"playing 0:0\d / 0:\d\d  End: live")
+    t.send("\x1b[F")
+    t.expect(r"^ LIVE ")
+    r.say("back again")
+    t.expect("back again$")
+    r.end()
+    t.expect(r"^ end 0:")
+    t.send("q")
+    eq(t.exit(), 0)
+    eq(t.screen.foreign, [])
+
+
+def asked_and_approved():
+    """--ask asks for following too, and goes on when somebody says yes."""
+    r = Rec(title="asked")
+    rid = r.rid()
+    r.say("here")
+    out = S.run("play", rid, "--follow", who="eng", check=False)
+    eq(out.code, 3)
+    has(out.err, "--action play,live")
+    t = Terminal(S, "play", rid, "--follow", "--ask", "--purpose", "debugging", "--reason", "a test of the command line tool")
+    q = wait_for(lambda: next((x["id"] for x in S.run("requests", "--json", who="app").json()["items"] if x["state"] == "PENDING"), None))
+    S.run("approve", q, who="app")
+    t.expect("here$")
+    t.expect(r"^ LIVE ")
+    g = S.run("grants", "--json", who="eng").json()["items"][0]["id"]
+    S.run("revoke", g, "--comment", "enough", who="app")
+    eq(t.exit(5), 3)
+    has(t.screen.text(), "ended")
+    r.say("nobody sees this")
+    r.end()
+
+
+def play_without_follow():
+    """Access to play is none to follow; playing what goes on plays what is there and says how to follow."""
+    r = Rec(title="played")
+    rid = r.rid()
+    r.say("so far")
+    wait_for(lambda: next(x for x in listed() if x["id"] == rid)["live"])
+    time.sleep(0.5)
+    S.grant(rid, action="play")
+    out = S.run("play", rid, who="eng")
+    has(out.out, "so far")
+    has(out.err, f"keyhole play {rid} --follow")
+    eq(S.run("play", rid, "--follow", who="eng", check=False).code, 3)
+    r.end()
+    S.grant(rid, action="play,live")
+    t = Terminal(S, "play", rid, "--follow")
+    t.expect("so far$")
+    t.expect("end 0:0")
+    t.send("q")
+    eq(t.exit(), 0)
+
+
+def as_json():
+    """For machines: each event once, in order, until the recording ends."""
+    r = Rec(title="json", command=("sh", "-c", LINES % (100, "0.03")))
+    rid = r.rid()
+    S.grant(rid, action="play,live")
+    p = subprocess.Popen([KEYHOLE, "play", rid, "--follow", "--json"], env=S.env("eng"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    r.wait()
+    out, err = p.communicate(timeout=20)
+    eq(p.returncode, 0, err)
+    events = [json.loads(line) for line in out.splitlines()]
+    first = events[0]["seq"]
+    eq([e["seq"] for e in events], list(range(first, first + len(events))))
+    lines = re.findall(r"line-(\d+);", "".join(e["event"][2] for e in events if e["event"][1] == "o"))
+    eq(lines, [str(i) for i in range(int(lines[0]), 100)])
+
+
+def input_without_echo():
+    """A password at a prompt is nowhere in what the server has."""
+    r = Rec("--input", title="secret", command=("bash", "-c", "read -s -p Secret: x; echo; echo got ${#x}; read y; exit 3"))
+    r.rid()
+    time.sleep(0.5)
+    r.process.stdin.write("correct horse\n")
+    r.process.stdin.flush()
+    time.sleep(0.6)
+    r.process.stdin.write("y\n")
+    last = r.wait()
+    _, events = exported(last["id"])
+    has(shown(events), "got 13")
+    if "horse" in json.dumps(events):
+        raise AssertionError("the password is there")
+
+
+def pid_of(role, server=S):
+    """The process of a role of this server."""
+    for p in pathlib.Path("/proc").iterdir():
+        try:
+            if p.name.isdigit() and (p / "cmdline").read_bytes().split(b"\0")[1:3] == [b"role", role.encode()] and \
+                    int((p / "stat").read_text().rsplit(") ", 1)[1].split()[1]) == server.process.pid:
+                return int(p.name)
+        except (OSError, IndexError):
+            pass
+    return None
+
+
+def server_killed():
+    """kill -9 of the gate, then of the whole server, in the middle: each line once, in order, and a follower goes on."""
+    r = Rec(title="killed", command=("sh", "-c", LINES % (400, "0.03")))
+    rid = r.rid()
+    S.grant(rid, action="play,live")
+    t = Terminal(S, "play", rid, "--follow")
+    t.expect(r"^ LIVE ")
+    os.kill(wait_for(lambda: pid_of("gate")), signal.SIGKILL)
+    time.sleep(2)
+    t.expect(r"^ LIVE ", 20)
+    roles = [pid_of(x) for x in ("gate", "keeper", "vault")]
+    S.process.kill()
+    S.process.wait()
+    for pid in roles:  # they end by themselves; the next server waits for that
+        wait_for(lambda p=pid: not os.path.exists(f"/proc/{p}"))
+    time.sleep(1)
+    S.start()
+    last = r.wait()
+    eq(last["id"], rid)
+    t.expect(r"line-399;$|^ end", 30)
+    t.send("q")
+    t.exit()
+    _, events = exported(rid)
+    eq(re.findall(r"line-(\d+);", shown(events)), [str(i) for i in range(400)])
+    eq(len(events), last["events"])
+
+
+def spooled_then_sent():
+    """The server stays away until the end, and --send-spool completes the recording; a second time there is nothing."""
+    r = Rec(title="spooled", command=("sh", "-c", LINES % (100, "0.03")))
+    rid = r.rid()
+    time.sleep(0.5)
+    S.stop()
+    out, err = r.process.communicate(timeout=30)
+    eq(json.loads(out.splitlines()[-1])["state"], "spooled", err)
+    S.start()
+    more = {"XDG_STATE_HOME": str(S.top / "spools")}
+    has(S.run("rec", "--send-spool", "--ingest-token-file", str(TOKEN), env=more).out, f"sent {rid}")
+    eq(S.run("rec", "--send-spool", "--ingest-token-file", str(TOKEN), env=more).out, "")
+    _, events = exported(rid)
+    eq(re.findall(r"line-(\d+);", shown(events)), [str(i) for i in range(100)])
+    eq(events[-1][1:], ["x", "0"])
+    eq(next(x for x in listed() if x["id"] == rid)["live"], False)
+
+
+def recorder_killed():
+    """kill -9 of the recorder: --send-spool ends the recording with what there was."""
+    r = Rec(title="recorder killed", command=("sh", "-c", LINES % (1000, "0.02")))
+    rid = r.rid()
+    time.sleep(1)
+    r.process.kill()
+    r.process.communicate()
+    S.run("rec", "--send-spool", "--ingest-token-file", str(TOKEN), env={"XDG_STATE_HOME": str(S.top / "spools")})
+    eq(next(x for x in listed() if x["id"] == rid)["live"], False)
+    lines = re.findall(r"line-(\d+);", shown(exported(rid)[1]))
+    eq(lines, [str(i) for i in range(len(lines))])
+    if len(lines) < 10:
+        raise AssertionError(f"{len(lines)} lines")
+
+
+def under_a_sign_in():
+    """An administrator needs no token: one is made, and is revoked at the end."""
+    r = S.run("rec", "--json", "--", "sh", "-c", "echo hi", token=S.admin)
+    eq(json.loads(r.out.splitlines()[-1])["state"], "complete")
+    tokens = [k for k in S.run("token", "list", "--kind", "ingest", "--json", token=S.admin).json()["items"] if k.get("name") == "keyhole rec"]
+    if any(k["state"] not in ("revoked", "ended", "disabled") for k in tokens):
+        raise AssertionError(tokens)
+    eq(S.run("rec", "--", "true", who="eng", check=False).code, 3)
+
+
+try:
+    main(recorded_and_complete, followed, asked_and_approved, play_without_follow, as_json, input_without_echo, server_killed, spooled_then_sent,
+         recorder_killed, under_a_sign_in)
+finally:
+    S.close()
