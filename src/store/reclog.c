@@ -370,6 +370,7 @@ static enum err check_frames(const struct reclog_rec *r, struct reclog_job *j, s
         j->bytes += f->zstd.n;
         j->encoded += khlog_data_size(f->zstd.n);
     }
+    j->after = r->q_next_batch;
     j->first_seq = r->q_next_seq;
     j->n_events = seq - r->q_next_seq;
     return ERR_OK;

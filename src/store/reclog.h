@@ -28,6 +28,7 @@ struct reclog_io {
     int (*write)(void *ctx, uint32_t file_no, int fd, uint64_t at, struct span bytes); /* all of it */
     int (*sync)(void *ctx, uint32_t file_no, int fd);
     int (*truncate)(void *ctx, uint32_t file_no, int fd, uint64_t size);
+    void (*removing)(void *ctx, uint32_t file_no); /* tells only */
     void *ctx;
 };
 

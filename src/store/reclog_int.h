@@ -26,7 +26,8 @@ struct reclog_file {
     uint32_t file_no;
     uint64_t size;    /* lock, writer writes: everything below is durable and shown */
     uint64_t end;     /* writer: where the next byte goes */
-    uint32_t n_locals, n_locals_shown; /* writer */
+    uint32_t n_locals; /* writer */
+    bool spoiled;      /* writer: a close record failed: perhaps half of it is there */
     size_t n_needed;  /* lock: places in it with unsealed records */
     time_ms born;     /* boot clock */
     bool pressed;     /* lock: its recordings were asked to seal */
@@ -104,6 +105,7 @@ struct reclog_job {
     struct list mine; /* loop: in reclog_rec.jobs */
     struct reclog_rec *rec;
     uint64_t batch_seq, first_seq, n_events;
+    uint64_t after; /* comes after the batches below this one; a batch without events is told by that alone */
     size_t bytes, encoded; /* of all frames; of their records */
     reclog_done done;
     void *ctx;

@@ -78,9 +78,9 @@ static void answer(struct reclog *l, struct reclog_job *j)
     enum err e = j->result;
 
     list_remove(&j->mine);
-    if (e != ERR_OK && j->first_seq <= r->q_next_seq && j->batch_seq < r->q_next_batch) { /* it comes again */
+    if (e != ERR_OK && j->after < r->q_next_batch) { /* it comes again */
         r->q_next_seq = j->first_seq;
-        r->q_next_batch = j->batch_seq;
+        r->q_next_batch = j->after;
     }
     free(j);
     (void) pthread_mutex_unlock(&l->lock);

@@ -13,9 +13,12 @@
  * The writer's thread. A turn: take what is queued (a group), make its records, write them, one fdatasync, show them to
  * everybody and answer; then close records, files that may go, recordings to press.
  *
- * When something fails before the sync, all batches of the group fail: every file is cut back to what is shown, open
- * records of this group are forgotten, numbers are not given back. When the sync fails, or the disk fails otherwise,
- * nothing is ever acknowledged again: options.fatal.
+ * No byte of a file is written twice: after a crash a place could hold a mixture of both, and a whole old record behind a
+ * whole new one would be taken for the new one's. So when something fails before the sync, all batches of the group fail,
+ * files are cut back to what is shown if that can be done, and the group's file is given up for a new one. Open records of
+ * this group are forgotten, numbers are not given back.
+ *
+ * When the sync fails, or the disk fails otherwise, nothing is ever acknowledged again: options.fatal.
  */
 
 #define GROUP_BYTES (16u << 20) /* frames taken at once, more only when the first batch alone has more */
@@ -49,12 +52,11 @@ static int disk_sync(struct reclog *l, const struct reclog_file *f)
     return fdatasync(f->fd) == 0 ? 0 : errno;
 }
 
-static void disk_truncate(struct reclog *l, const struct reclog_file *f, uint64_t size)
+static bool disk_truncate(struct reclog *l, const struct reclog_file *f, uint64_t size)
 {
     if (l->o.io != NULL)
-        (void) l->o.io->truncate(l->o.io->ctx, f->file_no, f->fd, size);
-    else if (ftruncate(f->fd, (off_t) size) != 0)
-        return; /* what is left there is written over, and recovery knows old from new by its numbers */
+        return l->o.io->truncate(l->o.io->ctx, f->file_no, f->fd, size) == 0;
+    return ftruncate(f->fd, (off_t) size) == 0;
 }
 
 /* ERR_IO is the only one that nobody survives. */
@@ -312,7 +314,7 @@ static bool in_order(struct reclog_job *j)
 {
     const struct reclog_rec *r = j->rec;
 
-    if (j->first_seq == r->w_next_seq && j->batch_seq >= r->w_next_batch)
+    if (j->after == r->w_next_batch && j->first_seq == r->w_next_seq)
         return true;
     j->result = r->w_failed == ERR_OK ? ERR_AGAIN : r->w_failed;
     return false;
@@ -333,6 +335,32 @@ static enum err write_group(struct reclog *l, const struct list *group, struct e
         return ERR_OK; /* every batch was out of order */
     TRY(flush(l, reterr));
     return l->file->end > l->file->size ? sync_file(l, l->file, reterr) : ERR_OK;
+}
+
+/* Nothing more goes into the current file. */
+static void give_up_file(struct reclog *l)
+{
+    reclog_enter(l);
+    l->file = NULL;
+    reclog_leave(l);
+}
+
+/*
+ * What the group wrote is cut off again, the newest file first: were an older part gone and a newer one still there after
+ * a crash, recovery would see a gap. Where that cannot be done the bytes stay: their batches come again later in the log,
+ * and recovery takes the later ones.
+ */
+static void cut_back(struct reclog *l)
+{
+    bool all = true;
+
+    for (struct list *node = l->files.prev; node != &l->files; node = node->prev) {
+        struct reclog_file *f = LIST_ENTRY(node, struct reclog_file, node);
+
+        if (f->end > f->size || f == l->file) /* half a write does not move the end */
+            all = all && disk_truncate(l, f, f->size);
+        f->end = f->size;
+    }
 }
 
 /* Nothing of this group counts. Only the writer changes the list of files, so it may walk it freely. */
@@ -361,14 +389,8 @@ static void undo(struct reclog *l, const struct list *group, enum err why)
         reclog_place_unref(l, p);
     }
     reclog_leave(l);
-    LIST_FOREACH (file, &l->files) {
-        struct reclog_file *f = LIST_ENTRY(file, struct reclog_file, node);
-
-        if (f->end > f->size || f == l->file) /* half a write does not move the end */
-            disk_truncate(l, f, f->size);
-        f->end = f->size;
-        f->n_locals = f->n_locals_shown;
-    }
+    cut_back(l);
+    give_up_file(l);
 }
 
 /* Under the lock: a batch's records become the recording's tail. */
@@ -415,7 +437,6 @@ static void show_files(struct reclog *l)
         struct reclog_file *f = LIST_ENTRY(file, struct reclog_file, node);
 
         f->size = f->end;
-        f->n_locals_shown = f->n_locals;
     }
     while ((node = list_pop(&l->flushed)) != NULL)
         reclog_cache_add(&l->cache, LIST_ENTRY(node, struct reclog_blob, node));
@@ -510,11 +531,14 @@ static void write_close(struct reclog *l, struct reclog_file *f, uint32_t local,
 {
     uint8_t record[KHLOG_CLOSE_LEN];
 
-    if (f->end + sizeof(record) > l->o.file_bytes)
+    if (f->spoiled || f->end + sizeof(record) > l->o.file_bytes)
         return;
     khlog_write_close(local, number, record);
-    if (disk_write(l, f, f->end, SPAN_OF(record)) == 0)
+    f->spoiled = disk_write(l, f, f->end, SPAN_OF(record)) != 0;
+    if (!f->spoiled)
         f->end += sizeof(record);
+    else if (f == l->file)
+        give_up_file(l);
 }
 
 /* Close records of one recording. False: no recording wants any. */
@@ -565,7 +589,7 @@ static bool is_old(const struct reclog *l, const struct reclog_file *f)
 /* Files that hold nothing unsealed go; the current one too when it is old, or when this is the end. */
 static void remove_files(struct reclog *l)
 {
-    struct list gone, *node;
+    struct list gone;
 
     list_init(&gone);
     reclog_enter(l);
@@ -584,11 +608,14 @@ static void remove_files(struct reclog *l)
             release_places(l, r);
     }
     reclog_leave(l);
-    while ((node = list_pop(&gone)) != NULL) {
-        struct reclog_file *f = LIST_ENTRY(node, struct reclog_file, node);
+    while (!list_empty(&gone)) { /* the newest first, as in cut_back */
+        struct reclog_file *f = LIST_ENTRY(gone.prev, struct reclog_file, node);
         char name[RECLOG_NAME_CAP];
 
+        list_remove(&f->node);
         reclog_name(f->file_no, name);
+        if (l->o.io != NULL)
+            l->o.io->removing(l->o.io->ctx, f->file_no);
         (void) os_file_remove(l->dir, name, NULL); /* if it stays, recovery finds that pieces hold all of it */
         reclog_enter(l);
         reclog_file_unref(l, f);

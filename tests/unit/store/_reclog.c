@@ -18,12 +18,23 @@ static void on_fatal(void *ctx, const struct err_info *why)
     __atomic_add_fetch(&w->fatal, 1, __ATOMIC_SEQ_CST);
 }
 
-void world_init(struct world *w)
+static void init_in(struct world *w, const char *top)
 {
-    *w = (struct world){ .dir = "/tmp/keyhole-reclog-XXXXXX" };
+    *w = (struct world){ .dir = "" };
+    (void) snprintf(w->dir, sizeof(w->dir), "%s/keyhole-reclog-XXXXXX", top);
     assert_non_null(mkdtemp(w->dir));
     assert_ok(loop_new(&w->loop, NULL));
     w->o = (struct reclog_options){ .dir = w->dir, .fatal = on_fatal, .fatal_ctx = w };
+}
+
+void world_init(struct world *w)
+{
+    init_in(w, "/tmp");
+}
+
+void world_init_fast(struct world *w)
+{
+    init_in(w, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 void world_open(struct world *w)

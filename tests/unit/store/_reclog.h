@@ -16,6 +16,7 @@ struct world {
 };
 
 void world_init(struct world *w); /* makes the directory and the loop; options with dir and fatal */
+void world_init_fast(struct world *w); /* in memory if it can be: for many restarts */
 void world_open(struct world *w);
 void world_close(struct world *w); /* the log; the loop turns until nothing comes */
 void world_deinit(struct world *w); /* and removes the directory */

@@ -208,7 +208,7 @@ static size_t write_sample(struct world *w, struct pen pens[2], struct point poi
     struct reclog_stats s;
     char path[128];
 
-    world_init(w);
+    world_init_fast(w);
     world_open(w);
     for (unsigned i = 0; i < 2; i++) {
         pen_init(&pens[i], w, i);
@@ -422,7 +422,7 @@ static void orders_of_records(void **state)
         struct world w;
         struct hand h = { .w = &w, .rk = secret_random(32), .file = BUF_INIT(1 << 20) };
 
-        world_init(&w);
+        world_init_fast(&w);
         world_open(&w); /* makes the directory */
         world_close(&w);
         hand_begin(&h, 0);
