@@ -180,6 +180,10 @@ static void to_route(struct call *c, const struct http_head *head)
     }
     if (m.route->id == ROUTE_import)
         import_answer(c);
+    else if (m.route->id == ROUTE_recording_create)
+        live_create(c);
+    else if (m.route->id == ROUTE_recording_events || m.route->id == ROUTE_recording_end)
+        live_events(c);
     else if (m.route->id == ROUTE_events)
         watch_answer(c);
     else

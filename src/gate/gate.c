@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "crypto/random.h"
-#include "gate/lane.h"
+#include "gate/handlers.h"
 #include "link/link.h"
 
 #define WORKERS       2
@@ -96,7 +96,8 @@ static enum err start(struct process *p, const struct gate_settings *s, struct e
         log_event(LOG_INFO, "store.cleaned", LOG_INT("files", leftovers));
     TRY(pool_new(WORKERS, WORK_QUEUE, &g->pool, reterr));
     TRY(net_limits_new(s->connections, s->per_source, s->trusted, s->n_trusted, &g->limits, reterr));
-    return start_lanes(g, s->threads, reterr);
+    TRY(start_lanes(g, s->threads, reterr));
+    return live_begin(g, reterr);
 }
 
 static void configure(struct process *p, const struct ipc_gate_config *m)
@@ -279,6 +280,7 @@ static void close_all(struct process *p)
     for (unsigned i = 0; i < g->n_lanes; i++)
         lane_end(g->lanes[i]);
     g->pool = pool_free(g->pool);
+    live_end(g);
     for (unsigned i = 0; i < g->n_lanes; i++)
         g->lanes[i] = lane_free(g->lanes[i]);
     g->limits = net_limits_free(g->limits);
@@ -287,7 +289,6 @@ static void close_all(struct process *p)
     free(p->certificates);
     g->store = store_free(g->store);
     live_deinit(&g->live);
-    live_tokens_deinit(&g->tokens);
     map_deinit(&g->stream_counts);
     map_deinit(&g->uses);
     key_ring_deinit(&g->ring);
@@ -311,6 +312,7 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
     if (pthread_rwlock_init(&g->keys_lock, NULL) != 0 || pthread_rwlock_init(&g->live_lock, NULL) != 0 ||
         pthread_mutex_init(&g->streams_lock, NULL) != 0)
         return ERR_RAISE(reterr, ERR_NOMEM, "make a lock");
+    TRY(live_table_init(&g->live_recs, g->hash_secret, reterr));
     TRY(live_tokens_init(&g->tokens, g->hash_secret, reterr));
     TRY(secret_init(SECRET_32_DEFAULT, SECRET_64_DEFAULT, reterr));
     TRY(lane_new(g, 0, &g->lanes[0], reterr));

@@ -24,6 +24,18 @@ void watches_close(struct lane *l, const char *reason);
 void import_answer(struct call *c);
 void imports_close(struct lane *l);
 
+/* live*.c: recordings that are being made (live.h). */
+void live_create(struct call *c); /* POST /v1/recordings */
+void live_events(struct call *c); /* POST /v1/recordings/{rid}/events and …/end */
+/* Opens the log, reads what an earlier gate left. Before anything listens; lane 0 and the workers are there. */
+NODISCARD enum err live_begin(struct gate *g, struct err_info *reterr);
+void live_keeper_came(struct lane *l);
+void live_keeper_gone(struct lane *l);
+/* The recording is erased. True: it is live here, and its files go when it has let go of them. */
+bool live_gone(struct lane *l, struct span pid, struct span rid);
+/* Loops and workers have stopped; the loops are still there. */
+void live_end(struct gate *g);
+
 /* replay*.c: everything under a provisioning key. */
 void replay_answer(struct call *c);
 /* A grant or key changed (empty gid: all), or authority is gone: ends what may not go on. */

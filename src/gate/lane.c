@@ -117,16 +117,22 @@ static void removal_done(void *arg)
     free(arg);
 }
 
-static void take_gone(struct lane *l, const struct ipc_gone *m)
+void lane_remove_files(struct lane *l, struct span pid, struct span rid)
 {
     struct removal *x = calloc(1, sizeof(*x));
 
     if (x == NULL)
         return; /* the keeper says it again when the next gate starts */
     x->store = l->gate->store;
-    if (!span_to_str(m->pid, x->pid, sizeof(x->pid)) || !span_to_str(m->rid, x->rid, sizeof(x->rid)) ||
+    if (!span_to_str(pid, x->pid, sizeof(x->pid)) || !span_to_str(rid, x->rid, sizeof(x->rid)) ||
         pool_work(l->gate->pool, l->loop, remove_files, removal_done, x) != ERR_OK)
         free(x);
+}
+
+static void take_gone(struct lane *l, const struct ipc_gone *m)
+{
+    if (!live_gone(l, m->pid, m->rid))
+        lane_remove_files(l, m->pid, m->rid);
 }
 
 static void on_keeper_message(void *ctx, struct link_msg *m)
@@ -150,6 +156,7 @@ static void keeper_gone(struct lane *l, const char *why)
     log_event(LOG_WARN, "keeper.gone", LOG_STR("text", why));
     atomic_store(&l->gate->heard, 0);
     replay_recheck(l, SPAN_EMPTY);
+    live_keeper_gone(l);
     l->keeper = link_free(l->keeper);
     watches_close(l, "unavailable");
 }
@@ -206,6 +213,8 @@ void lane_take_keeper(struct lane *l, int fd)
     if (l->keeper != NULL)
         keeper_gone(l, "there is a new one"); /* it died, and its successor was quicker than the news */
     take(l, &l->keeper, fd, &keeper_ops);
+    if (l->keeper != NULL)
+        live_keeper_came(l);
 }
 
 void lane_take_vault(struct lane *l, int fd)
@@ -273,6 +282,8 @@ enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_
     list_init(&l->replays);
     list_init(&l->watches);
     list_init(&l->imports);
+    list_init(&l->lives);
+    list_init(&l->live_jobs);
     l->app = (struct exchange_handler){ l, dispatch_app, dispatch_refused };
     l->player = (struct exchange_handler){ l, dispatch_player, dispatch_refused };
     loop_timer_init(&l->tick, l->loop, on_tick, l);

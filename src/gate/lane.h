@@ -30,6 +30,8 @@ struct lane {
     struct list replays;  /* struct replay (replay.h): everything under a key that is under way */
     struct list watches;  /* struct watch (watch.c) */
     struct list imports;  /* struct import (import.c) */
+    struct list lives;     /* struct live_rec (live.h): recordings that this loop owns */
+    struct list live_jobs; /* struct live_job: batches of its connections that an owner has */
     uint64_t last_watch;
     struct refusals *refusals; /* counts before they go to the keeper */
     struct loop_timer tick; /* each second */
@@ -43,6 +45,9 @@ void lane_take_vault(struct lane *l, int fd);
 
 /* Something that a shutdown waits for is over: the last connection, or the last import with its files. */
 void lane_quiet(struct lane *l);
+
+/* In a worker: everything that is stored of the recording. */
+void lane_remove_files(struct lane *l, struct span pid, struct span rid);
 
 /* KEY_OK while content may flow on this loop at all: keeper heard and well, vault there (DESIGN 2, promise 7). Else why not. */
 enum key_verdict lane_authority(const struct lane *l);

@@ -11,6 +11,7 @@
 #include "access/live.h"
 #include "format/ipc.h"
 #include "format/key.h"
+#include "gate/live_table.h"
 #include "gate/live_tokens.h"
 #include "loop/pool.h"
 #include "net/listener.h"
@@ -66,7 +67,11 @@ struct gate {
     _Atomic bool audit_ok, clock_ok, stopping;
     _Atomic unsigned n_streams, n_imports;
 
-    struct live_tokens tokens; /* ingest tokens */
+    struct live_tokens tokens;    /* ingest tokens */
+    struct live_table live_recs;  /* recordings that are being made */
+    _Atomic uint64_t live_bodies; /* bytes of their batches that are under way */
+    _Atomic int64_t space_at;     /* when the disk was looked at last, boot clock */
+    _Atomic bool space_low;
 
     struct pool *pool;
     struct store *store;

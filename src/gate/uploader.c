@@ -16,6 +16,11 @@ bool uploader_credential(struct call *c, struct credential *ret, const char *nob
     return ret->kind != CRED_NONE;
 }
 
+bool uploader_is_ingest(const struct credential *cred)
+{
+    return cred->kind == CRED_BEARER && span_starts(cred->token, "kit_");
+}
+
 enum err uploader_wrap(struct span rid, struct span pid, uint32_t epoch, struct span epoch_pk, struct secret **ret_rk,
                        struct buf *wrap, struct err_info *reterr)
 {

@@ -18,6 +18,9 @@
 /* False: answered, with that detail when nobody is named at all. */
 bool uploader_credential(struct call *c, struct credential *ret, const char *nobody);
 
+/* An ingest token by its form: nothing else records live. */
+bool uploader_is_ingest(const struct credential *cred);
+
 /*
  * A recording key, sealed so that only the vault opens it again: *ret_rk is the caller's, the wrap is appended to *wrap.
  * ERR_NOMEM: no slot. ERR_INVAL, ERR_CRYPTO: names or key of the epoch.

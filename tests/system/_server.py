@@ -202,7 +202,7 @@ class Client:
         h = {"Host": self.server.host, **self.headers, **(headers or {})}
         if token and "Authorization" not in h:
             h["Authorization"] = f"Bearer {token}"
-        if body is not None and not isinstance(body, (bytes, bytearray)):
+        if body is not None and not isinstance(body, (bytes, bytearray)) and not hasattr(body, "__next__"):  # an iterator: in chunks
             body = json.dumps(body).encode()
             h.setdefault("Content-Type", "application/json")
         conn = None if fresh else getattr(self.local, "conn", None)

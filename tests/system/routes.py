@@ -38,7 +38,7 @@ BODIES = {
     "user_create": {"name": "intruder"}, "user_patch": {"full_name": "Changed"}, "group_create": {"name": "intruders"},
     "group_patch": {"add": ["viewer"]}, "project_create": {"name": "mine"}, "project_patch": {"name": "mine"},
     "token_create": {"kind": "ingest", "project": mine}, "recording_links_put": {"links": []},
-    "requests_check": {"recordings": [rid]},
+    "requests_check": {"recordings": [rid]}, "recording_create": {"kind": "terminal"}, "recording_end": {},
     "request_create": {"recordings": [rid], "actions": ["play"], "duration_s": 60,
                        "purpose": {"code": "debugging", "reason": "To see whether this is possible at all."}},
     "request_approve": {"digest": pending["digest"]}, "request_deny": {"digest": pending["digest"]},
@@ -63,7 +63,7 @@ def no_content(a, what):
 @test("the contract was read")
 def _():
     true(len(routes) > 50 and all(r.get("id") and r["auth"] for r in routes), f"{len(routes)} routes")
-    same({r["auth"] for r in routes}, {"none", "session", "token", "either", "key"} & {r["auth"] for r in routes}, "auth")
+    same({r["auth"] for r in routes}, {"none", "session", "token", "either", "ingest", "key"} & {r["auth"] for r in routes}, "auth")
 
 
 @test("without a credential: 401 everywhere but on open routes, and nothing of what is there")
@@ -80,7 +80,7 @@ def _():
 @test("with a credential of the wrong kind, or one that is none")
 def _():
     wrong = {"session": [s.recorder.token, k.text, "kst_" + "A" * 43, "nonsense"], "either": [k.text, "kit_" + "A" * 43],
-             "token": [s.viewer.token, k.text], "key": [s.viewer.token, s.recorder.token, "kst_" + "A" * 43]}
+             "token": [s.viewer.token, k.text], "ingest": [s.viewer.token, s.admin_token, k.text, "kit_" + "A" * 43, "nonsense"], "key": [s.viewer.token, s.recorder.token, "kst_" + "A" * 43]}
     for r in routes:
         for t in wrong.get(r["auth"], []):
             a = call(Client(s), r, token=t)
@@ -149,11 +149,14 @@ def _():
 @test("a recorder can add to its own project and read nothing")
 def _():
     for r in routes:
-        if r["id"] in ("import", "recording_links_put") or r["auth"] == "none":
+        if r["id"] in ("import", "recording_links_put") or r["auth"] in ("none", "ingest"):
             continue
         a = call(s.recorder, r)
         true(a.status in (401, 403), f"{r['id']}: {a}")
         no_content(a, r["id"])
+    for what in ("events", "end"):
+        s.recorder.post(f"/v1/recordings/{foreign}/{what}", b"", headers={"Batch-Seq": "0"}).want(404, "not-found")
+        s.recorder.post(f"/v1/recordings/{rid}/{what}", b"", headers={"Batch-Seq": "0"})
     a = s.recorder.post(f"/v1/import?project={other}", cast(2))
     true(a.status in (403, 404), f"import into another project: {a}")
     s.recorder.call("PUT", f"/v1/recordings/{foreign}/links", {"links": []}).want(404, "not-found")

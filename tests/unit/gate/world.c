@@ -347,6 +347,10 @@ static void on_keeper_message(void *ctx, struct link_msg *m)
     struct link *k = *(struct link **) ctx;
 
     world_lock();
+    if (w.ways.more != NULL && w.ways.more(k, m)) {
+        world_unlock();
+        return;
+    }
     switch ((int) m->type) {
     case IPC_T_CONTROL: on_control_call(k, m); break;
     case IPC_T_WATCH_OPEN: on_watch(k, m); break;
@@ -465,6 +469,8 @@ static void keeper_comes(void *arg)
     for (uint32_t i = 0; i < WORLD_LANES; i++)
         peer(&w.keeper[i], ROLE_KEEPER, i, &keeper_ops);
     send_grants(true);
+    if (w.greet != NULL)
+        w.greet(w.keeper[0]);
     send_beat();
 }
 

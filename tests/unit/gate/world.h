@@ -71,6 +71,7 @@ struct world_control {
 };
 
 /* How the keeper answers; tests change it. */
+struct link_msg;
 struct world_ways {
     uint16_t key_first, lease, open;   /* verdicts */
     bool key_first_grant;              /* KEY_FACTS bring the grant's row */
@@ -84,6 +85,7 @@ struct world_ways {
     bool clear_token;
     uint16_t answer_status;            /* 0: 200 */
     const char *answer_detail, *answer_body;
+    bool (*more)(struct link *k, const struct link_msg *m); /* asked first, in the peers' thread, under the lock; true: it was its own */
     bool refuse_watch;
     uint64_t volume;
 };
@@ -122,6 +124,7 @@ struct world {
     uint16_t last_end_code;
     struct { uint64_t sub; int lane; } watches[16];
     size_t n_watches;
+    void (*greet)(struct link *k); /* a keeper that comes says this too, on channel 0 */
     uint64_t grant_seq;
     uint32_t next_rid;
 

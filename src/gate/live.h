@@ -1,0 +1,189 @@
+#pragma once
+/*
+ * Live recordings: those that are being made (STANDARDS 4.2 to 4.4, 5.1 'Batches'). Between the files live_*.c.
+ *
+ * A batch:  live_events.c takes the body on the loop of its connection -> struct live_job -> live_route finds the loop that owns the
+ *           recording (live_table.h) and hands the job over by loop_post -> live_rec.c puts it into the order of Batch-Seq,
+ *           has it made into frames (codec/batch; in a worker when it is large), appends them to the log (store/reclog) ->
+ *           durable -> live_answer hands the job back to the loop of its connection -> 200.
+ * Sealing:  live_seal.c: the tail becomes segments in a worker (gate/seal.h), the keeper takes their rows, the log lets go.
+ * Ending:   what is left is sealed, small segments are merged, END; by the recorder, or when nothing came for vanish_ms.
+ * Resuming: live_resume.c: a batch of a recording that this gate did not begin.
+ * Keeper away: batches go on; pieces wait; what needs its word (begin, resume, end) is 503.
+ *
+ * Numbers: the log, PIECE_PUT and INGEST_STATE count Batch-Seq + 1: batch 0 of the log is the opening, with the head given
+ *          then, durable before the 201.
+ *
+ * Threads: a struct live_rec belongs to the loop of its lane (but for 'place': live_table.h). While a worker has it
+ *          ('encoding', 'working') the loop leaves what the worker uses alone. A struct live_job belongs to its connection's
+ *          loop until it is handed over, then to the owner, then to its connection's again; 'call' is touched by the former only.
+ */
+#include "codec/batch.h"
+#include "gate/live_table.h"
+#include "gate/seal.h"
+#include "gate/uploader.h"
+
+#define LIVE_CALL_MS     10000       /* waiting for the keeper */
+#define LIVE_RETRY_MS    3000        /* until a seal or piece that failed is tried again */
+#define LIVE_BODY_MAX    (25u << 20) /* of a batch on the wire */
+#define LIVE_BODIES_MAX  (512u << 20) /* of all batches of this gate that are under way */
+#define LIVE_QUEUE_MAX   64          /* batches that wait in one recording */
+#define LIVE_WRAP_MAX    255
+#define LIVE_SPACE_RETRY_S 5
+#define LIVE_NUMBER_MAX  (UINT64_C(1) << 53)
+#define LIVE_NO_NUMBER   UINT64_MAX
+
+enum live_what { LIVE_BATCH, LIVE_END };
+
+/* What the recorder is told. */
+struct live_answer {
+    char code[40]; /* empty: well */
+    char detail[240];
+    int retry_after_s;            /* 0: the usual */
+    bool gap;                     /* next_batch belongs to the problem */
+    uint64_t next_batch;
+    uint64_t events;              /* durable ones, or of the whole recording */
+    enum importer_kind kind;      /* of END */
+    int64_t duration_us;
+    uint64_t bytes;
+    struct importer_error *broken; /* the job's, or NULL */
+};
+
+struct live_job {
+    struct list node;    /* in a recording's queue, among its enders, or among the waiters of an equal batch */
+    struct list waiters; /* equal batches that came while this one was under way */
+    struct list mine;    /* in lane->live_jobs of its connection's loop, once handed over */
+    struct lane *from, *at;
+    struct call *call;   /* holds a reference once handed over */
+    enum live_what what;
+    char rid[ID_CAP], pid[ID_CAP], tid[ID_CAP]; /* pid, tid: the token's */
+    uint8_t cred[32];
+    uint8_t prefix[NET_PREFIX_LEN];
+    size_t prefix_len;
+    char trace[CALL_TRACE_LEN + 1];
+    uint64_t number;     /* Batch-Seq; of END: batches sent, or LIVE_NO_NUMBER */
+    enum unpack_codec codec;
+    struct buf body;
+    uint64_t charged;    /* bytes of the body that count against LIVE_BODIES_MAX */
+    bool refused;        /* answered already: the rest of the body is dropped */
+    struct live_answer answer;
+};
+
+enum live_state {
+    LIVE_RESUMING, /* the keeper is asked; jobs wait in 'queue' */
+    LIVE_OPEN,
+    LIVE_ENDING,   /* no batch is taken up; live_seal.c works, then END */
+    LIVE_OVER,     /* ended or gone; freed when nothing is under way any more */
+};
+
+enum live_work {
+    LIVE_IDLE,
+    LIVE_SEALING,  /* in a worker */
+    LIVE_MERGING,  /* in a worker */
+    LIVE_PUTTING,  /* the keeper has been sent the rows of 'sealed' */
+    LIVE_WAITING,  /* 'sealed' holds rows that the keeper has not taken; tried again at retry_at */
+    LIVE_REMOVING, /* in a worker: files that a merge replaced, or that the keeper did not want */
+    LIVE_ASKING_END,
+};
+
+struct live_rec {
+    struct live_place place; /* live_table.h */
+    struct gate *gate;
+    struct list node;        /* in lane->lives */
+    enum live_state state;
+    enum importer_kind kind;
+    uint16_t kn;
+    uint32_t epoch;
+    struct secret *rk;
+    uint8_t wrap[LIVE_WRAP_MAX];
+    size_t wrap_len;
+    bool wrapped;            /* the keeper has it */
+    struct reclog_rec *log;
+    struct call *creator;    /* its POST waits for the head to be durable */
+
+    /* batches, in order */
+    struct batch_state parse; /* after the last durable batch */
+    uint64_t next_batch;      /* Batch-Seq */
+    struct list queue;        /* jobs that wait */
+    size_t n_queued;          /* batches among them */
+    struct live_job *current; /* being made into frames, or being appended; also while the head is (NULL then) */
+    bool busy;                /* 'batch' is in use */
+    bool encoding;            /* a worker has 'batch' and 'rest' */
+    struct batch *batch;
+    struct batch_out out;
+    struct span rest;
+    enum err batch_err;
+    time_ms last_batch;       /* loop time */
+
+    /* sealing and the end */
+    struct seal *seal;
+    struct seal_job sealed;
+    enum live_work work;
+    bool merged, undoing, pressed, vanished;
+    uint64_t sealed_seq, put_batch, put_bytes; /* events, batches of the log, bytes that the keeper has in pieces */
+    time_ms retry_at;         /* 0: nothing failed */
+    struct list enders;
+
+    unsigned asking;          /* questions to the keeper whose answers are to come */
+    bool gone;                /* files go when everything else has */
+    struct loop_timer due;
+    time_ms due_at;           /* 0: not armed */
+};
+
+/* ---- live_events.c: at the connection ---- */
+
+/* Gives the job back to the loop of its connection and from there to the client. 'answer' is filled. */
+void live_answer(struct live_job *j);
+void live_answer_code(struct live_job *j, const char *code, const char *detail);
+struct live_job *live_job_free(struct live_job *j);
+
+/* The disk is so full that recording gives way (STANDARDS 3.6). Looks once a second at most. */
+bool live_space_low(struct gate *g);
+/* Its channel is closed, or it said nothing for 3 s. */
+bool live_keeper_away(const struct lane *l);
+/* 503 ingest-space, or the plain problem. */
+void live_problem(struct call *c, const char *code, const char *detail);
+
+/* ---- live_rec.c: at the owner ---- */
+
+/* On any loop: finds the owner, or makes 'here' the owner of one that this gate does not write and asks the keeper. */
+void live_route(struct lane *here, struct live_job *j);
+
+/* One in state LIVE_RESUMING that is in no table yet. NULL: no memory. */
+struct live_rec *live_rec_new(struct lane *l, struct span rid);
+/* Key, log and sealing from what the keeper said; then it is LIVE_OPEN. 'wrap' was made with r->rk. */
+NODISCARD enum err live_rec_open(struct live_rec *r, struct span wrap, uint64_t log_next, const struct seal_params *from,
+                                 struct err_info *reterr);
+/* The head that came with POST /v1/recordings: the first record of the log. The creator is answered when it is durable. */
+void live_rec_head(struct live_rec *r, struct span head);
+void live_rec_take(struct live_rec *r, struct live_job *j);
+/* Takes up what waits. */
+void live_rec_next(struct live_rec *r);
+/* Answers everything that waits. */
+void live_rec_refuse_all(struct live_rec *r, const char *code, const char *detail);
+/* Nothing more is taken; freed as soon as nothing is under way. */
+void live_rec_over(struct live_rec *r);
+/* Called when something that was under way came back. True: r has been freed. */
+bool live_rec_settle(struct live_rec *r);
+
+/* ---- live_seal.c ---- */
+
+/* Something changed: seals when it is time, goes on with an end, arms the timer. */
+void live_seal_consider(struct live_rec *r);
+void live_seal_end(struct live_rec *r);
+/* The keeper's channel is new: it hears of the recording again. */
+void live_seal_keeper(struct live_rec *r);
+void live_seal_press(void *rec);
+void live_seal_due(void *rec);
+void live_send_wrap(struct live_rec *r);
+
+/* ---- live_create.c ---- */
+
+/* 201. */
+void live_created(struct call *c, const struct live_rec *r);
+/* It could not begin: the keeper forgets it, and so does the gate. */
+void live_create_forget(struct live_rec *r);
+
+/* ---- live_resume.c ---- */
+
+void live_resume_ask(struct live_rec *r);
