@@ -70,7 +70,7 @@ static void discard_body(struct stream2 *s)
         s->window_seen = 0;
         loop_timer_arm(&s->t_read, s->c->ln->cfg.body_window);
     } else {
-        conn2_reset(s, HTTP2_NO_ERROR, true); /* RFC 9113 8.1 */
+        conn2_reset(s, HTTP2_NO_ERROR, false); /* RFC 9113 8.1. Not an abuse: the work was done, and ended */
     }
 }
 
@@ -279,7 +279,7 @@ static void body_deadline(struct stream2 *s)
     } else if (s->in_exchange) {
         refuse(s, &conn_body_slow, EXCHANGE_SLOW);
     } else {
-        conn2_reset(s, HTTP2_NO_ERROR, true);
+        conn2_reset(s, HTTP2_NO_ERROR, false);
     }
 }
 

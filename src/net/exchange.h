@@ -13,6 +13,8 @@
  * Body:     nothing is read until exchange_accept_body, so that credentials and limits are answered before an upload;
  *           only then "100 Continue" is sent. on_body gives parts of at most 64 KiB; exchange_pause stops them (back-
  *           pressure to the client), exchange_resume goes on. An answer may be given at any time, also before the end.
+ * HTTP/2:   many exchanges of one connection live side by side; what ends one leaves the others, but for a cut whose content the
+ *           kernel still holds after 100 ms. exchange_conn_slot is the connection's, exchange_client the exchange's own.
  * Deadlines: the client's (header, minimum body rate, write stall) are kept here and end the exchange; the role has
  *           answer_time for its first byte.
  * Gone:     when the peer has gone, all calls still work and do nothing; exchange_write says ERR_CLOSED; on_end comes.
@@ -30,7 +32,7 @@ enum exchange_end {
     EXCHANGE_GONE,    /* the client closed or reset the connection */
     EXCHANGE_STALLED, /* the client does not read: write_stall passed */
     EXCHANGE_SLOW,    /* the body came slower than body_min_rate, or stopped; 408 was answered if nothing was yet */
-    EXCHANGE_BAD,     /* the body broke its framing; 400 was answered if nothing was yet */
+    EXCHANGE_BAD,     /* the body broke its framing; HTTP/1.1: 400 was answered if nothing was yet */
     EXCHANGE_LARGE,   /* the body passed the limit given to exchange_accept_body; 413 was answered if nothing was yet */
     EXCHANGE_LATE,    /* the role gave no answer within answer_time; 503 was answered */
     EXCHANGE_CUT,     /* exchange_cut is done */

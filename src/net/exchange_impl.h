@@ -1,5 +1,5 @@
 #pragma once
-/* Inside net/: an exchange as its transport (HTTP/1.1 now) sees it. */
+/* Inside net/: an exchange as its transport (conn_out.c: HTTP/1.1, conn2_out.c: HTTP/2) sees it. */
 #include "net/exchange.h"
 
 struct exchange_transport {

@@ -449,7 +449,7 @@ def _():
         "coding gzip": f"POST /v1/logout HTTP/1.1\r\n{host}Transfer-Encoding: gzip\r\n\r\n", "chunked twice": f"POST /v1/logout HTTP/1.1\r\n{host}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
         "bad chunk": f"POST /v1/logout HTTP/1.1\r\n{host}{auth}Transfer-Encoding: chunked\r\n\r\nzz\r\n", "chunk without CRLF": f"POST /v1/login HTTP/1.1\r\n{host}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}X0\r\n\r\n",
         "space in the target": f"GET /v1/ me HTTP/1.1\r\n{host}\r\n", "authority of another": f"GET http://evil.example/v1/me HTTP/1.1\r\n{host}\r\n", "no path": f"GET me HTTP/1.1\r\n{host}\r\n",
-        "CONNECT": f"CONNECT localhost:1 HTTP/1.1\r\n{host}\r\n", "a preface of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "another Host": "GET /v1/me HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        "CONNECT": f"CONNECT localhost:1 HTTP/1.1\r\n{host}\r\n", "a preface of HTTP/2 that is none": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\r", "another Host": "GET /v1/me HTTP/1.1\r\nHost: evil.example\r\n\r\n",
         "two Authorizations": f"GET /v1/me HTTP/1.1\r\n{host}{auth}{auth}\r\n", "TLS": "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", "an odd expectation": f"POST /v1/logout HTTP/1.1\r\n{host}Expect: tea\r\nContent-Length: 2\r\n\r\n{{}}",
         "bad percent": f"GET /v1/requests/%zz HTTP/1.1\r\n{host}{auth}\r\n", "NUL in the path": f"GET /v1/requests/%00 HTTP/1.1\r\n{host}{auth}\r\n", "dots": f"GET /v1/../v1/me HTTP/1.1\r\n{host}{auth}\r\n",
     }
