@@ -124,11 +124,14 @@ def run(build, o):
         top = pathlib.Path(top)
         write_sudo(events, top / "log")
         write_cast(events, top / "cast")
+        packed = len(subprocess.run(["zstd", "-3", "-q", "-c", top / "cast"], stdout=subprocess.PIPE, check=True).stdout) if shutil.which("zstd") else 0
         for _ in range(rounds):
             with House(build) as house:
                 report, opening, sending, ending, pss = our_round(build, house, top / "cast", n, batch)
                 rest = house.pss()
+                stored = sum(p.stat().st_size for p in (house.dir / "blobs").rglob("*.khs"))
             total = report["events"]
+            got.add("stored", stored / n / packed if packed else 0)
             got.add("rate", total / report["send_s"])
             got.add("cpu", sum(sending.values()) * 1e6 / total)
             for role in ("gate", "keeper"):
@@ -164,5 +167,8 @@ def run(build, o):
     yield case(f"{label}: CPU to open one", "ms", got["create cpu"])
     yield case(f"{label}: ended and sealed a second", "/s", got["end"])
     yield case(f"{label}: CPU to end one", "ms", got["end cpu"])
+    if packed:
+        yield case(f"{label}: stored after the end / zstd -3 of the same lines", "ratio", got["stored"], None, ("<=", 1.05),
+                   note=f"{packed} bytes packed")
     yield case(f"{label}: PSS of the gate while recording", "MiB", got["memory"])
     yield case(f"{label}: PSS of the gate after the ends", "MiB", got["memory after"])
