@@ -221,7 +221,7 @@ static enum err read_chunk(struct run *x)
 {
     struct piece *p = piece_of_chunk(x->r, x->want->chunk);
 
-    if (p == NULL && x->r->live)
+    if (p == NULL && x->r->live && !x->ret->fresh)
         return run_stale(x, "there is no chunk of that number");
     if (p == NULL)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no chunk of that number");
@@ -283,10 +283,16 @@ static enum err read_events(struct run *x)
     return read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta);
 }
 
+/* The first one there is; a recovered piece may hold nothing but a batch before it. */
 static enum err read_head(struct run *x, struct buf *out)
 {
-    if (x->r->n > 0)
-        return piece_head(x, x->r->pieces[0], out);
+    enum err e = ERR_NOTFOUND;
+
+    for (size_t i = 0; i < x->r->n; i++) {
+        e = piece_head(x, x->r->pieces[i], out);
+        if (e != ERR_NOTFOUND || x->r->pieces[i]->n_events > 0)
+            return e;
+    }
     return tail_head(x, out);
 }
 
@@ -451,8 +457,7 @@ static enum err read_manifest(struct run *x)
 void reader_run(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
                 struct viewer_read *ret)
 {
-    struct err_info e;
-    struct run x = { r, keys, want, ret, &e };
+    struct run x = { r, keys, want, ret, &ret->why };
 
     ret->need = READ_NEED_NOTHING;
     switch (want->kind) {
@@ -473,8 +478,7 @@ void reader_run(struct reader *r, const struct reader_keys *keys, const struct v
 bool reader_run_newest(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
                        struct viewer_read *ret)
 {
-    struct err_info e;
-    struct run x = { r, keys, want, ret, &e };
+    struct run x = { r, keys, want, ret, &ret->why };
 
     if (!r->live || (!r->terminal && !r->has_base) || want->seq < reader_sealed(r) || want->seq >= want->until)
         return false;

@@ -138,7 +138,7 @@ enum err tail_head(struct run *x, struct buf *out)
     TRY(snapshot(x, 0, 4, &t));
     if (t == NULL)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "no head");
-    if (t->sealed_seq > 0)
+    if (t->sealed_seq > reader_sealed(x->r))
         return run_stale(x, "the head is in a piece");
     for (size_t i = 0; i < t->n; i++) {
         if ((t->records[i].flags & KHLOG_HEAD) != 0)

@@ -4,7 +4,7 @@
  *
  * Happy path: keyframe located -> ordinary leases (4 MiB each) while there is something to catch up with -> live lease -> `live`
  * -> news of the log -> block (feed.c) -> lease looked at -> events -> … -> `end` when the keeper says that it has ended.
- * A reader has a place (the number of the next event), never a queue: who reads slowly stops at SSE_QUEUE_MAX, goes on from his
+ * A reader has a place (the number of the next event), never a queue: who reads slowly stops when the net's queue is full, goes on from his
  * place when that has drained, and is told each 2 s how far behind he is. Where the events lie (the log, a segment, a merged
  * one, what another process left) is the reader's matter.
  * Live lease: {from_seq, 30 s, 4 MiB}. It is used only while those 30 s run, counted from before it was asked for; whatever
@@ -286,12 +286,12 @@ static void next_step(struct replay *r, enum stop why)
 }
 
 /* The answer to a question, the net, or another follower comes first. */
-static bool must_wait(const struct replay *r)
+static bool must_wait(const struct replay *r, bool room)
 {
     const struct follow *f = r->state;
 
     return f->leasing || f->s.lines.loading || f->waiting || f->paused || (!f->ready && f->live.asking) ||
-           exchange_queued(r->call->ex) > SSE_QUEUE_MAX;
+           (r->begun && !room);
 }
 
 static bool begin_now(struct replay *r)
@@ -304,6 +304,7 @@ static void pump(struct replay *r)
 {
     struct follow *f = r->state;
     enum stop why = STOP_FULL;
+    bool room;
 
     while (why == STOP_FULL && !r->over && r->call->ex != NULL && f->located && replay_sse_may_go_on(r)) {
         struct buf out = BUF_INIT(SEGMENT_EVENT_MAX * 2);
@@ -311,13 +312,14 @@ static void pump(struct replay *r)
 
         if (f->ready && !r->begun && !begin_now(r))
             return;
-        if (r->begun && exchange_queued(r->call->ex) <= SSE_QUEUE_MAX) {
+        room = r->begun && replay_sse_has_room(r);
+        if (room) {
             replay_sse_keep(r);
             say_behind(r);
         }
         if (r->over)
             return;
-        if (must_wait(r)) {
+        if (must_wait(r, room)) {
             replay_sse_sleep(r, 1000);
             return;
         }

@@ -37,6 +37,11 @@ bool replay_sse_read_resume(struct replay *r, struct replay_sse *s)
 
 /* ---- writing ---- */
 
+bool replay_sse_has_room(struct replay *r)
+{
+    return exchange_write(r->call->ex, SPAN_EMPTY) == ERR_OK;
+}
+
 void replay_sse_write(struct replay *r, struct span text)
 {
     if (!r->over && r->call->ex != NULL && exchange_write(r->call->ex, text) != ERR_OK) {

@@ -2,7 +2,6 @@
 /* What the paced stream and the following one share: server-sent events, their clocks, their endings. */
 #include "gate/replay.h"
 
-#define SSE_QUEUE_MAX (128u << 10) /* what the net may hold of a stream before it waits */
 #define SSE_BATCH     (64u << 10)  /* written at once */
 #define SSE_TIME_MAX  (SEGMENT_TIME_MAX / 1000)
 
@@ -33,6 +32,8 @@ bool replay_sse_begin(struct replay *r);
 /* Key, grant, authority at this moment. False: it was ended, or refused when nothing was sent yet. */
 bool replay_sse_may_go_on(struct replay *r);
 
+/* False: the net holds as much as it takes (256 KiB), and on_drained follows; or the client has gone, and the end does. */
+bool replay_sse_has_room(struct replay *r);
 void replay_sse_write(struct replay *r, struct span text);
 void replay_sse_add_event(struct buf *out, const struct line *l);
 /* Events from 'first' to last_seq, leased. */

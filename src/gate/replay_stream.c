@@ -284,7 +284,7 @@ static bool begin_stream(struct replay *r)
 static void pump(struct replay *r)
 {
     struct stream *s = r->state;
-    bool waiting = false, done = false, again = true;
+    bool waiting = false, done = false, again = true, room;
     int64_t due = 0;
 
     if (r->over || r->call->ex == NULL || (!r->begun && !s->s.lines.loaded))
@@ -295,11 +295,12 @@ static void pump(struct replay *r)
 
         if (!r->begun && !begin_stream(r))
             return;
-        if (exchange_queued(r->call->ex) <= SSE_QUEUE_MAX)
+        room = replay_sse_has_room(r);
+        if (room)
             replay_sse_keep(r);
         if (r->over)
             return;
-        if (s->leasing || s->s.lines.loading || exchange_queued(r->call->ex) > SSE_QUEUE_MAX) {
+        if (s->leasing || s->s.lines.loading || !room) {
             replay_sse_sleep(r, 1000); /* whatever comes first: the answer, the drain, the clocks */
             return;
         }

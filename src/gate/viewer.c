@@ -575,6 +575,8 @@ static void finish_job(struct job *j)
     v->reading = false;
     if (j->result.err == ERR_OK && j->result.base != 0)
         v->base = j->result.base;
+    else if (j->result.err != ERR_OK && j->result.err != ERR_NOTFOUND && !v->wiped && j->result.why.text[0] != '\0')
+        log_event(LOG_WARN, "replay.unreadable", LOG_STR("rid", v->claims.rid), LOG_STR("text", j->result.why.text));
     j->fn(j->ctx, &j->result);
     free(j);
     next_job(v);
@@ -595,7 +597,7 @@ static void rerun_job(struct job *j)
     if (bytes.p != NULL)
         secret_wipe(bytes.p, bytes.cap);
     buf_reset(&bytes);
-    j->result = (struct viewer_read){ .bytes = bytes };
+    j->result = (struct viewer_read){ .bytes = bytes, .fresh = j->asked > 0 };
     start_job(j);
 }
 

@@ -124,6 +124,8 @@ struct viewer_read {
     uint64_t sealed;           /* events in the pieces known */
     enum read_need need;       /* between reader and viewer */
     uint16_t need_kn;
+    bool fresh;                /* the same: the pieces are what the keeper has just said */
+    struct err_info why;       /* of err: for the log; names no content */
 };
 
 /* r belongs to the callback, which buf_deinits r->bytes (wiped). Reads of one viewer come in order. */
