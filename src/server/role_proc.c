@@ -15,7 +15,7 @@
 
 #define DELAY_FIRST_MS 100
 #define DELAY_MAX_MS   5000
-#define YOUNG_MS       10000
+#define YOUNG_MS       1000
 
 static const char *const role_names[] = { "supervisor", "gate", "keeper", "vault" };
 
