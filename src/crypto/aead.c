@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include "crypto/hash.h"
 #include "crypto/secret.h"
 
 #define IN_MAX (1u << 30)
@@ -24,7 +25,7 @@ static void fetch_gcm(void)
 struct aead_gcm {
     EVP_CIPHER_CTX *ctx;
     bool keyed;
-    uint8_t watched[AEAD_KEY_LEN]; /* the key, only where aead_watch is linked in */
+    uint8_t key_sum[SHA256_LEN]; /* only where aead_watch is linked in */
 };
 
 struct aead_gcm *aead_gcm_new(void)
@@ -43,7 +44,6 @@ struct aead_gcm *aead_gcm_free(struct aead_gcm *g)
     if (g == NULL)
         return NULL;
     EVP_CIPHER_CTX_free(g->ctx); /* OpenSSL clears the key schedule */
-    secret_wipe(g->watched, sizeof(g->watched));
     free(g);
     return NULL;
 }
@@ -59,7 +59,7 @@ enum err aead_gcm_key(struct aead_gcm *g, const uint8_t key[AEAD_KEY_LEN], struc
     if (!g->keyed)
         return ERR_RAISE(reterr, ERR_CRYPTO, "AES-256-GCM does not take the key");
     if (aead_watch != NULL)
-        memcpy(g->watched, key, sizeof(g->watched));
+        sha256(span_of(key, AEAD_KEY_LEN), g->key_sum);
     return ERR_OK;
 }
 
@@ -73,7 +73,7 @@ enum err aead_gcm_seal(struct aead_gcm *g, const uint8_t nonce[AEAD_GCM_NONCE_LE
     if (in.n > IN_MAX || aad.n > IN_MAX)
         return ERR_RAISE(reterr, ERR_LIMIT, "AES-256-GCM: %zu bytes at once", in.n);
     if (aead_watch != NULL)
-        aead_watch(g->watched, nonce);
+        aead_watch(g->key_sum, nonce);
     if (EVP_EncryptInit_ex2(g->ctx, NULL, NULL, nonce, NULL) != 1 ||
         (aad.n > 0 && EVP_EncryptUpdate(g->ctx, NULL, &n, aad.p, (int) aad.n) != 1) ||
         (in.n > 0 && EVP_EncryptUpdate(g->ctx, out, &n, in.p, (int) in.n) != 1) ||

@@ -38,10 +38,10 @@ NODISCARD bool aead_gcm_open(struct aead_gcm *g, const uint8_t nonce[AEAD_GCM_NO
                              struct span in, uint8_t *out);
 
 /*
- * For tests: a program that defines it (keyhole-watched, tests/lib/ledger.c) hears of every encryption, before it happens,
- * so that a nonce that comes twice is seen. Elsewhere there is no such function, and keys are not kept. Any thread.
+ * For tests: a program that defines it (keyhole-watched, tests/lib/ledger.c) hears of every encryption before it happens,
+ * so that a nonce that comes twice is seen. key_sum is the key's SHA-256. Elsewhere there is no such function. Any thread.
  */
-void aead_watch(const uint8_t key[AEAD_KEY_LEN], const uint8_t nonce[AEAD_GCM_NONCE_LEN]) __attribute__((weak));
+void aead_watch(const uint8_t key_sum[32], const uint8_t nonce[AEAD_GCM_NONCE_LEN]) __attribute__((weak));
 
 /* Threads: any. Writes in.n + 16 bytes. Cannot fail. */
 void aead_xchacha_seal(const uint8_t key[AEAD_KEY_LEN], const uint8_t nonce[AEAD_XNONCE_LEN], struct span aad,

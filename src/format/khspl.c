@@ -106,7 +106,7 @@ static enum err read_records(struct khspl *s, struct khlog_scan *scan, struct er
 enum err khspl_open(const struct khseg_source *source, struct khspl **ret, struct err_info *reterr)
 {
     CLEANUP(khspl_freep) struct khspl *s = NULL;
-    CLEANUP(khlog_scan_deinit) struct khlog_scan scan;
+    CLEANUP(khlog_scan_deinit) struct khlog_scan scan = { .at = 0 };
     enum err e;
 
     khlog_scan_init(&scan, source);

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "crypto/aead.h"
-#include "crypto/hash.h"
 
 #define KEY_LEN 16
 
@@ -32,15 +31,14 @@ static void open_ledger(void)
     }
 }
 
-void aead_watch(const uint8_t key[AEAD_KEY_LEN], const uint8_t nonce[AEAD_GCM_NONCE_LEN])
+void aead_watch(const uint8_t key_sum[32], const uint8_t nonce[AEAD_GCM_NONCE_LEN])
 {
-    uint8_t sum[SHA256_LEN], entry[KEY_LEN + AEAD_GCM_NONCE_LEN];
+    uint8_t entry[KEY_LEN + AEAD_GCM_NONCE_LEN];
 
     (void) pthread_once(&once, open_ledger);
     if (ledger < 0)
         return;
-    sha256(span_of(key, AEAD_KEY_LEN), sum);
-    memcpy(entry, sum, KEY_LEN);
+    memcpy(entry, key_sum, KEY_LEN);
     memcpy(entry + KEY_LEN, nonce, AEAD_GCM_NONCE_LEN);
     if (write(ledger, entry, sizeof(entry)) != (ssize_t) sizeof(entry))
         abort(); /* an encryption that nobody sees must not happen here */

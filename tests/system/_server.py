@@ -3,6 +3,7 @@
 Nothing here shares code with the server: HTTP by sockets and http.client, JSON by Python, Merkle trees and signatures from
 their RFCs. Only the standard library is used.
 
+  KEYHOLE_PROGRAM what is run, in the build directory (tests/keyhole-watched)
   KEYHOLE_BUILD   the meson build directory (build), KEYHOLE_SRC the checkout, KEYHOLE_SHARED real data beside it
 """
 import atexit
@@ -27,9 +28,14 @@ import time
 import traceback
 
 SRC = pathlib.Path(os.environ.get("KEYHOLE_SRC", pathlib.Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(SRC / "tests" / "lib"))
+import ledger  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get("KEYHOLE_BUILD", SRC / "build"))
 DATA = pathlib.Path(os.environ.get("KEYHOLE_SHARED", SRC.parent / "shared")) / "data"
-KEYHOLE = BUILD / "src" / "keyhole"
+# The program with a nonce ledger (tests/lib/ledger.c) where it is built; KEYHOLE_PROGRAM says another one.
+WATCHED = BUILD / "tests" / "keyhole-watched"
+KEYHOLE = BUILD / os.environ.get("KEYHOLE_PROGRAM", WATCHED if WATCHED.exists() else "src/keyhole")
 PORTS = range(26000, 26100)
 
 
@@ -436,7 +442,7 @@ class Server:
         self.port, self.player_port = take_port(), take_port()
         self.host = f"localhost:{front or self.port}"
         self.url = f"{'https' if tls or front else 'http'}://{self.host}"
-        self.log_path = self.root / "log"
+        self.log_path, self.nonces = self.root / "log", self.root / "nonces"
         self.secrets, self.expect_ends, self.expect_errors = set(), False, set()
         self.proc = None
         args = [str(KEYHOLE), "init", str(self.dir), "--listen", f"127.0.0.1:{self.port}",
@@ -465,7 +471,7 @@ class Server:
     # -- running --
 
     def start(self, wait=True):
-        env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
+        env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1", KEYHOLE_NONCE_LEDGER=str(self.nonces))
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen([str(KEYHOLE), "serve", "-c", str(self.conf)], stdin=subprocess.DEVNULL,
                                          stdout=log, stderr=log, env=env, cwd=self.root)
@@ -569,6 +575,10 @@ class Server:
             if e.get("level") == "error" and e.get("event") not in self.expect_errors and not self.expect_ends:
                 troubles.append(f"an error in the log: {e}")
                 break
+        if self.nonces.exists():
+            again = ledger.twice(ledger.entries(self.nonces))
+            if again:
+                troubles.append(f"{len(again)} nonces came twice, the first: {again[0].hex()}")
         if troubles and os.environ.get("KEYHOLE_KEEP"):
             print(f"kept: {self.root}")
         else:

@@ -12,11 +12,12 @@ import subprocess
 import threading
 import time
 
+os.environ.setdefault("KEYHOLE_PROGRAM", "src/keyhole")  # the very program that is installed
 from _server import (SLOW, SRC, Client, Server, Skip, Tests, cast, cast_events, rrweb, same, take_port, true, until)
 
 test = Tests()
 s = Server().cast()
-CANARY = {n: f"Canary{n}{os.urandom(12).hex()}" for n in ("Head", "Env", "Out", "In", "Marker", "Page", "Href", "Node", "Packed", "Broken")}
+CANARY = {n: f"Canary{n}{os.urandom(12).hex()}" for n in ("Head", "Env", "Out", "In", "Marker", "Page", "Href", "Node", "Packed", "Broken", "Live")}
 
 
 def forms(text):
@@ -90,6 +91,19 @@ def _():
             true(CANARY[name] in seen, f"{name} did not come out: the search below would prove nothing")
 
 
+@test("one that is being made is on the disk when it is acknowledged, and what it holds can be watched")
+def _():
+    rid = s.recorder.post("/v1/recordings", {"kind": "terminal"}).want(201).json["id"]
+    body = f'{{"version":2,"width":80,"height":24,"title":"{CANARY["Live"]}"}}\n[0.5,"o","{CANARY["Live"]}"]\n'
+    s.recorder.post(f"/v1/recordings/{rid}/events", body.encode(),
+                    headers={"Batch-Seq": "0", "Content-Type": "application/x-ndjson"}).want(200)
+    logs = list((s.dir / "log").glob("*.khl"))
+    true(logs and sum(p.stat().st_size for p in logs) > 300, f"no log: {logs}")
+    k = s.keyed(rid, ["play"])
+    true(CANARY["Live"] in k.get(f"{k.path}/events").want(200).text, "it did not come out: the search below would prove nothing")
+    state["live"] = rid
+
+
 @test("no canary in any file of the server, whole or in another form, nor in its log")
 def _():
     found, n = search(s.root, CONTENT)
@@ -139,7 +153,7 @@ def _():
         if p.name in ("tls.pem", "checkpoint"):  # made to be shown; the directory is closed all the same
             continue
         same(p.stat().st_mode & 0o077, 0, f"mode of {p}")
-    may = {"gate": ("blobs",), "keeper": ("meta", "audit"), "vault": ("vault",)}
+    may = {"gate": ("blobs", "log"), "keeper": ("meta", "audit"), "vault": ("vault",)}
     for role, pid in s.roles().items():
         limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
         true(re.search(r"Max core file size\s+0\s+0", limits), f"the {role} may dump core")

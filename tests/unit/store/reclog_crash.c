@@ -31,17 +31,17 @@
 #define WATCHED_MAX 400000
 
 static struct watched {
-    uint8_t key[AEAD_KEY_LEN];
+    uint8_t key_sum[32];
     uint8_t nonce[AEAD_GCM_NONCE_LEN];
 } *watched;
 static size_t n_watched;
 static pthread_mutex_t watched_lock = PTHREAD_MUTEX_INITIALIZER;
 
-void aead_watch(const uint8_t key[AEAD_KEY_LEN], const uint8_t nonce[AEAD_GCM_NONCE_LEN])
+void aead_watch(const uint8_t key_sum[32], const uint8_t nonce[AEAD_GCM_NONCE_LEN])
 {
     (void) pthread_mutex_lock(&watched_lock);
     if (watched != NULL && n_watched < WATCHED_MAX) {
-        memcpy(watched[n_watched].key, key, AEAD_KEY_LEN);
+        memcpy(watched[n_watched].key_sum, key_sum, 32);
         memcpy(watched[n_watched++].nonce, nonce, AEAD_GCM_NONCE_LEN);
     }
     (void) pthread_mutex_unlock(&watched_lock);
