@@ -28,6 +28,7 @@ struct demo {
     char url[256], host[200]; /* host: "localhost:8080" */
     pthread_t filler;
     bool filling;
+    _Atomic(pid_t) recorder; /* of the live recording; 0: none */
 };
 
 static const char *const accounts[][2] = {
@@ -92,11 +93,78 @@ static bool import_one(const struct demo *d, const struct recording *r)
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* ---- live now ---- */
+
+#define STOP_STEP_MS 20
+#define STOP_FIRST   60 /* steps until it is asked a second time: then it leaves at once */
+#define STOP_LAST    100
+
+/* As a person would: `keyhole rec`. A process group of its own: Ctrl-C is for the server, which ends it first. */
+static pid_t start_recorder(const struct demo *d, bool left)
+{
+    struct span text = demo_status();
+    char *script = strndup((const char *) text.p, text.n), spool[4200], pid[24];
+    const char *const live[] = { "keyhole", "rec",     "--quiet", "--title", "The server of this demo, live", "--tag",
+                                 "server",  "--size",  "80x20",   "--spool", spool, "--", "sh", "-c", script, "status.sh",
+                                 pid,       d->dir,    NULL };
+    const char *const send[] = { "keyhole", "rec", "--send-spool", "--spool", spool, NULL };
+    pid_t child;
+    int null;
+
+    (void) snprintf(spool, sizeof(spool), "%s/spool", d->dir);
+    (void) snprintf(pid, sizeof(pid), "%d", (int) getpid());
+    child = script == NULL ? -1 : fork();
+    if (child != 0) {
+        free(script);
+        return child;
+    }
+    (void) setpgid(0, 0);
+    (void) setenv("KEYHOLE_URL", d->url, 1);
+    (void) setenv("KEYHOLE_TOKEN", d->token, 1);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    (void) dup2(null, STDIN_FILENO);
+    (void) dup2(null, STDOUT_FILENO);
+    if (left)
+        (void) dup2(null, STDERR_FILENO);
+    (void) execv("/proc/self/exe", (char *const *) (uintptr_t) (left ? send : live));
+    _exit(127);
+}
+
+static void record_live(struct demo *d)
+{
+    pid_t left = d->fresh ? -1 : start_recorder(d, true); /* what the last run could not send */
+
+    while (left > 0 && waitpid(left, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    d->recorder = start_recorder(d, false);
+    if (d->recorder < 0)
+        d->recorder = 0;
+}
+
+/* The recording is complete before the server goes. */
+static void on_stop(void *ctx)
+{
+    struct demo *d = ctx;
+    const struct timespec step = { 0, STOP_STEP_MS * 1000000 };
+    pid_t pid = d->recorder;
+
+    if (pid == 0)
+        return;
+    (void) kill(pid, SIGTERM);
+    for (int i = 0; i < STOP_LAST && waitpid(pid, NULL, WNOHANG) == 0; i++) {
+        if (i == STOP_FIRST)
+            (void) kill(pid, SIGTERM);
+        (void) nanosleep(&step, NULL);
+    }
+    d->recorder = 0;
+}
+
 static void print_addresses(const struct demo *d)
 {
     (void) printf("\nKeyhole demo: %s/\n\n"
-                  "Two recordings are there, and nobody can open them. Each account has an address of its own, so that you\n"
-                  "can be all of them in one browser:\n\n",
+                  "Two recordings are there, a third one is being made right now (a terminal that shows what this server is\n"
+                  "doing), and nobody can open them. Each account has an address of its own, so that you can be all of them\n"
+                  "in one browser:\n\n",
                   d->url);
     for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++)
         (void) printf("  http://%s.%s/  %s\n", accounts[i][0], d->host, accounts[i][1]);
@@ -116,6 +184,7 @@ static void *fill(void *arg)
         good = import_one(d, &recordings[i]) && good;
     if (!good)
         (void) fprintf(stderr, "keyhole: not every demo recording could be imported; the log above says why\n");
+    record_live(d);
     print_addresses(d);
     return NULL;
 }
@@ -152,6 +221,21 @@ static enum err make(struct demo *d, unsigned port, struct err_info *reterr)
     return e;
 }
 
+/* Of a directory that is used again. */
+static void read_token(struct demo *d)
+{
+    struct buf b = BUF_INIT(sizeof(d->token));
+    char path[4200];
+
+    (void) snprintf(path, sizeof(path), "%s/admin.token", d->dir);
+    if (os_path_read(path, &b, NULL) == ERR_OK)
+        (void) span_to_str(span_trim(buf_span(&b)), d->token, sizeof(d->token));
+    if (b.n > 0)
+        secret_wipe(b.p, b.n);
+    buf_deinit(&b);
+    d->token[strcspn(d->token, "\r\n")] = '\0';
+}
+
 static enum err find_url(struct demo *d, struct err_info *reterr)
 {
     struct config *c = NULL;
@@ -176,6 +260,8 @@ static enum err prepare(struct demo *d, const struct demo_options *o, struct err
         (void) snprintf(path, sizeof(path), "%s/keyhole.conf", d->dir);
         if (access(path, R_OK) != 0)
             TRY(make(d, port, reterr));
+        else
+            read_token(d);
     } else {
         (void) snprintf(d->dir, sizeof(d->dir), "/tmp/keyhole-demo-XXXXXX");
         if (mkdtemp(d->dir) == NULL)
@@ -189,7 +275,7 @@ static enum err prepare(struct demo *d, const struct demo_options *o, struct err
 enum err demo_run(const struct demo_options *o, struct err_info *reterr)
 {
     struct demo *d = calloc(1, sizeof(*d));
-    struct server_options server = { .on_ready = on_ready, .ctx = d };
+    struct server_options server = { .on_ready = on_ready, .on_stop = on_stop, .ctx = d };
     enum err e;
 
     if (d == NULL)

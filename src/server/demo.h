@@ -1,7 +1,8 @@
 #pragma once
 /*
- * `keyhole demo`: a server on this machine's loopback with the accounts engineer, approver, lead and auditor and two
- * recordings of ours, so that one person can play the whole story.
+ * `keyhole demo`: a server on this machine's loopback with the accounts engineer, approver, lead and auditor, two
+ * recordings of ours, and one that is being made as long as it runs: `keyhole rec` of a script that shows what the server is
+ * doing. So one person can play the whole story.
  */
 #include "base/err.h"
 

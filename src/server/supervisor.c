@@ -171,6 +171,8 @@ static void stop(struct supervisor *s)
         return;
     s->stopping = true;
     log_event(LOG_INFO, "server.stopping");
+    if (s->options->on_stop != NULL)
+        s->options->on_stop(s->options->ctx);
     loop_timer_arm(&s->stop_deadline, STOP_MS);
     stop_next(s);
 }

@@ -16,6 +16,8 @@ struct server_options {
     const char *config_path;
     /* Called once when everything serves; may be NULL. */
     void (*on_ready)(void *ctx);
+    /* Called when it is told to stop, while everything still serves; may take a second. May be NULL. */
+    void (*on_stop)(void *ctx);
     void *ctx;
 };
 
