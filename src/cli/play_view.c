@@ -105,8 +105,9 @@ bool play_view_time(const struct play_view *v, struct span json, int64_t previou
         return false;
     if (v->terminal) {
         if (json_value(json).type != JSON_ARRAY || elements(json, e) < 2 || e[0].type != JSON_NUMBER ||
-            !json_scaled(e[0].raw, 3, &ms))
+            !json_scaled(e[0].raw, 6, &ms))
             return false;
+        ms /= 1000; /* cut, as the server does: rounded up, the last event would lie behind the end */
     } else if (json_find(json_value(json), "timestamp", &stamp) && stamp.type == JSON_NUMBER &&
                json_scaled(stamp.raw, 0, &ms)) {
         ms -= v->base_ms;
