@@ -184,6 +184,15 @@ static void answer_held(void *arg)
     say(k.held_link, k.held_call, IPC_T_INGEST_STATE, &k.state);
 }
 
+static void refuse_held(void *arg)
+{
+    const struct ipc_ingest_state no = { .status = 404, .code = SPAN("not-found") };
+
+    (void) arg;
+    k.hold_resume = false;
+    say(k.held_link, k.held_call, IPC_T_INGEST_STATE, &no);
+}
+
 /* ---- set-up ---- */
 
 static void prepare(void *arg)
@@ -581,14 +590,7 @@ static void refused_for_one_token(void **state)
     (void) usleep(30000);
     begin_batch(&b, rid, TOKEN, 4, "[11,\"o\",\"b\"]\n");
     (void) usleep(30000);
-    world_lock();
-    k.hold_resume = false;
-    {
-        const struct ipc_ingest_state no = { .status = 404, .code = SPAN("not-found") };
-
-        say(k.held_link, k.held_call, IPC_T_INGEST_STATE, &no);
-    }
-    world_unlock();
+    world_do(refuse_held, NULL);
     client_answer(&a);
     client_answer(&b);
     assert_code(&a, 404, "not-found");
