@@ -97,9 +97,10 @@ bool live_gone(struct lane *l, struct span pid, struct span rid)
 
 /* ---- the end ---- */
 
-/* Nothing runs any more: neither loops nor workers nor the log. */
+/* Neither loops nor workers run any more. What was not sealed stays in the log, for the next gate. */
 static void drop_rec(struct live_rec *r)
 {
+    r->log = reclog_end(r->log);
     r->batch = batch_free(r->batch);
     r->sealed.tail = reclog_tail_free(r->sealed.tail);
     seal_job_reset(&r->sealed);
@@ -114,7 +115,6 @@ static void drop_rec(struct live_rec *r)
 void live_end(struct gate *g)
 {
     g->recover = recover_free(g->recover);
-    g->reclog = reclog_free(g->reclog); /* writes what is queued; ends what is open, with its key */
     for (unsigned i = 0; i < g->n_lanes; i++) {
         struct lane *l = g->lanes[i];
         struct list *n;
@@ -129,6 +129,7 @@ void live_end(struct gate *g)
             call_unref(c);
         }
     }
+    g->reclog = reclog_free(g->reclog);
     live_table_deinit(&g->live_recs);
     live_tokens_deinit(&g->tokens);
 }
