@@ -418,6 +418,7 @@ int main(int argc, char **argv)
         { "segments: write, level 3", "MB", "zstd -3, chunks of 256 KiB", write_segments, NULL },
         { "segments: read", "MB", "unzstd, chunks of 256 KiB", read_segments, NULL },
     };
+    size_t chunked = 0;
     int e;
 
     if (argc != 2 && argc != 3) {
@@ -430,8 +431,12 @@ int main(int argc, char **argv)
     make_room();
     e = bench_run(cases, sizeof(cases) / sizeof(cases[0]));
     (void) zstd_whole(NULL);
+    (void) zstd_chunks_3(NULL);
+    for (size_t i = 0; i < b.n_frames; i++)
+        chunked += b.frame_n[i];
     (void) write_segments(NULL);
     bench_fact("corpus", "MB of NDJSON", MB(b.ndjson.n));
+    bench_fact("size: zstd -3 in chunks of 256 KiB / zstd -3 of all of it", "ratio", (double) chunked / (double) b.packed.n);
     bench_fact("stored size: segments / zstd -3 of all of it", "ratio", (double) b.files.n / (double) b.packed.n);
     return e;
 }

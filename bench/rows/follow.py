@@ -21,7 +21,7 @@ def run(build, o):
     got = Rounds()
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:
         top = pathlib.Path(top)
-        for _ in range(min(o.rounds, 3)):
+        for _ in range(o.few):
             ids, acks = top / "ids", top / "acks"
             p = generator(build, "bench-record", "--n", RECORDINGS, "--paced", HZ, "--ids", ids, "--acks", acks, house.address, house.ingest(), "-")
             cue(p)

@@ -103,7 +103,7 @@ def run(build, o):
             token = house.viewer()
             for name, body in (("defaults", DEFAULTS.format(front=front, port=house.port, dir=where)), ("recipe", recipe(front, house.port, where))):
                 with Nginx(body, front, workers=1):
-                    for _ in range(min(o.rounds, 2)):
+                    for _ in range(o.once):
                         for what, which in (("events", rid), ("stream", paced)):
                             after, late = slowly(house, front, where / "tls.pem", what, which, token)
                             got.add((name, what), after / 1024)

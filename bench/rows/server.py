@@ -18,7 +18,7 @@ def idle(build, o):
     got = Rounds()
     for tls in (True, False):
         label = "idle, TLS" if tls else "idle, plain"
-        for _ in range(min(o.rounds, 3)):
+        for _ in range(o.once):
             with House(build, tls=tls) as house:
                 time.sleep(3)
                 pss = house.pss()
@@ -59,7 +59,7 @@ def queries(house, token):
 
 def lists(build, o):
     n = 10_000_000 if o.full else 100_000
-    rounds = min(o.rounds, 3)
+    rounds = o.few
     house = House(build)
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, house:
         token = house.viewer()

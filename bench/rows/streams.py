@@ -96,7 +96,7 @@ def no_refusals(report, n):
 
 def paced(build, o):
     n, recordings = sizes(o)
-    rounds, seconds, ramp = min(o.rounds, 3), 10, max(2, n / 1500)
+    rounds, seconds, ramp = o.few, 10, max(2, n / 1500)
     got = {k: [] for k in ("late", "worst", "cpu", "bare late", "bare worst", "bare cpu", "growth", "growth gate", "open", "bare open", "keys",
                            "first", "cpu gate", "cpu keeper", "bare growth")}
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:
@@ -166,7 +166,7 @@ def encrypted(build, o):
     n, recordings = sizes(o)
     got = {(http2, k): [] for http2 in (False, True) for k in ("growth", "cpu", "late", "open")}
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top:
-        for _ in range(min(o.rounds, 2)):
+        for _ in range(o.once):
             for http2 in (False, True):
                 with House(build, tls=True) as house:
                     stage = Stage(house, n, recordings, 5)
@@ -205,7 +205,7 @@ def ends(build, o):
         top = pathlib.Path(top)
         rids = [house.store(terminal(seed=i), "terminal") for i in range(recordings)]
         quick = house.store(terminal(60, 0.02), "terminal")  # 50 events a second: a byte that should not come would
-        for _ in range(min(o.rounds, 3)):
+        for _ in range(o.rounds):
             crowd = house.viewer()
             grant = house.grant(crowd, rids)
             keys = house.keys([(crowd, grant, rid) for rid in rids])
