@@ -93,10 +93,26 @@ struct batch_state batch_state_new(enum importer_kind kind)
     return (struct batch_state){ .kind = kind };
 }
 
-struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_seq, time_us last_us, uint64_t bytes)
+struct batch_times batch_times(const struct batch_state *s)
 {
-    return (struct batch_state){ .kind = kind, .head = next_seq > 0, .next_seq = next_seq, .bytes = bytes,
-                                 .seek = last_us, .rrweb_last = last_us };
+    if (s->kind == IMPORTER_RRWEB)
+        return (struct batch_times){ s->rrweb_begun ? BATCH_TIMES_RRWEB : BATCH_TIMES_ABSOLUTE, s->rrweb_base };
+    return (struct batch_times){ .kind = (uint8_t) s->version };
+}
+
+struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_seq, time_us last_us, uint64_t bytes,
+                                      struct batch_times times)
+{
+    struct batch_state s = { .kind = kind, .head = next_seq > 0, .next_seq = next_seq, .bytes = bytes, .seek = last_us,
+                             .cast_at = last_us, .rrweb_last = last_us };
+
+    if (kind == IMPORTER_RRWEB && times.kind == BATCH_TIMES_RRWEB) {
+        s.rrweb_begun = true;
+        s.rrweb_base = times.base_us;
+    } else if (kind == IMPORTER_TERMINAL && times.kind <= BATCH_TIMES_V3) {
+        s.version = times.kind;
+    }
+    return s;
 }
 
 /* ---- refusals ---- */

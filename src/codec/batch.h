@@ -49,13 +49,30 @@ struct batch_state {
 /* A recording that begins. */
 struct batch_state batch_state_new(enum importer_kind kind);
 
+/* How the times of a recording count, for a process that goes on with it. */
+struct batch_times {
+    uint8_t kind;    /* enum batch_times_kind */
+    time_us base_us; /* of rrweb: the timestamp that is time 0 */
+};
+
+/* The numbers are stored (docs/formats/ipc.md). */
+enum batch_times_kind {
+    BATCH_TIMES_ABSOLUTE = 0, /* seconds since the start; or not known yet */
+    BATCH_TIMES_V1 = 1,       /* intervals, and output only */
+    BATCH_TIMES_V2 = 2,       /* as 0 */
+    BATCH_TIMES_V3 = 3,       /* intervals */
+    BATCH_TIMES_RRWEB = 4,
+};
+struct batch_times batch_times(const struct batch_state *s);
+
 /*
  * A recording that goes on in another process, which knows only this much of it: events so far, a lower bound of the last
- * one's time, their bytes. Its head was given out before its first event; while it has no events one may come (again: the
- * first one counts). Terminal times are taken as absolute: that they were intervals is not known any more. Of rrweb the first
- * timestamp to come is taken to be at last_us.
+ * one's time, their bytes, how times count. Its head was given out before its first event; while it has no events one may
+ * come (again: the first one counts). Intervals are added up from last_us on. Of rrweb without a base the first timestamp to
+ * come is taken to be at last_us.
  */
-struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_seq, time_us last_us, uint64_t bytes);
+struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_seq, time_us last_us, uint64_t bytes,
+                                      struct batch_times times);
 
 struct batch_frame {
     bool head;          /* the recording's head (JSON), not events: the first frame, n_events 0 */

@@ -137,6 +137,7 @@
     F(U64, next_batch) F(U64, next_seq) /* of what its pieces hold */                                                  \
     F(I64, last_us)         /* seek time of the last event; a lower bound after a recovery */                          \
     F(U64, bytes)           /* event bytes so far */                                                                   \
+    F(U8, time_kind) F(I64, time_base_us) /* as PIECE_PUT said last; 0 0: it never did */                               \
     F(U32, next_seg) F(U32, next_chunk) F(U16, next_kn)                                                                \
     F(U32, epoch) F(SPAN, epoch_pk)                                                                                    \
     L(piece, pieces)
@@ -147,7 +148,8 @@
     F(SPAN, rid) L(piece, pieces)                                                                                      \
     L(number, gone)         /* seg_no of pieces that these replace, in the same commit (STANDARDS 4.4, merging) */     \
     F(U64, next_batch)      /* live: the batch after the last one that is in a piece; import: 0 */                     \
-    F(U64, bytes)           /* live: event bytes of the recording up to here */
+    F(U64, bytes)           /* live: event bytes of the recording up to here */                                        \
+    F(U8, time_kind) F(I64, time_base_us) /* live: how its times count (enum batch_times_kind), once known; 0: not */
 
 /* A gate that starts finds logs of an earlier one. What does the keeper have of these? Answer: RECOVER_STATE. */
 #define IPC_RECOVER_ASK(F, L)   L(text, rids)

@@ -98,6 +98,7 @@ struct live_rec {
     uint8_t wrap[LIVE_WRAP_MAX];
     size_t wrap_len;
     bool wrapped;            /* the keeper has it */
+    uint8_t told_times;      /* time_kind that it was sent */
     struct reclog_rec *log;
     struct call *creator;    /* its POST waits for the head to be durable */
 
@@ -171,6 +172,8 @@ bool live_rec_settle(struct live_rec *r);
 /* Something changed: seals when it is time, goes on with an end, arms the timer. */
 void live_seal_consider(struct live_rec *r);
 void live_seal_end(struct live_rec *r);
+/* How its times count is known, or the keeper may not know it: it is told, once. */
+void live_seal_times(struct live_rec *r);
 /* The keeper's channel is new: it hears of the recording again. */
 void live_seal_keeper(struct live_rec *r);
 void live_seal_press(void *rec);

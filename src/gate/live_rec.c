@@ -209,6 +209,7 @@ static void on_durable(void *ctx, enum err e)
     }
     if (live_rec_settle(r))
         return;
+    live_seal_times(r);
     live_seal_consider(r);
     live_rec_next(r);
 }

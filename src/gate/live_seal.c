@@ -71,6 +71,8 @@ static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *
     r->wrapped = err == ERR_OK && type == IPC_T_DONE && d->code.n == 0;
     if (!r->wrapped && r->state != LIVE_OVER)
         arm(r, now(r) + LIVE_RETRY_MS);
+    if (r->wrapped)
+        live_seal_times(r);
 }
 
 void live_send_wrap(struct live_rec *r)
@@ -156,7 +158,7 @@ static void send_end(struct live_rec *r)
         .events = r->parse.next_seq,
         .duration_us = r->parse.seek,
         .bytes = r->parse.bytes,
-        .started_ms = r->parse.rrweb_begun && r->kn == 0 ? r->parse.rrweb_base / 1000 : 0, /* when it was not resumed */
+        .started_ms = r->parse.rrweb_begun ? r->parse.rrweb_base / 1000 : 0,
         .live = 1,
         .vanished = r->vanished,
         .trace = asked ? span_of(first->trace, CALL_TRACE_LEN) : SPAN("00000000000000000000000000000000"),
@@ -267,6 +269,8 @@ static void put(struct live_rec *r)
         .rid = span_str(r->place.rid),
         .next_batch = merge ? r->put_batch : r->sealed.next_batch,
         .bytes = merge ? r->put_bytes : r->sealed.bytes,
+        .time_kind = batch_times(&r->parse).kind,
+        .time_base_us = batch_times(&r->parse).base_us,
     };
     struct arena a;
     bool sent;
@@ -430,20 +434,33 @@ static void on_heard(void *ctx, enum err err, enum ipc_type type, const void *bo
 {
     struct live_rec *r = ctx;
 
-    (void) err;
-    (void) type;
-    (void) body;
+    const struct ipc_done *d = body;
+
     r->asking--;
-    (void) live_rec_settle(r);
+    if (live_rec_settle(r))
+        return;
+    if (err != ERR_OK || type != IPC_T_DONE || d->code.n > 0)
+        r->told_times = 0; /* again with the next batch */
 }
 
 /* A keeper that was started again knows nobody who writes this: it would end it (docs/formats/ipc.md). */
 static void say_still_here(struct live_rec *r)
 {
-    const struct ipc_piece_put m = { .rid = span_str(r->place.rid), .next_batch = r->put_batch, .bytes = r->put_bytes };
+    const struct batch_times t = batch_times(&r->parse);
+    const struct ipc_piece_put m = { .rid = span_str(r->place.rid), .next_batch = r->put_batch, .bytes = r->put_bytes,
+                                     .time_kind = t.kind, .time_base_us = t.base_us };
 
-    if (r->wrapped)
-        (void) ask(r, IPC_T_PIECE_PUT, &m, on_heard); /* if not: the next seal says it */
+    if (r->wrapped && ask(r, IPC_T_PIECE_PUT, &m, on_heard)) /* if not: the next seal says it */
+        r->told_times = t.kind;
+}
+
+/* A gate that goes on with this recording needs it, and the first seal may be minutes away. */
+void live_seal_times(struct live_rec *r)
+{
+    const uint8_t kind = batch_times(&r->parse).kind;
+
+    if (r->state == LIVE_OPEN && kind != BATCH_TIMES_ABSOLUTE && kind != BATCH_TIMES_V2 && kind != r->told_times)
+        say_still_here(r);
 }
 
 void live_seal_due(void *rec)

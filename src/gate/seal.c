@@ -26,7 +26,8 @@ struct seal *seal_new(const struct seal_params *p)
     s->kind = p->kind;
     s->next_seg = p->next_seg;
     s->at = (struct seal_at){ .next_chunk = p->next_chunk, .next_seq = p->next_seq, .bytes = p->bytes,
-                              .seek = p->last_us, .rrweb_last = p->last_us, .head = p->resumed && p->next_seq > 0,
+                              .seek = p->last_us, .rrweb_last = p->last_us,
+                              .rrweb_begun = p->times.kind == BATCH_TIMES_RRWEB, .rrweb_base = p->times.base_us, .head = p->resumed && p->next_seq > 0,
                               .screens = p->kind == IMPORTER_TERMINAL && !p->resumed };
     return s;
 }

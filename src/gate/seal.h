@@ -26,6 +26,7 @@ struct seal_params {
     uint32_t next_seg, next_chunk; /* 0, or as INGEST_STATE said */
     uint64_t next_seq, bytes;
     time_us last_us;
+    struct batch_times times; /* of a resumed one */
 };
 
 /* NULL: no memory, or ids too long. */

@@ -283,6 +283,8 @@ static enum err take_over(struct job *c, struct meta_recording *r, struct err_in
         return no_state(c, 409, "recording-ended", reterr);
     s.next_seq = (uint64_t) end.next_seq;
     s.last_us = end.last_us;
+    s.time_kind = (uint8_t) r->time_kind;
+    s.time_base_us = r->time_base_us;
     s.next_seg = (uint32_t) end.next_seg;
     s.next_chunk = (uint32_t) end.next_chunk;
     TRY(pieces_rows(c, &pieces, &s.pieces.rows, &s.pieces.n, NULL, reterr));
@@ -360,6 +362,10 @@ static enum err grow(struct job *c, struct meta_recording *r, const struct ipc_p
         r->bytes = (int64_t) in->bytes;
     if (in->next_batch <= INT64_MAX && (int64_t) in->next_batch > r->next_batch)
         r->next_batch = (int64_t) in->next_batch;
+    if (in->time_kind != 0) {
+        r->time_kind = in->time_kind;
+        r->time_base_us = in->time_base_us;
+    }
     r->touched_ms = c->now.real;
     return meta_recording_grow(c->m, r, reterr);
 }

@@ -20,7 +20,7 @@ NODISCARD enum err meta_recording_add(struct meta *m, struct meta_recording *row
                                       struct err_info *reterr);
 /* Writes the row; the words of its title, tags and links become searchable once it is 'open' or 'complete'. */
 NODISCARD enum err meta_recording_put(struct meta *m, const struct meta_recording *row, struct err_info *reterr);
-/* Only what grows while it is being made: events, duration_us, bytes, next_batch, touched_ms. */
+/* Only what grows while it is being made: events, duration_us, bytes, next_batch, touched_ms, time_kind, time_base_us. */
 NODISCARD enum err meta_recording_grow(struct meta *m, const struct meta_recording *row, struct err_info *reterr);
 /* touched_ms only, and only in state 'open'. Any other recording, or none: nothing happens. */
 NODISCARD enum err meta_recording_touch(struct meta *m, struct span rid, time_ms now, struct err_info *reterr);

@@ -84,6 +84,7 @@
     F(BLOB, root)           /* RFC 6962 root over its pieces */                                                        \
     F(INT, next_batch)      /* live: the batch after the last one that is in a piece */                                \
     F(INT, touched_ms)      /* live: when its gate was last heard of */                                                \
+    F(INT, time_kind) F(INT, time_base_us) /* live: how its times count (enum batch_times_kind) */                     \
     F(INT, v)
 
 #define META_PIECE(F)                                                                                                  \

@@ -4,31 +4,42 @@ log's end torn. After each blow: every acknowledged event is there once and in o
 that no lease covers, the logs verify.
 
 KEYHOLE_SEED repeats a run's choices; KEYHOLE_POINTS sets how many blows; KEYHOLE_LONG=1 does five times as many, and 1000 recorders longer.
-With the binary keyhole-watched in the build (it writes every nonce under every key to a ledger) no pair comes twice.
+The server is tests/keyhole-watched, which writes every nonce under every key to a ledger: no pair may come twice (tests/lib/ledger.py).
 """
 import asyncio
+import atexit
 import contextlib
 import http.client
 import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import struct
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
 import _server
-from _server import (BUILD, KEYHOLE, SLOW, Client, Failed, Key, Server, Skip, Stream, Tests, covered, same, true, until, verify_log)
+from _server import (BUILD, KEYHOLE, SLOW, SRC, Client, Failed, Key, Server, Skip, Stream, Tests, covered, same, true, until, verify_log)
 
 LONG = bool(os.environ.get("KEYHOLE_LONG"))
 SEED = int(os.environ.get("KEYHOLE_SEED", "20261122"))
 POINTS = int(os.environ.get("KEYHOLE_POINTS", "1050" if LONG else "210"))
-WATCHED = BUILD / "src" / "keyhole-watched"
-PORTS = range(27000, 27100)
+WATCHED = BUILD / "tests" / "keyhole-watched"
+LEDGER = pathlib.Path(tempfile.mkdtemp(prefix="keyhole-ledger-")) / "nonces"
 
-_server.PORTS = PORTS
+_server.PORTS = range(27000, 27100)
+if WATCHED.exists():
+    _server.KEYHOLE = WATCHED
+    os.environ["KEYHOLE_NONCE_LEDGER"] = str(LEDGER)
+atexit.register(shutil.rmtree, LEDGER.parent, ignore_errors=True)
+sys.path.insert(0, str(SRC / "tests" / "lib"))
+import ledger  # noqa: E402
+
 test = Tests()
 
 
@@ -332,7 +343,8 @@ def served_is_leased(look, leaves):
         if not rest:
             continue
         leases = live.get(jti, [])
-        true(leases and min(rest) >= min(a for a, _ in leases), f"{jti}: {len(rest)} events without a lease, from {min(rest)} on")
+        true(leases and min(rest) >= min(a for a, _ in leases), f"{jti} of {rid}: {len(rest)} events without a lease, from {min(rest)} on; "
+             f"leased {fixed.get(jti)}, live {leases}")
         most = sum(b for _, b in leases)
         true(sum(rest.values()) <= most, f"{jti}: {sum(rest.values())} bytes under live leases of {most}")
     return len(look.got)
@@ -368,16 +380,6 @@ def stop_and_verify(s):
         done = subprocess.run([str(KEYHOLE), "audit", "verify", str(s.dir), "--log", log, "--vkey", str(path)], capture_output=True, text=True,
                               timeout=120 * SLOW, stdin=subprocess.DEVNULL)
         same(done.returncode, 0, f"audit verify of {log}: {done.stdout[-500:]} {done.stderr[-500:]}")
-
-
-# ---- the ledger of nonces ----
-
-def ledger_begins():
-    if not WATCHED.exists():
-        return None
-    path = pathlib.Path(_server.tempfile.mkdtemp(prefix="keyhole-ledger-"))
-    os.environ["KEYHOLE_NONCES"] = str(path)
-    return path
 
 
 s = None
@@ -572,6 +574,17 @@ def _():
     served_is_leased(t_look, verify_log(t, t.project()))
     stop_and_verify(t)
     print(f"          {crowd.batches} batches, {n} recordings completed", flush=True)
+
+
+@test("no nonce was used twice under a key, over all these deaths")
+def _():
+    if not LEDGER.exists():
+        raise Skip("there is no ledger: tests/keyhole-watched is not built")
+    found = ledger.entries(LEDGER)
+    true(len(found) > 1000, f"{len(found)} encryptions")
+    again = ledger.twice(found)
+    true(not again, f"{len(again)} of {len(found)} twice: {again[:3]}")
+    print(f"          {len(found)} encryptions under {len({e[:16] for e in found})} keys", flush=True)
 
 
 test.run()

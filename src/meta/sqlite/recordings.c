@@ -246,8 +246,9 @@ enum err meta_recording_grow(struct meta *m, const struct meta_recording *row, s
     int n;
 
     TRY(db_run(m, &n, reterr,
-               "UPDATE recording SET events=?,duration_us=?,bytes=?,next_batch=?,touched_ms=? WHERE id=?", "iiiiit",
-               row->events, row->duration_us, row->bytes, row->next_batch, row->touched_ms, row->id));
+               "UPDATE recording SET events=?,duration_us=?,bytes=?,next_batch=?,touched_ms=?,time_kind=?,time_base_us=? WHERE id=?",
+               "iiiiiiit", row->events, row->duration_us, row->bytes, row->next_batch, row->touched_ms, row->time_kind,
+               row->time_base_us, row->id));
     return n == 1 ? ERR_OK : ERR_RAISE(reterr, ERR_NOTFOUND, "database: no such recording");
 }
 

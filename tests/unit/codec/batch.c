@@ -328,7 +328,7 @@ static void resumed(void **state)
 
     (void) state;
     got_init(&g, R);
-    g.state = batch_state_resume(R, 40, 5000000, 1234);
+    g.state = batch_state_resume(R, 40, 5000000, 1234, (struct batch_times){ 0 });
     assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN("[{\"type\":3,\"timestamp\":9000},{\"type\":3,\"timestamp\":9250}]"), 9, &e));
     assert_int_equal(g.heads, 0);
     assert_int_equal(g.state.next_seq, 42);
@@ -336,16 +336,41 @@ static void resumed(void **state)
     assert_int_equal(g.state.bytes, 1234 + 2 * 28);
     got_deinit(&g);
     got_init(&g, T);
-    g.state = batch_state_resume(T, 3, 5000000, 0);
+    g.state = batch_state_resume(T, 3, 5000000, 0, (struct batch_times){ 0 });
     assert_err(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN(V2 "\n"), 9, &e), ERR_INVAL);
     assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN("[4,\"o\",\"a\"]\n[6.5,\"o\",\"b\"]"), 9, &e));
     assert_int_equal(g.heads, 0);
     assert_int_equal(g.state.seek, 6500000);
     got_deinit(&g);
     got_init(&g, T);
-    g.state = batch_state_resume(T, 0, 0, 0); /* it had begun, and nothing had come */
+    g.state = batch_state_resume(T, 0, 0, 0, (struct batch_times){ 0 }); /* it had begun, and nothing had come */
     assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN(V3 "\n[1,\"o\",\"a\"]"), 9, &e));
     assert_int_equal(g.heads, 1);
+    assert_int_equal(batch_times(&g.state).kind, BATCH_TIMES_V3);
+    got_deinit(&g);
+}
+
+/* How times count is handed on: they go on as they were. */
+static void resumed_with_times(void **state)
+{
+    struct batch_times times;
+    struct importer_error e;
+    struct got g;
+
+    (void) state;
+    got_init(&g, R);
+    assert_int_equal(batch_times(&g.state).kind, BATCH_TIMES_ABSOLUTE);
+    assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN("[{\"type\":3},{\"type\":3,\"timestamp\":9000}]"), 9, &e));
+    times = batch_times(&g.state);
+    assert_true(times.kind == BATCH_TIMES_RRWEB && times.base_us == 9000000);
+    g.state = batch_state_resume(R, 2, 0, 0, times);
+    assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN("[{\"type\":3,\"timestamp\":20000}]"), 9, &e));
+    assert_int_equal(g.state.seek, 11000000);
+    got_deinit(&g);
+    got_init(&g, T);
+    g.state = batch_state_resume(T, 5, 3000000, 0, (struct batch_times){ .kind = BATCH_TIMES_V3 });
+    assert_ok(run(&g, UNPACK_IDENTITY, SPAN_EMPTY, SPAN("[0.5,\"o\",\"a\"]\n# none\n[1,\"o\",\"b\"]"), 9, &e));
+    assert_span_str(buf_span(&g.events), "[3.5,\"o\",\"a\"]\n[4.5,\"o\",\"b\"]\n");
     got_deinit(&g);
 }
 
@@ -840,7 +865,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_batches),    cmocka_unit_test(bad_batches),      cmocka_unit_test(given_heads),
-        cmocka_unit_test(a_head_twice),    cmocka_unit_test(resumed),          cmocka_unit_test(large_events),
+        cmocka_unit_test(a_head_twice),    cmocka_unit_test(resumed),          cmocka_unit_test(resumed_with_times),
+        cmocka_unit_test(large_events),
         cmocka_unit_test(large_rewritten), cmocka_unit_test(full_frames),      cmocka_unit_test(unpacked_limit),
         cmocka_unit_test(depths_and_heads), cmocka_unit_test(broken_coding),   cmocka_unit_test(steps_are_small),
         cmocka_unit_test(packed_is_heavy), cmocka_unit_test(real_files),

@@ -608,11 +608,21 @@ static void resumed(void **state)
     p.store = w.store;
     w.seal = seal_free(w.seal);
     w.seal = seal_new(&p);
-    w.state = batch_state_resume(IMPORTER_RRWEB, 0, 700000, 100);
+    w.state = batch_state_resume(IMPORTER_RRWEB, 0, 700000, 100, (struct batch_times){ 0 });
     send_text(&w, "[{\"type\":3,\"timestamp\":5000},{\"type\":3,\"timestamp\":5001}]");
     seal_now(&w, 0);
     assert_true(w.n_rows == 1 && w.rows[0].seg_no == 5 && w.rows[0].first_chunk == 9);
     assert_true(w.rows[0].t_first_us == 700000 && w.rows[0].t_last_us == 701000);
+    world_deinit(&w);
+    world_init(&w, IMPORTER_RRWEB); /* with the time that is its 0 */
+    p.store = w.store;
+    p.times = (struct batch_times){ BATCH_TIMES_RRWEB, 1000000 };
+    w.seal = seal_free(w.seal);
+    w.seal = seal_new(&p);
+    w.state = batch_state_resume(IMPORTER_RRWEB, 0, 700000, 100, p.times);
+    send_text(&w, "[{\"type\":3,\"timestamp\":5000},{\"type\":3,\"timestamp\":5001}]");
+    seal_now(&w, 0);
+    assert_true(w.rows[0].t_first_us == 4000000 && w.rows[0].t_last_us == 4001000);
     world_deinit(&w);
 }
 
