@@ -324,16 +324,20 @@ void conn2_deadline(struct conn *c)
     struct conn2 *t = c->two;
     time_ms now = now_of(c), at = next_deadline(c), block = http2_block_since(t->e);
 
-    if (t->closing)
+    if (t->closing) {
         conn_kill(c, KILL_RESET, c->how); /* the client takes not even the GOAWAY */
-    else if (at < 0 || at > now)
+    } else if (at < 0 || at > now) {
         return; /* the turn arms it again */
-    else if (!http2_settled(t->e) && t->since + c->ln->cfg.header_time <= now)
+    } else if (!http2_settled(t->e) && t->since + c->ln->cfg.header_time <= now) {
         stop(c, HTTP2_SETTINGS_TIMEOUT);
-    else if (block >= 0 && block + c->ln->cfg.header_time <= now)
+    } else if (block >= 0 && block + c->ln->cfg.header_time <= now) {
         stop(c, HTTP2_ENHANCE_YOUR_CALM);
-    else
-        conn2_drain(c); /* idle: the client hears that nothing it may be sending now is done */
+    } else if (t->drained) {
+        stop(c, HTTP2_NO_ERROR); /* only a body that nobody wants still dribbles */
+    } else {
+        t->idle_since = now;
+        conn2_drain(c); /* the client hears that nothing it may be sending now is done */
+    }
 }
 
 /* ---- life ---- */

@@ -5,7 +5,7 @@
 
 #include "os/clock.h"
 
-#define FLUSH_MAX   (1u << 20) /* in one round, then other connections get theirs */
+#define FLUSH_MAX   (256u << 10) /* in one round, then other connections get theirs */
 #define STALL_BYTES 4096       /* less than this in write_stall is no progress */
 #define FRAME_HEAD  9
 #define WINDOW      65535      /* of a stream, at first */
