@@ -109,21 +109,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* A regular header with a malformed name or value: nghttp2 would only ignore it. */
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t n_name,
-                             const uint8_t *value, size_t n_value, uint8_t flags, void *user)
-{
-    (void) session;
-    (void) frame;
-    (void) name;
-    (void) n_name;
-    (void) value;
-    (void) n_value;
-    (void) flags;
-    (void) user;
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* reset with PROTOCOL_ERROR */
-}
-
 static void head_complete(struct http2 *e, struct stream *s, bool end)
 {
     enum http1_verdict v = http2_head_finish(&s->list, &e->limits.head, end, &s->pub.head);
@@ -257,7 +242,6 @@ static bool make_session(struct http2 *e)
     if (ok) {
         nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
         nghttp2_session_callbacks_set_on_header_callback(c, on_header);
-        nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
         nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
         nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);

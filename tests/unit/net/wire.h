@@ -108,6 +108,8 @@ static inline void w_setting(struct buf *b, uint16_t id, uint32_t value)
 struct reader_stream {
     int status, n_informational;
     size_t n_body, n_data; /* bytes and frames */
+    size_t n_lf;           /* line feeds in it */
+    uint32_t window;       /* increments of ours */
     char head[1024];       /* "name: value\n" of the final head */
     char body[256];        /* its first bytes */
     uint32_t rst;
@@ -194,6 +196,8 @@ static inline void r_frame(struct reader *r, unsigned type, unsigned flags, uint
         if (s->n_body < sizeof(s->body) - 1)
             memcpy(s->body + s->n_body, p.p, span_sub(p, 0, sizeof(s->body) - 1 - s->n_body).n);
         s->n_body += p.n;
+        for (size_t i = 0; i < p.n; i++)
+            s->n_lf += p.p[i] == '\n';
         s->n_data++;
         s->order = ++r->n_data;
         s->ended = (flags & W_END_STREAM) != 0;
@@ -216,8 +220,7 @@ static inline void r_frame(struct reader *r, unsigned type, unsigned flags, uint
         r->goaway = r_u32(p.p + 4);
         break;
     case W_WINDOW:
-        if (id == 0)
-            r->window += r_u32(p.p);
+        *(s == NULL ? &r->window : &s->window) += r_u32(p.p);
         break;
     default: break;
     }
