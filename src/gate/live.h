@@ -121,6 +121,7 @@ struct live_rec {
     struct seal_job sealed;
     enum live_work work;
     bool merged, undoing, pressed, vanished;
+    bool complete;            /* the keeper took the end: one that comes later is answered alike */
     uint64_t sealed_seq, put_batch, put_bytes; /* events, batches of the log, bytes that the keeper has in pieces */
     time_ms retry_at;         /* 0: nothing failed */
     struct list enders;
@@ -174,6 +175,8 @@ void live_seal_consider(struct live_rec *r);
 void live_seal_end(struct live_rec *r);
 /* How its times count is known, or the keeper may not know it: it is told, once. */
 void live_seal_times(struct live_rec *r);
+/* What the recorder is told of a recording that is complete. */
+void live_answer_end(const struct live_rec *r, struct live_job *j);
 /* The keeper's channel is new: it hears of the recording again. */
 void live_seal_keeper(struct live_rec *r);
 void live_seal_press(void *rec);

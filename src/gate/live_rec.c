@@ -402,7 +402,14 @@ static void take_batch(struct live_rec *r, struct live_job *j)
 void live_rec_take(struct live_rec *r, struct live_job *j)
 {
     switch (r->state) {
-    case LIVE_OVER: refuse(j, r->gone ? "erased" : "recording-ended", ""); return;
+    case LIVE_OVER:
+        if (strcmp(j->pid, r->place.pid) != 0)
+            refuse(j, "not-found", "");
+        else if (r->complete && !r->gone && j->what == LIVE_END)
+            live_answer_end(r, j);
+        else
+            refuse(j, r->gone ? "erased" : "recording-ended", "");
+        return;
     case LIVE_RESUMING:
         if (r->n_queued >= LIVE_QUEUE_MAX) {
             refuse(j, "overloaded", "Too many batches of this recording are under way.");

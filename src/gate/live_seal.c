@@ -112,19 +112,37 @@ static void end_failed(struct live_rec *r, const char *code, const char *detail)
     live_rec_next(r);
 }
 
+/* Ends that wait among batches, for what came before them: they get the answer of the first. */
+static void gather_enders(struct live_rec *r)
+{
+    LIST_FOREACH(n, &r->queue)
+    {
+        struct live_job *j = LIST_ENTRY(n, struct live_job, node);
+
+        if (j->what != LIVE_END)
+            continue;
+        list_remove(&j->node);
+        list_append(&r->enders, &j->node);
+    }
+}
+
+void live_answer_end(const struct live_rec *r, struct live_job *j)
+{
+    j->answer.kind = r->kind;
+    j->answer.events = r->parse.next_seq;
+    j->answer.duration_us = r->parse.seek;
+    j->answer.bytes = r->parse.bytes;
+    live_answer(j);
+}
+
 static void ended(struct live_rec *r)
 {
     struct list *n;
 
-    while ((n = list_pop(&r->enders)) != NULL) {
-        struct live_job *j = LIST_ENTRY(n, struct live_job, node);
-
-        j->answer.kind = r->kind;
-        j->answer.events = r->parse.next_seq;
-        j->answer.duration_us = r->parse.seek;
-        j->answer.bytes = r->parse.bytes;
-        live_answer(j);
-    }
+    r->complete = true;
+    gather_enders(r);
+    while ((n = list_pop(&r->enders)) != NULL)
+        live_answer_end(r, LIST_ENTRY(n, struct live_job, node));
     log_event(LOG_INFO, r->vanished ? "live.vanished" : "live.ended", LOG_STR("rid", r->place.rid));
     live_rec_refuse_all(r, "recording-ended", "");
     live_rec_over(r);

@@ -371,6 +371,31 @@ def _():
     same(r.events(), lines, "events")
 
 
+@test("ends at once on several connections, among batches: every one hears the same, and that all that was acknowledged is in it")
+def _():
+    for turn in range(12):
+        r, ends, acked = Live(), [], [0]
+        r.add(cast_events(1))
+
+        def batches():
+            for n in range(1, 6):
+                a = r.send([f'[{n},"o","more"]'], number=n, client=Client(s, token=s.recorder.token))
+                true(a.status == 200 or a.code in ("recording-ended", "batch-gap"), f"{a}")
+                if a.status == 200:
+                    acked.append(a.json["durable_seq"])
+
+        def end(after):
+            time.sleep(after)
+            ends.append(r.end(client=Client(s, token=s.recorder.token)))
+        threads = [threading.Thread(target=f, args=x) for f, x in [(batches, ()), (batches, ())] + [(end, (turn % 4 * 0.003,))] * 3]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        same({(a.status, a.text) for a in ends}, {(200, ends[0].text)}, "the ends")
+        true(ends[0].json["events"] > max(acked), f"{ends[0]}, acknowledged up to {max(acked)}")
+
+
 @test("a batch of 26 MiB, an event of 17 MiB, a bomb: refused, memory bounded, the recording goes on")
 def _():
     r, rng = Live(), random.Random(3)
