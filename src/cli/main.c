@@ -198,8 +198,12 @@ int main(int argc, char **argv)
     (void) setlocale(LC_CTYPE, "C.UTF-8");
     (void) signal(SIGPIPE, SIG_IGN);
     login = rec_left_login_argv(argc, argv, &words, &code);
-    if (login != NULL || code != EXIT_DONE)
-        return login != NULL ? login_shell(words, login) : code;
+    if (login != NULL)
+        code = login_shell(words, login);
+    if (login != NULL || code != EXIT_DONE) {
+        (void) rec_left_free(login);
+        return code;
+    }
     if (argc < 2) {
         help_all(stderr);
         return EXIT_USAGE;

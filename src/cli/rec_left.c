@@ -88,6 +88,14 @@ static void add_option_lines(struct words *w, struct span text)
     }
 }
 
+char **rec_left_free(char **words)
+{
+    for (size_t i = 0; words != NULL && words[i] != NULL; i++)
+        free(words[i]);
+    free(words);
+    return NULL;
+}
+
 char **rec_left_login_argv(int argc, char **argv, int *ret_argc, int *ret_code)
 {
     const char *slash = strrchr(argv[0], '/'), *base = slash != NULL ? slash + 1 : argv[0],
@@ -116,7 +124,7 @@ char **rec_left_login_argv(int argc, char **argv, int *ret_argc, int *ret_code)
     if (w.failed)
         *ret_code = fail("no memory");
     *ret_argc = (int) w.n;
-    return *ret_code == EXIT_DONE ? w.p : NULL;
+    return *ret_code == EXIT_DONE ? w.p : rec_left_free(w.p);
 }
 
 /* ---- what is left ---- */

@@ -10,9 +10,10 @@ bool rec_left_is_us(const char *path);
 
 /*
  * Started as a login shell ("-keyhole", "keyhole-rec")? Then the words of `rec` that stand for it, with those of the options
- * file in front, NULL-terminated, for the life of the process. NULL: not one, or (with *ret_code not 0) something is wrong.
+ * file in front, NULL-terminated; rec_left_free them. NULL: not one, or (with *ret_code not 0) something is wrong.
  */
 char **rec_left_login_argv(int argc, char **argv, int *ret_argc, int *ret_code);
+char **rec_left_free(char **words);
 
 /* --send-spool. Returns the exit code. */
 int rec_left_send(struct cli *c);
