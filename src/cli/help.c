@@ -13,7 +13,8 @@ static const char environment[] =
     "KEYHOLE_URL          the server, https://HOST or https://HOST:PORT (else what keyhole login kept)\n"
     "KEYHOLE_TOKEN        an API token or a sign-in token (else what keyhole login kept for that server)\n"
     "KEYHOLE_CA           a PEM file with the certificate to trust (else the system's)\n"
-    "KEYHOLE_CONFIG_DIR   where the sign-in is kept (else ~/.config/keyhole)\n";
+    "KEYHOLE_CONFIG_DIR   where the sign-in is kept (else ~/.config/keyhole)\n"
+    "KEYHOLE_HTTP         1.1: not HTTP/2; 2: HTTP/2 also without TLS (else what the server offers)\n";
 
 static const char exits[] =
     "0  done\n"

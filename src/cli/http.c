@@ -279,6 +279,18 @@ static bool set_method(struct http_stream *s, const struct http_request *q)
     return e == CURLE_OK && !s->request_body.failed;
 }
 
+/* Whatever the server offers by ALPN; KEYHOLE_HTTP says 1.1, or 2 without asking, also without TLS. */
+static long http_version(const char *url)
+{
+    const char *v = getenv("KEYHOLE_HTTP");
+
+    if (v != NULL && strcmp(v, "1.1") == 0)
+        return CURL_HTTP_VERSION_1_1;
+    if (v != NULL && strcmp(v, "2") == 0 && strncmp(url, "http:", 5) == 0)
+        return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    return CURL_HTTP_VERSION_2TLS;
+}
+
 static bool set_options(struct http_stream *s, const struct http_request *q, const char *idempotency)
 {
     char url[8192];
@@ -292,7 +304,7 @@ static bool set_options(struct http_stream *s, const struct http_request *q, con
     e |= curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
     e |= curl_easy_setopt(s->easy, CURLOPT_PATH_AS_IS, 1L);
     e |= curl_easy_setopt(s->easy, CURLOPT_USERAGENT, "keyhole/" KEYHOLE_VERSION);
-    e |= curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+    e |= curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION, http_version(url));
     e |= curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_TIMEOUT_MS);
     e |= curl_easy_setopt(s->easy, CURLOPT_TCP_KEEPALIVE, 1L);
     e |= curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_write);

@@ -53,12 +53,13 @@ class Result:
 class Server:
     """init + serve on loopback, with the accounts eng (viewer) and app (approver)."""
 
-    def __init__(self, *init, people=True):
+    def __init__(self, *init, people=True, tls=False):
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="keyhole-cli-"))
         self.dir = self.top / "state"
         port, player = free_ports(2)
         made = subprocess.run([KEYHOLE, "init", str(self.dir), "--listen", f"127.0.0.1:{port}", "--player-listen",
-                               f"127.0.0.1:{player}", "--plain-loopback", *init], capture_output=True, text=True, check=True)
+                               f"127.0.0.1:{player}", *([] if tls else ["--plain-loopback"]), *init], capture_output=True, text=True, check=True)
+        self.ca = str(self.dir / "tls.pem") if tls else None
         self.url = re.search(r"^Made \S+ for (\S+)$", made.stdout, re.M).group(1)
         self.init_output = made.stdout
         self.admin = (self.dir / "admin.token").read_text().strip()
@@ -98,6 +99,8 @@ class Server:
         env.update(KEYHOLE_URL=self.url, KEYHOLE_CONFIG_DIR=str(self.top / f"config-{who}"), TERM="xterm", LANG="C.UTF-8")
         if token:
             env["KEYHOLE_TOKEN"] = token
+        if self.ca:
+            env["KEYHOLE_CA"] = self.ca
         return env
 
     def run(self, *args, who=None, token=None, stdin=None, check=True, env=None, timeout=60):
@@ -193,10 +196,10 @@ class Screen:
 class Terminal:
     """A command on a pseudo terminal, and what it shows."""
 
-    def __init__(self, server, *args, who="eng", cols=80, rows=24):
+    def __init__(self, server, *args, who="eng", cols=80, rows=24, http=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execve(KEYHOLE, [KEYHOLE, *args], server.env(who))
+            os.execve(KEYHOLE, [KEYHOLE, *args], {**server.env(who), **({"KEYHOLE_HTTP": http} if http else {})})
         self.screen = Screen(cols, rows)
         self.decoder = codecs.getincrementaldecoder("utf-8")()
         self.size(cols, rows)

@@ -294,8 +294,34 @@ def under_a_sign_in():
     eq(S.run("rec", "--", "true", who="eng", check=False).code, 3)
 
 
+def either_way():
+    """Over TLS, where HTTP/2 is agreed on, and over HTTP/1.1: recorded by one, followed by the other."""
+    server = Server(tls=True)
+    try:
+        token = server.top / "ingest.token"
+        token.write_text(server.run("token", "add", "--ingest", "--project", "default", token=server.admin).last())
+        for recorder, viewer in (("2", "1.1"), ("1.1", "2")):
+            env = {**server.env(), "XDG_STATE_HOME": str(server.top / "spools"), "KEYHOLE_HTTP": recorder, "PS1": ""}
+            p = subprocess.Popen([KEYHOLE, "rec", "--json", "--title", recorder, "--ingest-token-file", str(token), "--", "sh"], env=env,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            rid = wait_for(lambda: next((r["id"] for r in listed(server) if r["title"] == recorder), None))
+            server.grant(rid, action="play,live")
+            t = Terminal(server, "play", rid, "--follow", http=viewer)
+            t.expect(r"^ LIVE ")
+            p.stdin.write("echo over the way\n")
+            p.stdin.flush()
+            t.expect("over the way$", 5)
+            p.stdin.write("exit\n")
+            eq(json.loads(p.communicate(timeout=30)[0].splitlines()[-1])["state"], "complete")
+            t.expect(r"^ end 0:")
+            t.send("q")
+            eq(t.exit(), 0)
+    finally:
+        server.close()
+
+
 try:
     main(recorded_and_complete, followed, asked_and_approved, play_without_follow, as_json, input_without_echo, server_killed, spooled_then_sent,
-         recorder_killed, under_a_sign_in)
+         recorder_killed, under_a_sign_in, either_way)
 finally:
     S.close()
