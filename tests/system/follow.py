@@ -235,7 +235,7 @@ def _():
     chunks = b"".join(key.chunk(i).want(200).body for i in range(len(m["chunks"])))
     same(chunks.decode().split("\n")[:-1], live.sent[:m["sealed_to_seq"] + 1], "chunks")
     same(key.chunk(len(m["chunks"])).status, 404, "a chunk that is not sealed")
-    x = key.stream("?from_ms=3100&speed=16")
+    x = key.stream("?from_ms=3100&speed=16").wait(lambda x: x.named("from"), 5, "from")
     live.more(5)
     x.want_end("end", 1000)
     same(seqs(x)[-1], 319, "a stream ends with what there was")

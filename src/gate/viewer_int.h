@@ -1,0 +1,67 @@
+#pragma once
+/* Inside the viewer: viewer.c (life, first sight), viewer_lease.c (leases, keys, settlements), viewer_read.c (work for the reader). */
+#include "gate/viewer.h"
+
+#include "crypto/secret.h"
+#include "gate/reader.h"
+
+#define VIEWER_ASK_MS     5000
+#define VIEWER_LEASED_MAX 64
+
+enum viewer_state { VIEWER_NEW, VIEWER_ASKING, VIEWER_READY, VIEWER_REFUSED };
+
+struct viewer_range {
+    uint64_t from, to;
+};
+
+struct viewer_key {
+    uint16_t kn;
+    struct secret *rk;
+};
+
+struct viewer {
+    struct lane *lane;
+    uint8_t digest[32];
+    struct key_claims claims;
+    char kid[KEY_KID_LEN + 1];
+    unsigned refs;
+    bool in_map;
+    enum viewer_state state;
+    enum key_verdict verdict; /* VIEWER_REFUSED */
+    struct list waiters;
+
+    char vid[ID_CAP];
+    struct viewer_facts facts;
+    struct reader *reader; /* pieces and their indexes; touched by workers */
+    struct viewer_key *keys; /* what the vault released */
+    size_t n_keys;
+    bool wiped;            /* something ended: the keys are gone for good */
+    time_us base;
+
+    struct viewer_range leased[VIEWER_LEASED_MAX];
+    size_t n_leased;
+    bool manifest_leased;
+    bool series;            /* something was leased since the last settlement */
+    uint64_t first_lease;
+    struct viewer_range sent[VIEWER_RANGES_MAX];
+    size_t n_sent;
+    bool more_sent;
+    uint64_t sent_bytes;
+    unsigned users;        /* answers under way */
+    bool settle_due, exported;
+
+    time_ms used; /* boot clock */
+    struct key_use *use; /* shared with the viewers of this key on other loops */
+
+    struct list reads; /* struct job, waiting */
+    bool reading;
+    struct list turns; /* struct viewer_turn, waiting */
+    unsigned n_turns;
+};
+
+/* What the keeper says of the recording, at first sight and again. */
+void viewer_know(struct viewer *v, const struct ipc_key_facts *m);
+/* Something ended: no key of it is taken any more either. */
+void viewer_wipe(struct viewer *v);
+/* Asks whatever is leased already. kn: a key number to be released beside it, or -1. */
+void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, viewer_verdict_fn fn, void *ctx);

@@ -1,0 +1,257 @@
+/* Leases before bytes, recording keys with them, settlements after. */
+#include "gate/viewer_int.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "os/clock.h"
+
+struct leasing {
+    struct viewer *viewer;
+    struct viewer_span want;
+    viewer_verdict_fn fn;
+    void *ctx;
+    bool release; /* the lease has a vault.released leaf beside it, for this key number: */
+    uint16_t kn;
+    uint64_t release_idx;
+    time_ms release_t;
+};
+
+static bool covered(const struct viewer *v, const struct viewer_span *want)
+{
+    if (v->wiped || want->what == LEASE_LIVE)
+        return false;
+    if (want->what == LEASE_MANIFEST)
+        return v->manifest_leased;
+    for (size_t i = 0; i < v->n_leased; i++) {
+        if (v->leased[i].from <= want->from_seq && want->to_seq <= v->leased[i].to)
+            return true;
+    }
+    return false;
+}
+
+/* Adds to a short list of ranges, joining neighbours. False: full. */
+static bool range_add(struct viewer_range *list, size_t *n, size_t max, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < *n; i++) {
+        struct viewer_range *r = &list[i];
+
+        if (from <= r->to + 1 && r->from <= to + 1) {
+            r->from = from < r->from ? from : r->from;
+            r->to = to > r->to ? to : r->to;
+            return true;
+        }
+    }
+    if (*n == max)
+        return false;
+    list[(*n)++] = (struct viewer_range){ from, to };
+    return true;
+}
+
+static void note_lease(struct viewer *v, const struct viewer_span *want, uint64_t idx)
+{
+    if (!v->series) {
+        v->series = true;
+        v->first_lease = idx;
+    }
+    if (want->what == LEASE_LIVE) /* what is really sent is charged then */
+        return;
+    gate_use_volume(v->lane->gate, v->use, 0, want->bytes);
+    if (want->what == LEASE_MANIFEST) {
+        v->manifest_leased = true;
+    } else if (!range_add(v->leased, &v->n_leased, VIEWER_LEASED_MAX, want->from_seq, want->to_seq)) {
+        v->leased[0] = (struct viewer_range){ want->from_seq, want->to_seq }; /* the forgotten one is leased again if needed */
+    }
+}
+
+static void leasing_done(struct leasing *g, enum key_verdict verdict)
+{
+    viewer_verdict_fn fn = g->fn;
+    void *ctx = g->ctx;
+
+    viewer_unref(g->viewer);
+    free(g);
+    fn(ctx, verdict);
+}
+
+bool viewer_has_key(const struct viewer *v, uint16_t kn)
+{
+    for (size_t i = 0; i < v->n_keys; i++) {
+        if (v->keys[i].kn == kn)
+            return true;
+    }
+    return false;
+}
+
+static bool take_key(struct viewer *v, uint16_t kn, struct span rk)
+{
+    struct viewer_key *more;
+    struct secret *s;
+
+    if (viewer_has_key(v, kn))
+        return true;
+    more = v->n_keys == VIEWER_KEYS_MAX ? NULL : realloc(v->keys, (v->n_keys + 1) * sizeof(*more));
+    if (more == NULL)
+        return false;
+    v->keys = more;
+    s = rk.n == 32 ? secret_of(rk) : NULL;
+    if (s == NULL)
+        return false;
+    v->keys[v->n_keys++] = (struct viewer_key){ kn, s };
+    return true;
+}
+
+static void on_released(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct leasing *g = ctx;
+    const struct ipc_released *m = body;
+    enum key_verdict verdict = KEY_AUTHORITY_STALE;
+
+    if (err == ERR_OK && type == IPC_T_RELEASED)
+        verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_AUTHORITY_STALE;
+    if (verdict == KEY_OK && (g->viewer->wiped || !take_key(g->viewer, g->kn, m->rk)))
+        verdict = KEY_AUTHORITY_STALE;
+    leasing_done(g, verdict);
+}
+
+static void release(struct leasing *g)
+{
+    struct viewer *v = g->viewer;
+    const struct key_claims *c = &v->claims;
+    struct ipc_open m = { .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .rid = span_str(c->rid),
+                          .pid = span_str(c->pid), .kn = g->kn, .leaf_idx = g->release_idx,
+                          .leaf_t_ms = g->release_t };
+
+    if (v->lane->vault == NULL || !reader_wrap(v->reader, g->kn, &m.epoch, &m.wrap) ||
+        link_call(v->lane->vault, IPC_T_OPEN, &m, VIEWER_ASK_MS, on_released, g) != ERR_OK)
+        leasing_done(g, KEY_AUTHORITY_STALE);
+}
+
+static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct leasing *g = ctx;
+    const struct ipc_leased *m = body;
+    enum key_verdict verdict = KEY_AUDIT_UNAVAILABLE;
+
+    if (err == ERR_OK && type == IPC_T_LEASED)
+        verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_AUDIT_UNAVAILABLE;
+    if (verdict != KEY_OK) {
+        leasing_done(g, verdict);
+        return;
+    }
+    note_lease(g->viewer, &g->want, m->idx);
+    if (g->viewer->wiped || !g->release || viewer_has_key(g->viewer, g->kn)) {
+        leasing_done(g, g->viewer->wiped ? KEY_AUTHORITY_STALE : KEY_OK); /* wiped meanwhile: something ended */
+        return;
+    }
+    g->release_idx = m->release_idx;
+    g->release_t = m->release_t_ms;
+    release(g);
+}
+
+void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, viewer_verdict_fn fn, void *ctx)
+{
+    const struct key_claims *c = &v->claims;
+    struct ipc_lease m = {
+        .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .vid = span_str(v->vid),
+        .rid = span_str(c->rid), .pid = span_str(c->pid), .sub = span_str(c->sub), .what = (uint8_t) want->what,
+        .from_seq = want->from_seq, .to_seq = want->to_seq, .from_ms = (uint64_t) want->from_ms,
+        .to_ms = (uint64_t) want->to_ms, .bytes = want->bytes, .release = kn >= 0,
+        .release_kn = (uint16_t) (kn >= 0 ? kn : 0), .live_s = want->what == LEASE_LIVE ? LEASE_LIVE_MS / 1000 : 0,
+    };
+    struct leasing *g = calloc(1, sizeof(*g));
+
+    if (g == NULL || v->lane->keeper == NULL) {
+        free(g);
+        fn(ctx, KEY_KEEPER_UNAVAILABLE);
+        return;
+    }
+    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx, .release = kn >= 0,
+                           .kn = m.release_kn };
+    if (link_call(v->lane->keeper, IPC_T_LEASE, &m, VIEWER_ASK_MS, on_leased, g) != ERR_OK)
+        leasing_done(g, KEY_AUDIT_UNAVAILABLE);
+}
+
+/* The first one brings the first recording key with it; others are asked for when they are needed. */
+void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx)
+{
+    uint16_t kn;
+
+    if (covered(v, want))
+        fn(ctx, KEY_OK);
+    else
+        viewer_ask_lease(v, want, v->n_keys == 0 && reader_first_kn(v->reader, &kn) ? kn : -1, fn, ctx);
+}
+
+void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes)
+{
+    v->used = clock_boot_ms();
+    v->sent_bytes += bytes;
+    if (!range_add(v->sent, &v->n_sent, VIEWER_RANGES_MAX, from_seq, to_seq))
+        v->more_sent = true;
+}
+
+static void settle(struct viewer *v)
+{
+    const struct key_claims *c = &v->claims;
+    struct ipc_row_range rows[VIEWER_RANGES_MAX];
+    struct ipc_settle m = {
+        .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .vid = span_str(v->vid),
+        .rid = span_str(c->rid), .pid = span_str(c->pid), .sub = span_str(c->sub), .first_lease = v->first_lease,
+        .more = v->more_sent, .bytes = v->sent_bytes, .exported = v->exported,
+    };
+
+    v->settle_due = v->exported = false;
+    if (!v->series)
+        return;
+    for (size_t i = 0; i < v->n_sent; i++)
+        rows[i] = (struct ipc_row_range){ v->sent[i].from, v->sent[i].to };
+    m.ranges.rows = rows;
+    m.ranges.n = (uint32_t) v->n_sent;
+    /* One that is lost counts as seen in full: never under-reported. */
+    if (v->lane->keeper != NULL && link_send(v->lane->keeper, IPC_T_SETTLE, &m) != ERR_OK)
+        log_event(LOG_WARN, "replay.not-settled", LOG_STR("jti", c->jti));
+    v->series = v->manifest_leased = v->more_sent = false;
+    v->n_leased = v->n_sent = 0;
+    v->sent_bytes = 0;
+}
+
+void viewer_settle(struct viewer *v, bool exported)
+{
+    v->exported = v->exported || exported;
+    v->settle_due = true;
+    if (v->users == 0)
+        settle(v);
+}
+
+void viewer_use(struct viewer *v)
+{
+    v->users++;
+}
+
+void viewer_unuse(struct viewer *v)
+{
+    if (--v->users == 0 && v->settle_due)
+        settle(v);
+}
+
+/* ---- quotas ---- */
+
+enum key_verdict viewer_charge_request(struct viewer *v)
+{
+    return gate_use(v->lane->gate, v->use, v->claims.gid, 0);
+}
+
+enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes)
+{
+    return bytes == 0 ? KEY_OK : gate_use(v->lane->gate, v->use, v->claims.gid, bytes);
+}
+
+enum key_verdict viewer_charge_live(struct viewer *v, uint64_t bytes)
+{
+    enum key_verdict verdict = viewer_charge(v, bytes);
+
+    if (verdict == KEY_OK)
+        gate_use_volume(v->lane->gate, v->use, 0, bytes);
+    return verdict;
+}
