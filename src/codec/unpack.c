@@ -32,10 +32,11 @@ struct unpack_limits unpack_limits_import(void)
 
 struct unpack *unpack_new(enum unpack_codec codec, const struct unpack_limits *limits)
 {
-    struct unpack *u = calloc(1, sizeof(*u));
+    struct unpack *u = malloc(sizeof(*u));
 
     if (u == NULL)
         return NULL;
+    memset(u, 0, offsetof(struct unpack, window)); /* one is made for each small batch: the window need not be cleared */
     u->codec = codec;
     u->limits = *limits;
     if (codec == UNPACK_GZIP)

@@ -21,6 +21,11 @@ static bool match_path(const char *pattern, struct span path, struct span params
     size_t n_params = 0;
     bool more_want = true, more_path = true;
 
+    /* Most patterns part from the path within a few bytes. */
+    for (size_t i = 0; pattern[i] != '\0' && pattern[i] != '{'; i++) {
+        if (i >= path.n || path.p[i] != (uint8_t) pattern[i])
+            return false;
+    }
     while (more_want && more_path) {
         struct span w, p;
 
@@ -69,10 +74,11 @@ enum route_verdict route_find(struct span method, struct span path, struct route
         return ROUTE_NO_PATH;
     for (size_t i = 0; i < ROUTE_N_; i++) {
         struct span params[ROUTE_PARAMS_MAX] = { SPAN_EMPTY, SPAN_EMPTY };
-        size_t n = count_params(routes[i].path);
+        size_t n;
 
         if (!match_path(routes[i].path, path, params))
             continue;
+        n = count_params(routes[i].path);
         path_known = true;
         if (!method_is(&routes[i], method)) {
             add_allow(ret->allow, routes[i].method);
