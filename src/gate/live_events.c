@@ -13,6 +13,7 @@
 #include "os/clock.h"
 
 #define END_BODY_MAX (64u << 10)
+#define NOT_VALID    "This is no ingest token, or it is not valid any more."
 
 /* ---- state of the house ---- */
 
@@ -217,9 +218,14 @@ static bool read_end(struct live_job *j)
 static void on_body_end(struct call *c)
 {
     struct live_job *j = c->state;
+    struct live_token now;
 
     if (j->refused || (j->what == LIVE_END && !read_end(j)))
         return;
+    if (live_tokens_find(&c->lane->gate->tokens, j->cred, &now) == LIVE_TOKEN_OVER) { /* while the body came */
+        refuse(j, "login-needed", NOT_VALID);
+        return;
+    }
     c->state = NULL; /* from here on it is the owner's */
     (void) call_ref(c);
     list_append(&c->lane->live_jobs, &j->mine);
@@ -250,7 +256,7 @@ static bool check_token(struct call *c, struct live_token *ret)
     case LIVE_TOKEN_OVER: break;
     }
     if (sure)
-        call_problem(c, "login-needed", "This is no ingest token, or it is not valid any more.");
+        call_problem(c, "login-needed", NOT_VALID);
     else
         call_problem(c, "keeper-unavailable", "");
     return false;

@@ -499,8 +499,15 @@ static void revoked(void **state)
 
     (void) state;
     good_batch(rid, 0, "[1,\"o\",\"a\"]\n");
+    client_open(&c, w.port); /* a body that is on its way when it happens */
+    client_sendf(&c, "POST /v1/recordings/%s/events HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: Bearer " TOKEN
+                     "\r\nBatch-Seq: 1\r\nContent-Length: 12\r\n\r\n[2,\"o", rid, w.port);
+    (void) usleep(20000);
     world_do(revoke_token, NULL);
     (void) usleep(20000);
+    client_send(&c, "\",\"a\"]\n");
+    client_answer(&c);
+    assert_code(&c, 401, "login-needed");
     batch(&c, rid, TOKEN, 1, "[2,\"o\",\"a\"]\n");
     assert_code(&c, 401, "login-needed");
     end_it(&c, rid, TOKEN);
