@@ -1,5 +1,6 @@
 #include "format/zframe.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <zstd.h>
@@ -51,18 +52,56 @@ enum err zframe_write(struct zframe_writer *w, struct span raw, struct buf *out,
     return ERR_OK;
 }
 
+/* ---- one decompressor a thread ---- */
+
+static pthread_key_t reader_key;
+static pthread_once_t reader_once = PTHREAD_ONCE_INIT;
+static bool reader_keyed;
+
+static void reader_free(void *ctx)
+{
+    (void) ZSTD_freeDCtx(ctx); /* always 0 */
+}
+
+static void reader_make_key(void)
+{
+    reader_keyed = pthread_key_create(&reader_key, reader_free) == 0;
+}
+
+/* NULL: no memory. */
+static ZSTD_DCtx *reader(void)
+{
+    ZSTD_DCtx *ctx;
+
+    (void) pthread_once(&reader_once, reader_make_key); /* fails for bad arguments only */
+    if (!reader_keyed)
+        return NULL;
+    ctx = pthread_getspecific(reader_key);
+    if (ctx != NULL)
+        return ctx;
+    ctx = ZSTD_createDCtx();
+    if (ctx != NULL && pthread_setspecific(reader_key, ctx) != 0) {
+        reader_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
 enum err zframe_read(struct span frame, size_t n_raw, struct buf *out, struct err_info *reterr)
 {
+    ZSTD_DCtx *ctx = reader();
     uint8_t *to;
     size_t n;
 
+    if (ctx == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no memory for a decompressor");
     if (ZSTD_getFrameContentSize(frame.p, frame.n) != n_raw ||
         ZSTD_findFrameCompressedSize(frame.p, frame.n) != frame.n)
         return ERR_RAISE(reterr, ERR_CORRUPT, "not one zstd frame of %zu bytes", n_raw);
     to = buf_reserve(out, n_raw);
     if (to == NULL)
         return buf_check(out, reterr);
-    n = ZSTD_decompress(to, n_raw, frame.p, frame.n);
+    n = ZSTD_decompressDCtx(ctx, to, n_raw, frame.p, frame.n);
     if (ZSTD_isError(n) != 0 || n != n_raw)
         return ERR_RAISE(reterr, ERR_CORRUPT, "a zstd frame is damaged");
     out->n += n;

@@ -3,7 +3,8 @@
  * One zstd frame (RFC 8878) as it is stored and sent: with content size, without checksum and dictionary, window at most
  * 8 MiB, which is what browsers take as a content coding (RFC 9659).
  *
- * Threads: a writer belongs to one thread at a time; reading keeps no state.
+ * Threads: a writer belongs to one thread at a time; reading may be done by any number of them (each
+ * keeps one decompressor, freed when it ends: making one costs more than a small frame).
  */
 #include "base/buf.h"
 
