@@ -27,7 +27,7 @@ struct reclog_file {
     uint64_t size;    /* lock, writer writes: everything below is durable and shown */
     uint64_t end;     /* writer: where the next byte goes */
     uint32_t n_locals; /* writer */
-    bool spoiled;      /* writer: a close record failed: perhaps half of it is there */
+    bool spoiled;      /* writer: a write failed: something may lie behind 'end', so nothing more goes there */
     size_t n_needed;  /* lock: places in it with unsealed records */
     time_ms born;     /* boot clock */
     bool pressed;     /* lock: its recordings were asked to seal */

@@ -357,9 +357,11 @@ static void cut_back(struct reclog *l)
     for (struct list *node = l->files.prev; node != &l->files; node = node->prev) {
         struct reclog_file *f = LIST_ENTRY(node, struct reclog_file, node);
 
-        if (f->end > f->size || f == l->file) /* half a write does not move the end */
-            all = all && disk_truncate(l, f, f->size);
+        if (f->end == f->size && f != l->file) /* half a write does not move the end */
+            continue;
+        all = all && disk_truncate(l, f, f->size);
         f->end = f->size;
+        f->spoiled = true;
     }
 }
 

@@ -171,6 +171,48 @@ static void a_thousand_recordings_share_syncs(void **state)
     world_deinit(&w);
 }
 
+/* As many as a gate may have open, each with a key of its own; sealed at once, their close records and file go. */
+static void twenty_thousand_at_once(void **state)
+{
+    enum { N = 20000 };
+    struct pen *pens = calloc(N, sizeof(*pens));
+    struct world w;
+    struct reclog_stats s;
+    struct pen more;
+    uint64_t bytes;
+
+    (void) state;
+    assert_non_null(pens);
+    world_init(&w);
+    w.o.max_recordings = N;
+    w.o.file_bytes = 3u << 20; /* several */
+    world_open(&w);
+    for (unsigned i = 0; i < N; i++) {
+        pen_init(&pens[i], &w, i);
+        pen_begin(&pens[i]);
+    }
+    pen_init(&more, &w, N);
+    assert_err(reclog_begin(w.log, &(struct reclog_begin){ .project = PROJECT, .rid = span_str(more.rid), .rk = more.rk,
+                                                           .loop = w.loop }, &more.rec, NULL), ERR_LIMIT);
+    for (unsigned i = 0; i < N; i++)
+        assert_ok(pen_append(&pens[i], 1, 1, 20));
+    for (unsigned i = 0; i < N; i++)
+        pen_wait(&pens[i]);
+    reclog_stats(w.log, &s);
+    assert_int_equal(s.appends, N);
+    assert_true(s.syncs <= N / 20);
+    assert_int_equal(check_tail(&pens[N / 2], 0, 0), 1);
+    for (unsigned i = 0; i < N; i++) {
+        reclog_sealed(pens[i].rec, UINT64_MAX);
+        pen_deinit(&pens[i]);
+    }
+    pen_deinit(&more);
+    world_close(&w);
+    assert_int_equal(world_files(&w, &bytes), 0);
+    free(pens);
+    world_deinit(&w);
+}
+
 static void the_queue_has_a_limit(void **state)
 {
     struct world w;
@@ -491,6 +533,7 @@ int main(void)
         cmocka_unit_test(a_recording_from_first_to_last),
         cmocka_unit_test(what_may_not_be_appended),
         cmocka_unit_test(a_thousand_recordings_share_syncs),
+        cmocka_unit_test(twenty_thousand_at_once),
         cmocka_unit_test(the_queue_has_a_limit),
         cmocka_unit_test(files_turn_over),
         cmocka_unit_test(a_snapshot_outlives_its_files),
