@@ -346,11 +346,14 @@ static void give_up_file(struct reclog *l)
 }
 
 /*
- * What the group wrote is cut off again, the newest file first: were an older part gone and a newer one still there after
- * a crash, recovery would see a gap. Where that cannot be done the bytes stay: their batches come again later in the log,
- * and recovery takes the later ones.
+ * (Only the writer changes the list of files, so it may walk it freely.)
+ *
+ * What the group wrote is cut off again, and that is synced: nothing that was never acknowledged lies before what will be.
+ * The newest file first: were an older part gone and a newer one still there after a crash, recovery would see a gap. A
+ * file system that is too full even for this leaves the bytes there; their batches come again later in the log, and
+ * recovery takes the later ones. ERR_IO: the sync failed.
  */
-static void cut_back(struct reclog *l)
+static enum err cut_back(struct reclog *l, struct err_info *reterr)
 {
     bool all = true;
 
@@ -362,10 +365,13 @@ static void cut_back(struct reclog *l)
         all = all && disk_truncate(l, f, f->size);
         f->end = f->size;
         f->spoiled = true;
+        if (all)
+            TRY(sync_file(l, f, reterr));
     }
+    return ERR_OK;
 }
 
-/* Nothing of this group counts. Only the writer changes the list of files, so it may walk it freely. */
+/* Nothing of this group counts. */
 static void undo(struct reclog *l, const struct list *group, enum err why)
 {
     struct list *node;
@@ -391,8 +397,6 @@ static void undo(struct reclog *l, const struct list *group, enum err why)
         reclog_place_unref(l, p);
     }
     reclog_leave(l);
-    cut_back(l);
-    give_up_file(l);
 }
 
 /* Under the lock: a batch's records become the recording's tail. */
@@ -503,10 +507,14 @@ static void run_group(struct reclog *l, struct list *group)
         l->group_left += j->encoded + (needs_open(l, j->rec) ? KHLOG_OPEN_MAX : 0);
     }
     e = write_group(l, group, &why);
+    if (e != ERR_OK && e != ERR_IO) {
+        undo(l, group, e);
+        if (cut_back(l, &why) != ERR_OK)
+            e = ERR_IO;
+        give_up_file(l);
+    }
     if (e == ERR_IO)
         die(l, group, &why);
-    else if (e != ERR_OK)
-        undo(l, group, e);
     finish_group(l, group, e == ERR_OK);
 }
 
