@@ -326,6 +326,7 @@ static void hand_step(struct hand *h, const struct step *s)
 
     switch (s->what) {
     case 'o':
+        h->keys[s->local] = khlog_key_free(h->keys[s->local]);
         assert_ok(khlog_key_new(h->rk, &p, o.salt, o.commitment, &h->keys[s->local], NULL));
         assert_ok(khlog_write_open(&o, s->local, &h->file, NULL));
         break;
