@@ -161,6 +161,50 @@ def _():
     true(s.n < 300000, f"{s.n} bytes came after the end")
 
 
+@test("live: recorded over HTTP/2 and followed on the same connection, beside a follower over HTTP/1.1; revoking cuts both")
+def _():
+    for server in (plain, tls):
+        c, to = H2(server), server.recorder.token
+        body = [("content-type", "application/json")]
+        s = c.get("/v1/recordings", method="POST", token=to, headers=body, body=json.dumps({"kind": "terminal", "title": "Live"}).encode())
+        same(s.status, 201, f"{s}")
+        rid, lines, at, tries = json.loads(s.body)["id"], [], 0, []
+
+        def add(n):
+            nonlocal at
+            new = [f'[{(len(lines) + i) / 100:.3f},"o","line {len(lines) + i}"]' for i in range(n)]
+            batch = "".join(x + "\n" for x in new).encode()
+            r = c.get(f"/v1/recordings/{rid}/events", method="POST", token=to, body=batch,
+                      headers=[("content-type", "application/x-ndjson"), ("batch-seq", str(at))])
+            same(r.status, 200, f"batch {at}: {r}")
+            at, lines[len(lines):] = at + 1, new
+            return r
+
+        add(10)
+        k = server.keyed(rid, ["play", "live"])
+        old = k.stream("?follow=1").wait(lambda x: x.named("live"), 5, "live over HTTP/1.1")
+        new = c.ask(f"{k.path}/stream?follow=1", token=k.text)
+        c.wait(lambda: any(e == "live" for e, _, _ in new.events()), 5, "live over HTTP/2")
+        for _ in range(20):
+            add(5)
+            tries.append(time.monotonic())
+        c.wait(lambda: len(new.content()) == len(lines), 5, "all events over HTTP/2")
+        true(new.last - tries[-1] < 0.5 * SLOW, f"the last event came {new.last - tries[-1]:.2f} s after it was acknowledged")
+        old.wait_events(len(lines), 5)
+        same((new.content(), [d for _, d in old.content()]), (lines, lines), "events")
+        server.approver.post(f"/v1/grants/{k.claims['gid']}/revoke").want(200)
+        c.done(new, 3)
+        old.want_end("revoked", 4411, 3)
+        same((new.events()[-1][0], new.rst), ("revoked", None), f"{new}")
+        add(5)
+        same(c.get(f"/v1/recordings/{rid}/end", method="POST", token=to).status, 200, "the end")
+        again = server.keyed(rid)
+        s = c.get(f"{again.path}/events", token=again.text)
+        same(s.body.decode().split("\n")[1:-2], lines, "what was recorded")
+        true(c.goaway is None, "goaway")
+        c.close()
+
+
 # ---- fairness ----
 
 @test("a slow reader on a stream holds neither the other streams nor their first bytes")
