@@ -114,7 +114,7 @@ static void on_event(void *ctx, int64_t seq, struct span json)
     struct player *p = ctx;
     struct item it = { 0, json.n };
 
-    (void) seq;
+    play_view_first(p->view, seq, json);
     if (!play_view_time(p->view, json, p->last_ms, &it.at_ms))
         return;
     if (p->n == p->cap) {

@@ -272,6 +272,7 @@ static void follow_event(void *ctx, int64_t seq, struct span json)
     struct following *f = ctx;
     struct timeline *t = f->play->view->timeline;
 
+    play_view_first(f->play->view, seq, json);
     if (!play_view_time(f->play->view, json, f->last_ms, &f->last_ms))
         return;
     if (f->play->c->json) {

@@ -38,6 +38,7 @@ struct play_view *play_view_new(bool terminal, struct tree manifest)
         return NULL;
     v->terminal = terminal;
     v->base_ms = get_int(manifest, "base_ms");
+    v->has_base = get_int(manifest, "events") > 0;
     v->cols = size_of(head, "cols", "width", ASCIICAST_COLS);
     v->rows = size_of(head, "rows", "height", ASCIICAST_ROWS);
     buf_init(&v->text, TEXT_MAX);
@@ -93,6 +94,18 @@ static size_t elements(struct span json, struct json_value e[3])
     while (n < 3 && json_next(&it, &e[n]))
         n++;
     return n;
+}
+
+void play_view_first(struct play_view *v, int64_t seq, struct span json)
+{
+    struct json_limits lim = json_limits_event();
+    struct json_value stamp;
+    int64_t ms;
+
+    if (!v->terminal && seq == 0 && !v->has_base && json_check(json, &lim, NULL) &&
+        json_find(json_value(json), "timestamp", &stamp) && stamp.type == JSON_NUMBER && json_scaled(stamp.raw, 0, &ms))
+        v->base_ms = ms;
+    v->has_base = true;
 }
 
 bool play_view_time(const struct play_view *v, struct span json, int64_t previous, int64_t *ret_ms)

@@ -12,6 +12,7 @@
 struct play_view {
     bool terminal;
     int64_t base_ms; /* rrweb: the timestamp of time 0 */
+    bool has_base;   /* false: there was no event yet */
     int cols, rows;  /* of the recording's terminal at its start */
     struct screen *screen;
     struct timeline *timeline;
@@ -29,6 +30,9 @@ void play_view_freep(struct play_view **v);
 
 /* Playing begins anew: From of the contract, with the screen at its place. */
 void play_view_from(struct play_view *v, struct tree from);
+
+/* The first event of a browser's recording that had none when its manifest was read: its time is time 0. */
+void play_view_first(struct play_view *v, int64_t seq, struct span json);
 
 /* When an event is due: its own time, not before 'previous'. False: it is no event. */
 bool play_view_time(const struct play_view *v, struct span json, int64_t previous, int64_t *ret_ms);

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(__file__))
-from _keyhole import KEYHOLE, Server, Terminal, eq, has, main  # noqa: E402
+from _keyhole import KEYHOLE, Server, Skip, Terminal, eq, free_ports, has, main  # noqa: E402
 
 S = Server()
 TOKEN = S.top / "ingest.token"
@@ -294,6 +295,92 @@ def under_a_sign_in():
     eq(S.run("rec", "--", "true", who="eng", check=False).code, 3)
 
 
+def call(method, path, body, **headers):
+    r = urllib.request.Request(S.url + path, data=body, method=method,
+                               headers={"Authorization": "Bearer " + TOKEN.read_text().strip(), "Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(r) as answer:
+        return json.loads(answer.read())
+
+
+def browser():
+    """A browser's recording, followed from before its first event: times count from that one, lines come as they happen."""
+    rid = call("POST", "/v1/recordings", json.dumps({"kind": "rrweb", "title": "page"}).encode())["id"]
+    S.grant(rid, action="play,live")
+    p = subprocess.Popen([KEYHOLE, "play", rid, "--follow"], env=S.env("eng"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    j = subprocess.Popen([KEYHOLE, "play", rid, "--follow", "--json"], env=S.env("eng"), stdout=subprocess.PIPE, text=True)
+    time.sleep(1)
+    t0 = 1790000000000
+    events = [{"type": 4, "data": {"href": "https://shop.example/cart", "width": 800, "height": 600}, "timestamp": t0},
+              {"type": 2, "data": {"node": {"type": 0, "childNodes": [], "id": 1}, "initialOffset": {"left": 0, "top": 0}}, "timestamp": t0 + 10},
+              {"type": 4, "data": {"href": "https://shop.example/paid", "width": 800, "height": 600}, "timestamp": t0 + 2500}]
+    call("POST", f"/v1/recordings/{rid}/events", json.dumps(events[:2]).encode(), **{"Batch-Seq": "0"})
+    has(p.stdout.readline(), "shop.example/cart")
+    call("POST", f"/v1/recordings/{rid}/events", json.dumps(events[2:]).encode(), **{"Batch-Seq": "1"})
+    line = p.stdout.readline()
+    has(line, "shop.example/paid")
+    has(line, "0:02")
+    call("POST", f"/v1/recordings/{rid}/end", b"{}")
+    eq((p.wait(20), j.wait(20)), (0, 0), p.stderr.read())
+    got = [json.loads(x) for x in j.stdout]
+    eq([(e["seq"], e["at_ms"]) for e in got], [(0, 0), (1, 10), (2, 2500)])
+    eq([e["event"] for e in got], events)
+
+
+def fresh_keys():
+    """Longer than two keys live: each event once, in order, on a terminal and as JSON."""
+    if not os.environ.get("KEYHOLE_LONG"):
+        raise Skip("takes 140 s: KEYHOLE_LONG=1")
+    r = Rec(title="long", command=("sh", "-c", LINES % (1300, "0.1")))
+    rid = r.rid()
+    S.grant(rid, action="play,live")
+    p = subprocess.Popen([KEYHOLE, "play", rid, "--follow", "--json"], env=S.env("eng"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    t = Terminal(S, "play", rid, "--follow", cols=80, rows=60)
+    t.expect("line-1290;", 200)
+    r.wait()
+    out, err = p.communicate(timeout=30)
+    eq(p.returncode, 0, err)
+    events = [json.loads(line) for line in out.splitlines()]
+    eq([e["seq"] for e in events], list(range(events[0]["seq"], events[0]["seq"] + len(events))))
+    seen, last = [], -1
+    for state in t.seen:
+        on = [int(x) for x in re.findall(r"^line-(\d+);$", state, re.M)]
+        eq(on, list(range(on[0], on[0] + len(on))) if on else [], "each once, in order")
+        seen += [x for x in on if x > last]
+        last = max([last, *on])
+    eq(seen, list(range(seen[0], seen[0] + len(seen))), "none left out")
+    if any(re.search("reconnecting", s) for s in t.seen):
+        raise AssertionError("a fresh key was seen")
+    t.send("q")
+    t.exit()
+
+
+def demo():
+    """The demo has one that is being made; it is complete when the demo ends, and the next run makes another one."""
+    top = S.top / "demo"
+    port = free_ports(1)[0]
+    ids = []
+    for _ in range(2):
+        p = subprocess.Popen([KEYHOLE, "demo", "--dir", str(top), "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for line in p.stdout:
+            if "Ctrl-C ends it" in line:
+                break
+        env = {**os.environ, "KEYHOLE_URL": f"http://localhost:{port}", "KEYHOLE_TOKEN": (top / "admin.token").read_text().strip(),
+               "KEYHOLE_CONFIG_DIR": "/nonexistent"}
+        get = lambda: json.loads(subprocess.run([KEYHOLE, "ls", "--json"], env=env, capture_output=True, text=True, check=True).stdout)["items"]
+        live = wait_for(lambda: [x for x in get() if x["live"] and x["events"] > 1 or x["live"] and not x["events"]])
+        eq(len(live), 1)
+        eq([x["live"] for x in get() if x["id"] in ids], [False] * len(ids))
+        ids.append(live[0]["id"])
+        time.sleep(2)
+        began = time.monotonic()
+        p.terminate()
+        eq(p.wait(20), 0)
+        if time.monotonic() - began > 8:
+            raise AssertionError(f"the demo took {time.monotonic() - began:.1f} s to end")
+        eq(list((top / "spool").glob("*.spool")), [], "all was sent")
+    eq(len(set(ids)), 2)
+
+
 def either_way():
     """Over TLS, where HTTP/2 is agreed on, and over HTTP/1.1: recorded by one, followed by the other."""
     server = Server(tls=True)
@@ -322,6 +409,6 @@ def either_way():
 
 try:
     main(recorded_and_complete, followed, asked_and_approved, play_without_follow, as_json, input_without_echo, server_killed, spooled_then_sent,
-         recorder_killed, under_a_sign_in, either_way)
+         recorder_killed, under_a_sign_in, browser, fresh_keys, demo, either_way)
 finally:
     S.close()
