@@ -133,7 +133,7 @@ const tests = {
     equal("the browser's protocol", [...new Set(protocols.filter((x) => x !== ""))], ["h2"]);
 
     // The command line follows the same access.
-    const mine = { ...server.env, KEYHOLE_CONFIG_DIR: join(server.top, "engineer-config"), KEYHOLE_TOKEN: "" };
+    const mine = { ...server.env, KEYHOLE_CONFIG_DIR: join(server.top, "engineer-config"), KEYHOLE_TOKEN: "", KEYHOLE_HTTP: "1.1" };
     delete mine.KEYHOLE_TOKEN;
     const signed = await run(keyhole, ["login", "--user", "engineer", "--password-file", join(server.top, "engineer")], { ...mine, KEYHOLE_TOKEN: "" });
     equal("keyhole login", signed.code, 0);
