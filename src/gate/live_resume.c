@@ -57,7 +57,9 @@ static void refuse(struct live_rec *r, const struct ipc_ingest_state *s)
     char code[40], detail[200];
 
     memcpy(cred, LIST_ENTRY(r->queue.next, struct live_job, node)->cred, sizeof(cred));
-    if (!span_to_str(s->code, code, sizeof(code)))
+    if (span_eq_str(s->code, "conflict")) /* there is a newer gate than this one */
+        (void) snprintf(code, sizeof(code), "starting");
+    else if (!span_to_str(s->code, code, sizeof(code)))
         (void) snprintf(code, sizeof(code), "internal");
     if (!span_to_str(s->detail, detail, sizeof(detail)))
         detail[0] = '\0';
