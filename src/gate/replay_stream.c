@@ -28,8 +28,8 @@ struct stream {
     int64_t began;       /* boot clock of that moment */
     uint64_t leased_to;  /* last sequence under a lease of this stream */
     bool leased, leasing;
-    time_us half;        /* recording time at which the next lease is asked for */
-    bool ahead, fetching; /* it is asked for; the next chunk is */
+    time_us leased_at;   /* that event's time */
+    bool ahead, fetching, enough; /* the next lease is asked for; the next chunk is; there is none to ask for */
     struct block *next;  /* the chunk after the one that is played */
 };
 
@@ -80,7 +80,7 @@ static bool span_of_play(const struct stream *s, struct lines look, struct viewe
 static void note_lease(struct stream *s, const struct viewer_span *span)
 {
     s->leased_to = span->to_seq;
-    s->half = (span->from_ms + (span->to_ms - span->from_ms) / 2) * 1000;
+    s->leased_at = span->to_ms * 1000;
 }
 
 static void on_leased(void *ctx, enum key_verdict v)
@@ -135,16 +135,15 @@ static void on_ahead(void *ctx, enum key_verdict v)
     call_unref(r->call);
 }
 
-static void lease_ahead(struct replay *r, struct lines look)
+static void lease_ahead(struct replay *r, const struct lines *look)
 {
     struct stream *s = r->state;
     struct asked *a = calloc(1, sizeof(*a));
 
-    lines_seek(&look, s->leased_to + 1);
-    if (a == NULL || !span_of_play(s, look, &a->span) || a->span.from_ms > s->s.to_ms ||
+    if (a == NULL || !span_of_play(s, *look, &a->span) || a->span.from_ms > s->s.to_ms ||
         viewer_charge(r->viewer, a->span.bytes) == KEY_QUOTA) {
         free(a);
-        s->half = INT64_MAX;
+        s->enough = true; /* what follows is asked for when it is needed, and then the answer counts */
         return;
     }
     a->replay = r;
@@ -166,7 +165,7 @@ static void on_fetched(void *ctx, struct viewer_read *read)
     call_unref(r->call);
 }
 
-/* At half of the running lease: the next one, and the chunk that it is of. */
+/* When less than half of what a lease may name is ahead: the next one, and the chunk that it is of; not more than one chunk. */
 static void look_ahead(struct replay *r)
 {
     struct stream *s = r->state;
@@ -174,17 +173,19 @@ static void look_ahead(struct replay *r)
     struct viewer_want want;
     struct line l;
 
-    if (!s->leased || s->ahead || s->fetching || look.time < s->half || s->half == INT64_MAX)
+    if (!s->leased || s->ahead || s->fetching || s->enough ||
+        (double) (s->leased_at - look.time) >= LEASE_PLAY_MS / 2 * 1000.0 * s->speed)
         return;
-    lines_seek(&look, s->leased_to + 1);
-    if (lines_peek(&look, &l)) {
-        lease_ahead(r, look);
-    } else if (s->next != NULL && s->next->meta.first_seq == look.seq) {
+    look.seq = s->leased_to + 1;
+    look.time = s->leased_at;
+    if (look.seq >= look.until || look.time / 1000 > s->s.to_ms)
+        return;
+    if (!lines_peek(&look, &l) && s->next != NULL)
         look.block = s->next;
-        lease_ahead(r, look);
-    } else if (look.seq < look.until && look.time / 1000 <= s->s.to_ms) {
+    if (lines_peek(&look, &l)) {
+        lease_ahead(r, &look);
+    } else if (s->next == NULL) {
         want = lines_want(&look);
-        s->next = block_unref(s->next);
         s->fetching = true;
         (void) call_ref(r->call);
         viewer_read(r->viewer, &want, on_fetched, r);
@@ -240,11 +241,13 @@ static void load_next(struct replay *r)
     struct block *b = s->next;
 
     if (b == NULL || b->meta.first_seq != s->s.lines.seq) {
+        s->enough = false;
         s->next = block_unref(b);
         lines_load(&s->s.lines);
         return;
     }
     s->next = NULL;
+    s->enough = false;
     lines_take(&s->s.lines, b);
     pump(r);
 }

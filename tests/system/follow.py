@@ -10,6 +10,8 @@ import time
 from _server import (SLOW, Client, Failed, Key, Server, Stream, Tests, cast_events, covered, rrweb_events, same, true, until,
                      verify_log)
 
+from _http2 import H2
+
 test = Tests()
 SMALL = "gate { threads = 2 }\nstore { seal_bytes = 64KiB seal_after = 1s }\n"
 s = Server(config=SMALL).cast()
@@ -281,6 +283,38 @@ def _():
     same((m["live"], m["sealed_to_seq"], m["events"]), (False, len(live.sent) - 1, len(live.sent)), "afterwards")
     for x in xs:
         x.close()
+
+
+@test("over HTTP/2: two follow and one seeks on one connection, beside one over HTTP/1.1; the revocation of one leaves the others")
+def _():
+    live, other = Live(), Live("rrweb")
+    live.more(30)
+    other.more(30)
+    g, g2 = live.grant(duration_s=600), other.grant(duration_s=600)
+    key, key2 = s.viewer.key(g, live.id), s.viewer.key(g2, other.id)
+    c = H2(s)
+    a = c.ask(f"{key.path}/stream?follow=1&from_ms=0", token=key.text)
+    b = c.ask(f"{key2.path}/stream?follow=1&from_ms=0", token=key2.text)
+    x = live.follow(key, "&from_ms=0").wait(lambda x: x.named("live"), 5, "live")
+    c.wait(lambda: all(any(e == "live" for e, _, _ in y.events()) for y in (a, b)), 5, "live")
+    for _ in range(30):
+        live.more(3, pad=200)
+        other.more(1)
+    same(c.get(f"{key.path}/manifest", token=key.text).status, 200, "a manifest beside them")
+    s.approver.post(f"/v1/grants/{g2}/revoke", {}).want(200)
+    c.done(b, 5)
+    true(b.events()[-1][0] == "revoked" and len(b.content()) <= 60, f"the end of one: {b.events()[-1]}")
+    live.more(5)
+    live.end()
+    other.end()
+    c.done(a, 5)
+    x.want_end("end", 1000)
+    check_all(x, live)
+    same(a.content(), live.sent, "events over HTTP/2")
+    same(a.events()[-1][0], "end", "the end of the other")
+    c.close()
+    x.close()
+    check_leases(live.id, seen={key.id: seqs(x)})
 
 
 @test("a slow follower is told how far behind he is, misses nothing, is not buffered, and catches up")

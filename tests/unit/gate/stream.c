@@ -200,6 +200,66 @@ static void resume(void **state)
     assert_code(&c, 422, "invalid");
 }
 
+/* In a pause that is longer than a key lives: the client says where in it it was, and pacing goes on from there. */
+static void resume_in_a_pause(void **state)
+{
+    struct client c;
+
+    (void) state;
+    client_open(&c, w.port);
+    client_sendf(&c, "GET /v1/replay/%s/stream?from_ms=10000 HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: Bearer %s\r\nLast-Event-ID: 3\r\n\r\n",
+                 rid, w.port, world_key(rid));
+    assert_true(client_until(&c, "id: 220\n", 500)); /* 10 s, and 1 s of play ahead */
+    assert_false(has(&c, "id: 230\n"));
+    (void) count_ids(&c, 4, NULL);
+    client_close(&c);
+    client_open(&c, w.port); /* one that lies before the event says nothing */
+    client_sendf(&c, "GET /v1/replay/%s/stream?from_ms=100 HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: Bearer %s\r\nLast-Event-ID: 200\r\n\r\n",
+                 rid, w.port, world_key(rid));
+    assert_true(client_until(&c, "id: 220\n", 500));
+    assert_false(has(&c, "id: 230\n"));
+    client_close(&c);
+}
+
+static uint64_t leased_to(const char *jti)
+{
+    uint64_t to = 0;
+
+    world_lock();
+    for (size_t i = 0; i < w.n_leases; i++) {
+        if (strcmp(w.leases[i].jti, jti) == 0 && w.leases[i].to_seq > to)
+            to = w.leases[i].to_seq;
+    }
+    world_unlock();
+    return to;
+}
+
+/* While one chunk is played the next one is fetched and leased: each has 26 events, and more than that are leased ahead. */
+static void leases_are_asked_ahead(void **state)
+{
+    struct buf b = BUF_INIT(16 << 20);
+    struct key_claims k;
+    struct client c;
+    uint64_t last = 0, most = 0;
+
+    (void) state;
+    buf_add_str(&b, "{\"version\":2,\"width\":80,\"height\":24}\n");
+    for (int i = 0; i < 400; i++)
+        buf_addf(&b, "[%d.%03d,\"o\",\"%010000d\"]\n", i / 20, i % 20 * 50, i);
+    k = world_claims(import_bytes(buf_span(&b)));
+    buf_deinit(&b);
+    begin_get(&c, world_sign(&k), "/v1/replay/%s/stream?speed=2", k.rid);
+    for (int i = 0; i < 80; i++) {
+        (void) client_for(&c, 20);
+        (void) count_ids(&c, 0, &last);
+        if (last < 400 && leased_to(k.jti) > last + most)
+            most = leased_to(k.jti) - last;
+    }
+    assert_true(world_leased(k.jti, 0, last));
+    assert_in_range(most, 35, 53);
+    client_close(&c);
+}
+
 static void key_runs_out(void **state)
 {
     struct key_claims k = world_claims(rid);
@@ -513,6 +573,8 @@ int main(void)
         cmocka_unit_test_setup(pace, world_reset),
         cmocka_unit_test_setup(seek, world_reset),
         cmocka_unit_test_setup(resume, world_reset),
+        cmocka_unit_test_setup(resume_in_a_pause, world_reset),
+        cmocka_unit_test_setup(leases_are_asked_ahead, world_reset),
         cmocka_unit_test_setup(key_runs_out, world_reset),
         cmocka_unit_test_setup(window_ends, world_reset),
         cmocka_unit_test_setup(endings_by_push, world_reset),
