@@ -28,16 +28,17 @@ draw() {
     printf '  \033[2m%-12s %7s %9s %9s %13s\033[0m\033[K\n' process pid memory threads 'processor'
     process "$pid" supervisor
     for child in $(cat "/proc/$pid/task/"*/children 2>/dev/null); do
-        name=$(tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null)
-        case $name in
-        *' role '*) process "$child" "$(echo "${name##* role }" | tr -d ' ')" ;;
-        *' rec '*) process "$child" 'keyhole rec' ;;
+        # The second and third word only: the recorder's arguments hold this whole text.
+        word=$(tr '\0' '\n' <"/proc/$child/cmdline" 2>/dev/null | sed -n 2p)
+        case $word in
+        role) process "$child" "$(tr '\0' '\n' <"/proc/$child/cmdline" | sed -n 3p)" ;;
+        rec) process "$child" 'keyhole rec' ;;
         esac
     done
     printf '\033[K\n  stored recordings  %5d KiB in %d files\033[K\n' "$(du -sk "$dir/blobs" 2>/dev/null | cut -f1)" "$(find "$dir/blobs" -type f 2>/dev/null | wc -l)"
     printf '  database           %5d KiB\033[K\n' "$(du -sk "$dir/meta" 2>/dev/null | cut -f1)"
     printf '  load of the machine  %s\033[K\n\033[K\n' "$(cut -d' ' -f1-3 /proc/loadavg)"
-    printf '  \033[2mThis terminal is being recorded by keyhole rec, now. Who watches is in the audit log.\033[0m\033[K\n\033[J'
+    printf '  \033[2mRecorded by keyhole rec, now. Who watches it is in the audit log.\033[0m\033[K\n\033[J'
 }
 
 printf '\033[2J'

@@ -84,7 +84,7 @@ export const texts = {
   "recording.started": "Started",
   "recording.stored": "Stored",
   "recording.length": "Length",
-  "recording.length_live": "{time} so far",
+  "recording.length_live": "Still being recorded",
   "recording.events": "Events",
   "recording.id": "Id",
   "recording.why_locked": "Nobody watches a recording by default, whatever their role. Say what you need it for; when somebody agrees, it opens for a limited time, and the audit log shows that you watched.",

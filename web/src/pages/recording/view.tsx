@@ -21,8 +21,8 @@ function About({ r }: { r: Recording }) {
         [t("recording.subject"), r.subject && (r.subject_is_pseudonym ? t("recording.subject_hidden", { name: r.subject }) : r.subject)],
         [t("recording.started"), when(r.started_at)],
         [t("recording.stored"), when(r.created_at)],
-        [t("recording.length"), r.live ? t("recording.length_live", { time: clock(r.duration_ms) }) : clock(r.duration_ms)],
-        [t("recording.events"), count(r.events)],
+        [t("recording.length"), r.live ? t("recording.length_live") : clock(r.duration_ms)],
+        [t("recording.events"), !r.live && count(r.events)],
         [t("recording.links"), r.links.length > 0 && <Links links={r.links} />],
         [t("recording.tags"), Object.keys(r.tags).length > 0 && <Tags tags={r.tags} />],
         [t("recording.session"), r.session],
@@ -106,7 +106,7 @@ export function RecordingPage({ rid }: { rid: string }) {
   return (
     <>
       <p><Link to="/recordings">{t("recording.back")}</Link></p>
-      <PageHead title={titleOf(r)}><AccessBadge r={r} />{r.live && <LiveBadge />}</PageHead>
+      <PageHead title={titleOf(r)}><span class="row"><AccessBadge r={r} />{r.live && <LiveBadge />}</span></PageHead>
       <Trouble problem={trouble} again={seen.again} />
       <div class="two" data-access={r.access}>
         <div>
