@@ -110,12 +110,12 @@ class Recorder:
 
     async def begin(self):
         self.count += 1
-        self.name = f"{self.number}-{self.count}"
+        name = f"{self.number}-{self.count}"
         head = b',"head":{"version":2,"width":80,"height":24}' if self.kind == "terminal" and self.rng.random() < 0.5 else b""
-        _, a = await self.insist("POST", "/v1/recordings", b'{"kind":"%s","title":"%s"%s}' % (self.kind.encode(), self.name.encode(), head),
-                                 f"Content-Type: application/json\r\nIdempotency-Key: {self.crowd.tag}-{self.name}\r\n")
-        self.sent = self.acked = self.n = 0
-        self.ended = False
+        _, a = await self.insist("POST", "/v1/recordings", b'{"kind":"%s","title":"%s"%s}' % (self.kind.encode(), name.encode(), head),
+                                 f"Content-Type: application/json\r\nIdempotency-Key: {self.crowd.tag}-{name}\r\n")
+        self.rid = None  # for those who look on: while it is None nothing here belongs together
+        self.name, self.sent, self.acked, self.n, self.ended = name, 0, 0, 0, False
         self.rid = a["id"]
 
     async def batch(self):
@@ -297,7 +297,7 @@ def check_crowd(look, crowd):
     """Of each recording under way: all that was acknowledged when we began to look."""
     for r in crowd.recorders:
         rid, name, acked = r.rid, r.name, r.acked
-        if rid is None or r.ended or acked == 0 or r.name != name:
+        if rid is None or r.rid != rid or r.ended or acked == 0:
             continue
         look.grant([rid])
         lines = look.events(rid)
@@ -409,8 +409,8 @@ def _():
 
 def follow(look, r):
     """A stream that follows, or None when there is nothing to follow just now."""
-    rid = r.rid
-    if rid is None or r.ended:
+    rid, name = r.rid, r.name
+    if rid is None or r.rid != rid or r.ended:
         return None
     look.grant([rid])
     k = look.key(rid)
@@ -420,7 +420,7 @@ def follow(look, r):
         f = k.stream("?follow=1&speed=16")
     except OSError:
         return None
-    f.key, f.of, f.event = k, r.name, r.event
+    f.key, f.of, f.event = k, name, r.event
     return f
 
 
