@@ -143,7 +143,7 @@ static enum http1_verdict read_target(const struct http2_head *h, const struct h
         return HTTP1_LINE_TOO_LONG;
     if (!span_eq_nocase(scheme, "http") && !span_eq_nocase(scheme, "https"))
         return HTTP1_BAD_TARGET;
-    if (!http_is_target(ret->target) || ret->target.p[0] != '/')
+    if (!http_is_target(ret->target) || !span_starts(ret->target, "/"))
         return HTTP1_BAD_TARGET;
     http_split_target(ret->target, &ret->path, &ret->query);
     return HTTP1_DONE;
