@@ -52,17 +52,21 @@ static void drop_block(struct feed *f, struct block *b)
     list_remove(&b->node);
     f->n_blocks--;
     f->bytes -= b->bytes.n;
+    f->lane->feed_bytes -= b->bytes.n;
     (void) block_unref(b);
 }
 
 static void trim(struct feed *f)
 {
+    struct gate *g = f->lane->gate;
+    uint64_t part = gate_settings(g)->cache_bytes / (g->n_lanes == 0 ? 1 : g->n_lanes);
     time_ms now = clock_boot_ms();
 
     while (!list_empty(&f->blocks)) {
         struct block *oldest = LIST_ENTRY(f->blocks.next, struct block, node);
 
-        if (f->bytes <= FEED_BYTES && f->n_blocks <= BLOCKS_MAX && now - oldest->made < FEED_KEPT_MS)
+        if (f->bytes <= FEED_BYTES && f->n_blocks <= BLOCKS_MAX && f->lane->feed_bytes <= part &&
+            now - oldest->made < FEED_KEPT_MS)
             return;
         drop_block(f, oldest);
     }
@@ -91,6 +95,7 @@ void feed_put(struct feed_member *m, struct block *b)
     list_append(&f->blocks, &block_ref(b)->node);
     f->n_blocks++;
     f->bytes += b->bytes.n;
+    f->lane->feed_bytes += b->bytes.n;
     f->has_kn = true;
     f->kn = b->kn;
     trim(f);

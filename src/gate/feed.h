@@ -9,7 +9,7 @@
  *
  * Life:     feed_join with the first follower -> feed_leave with the last one: what it kept is wiped.
  * Threads:  its lane's.
- * Memory:   FEED_BYTES of blocks, none older than FEED_KEPT_MS.
+ * Memory:   FEED_BYTES of blocks, all feeds of a loop its part of gate.cache; none older than FEED_KEPT_MS.
  * Followers are woken in portions, so that no turn of the loop is held up by thousands of them.
  */
 #include "gate/replay.h"

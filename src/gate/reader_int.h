@@ -6,6 +6,7 @@
 
 #define JOIN_BYTES   (128u << 10) /* records are handed on together up to so much, as a chunk would be */
 #define JOIN_RECORDS 256
+#define RECORD_RAW_MAX ((16u << 20) + 1) /* an event of 16 MiB with its newline */
 
 /* What times and keyframes of events are, walked in order. */
 struct scan {
@@ -107,8 +108,8 @@ bool piece_chunk_at(const struct piece *p, uint32_t n, struct segment_chunk *ret
 /* The chunk (or chunks together) with this event. */
 enum err piece_events(struct run *x, struct piece *p, uint64_t seq, struct buf *out, struct segment_chunk *ret);
 enum err piece_head(struct run *x, struct piece *p, struct buf *out);
-/* Decompresses one frame of a log. */
-enum err frame_open(struct span frame, struct buf *out, struct err_info *reterr);
+/* Decompresses one frame of a log. ERR_CORRUPT: larger than RECORD_RAW_MAX; ERR_LIMIT: than raw_max. */
+enum err frame_open(struct span frame, size_t raw_max, struct buf *out, struct err_info *reterr);
 /* The newest keyframe of this piece at or before 'from' and below 'until'; fills x->ret. ERR_NOTFOUND: none. */
 enum err piece_keyframe(struct run *x, struct piece *p, time_us from, uint64_t until);
 

@@ -6,8 +6,6 @@
 #include "crypto/secret.h"
 #include "format/zframe.h"
 
-#define RECORD_RAW_MAX ((16u << 20) + 1) /* an event of 16 MiB with its newline */
-
 static void wipe(struct buf *b)
 {
     if (b->p != NULL)
@@ -99,13 +97,15 @@ void piece_free(struct piece *p)
 
 /* ---- KHSPL1 ---- */
 
-enum err frame_open(struct span frame, struct buf *out, struct err_info *reterr)
+enum err frame_open(struct span frame, size_t raw_max, struct buf *out, struct err_info *reterr)
 {
     size_t n;
 
     if (frame.n == 0) /* a batch without events */
         return ERR_OK;
     TRY(zframe_size(frame, RECORD_RAW_MAX, &n, reterr));
+    if (n > raw_max)
+        return ERR_RAISE(reterr, ERR_LIMIT, "a record of %zu bytes", n);
     return zframe_read(frame, n, out, reterr);
 }
 
@@ -115,7 +115,7 @@ static enum err record_read(struct run *x, struct piece *p, size_t i, struct buf
     enum err e = khspl_read(p->spl, i, &frame, x->reterr);
 
     if (e == ERR_OK)
-        e = frame_open(buf_span(&frame), out, x->reterr);
+        e = frame_open(buf_span(&frame), RECORD_RAW_MAX, out, x->reterr);
     buf_deinit(&frame);
     return e;
 }

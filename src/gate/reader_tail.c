@@ -3,7 +3,8 @@
 
 #include "crypto/secret.h"
 
-#define NEWEST_BYTES (48u << 10) /* compressed, that a loop may open itself */
+#define NEWEST_BYTES (48u << 10)         /* compressed, that a loop may open itself, */
+#define NEWEST_RAW   ((256u << 10) + 1) /* and what comes of a record */
 
 static void wipe(struct buf *b)
 {
@@ -25,7 +26,7 @@ static enum err snapshot(struct run *x, uint64_t from, size_t max, struct reclog
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
-static enum err read_record(struct run *x, struct reclog_tail *t, size_t i, struct buf *out)
+static enum err read_record(struct run *x, struct reclog_tail *t, size_t i, size_t raw_max, struct buf *out)
 {
     struct reader *r = x->r;
     struct buf frame = BUF_INIT(KHLOG_FRAME_MAX);
@@ -38,7 +39,7 @@ static enum err read_record(struct run *x, struct reclog_tail *t, size_t i, stru
     r->tail_kn = t->kn;
     e = reclog_tail_read(t, i, rk, &r->tail_key, &frame, x->reterr);
     if (e == ERR_OK)
-        e = frame_open(buf_span(&frame), out, x->reterr);
+        e = frame_open(buf_span(&frame), raw_max, out, x->reterr);
     else
         r->tail_key = khlog_key_free(r->tail_key);
     buf_deinit(&frame);
@@ -58,10 +59,10 @@ static enum err not_here(struct run *x, const struct reclog_tail *t, uint64_t se
     return run_stale(x, "it is in no piece that is known");
 }
 
-static enum err take_records(struct run *x, struct reclog_tail *t, size_t i, size_t max, struct buf *out,
+static enum err take_records(struct run *x, struct reclog_tail *t, size_t i, bool newest_only, struct buf *out,
                              struct segment_chunk *ret)
 {
-    size_t first = i;
+    size_t first = i, max = newest_only ? NEWEST_BYTES : JOIN_BYTES;
 
     *ret = (struct segment_chunk){ .first_seq = t->records[i].first_seq };
     for (; i < t->n && i - first < JOIN_RECORDS; i++) {
@@ -72,7 +73,7 @@ static enum err take_records(struct run *x, struct reclog_tail *t, size_t i, siz
             break;
         if (!is_events(rec))
             continue;
-        TRY(read_record(x, t, i, out));
+        TRY(read_record(x, t, i, newest_only ? NEWEST_RAW : RECORD_RAW_MAX, out));
         ret->n_events += rec->n_events;
     }
     ret->raw = (uint32_t) out->n;
@@ -113,7 +114,7 @@ static enum err events_of(struct run *x, struct reclog_tail *t, uint64_t seq, bo
     if (newest_only && (t->records[i].len > NEWEST_BYTES || !x->want->has_floor))
         return ERR_RAISE(x->reterr, ERR_LIMIT, "too much for a loop");
     TRY(floor_of(x, t->records[i].first_seq, &floor));
-    TRY(take_records(x, t, i, newest_only ? NEWEST_BYTES : JOIN_BYTES, &ret->bytes, &ret->meta));
+    TRY(take_records(x, t, i, newest_only, &ret->bytes, &ret->meta));
     ret->meta.t_first = floor;
     ret->meta.t_last = SEGMENT_TIME_MAX; /* lines.c finds the times as it goes */
     ret->kn = t->kn;
@@ -142,7 +143,7 @@ enum err tail_head(struct run *x, struct buf *out)
         return run_stale(x, "the head is in a piece");
     for (size_t i = 0; i < t->n; i++) {
         if ((t->records[i].flags & KHLOG_HEAD) != 0)
-            return read_record(x, t, i, out);
+            return read_record(x, t, i, RECORD_RAW_MAX, out);
     }
     return ERR_RAISE(x->reterr, ERR_NOTFOUND, "no head");
 }
@@ -151,7 +152,7 @@ static enum err scan_record(struct run *x, struct reclog_tail *t, size_t i, stru
 {
     struct buf raw = BUF_INIT((16u << 20) + JOIN_BYTES);
     time_us first;
-    enum err e = read_record(x, t, i, &raw);
+    enum err e = read_record(x, t, i, RECORD_RAW_MAX, &raw);
 
     if (e == ERR_OK)
         (void) scan_lines(s, buf_span(&raw), t->records[i].first_seq, &first);

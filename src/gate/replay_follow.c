@@ -228,8 +228,8 @@ static enum stop collect(struct replay *r, struct buf *out)
 
         if (out->n >= SSE_BATCH)
             return STOP_FULL;
-        if (l.time / 1000 > f->s.to_ms)
-            return STOP_DONE;
+        if (l.time / 1000 > f->s.to_ms) /* `from`, with its screen, goes out under a lease, too */
+            return r->begun ? STOP_DONE : STOP_LEASE;
         if (!f->leased || l.seq > f->leased_to)
             v = use_live(r, &l);
         if (v != KEY_OK)
