@@ -336,11 +336,15 @@ static int prepare(struct recording *r)
 
 static void say_begin(const struct recording *r)
 {
+    const char *title = args_value(&r->rec.c->args, "title"),
+               *how = r->rec.c->args.n_words == 0 ? "; exit or Ctrl-D ends it" : "";
+
     if (r->quiet || r->rec.c->json || !isatty(STDERR_FILENO))
         return;
-    note("recording%s%s%s; exit or Ctrl-D ends it", args_value(&r->rec.c->args, "title") != NULL ? " \"" : "",
-         args_value(&r->rec.c->args, "title") != NULL ? args_value(&r->rec.c->args, "title") : "",
-         args_value(&r->rec.c->args, "title") != NULL ? "\"" : "");
+    if (title != NULL)
+        note("recording \"%s\"%s", title, how);
+    else
+        note("recording%s", how);
 }
 
 static bool interrupted(int signals)
@@ -522,7 +526,8 @@ const struct command cmd_rec = {
     .text =
         "Runs COMMAND (your $SHELL unless said) on a terminal of its own and sends what it shows to the server while it happens, so\n"
         "that whoever is granted `live` follows it. Your terminal and the exit status are as without it. Only what you state\n"
-        "(title, tags, ...) is visible without access; the command line, the terminal's type and all that is shown is content.\n\n"
+        "(title, tags, ...) is visible without access; the command line, the terminal's type and all that is shown is content.\n"
+        "The command finds the recording's id in KEYHOLE_RECORDING.\n\n"
         "Recorded are output, changes of size, markers (--marker-key) and the exit status, with times in microseconds. With --input\n"
         "also what is typed, but never while the terminal does not echo: keys are held back for a quarter of a second, and when\n"
         "echo is found off within that time they are dropped. What was typed ahead of a prompt by more than that, while the\n"

@@ -12,7 +12,7 @@
 
 #define OPTIONS_FILE "/etc/keyhole/rec.options"
 #define OPTIONS_MAX  65536
-#define PATIENCE_MS  10000
+#define PATIENCE_MS  5000
 #define HEAD_MAX     (1u << 20)
 
 /* ---- tokens ---- */
