@@ -90,6 +90,25 @@ static enum err check_url(const char *url, struct http *h, struct err_info *rete
     return ERR_OK;
 }
 
+/*
+ * libcurl keeps a pair of sockets for itself, which it does not close when a command is run (keyhole rec). What was open before
+ * is the user's: a command may be meant to have it.
+ */
+static CURLM *new_multi(void)
+{
+    bool there[64];
+    CURLM *m;
+
+    for (int fd = 0; fd < 64; fd++)
+        there[fd] = fcntl(fd, F_GETFD) >= 0;
+    m = curl_multi_init();
+    for (int fd = 0; fd < 64; fd++) {
+        if (!there[fd] && fcntl(fd, F_GETFD) >= 0)
+            (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    return m;
+}
+
 enum err http_new(const struct http_options *o, struct http **ret, struct err_info *reterr)
 {
     static bool ready; /* libcurl's own global state, made once */
@@ -102,7 +121,7 @@ enum err http_new(const struct http_options *o, struct http **ret, struct err_in
     if (err == ERR_OK && !ready && curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         err = ERR_RAISE(reterr, ERR_NOMEM, "libcurl does not start");
     ready = true;
-    if (err == ERR_OK && (h->multi = curl_multi_init()) == NULL)
+    if (err == ERR_OK && (h->multi = new_multi()) == NULL)
         err = ERR_RAISE(reterr, ERR_NOMEM, "no memory");
     if (err == ERR_OK && o->ca != NULL && (h->ca = strdup(o->ca)) == NULL)
         err = ERR_RAISE(reterr, ERR_NOMEM, "no memory");

@@ -472,7 +472,7 @@ static void create(struct rec_send *s, bool later)
     (void) snprintf(key, sizeof(key), "Idempotency-Key: %s-%u", s->key, s->status.parts);
     create_body(s, &b, later);
     q.body = buf_span(body_end(&b));
-    good = call(s, &q, &r) && get(r.root, "id").n > 0;
+    good = call(s, &q, &r) && id_check(get(r.root, "id"), ID_RECORDING); /* it goes into the command's environment */
     if (good) {
         (void) rec_send_lock(s);
         (void) span_to_str(get(r.root, "id"), s->status.rid, sizeof(s->status.rid));

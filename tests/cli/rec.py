@@ -166,6 +166,25 @@ def refused_start():
     eq((os.path.exists(TOP / "ran"), len(s.recordings), spools()), (False, 0, []))
 
 
+def nothing_of_ours():
+    """The command gets no descriptor of ours, and of the server's words only an id that is one."""
+    s = Ingest()
+    r = run(s, "--quiet", "--", "sh", "-c", "ls /proc/self/fd")
+    eq(r.stdout.split(), ["0", "1", "2", "3"])  # 3: the directory
+    keep, out = os.open("/dev/null", os.O_RDONLY), ""
+    os.set_inheritable(keep, True)
+    try:  # what the user hands over stays the command's
+        out = subprocess.run([KEYHOLE, "rec", "--quiet", "--", "sh", "-c", f"readlink /proc/self/fd/{keep}"], env=env(s), capture_output=True,
+                             text=True, timeout=30, stdin=subprocess.DEVNULL, pass_fds=[keep]).stdout
+    finally:
+        os.close(keep)
+    eq(out.strip(), "/dev/null")
+    s.create = lambda key, value: (201, {"id": "r\x1b]0;title\x07", "project": s.projects[0], "next_batch": 0})
+    r = run(s, "--quiet", "--", "sh", "-c", "echo ran >&2; env | grep KEYHOLE_RECORDING", timeout=60)
+    eq("\x1b" in r.stdout + r.stderr, False)
+    eq("KEYHOLE_RECORDING=" in r.stdout, False)
+
+
 def under_a_sign_in():
     """Without an ingest token: one is made for the only project, and revoked at the end; with several, --project says which."""
     s = Ingest()
@@ -739,9 +758,9 @@ def many_at_once():
 
 
 try:
-    main(plain, codes, refused_start, under_a_sign_in, terminal, passwords, password_right_behind, bytes_and_characters, burst, prompt_quick, away_and_back,
-         answers_lost, start_without_server, left_and_sent, killed_recorder, never_reached_then_sent, damaged_spool, full_spool, gap,
-         ended_by_the_server, token_gone, hanging_server, signals, crash, hangup, job_control, stopped_by_a_shell, blocked_output, login_shell,
-         no_spool, many_at_once)
+    main(plain, codes, refused_start, nothing_of_ours, under_a_sign_in, terminal, passwords, password_right_behind, bytes_and_characters,
+         burst, prompt_quick, away_and_back, answers_lost, start_without_server, left_and_sent, killed_recorder, never_reached_then_sent,
+         damaged_spool, full_spool, gap, ended_by_the_server, token_gone, hanging_server, signals, crash, hangup, job_control,
+         stopped_by_a_shell, blocked_output, login_shell, no_spool, many_at_once)
 finally:
     shutil.rmtree(TOP, ignore_errors=True)
