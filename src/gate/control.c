@@ -18,6 +18,7 @@ struct control {
     struct buf body;
     struct buf query;
     struct buf tree;
+    uint64_t charged;         /* of the body: gate_body_take */
     enum err policy_err;      /* of reading a policy text in a worker */
     struct err_info why;
 };
@@ -32,6 +33,7 @@ static void control_free(struct call *c)
         secret_wipe(k->body.p, k->body.cap); /* passwords pass through here */
     if (k->tree.p != NULL)
         secret_wipe(k->tree.p, k->tree.cap);
+    gate_body_give(c->lane->gate, &k->charged);
     buf_deinit(&k->body);
     buf_deinit(&k->query);
     buf_deinit(&k->tree);
@@ -249,6 +251,8 @@ static void on_body_end(struct call *c)
     struct json_error e;
     struct span type;
 
+    if (c->answered)
+        return;
     if (k->body.failed) {
         call_problem(c, "too-large", "The body is over the limit of the control plane (limits.body).");
         return;
@@ -275,7 +279,16 @@ static void on_body(struct call *c, struct span bytes)
 {
     struct control *k = c->state;
 
-    buf_add_span(&k->body, bytes);
+    if (c->answered)
+        return;
+    if (gate_body_take(c->lane->gate, &k->charged, bytes.n)) {
+        buf_add_span(&k->body, bytes);
+        return;
+    }
+    call_problem(c, "overloaded", "Too many large bodies are on their way.");
+    secret_wipe(k->body.p, k->body.cap);
+    buf_deinit(&k->body);
+    gate_body_give(c->lane->gate, &k->charged);
 }
 
 static const struct call_ops control_ops = { .on_body = on_body, .on_body_end = on_body_end, .on_free = control_free };

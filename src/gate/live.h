@@ -27,6 +27,7 @@
 #define LIVE_RETRY_MS    3000        /* until a seal or piece that failed is tried again */
 #define LIVE_BODY_MAX    (25u << 20) /* of a batch on the wire */
 #define LIVE_BODIES_MAX  (512u << 20) /* of all batches of this gate that are under way */
+#define LIVE_BODY_SMALL (64u << 10)  /* is taken all the same: one recorder with large batches does not stop the others */
 #define LIVE_QUEUE_MAX   64          /* batches that wait in one recording */
 #define LIVE_WRAP_MAX    255
 #define LIVE_SPACE_RETRY_S 5

@@ -19,6 +19,7 @@
 struct create {
     struct credential cred;
     struct buf body, tree;
+    uint64_t charged; /* of the body: gate_body_take */
     struct live_form form;
 };
 
@@ -246,7 +247,16 @@ static void on_body(struct call *c, struct span bytes)
 {
     struct create *k = c->state;
 
-    buf_add_span(&k->body, bytes);
+    if (c->answered)
+        return;
+    if (gate_body_take(c->lane->gate, &k->charged, bytes.n)) {
+        buf_add_span(&k->body, bytes);
+        return;
+    }
+    call_problem(c, "overloaded", "Too many large bodies are on their way.");
+    secret_wipe(k->body.p, k->body.cap);
+    buf_deinit(&k->body);
+    gate_body_give(c->lane->gate, &k->charged);
 }
 
 static void on_free(struct call *c)
@@ -259,6 +269,7 @@ static void on_free(struct call *c)
         secret_wipe(k->body.p, k->body.cap);
     if (k->tree.p != NULL)
         secret_wipe(k->tree.p, k->tree.cap);
+    gate_body_give(c->lane->gate, &k->charged);
     buf_deinit(&k->body);
     buf_deinit(&k->tree);
     free(k);

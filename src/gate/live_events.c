@@ -157,7 +157,11 @@ void live_answer_code(struct live_job *j, const char *code, const char *detail)
 static void refuse(struct live_job *j, const char *code, const char *detail)
 {
     j->refused = true;
+    if (j->body.p != NULL)
+        secret_wipe(j->body.p, j->body.n);
     buf_deinit(&j->body);
+    (void) atomic_fetch_sub(&j->from->gate->live_bodies, j->charged);
+    j->charged = 0;
     live_problem(j->call, code, detail);
 }
 
@@ -168,7 +172,7 @@ static void on_body(struct call *c, struct span bytes)
     if (j->refused)
         return;
     j->charged += bytes.n;
-    if (atomic_fetch_add(&c->lane->gate->live_bodies, bytes.n) + bytes.n > LIVE_BODIES_MAX) {
+    if (atomic_fetch_add(&c->lane->gate->live_bodies, bytes.n) + bytes.n > LIVE_BODIES_MAX && j->charged > LIVE_BODY_SMALL) {
         refuse(j, "overloaded", "Too much is being recorded at once.");
         return;
     }

@@ -367,3 +367,19 @@ enum key_verdict gate_use(struct gate *g, struct key_use *u, const char *gid, ui
     pthread_mutex_unlock(&g->streams_lock);
     return v;
 }
+
+/* ---- bodies ---- */
+
+bool gate_body_take(struct gate *g, uint64_t *charged, size_t more)
+{
+    uint64_t all = atomic_fetch_add(&g->bodies, more) + more;
+
+    *charged += more;
+    return *charged <= GATE_BODY_SMALL || all <= GATE_BODIES_MAX;
+}
+
+void gate_body_give(struct gate *g, uint64_t *charged)
+{
+    (void) atomic_fetch_sub(&g->bodies, *charged);
+    *charged = 0;
+}

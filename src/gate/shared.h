@@ -70,6 +70,7 @@ struct gate {
     struct live_tokens tokens;    /* ingest tokens */
     struct live_table live_recs;  /* recordings that are being made */
     _Atomic uint64_t live_bodies; /* bytes of their batches that are under way */
+    _Atomic uint64_t bodies;      /* bytes of the control plane's bodies that are held: gate_body_take */
     _Atomic int64_t space_at;     /* when the disk was looked at last, boot clock */
     _Atomic bool space_low;
 
@@ -119,6 +120,16 @@ struct key_use *gate_use_close(struct gate *g, struct key_use *u);
 void gate_use_volume(struct gate *g, struct key_use *u, uint64_t before, uint64_t more);
 /* One request more (bytes 0), or bytes that are about to be leased. KEY_OK, KEY_RATE_LIMITED, KEY_QUOTA. */
 enum key_verdict gate_use(struct gate *g, struct key_use *u, const char *gid, uint64_t bytes);
+
+/*
+ * Bodies of the control plane wait in memory until they are whole, and what sends them need not be anybody we know: all of
+ * them together have GATE_BODIES_MAX. One of at most GATE_BODY_SMALL is always taken (a revocation is): holding many of those
+ * costs a client more than us, for each has to go on arriving. *charged belongs to the body, 0 at first. False: too much.
+ */
+#define GATE_BODIES_MAX (64u << 20)
+#define GATE_BODY_SMALL (16u << 10)
+bool gate_body_take(struct gate *g, uint64_t *charged, size_t more);
+void gate_body_give(struct gate *g, uint64_t *charged);
 
 /* Replaces ring, key set and epoch. */
 void gate_keys_put(struct gate *g, const struct ipc_keys *m);

@@ -389,6 +389,28 @@ def _():
 
 # ---- the server ends ----
 
+@test("large bodies of people nobody knows: all together are bounded, small ones are taken all the same, and it is given back")
+def _():
+    before, cs, big = memory(), [], [("content-type", "application/json"), ("content-length", str(1 << 20))]
+    for path, token in (("/v1/login", None), ("/v1/requests", "kst_" + "A" * 43), ("/v1/recordings", "kit_" + "A" * 43)):
+        c = H2(plain)
+        cs.append(c)
+        for _ in range(100):
+            c.ask(path, method="POST", token=token, headers=big, end=False)
+        for _ in range(45):
+            c.send(b"".join(frame(DATA, 0, n, b" " * 16384) for n in range(1, 201, 2)))
+    until(lambda: sum(x.status == 503 for c in cs for x in c.streams.values()) >= 100, 10,
+          f"few were refused: {[x.status for c in cs for x in c.streams.values()]}")
+    true(memory() - before < 110 * SLOW, f"the gate grew from {before} to {memory()} MiB")
+    plain.viewer.login()
+    plain.viewer.get("/v1/me").want(200)
+    large = {"user": "nobody", "password": "x" * 500_000}
+    Client(plain).post("/v1/login", large).want(503, "overloaded")
+    for c in cs:
+        c.close()
+    until(lambda: Client(plain).post("/v1/login", large).status != 503, 10, "large bodies are taken again")
+
+
 @test("a server that ends says so on every stream and connection")
 def _():
     k = plain.keyed(plain.first)
