@@ -130,7 +130,8 @@ def _():
         check_all(x, live)
         same((end["last_seq"], len(x.named("behind"))), (len(live.sent) - 1, 0), "the end")
         t = late(x, live)
-        true(t[len(t) // 2] < 0.05 * SLOW and t[-1] < 0.5 * SLOW, f"{kind}: median {t[len(t) // 2]}, worst {t[-1]}")
+        true(t[len(t) // 2] < 0.2 * SLOW and t[-1] < 2 * SLOW,  # bench/ measures it; this is on a busy machine, too
+              f"{kind}: median {t[len(t) // 2]}, worst {t[-1]}")
         leaves = check_leases(live.id, seen={key.id: seqs(x)})
         true([l for l in leaves if l["type"] == "replay.leased" and l.get("n", {}).get("live_s") == 30], "no live lease")
         x.close()
@@ -399,7 +400,7 @@ def _():
         began = time.monotonic()
         how(g)
         x.want_end(name, code, 5)
-        true(time.monotonic() - began < 1.0 * SLOW, f"{name} took {time.monotonic() - began} s")
+        true(time.monotonic() - began < 2.0 * SLOW, f"{name} took {time.monotonic() - began} s")
         if name == "unavailable":
             s.wait_ready()
         nothing_more(x, live)
