@@ -277,7 +277,8 @@ class Looker:
                 true(a.status in (401, 403, 429, 503), f"{rid}: {a}")
                 return None
             lines = a.text.split("\n")
-            self.saw(k, enumerate(lines[1:-2]), lines[-2])
+            events = lines[1:-2]  # of an answer that was cut the rest of a chunk is filled with line feeds
+            self.saw(k, enumerate(events[:events.index("")] if "" in events else events), lines[-2])
             if not lines[-2].startswith('{"end"') or json.loads(lines[-2])["end"]["code"] != 1000:
                 why.append(lines[-2])
                 return None
