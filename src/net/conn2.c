@@ -139,7 +139,7 @@ static struct stream2 *stream_new(struct conn *c, struct http2_stream *h)
     loop_timer_arm(&s->t_read, c->ln->cfg.answer_time);
     list_append(&c->two->streams, &s->node);
     c->two->n_exchanges++;
-    if (!c->two->drained && c->n_requests + c->two->n_exchanges >= c->ln->cfg.requests)
+    if (!c->two->drained && c->n_requests + c->two->n_exchanges >= c->ln->cfg.http2_requests)
         conn2_drain(c);
     return s;
 }

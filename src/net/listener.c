@@ -32,6 +32,8 @@ static void with_defaults(struct net_config *to, const struct net_config *from)
         to->high = 256u << 10;
     if (to->requests == 0)
         to->requests = 10000;
+    if (to->http2_requests == 0)
+        to->http2_requests = 1000000;
 }
 
 /* No descriptor left: the waiting client would otherwise wake us for ever. It is taken with the spare one and dropped. */

@@ -27,6 +27,7 @@ struct net_config {
     size_t high;            /* bytes queued in an exchange before exchange_write says no; 0: 256 KiB */
     size_t requests;        /* on one connection, then close; 0: 10 000 */
     uint32_t streams;       /* HTTP/2: at once on one connection; 0: 100 */
+    size_t http2_requests;  /* HTTP/2: on one connection, then GOAWAY; 0: 1 000 000 */
     struct proxy_config proxy;
     bool proxy_v2; /* each connection begins with a PROXY v2 header; peers that are not trusted are closed */
 };

@@ -894,7 +894,7 @@ static void a_listener_that_closes_drains(void **state)
 
 static void limits_of_connections(void **state)
 {
-    struct server s = { .cfg = { .requests = 5 }, .handler = { .on_refused = on_refused } };
+    struct server s = { .cfg = { .http2_requests = 5 }, .handler = { .on_refused = on_refused } };
     struct net_limits *limits;
 
     (void) state;
