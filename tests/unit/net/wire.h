@@ -1,4 +1,7 @@
 /* HTTP/2 for tests: writes frames by hand (HPACK literals only), reads those of the server with nghttp2's inflater. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include <nghttp2/nghttp2.h>
 
 enum { W_DATA, W_HEADERS, W_PRIORITY, W_RST, W_SETTINGS, W_PUSH, W_PING, W_GOAWAY, W_WINDOW, W_CONT };
