@@ -15,7 +15,6 @@
 #include "format/zframe.h"
 #include "os/file.h"
 
-#define MAGIC       "KHSPOOL1"
 #define MAGIC_LEN   8
 #define SALT_LEN    16
 #define WRAP_AT     (MAGIC_LEN + SALT_LEN)
@@ -27,6 +26,8 @@
 #define PACK_FROM   512 /* smaller ones do not get smaller */
 #define SUFFIX      ".spool"
 #define KEY_NAME    "spool.key"
+
+static const uint8_t magic[MAGIC_LEN] = { 'K', 'H', 'S', 'P', 'O', 'O', 'L', '1' };
 
 struct rec_spool {
     int dirfd, fd;
@@ -179,7 +180,7 @@ static enum err pwrite_all(int fd, uint64_t at, struct span bytes, struct err_in
 
 static struct span wrap_aad(const struct rec_spool *s, uint8_t out[MAGIC_LEN + SALT_LEN])
 {
-    memcpy(out, MAGIC, MAGIC_LEN);
+    memcpy(out, magic, MAGIC_LEN);
     memcpy(out + MAGIC_LEN, s->salt, SALT_LEN);
     return span_of(out, MAGIC_LEN + SALT_LEN);
 }
@@ -224,7 +225,7 @@ static enum err read_head(struct rec_spool *s, struct err_info *reterr)
     TRY(dir_key(s->dirfd, false, &dir, reterr));
     TRY(os_pread_all(s->fd, 0, head, sizeof(head), reterr));
     memcpy(s->salt, head + MAGIC_LEN, SALT_LEN);
-    good = memcmp(head, MAGIC, MAGIC_LEN) == 0 &&
+    good = memcmp(head, magic, MAGIC_LEN) == 0 &&
            aead_xchacha_open(secret_span(dir).p, head + WRAP_AT, span_of(head, WRAP_AT),
                              span_of(head + WRAP_AT + AEAD_XNONCE_LEN, AEAD_KEY_LEN + AEAD_TAG_LEN), key);
     if (good)
