@@ -132,6 +132,9 @@ class Recorder:
     async def end(self):
         _, a = await self.insist("POST", f"/v1/recordings/{self.rid}/end", b'{"batches":%d}' % self.n, "Content-Type: application/json\r\n")
         same((a["events"], a["kind"]), (self.acked, self.kind), f"{self.name}: the answer of its end")
+        # Times go on as they were over a gate's death; only of a piece that nobody could read is the length not known.
+        true(a["duration_ms"] <= max(0, self.acked - 1) * 20, f"{self.name}: {a['duration_ms']} ms of {self.acked} events, each 20 ms")
+        self.crowd.short += self.acked > 0 and a["duration_ms"] < (self.acked - 1) * 20
         self.crowd.complete.append((self.rid, self.kind, self.event, self.name, self.acked))
         self.ended = True
 
@@ -159,7 +162,7 @@ class Crowd:
         self.server, self.pause, self.batches_each = server, pause, batches_each
         self.token, self.tag = server.recorder.token, f"{seed:x}"
         self.over = self.held = False
-        self.idle, self.batches, self.refused, self.complete, self.faults = set(), 0, 0, [], []
+        self.idle, self.batches, self.refused, self.short, self.complete, self.faults = set(), 0, 0, 0, [], []
         self.recorders = [Recorder(self, i, random.Random(seed * 1000 + i)) for i in range(n)]
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self.thread.start()
@@ -405,7 +408,8 @@ def _():
         check_crowd(look, crowd)
     crowd.stop()
     done += check_complete(look, crowd)
-    print(f"          {crowd.batches} batches acknowledged, {done} recordings completed, {crowd.refused} times told to wait; {kinds}", flush=True)
+    true(crowd.short * 10 <= done + 10, f"{crowd.short} of {done} recordings are shorter than their events say")
+    print(f"          {crowd.batches} batches acknowledged, {done} recordings completed, {crowd.short} short, {crowd.refused} times told to wait; {kinds}", flush=True)
 
 
 def follow(look, r):
