@@ -23,6 +23,8 @@
 #define SEGMENT_CHUNKS_MAX     16384
 #define SEGMENT_KEYFRAMES_MAX  16384
 #define SEGMENT_MARKERS_MAX    1024
+#define SEGMENT_LISTED_MAX     16384                /* markers of a recording that are put into indexes, and keyframes or markers
+                                                       that a manifest names; more are events like others */
 #define SEGMENT_SIZE_MAX       (64u << 20)          /* of a whole file */
 #define SEGMENT_TARGET_DEFAULT (1u << 20)
 #define SEGMENT_TIME_MAX       (INT64_C(1) << 53)   /* µs: 285 years */

@@ -60,7 +60,7 @@ struct import {
     struct importer *importer;
     struct segment_builder *builder;
     uint32_t seg_no, n_chunks;
-    uint64_t next_seq;
+    uint64_t next_seq, n_markers;
     time_us last_time;
     uint64_t stored;   /* event bytes */
     struct merkle_frontier tree;
@@ -366,7 +366,7 @@ static enum err on_event(void *ctx, const struct importer_event *ev, struct err_
     TRY(builder_open(m, reterr));
     if (ev->keyframe)
         TRY(segment_add_keyframe(m->builder, ev->seq, reterr));
-    if (ev->type == 'm')
+    if (ev->type == 'm' && m->n_markers++ < SEGMENT_LISTED_MAX)
         TRY(add_marker(m, ev, reterr));
     TRY(segment_add_event(m->builder, ev->seq, ev->seek_us, ev->json, reterr));
     m->next_seq = ev->seq + 1;

@@ -365,7 +365,19 @@ static void write_keyframe(const struct piece *p, uint32_t chunk, time_us at, ui
     jsonw_obj_end(w);
 }
 
-static void write_keyframes(const struct piece *p, struct jsonw *w)
+static uint64_t count_keyframes(const struct piece *p)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; p->kind == KHSPL_KIND && i < p->n_chunks; i++)
+        n += p->times[i].keyframe;
+    for (uint32_t i = 0; p->index != NULL && segment_keyframe_at(p->index, i) != NULL; i++)
+        n++;
+    return n;
+}
+
+/* Of too many keyframes each step-th: seeking starts a little earlier then. *n: how many came before. */
+static void write_keyframes(const struct piece *p, uint64_t step, uint64_t *n, struct jsonw *w)
 {
     const struct segment_keyframe *k;
 
@@ -375,18 +387,21 @@ static void write_keyframes(const struct piece *p, struct jsonw *w)
 
         while (t->keyframe && chunk > 0 && khspl_at(p->spl, chunk)->first_seq > t->seq)
             chunk--; /* its Meta came with the batch before */
-        if (t->keyframe)
+        if (t->keyframe && (*n)++ % step == 0)
             write_keyframe(p, chunk, t->at, t->seq, false, w);
     }
     for (uint32_t i = 0; p->index != NULL && (k = segment_keyframe_at(p->index, i)) != NULL; i++)
-        write_keyframe(p, k->chunk, k->time, k->seq, k->kind == SEGMENT_KEYFRAME_SCREEN, w);
+        if ((*n)++ % step == 0)
+            write_keyframe(p, k->chunk, k->time, k->seq, k->kind == SEGMENT_KEYFRAME_SCREEN, w);
 }
 
-static void write_markers(const struct piece *p, struct jsonw *w)
+static void write_markers(const struct piece *p, uint64_t *n, struct jsonw *w)
 {
     const struct segment_marker *m;
 
     for (uint32_t i = 0; p->index != NULL && (m = segment_marker_at(p->index, i)) != NULL; i++) {
+        if ((*n)++ >= SEGMENT_LISTED_MAX)
+            return;
         jsonw_obj(w);
         jsonw_kint(w, "at_ms", (m->time > p->floor ? m->time : p->floor) / 1000);
         jsonw_kstr(w, "label", m->label);
@@ -396,17 +411,21 @@ static void write_markers(const struct piece *p, struct jsonw *w)
 
 static void write_lists(const struct reader *r, struct jsonw *w)
 {
+    uint64_t keyframes = 0, n = 0, markers = 0;
+
+    for (size_t i = 0; i < r->n; i++)
+        keyframes += count_keyframes(r->pieces[i]);
     jsonw_karr(w, "chunks");
     for (size_t i = 0; i < r->n; i++)
         write_chunks(r->pieces[i], w);
     jsonw_arr_end(w);
     jsonw_karr(w, "keyframes");
     for (size_t i = 0; i < r->n; i++)
-        write_keyframes(r->pieces[i], w);
+        write_keyframes(r->pieces[i], 1 + keyframes / SEGMENT_LISTED_MAX, &n, w);
     jsonw_arr_end(w);
     jsonw_karr(w, "markers");
     for (size_t i = 0; i < r->n; i++)
-        write_markers(r->pieces[i], w);
+        write_markers(r->pieces[i], &markers, w);
     jsonw_arr_end(w);
 }
 

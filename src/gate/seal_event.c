@@ -131,7 +131,8 @@ static enum err cast_line(struct seal *s, struct span json, struct err_info *ret
     seek = ev.own_us > s->at.seek ? ev.own_us : s->at.seek;
     TRY(builder_open(s, reterr));
     TRY(screen_before(s, seek, reterr));
-    if (ev.code == 'm' && ev.data.p != NULL) {
+    if (ev.code == 'm' && ev.data.p != NULL && s->at.n_markers < SEGMENT_LISTED_MAX) { /* each 1,024 make a segment */
+        s->at.n_markers++;
         TRY(decode(s, ev.data, reterr));
         TRY(segment_add_marker(s->builder, s->at.next_seq, buf_span(&s->text), reterr));
     }

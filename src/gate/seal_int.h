@@ -10,7 +10,7 @@
 /* Where a recording stands between two jobs: a value, so that a job that fails can be forgotten. */
 struct seal_at {
     uint32_t next_chunk;
-    uint64_t next_seq, bytes;
+    uint64_t next_seq, bytes, n_markers;
     time_us seek;
     bool head; /* it is in a segment */
 

@@ -422,6 +422,18 @@ def _():
     true(gate_memory() - before < 400 * SLOW, f"the gate grew from {before} to {gate_memory()} MiB")
 
 
+@test("millions of markers, of keyframes, of sizes: few segments, and a manifest that can be read")
+def _():
+    for kind, line, n in (("terminal", '[0,"m","x"]', 2_000_000), ("terminal", '[0,"r","80x24"]', 500_000),
+                          ("rrweb", '{"type":2,"data":{},"timestamp":1700000000000}', 500_000)):
+        r = Live(kind=kind)
+        r.add(gzip.compress((line + "\n").encode() * n, 1), coding="gzip")
+        same(r.done()["events"], n, "events")
+        true(len(pieces(r.id)) < 200, f"{len(pieces(r.id))} pieces for {n} times {line}")
+        m = s.keyed(r.id).manifest()
+        true(0 < len(m["markers"]) + len(m["keyframes"]) <= 2 * 16384, f"{len(m['markers'])} markers, {len(m['keyframes'])} keyframes")
+
+
 @test("half a batch and a cut connection: nothing of it is kept")
 def _():
     r, lines = Live(), cast_events(100)

@@ -533,6 +533,7 @@ export type Manifest = {
     /** event bytes before compression */
     bytes: number;
   }[];
+  /** at most 16,384; of more each second, third, … is named */
   keyframes: {
     at_ms: number;
     /** the event from which playing goes on */
@@ -541,6 +542,7 @@ export type Manifest = {
     /** a terminal screen of ours; it comes in `From` */
     screen?: boolean;
   }[];
+  /** the first 16,384; more are events only */
   markers: {
     at_ms: number;
     label: string;
