@@ -55,7 +55,7 @@ def bar_words(c):
 def rows(cases):
     for c in cases:
         spread = f"{figure(min(c['rounds']))} – {figure(max(c['rounds']))}" if len(c["rounds"]) > 1 else ""
-        beside = f"{c['ratio']:.2f} × {c['reference']}" if c.get("ratio") is not None else ""
+        beside = f"{c['ratio']:.2f} × {c['reference']}" if c.get("ratio") is not None else c.get("note", "")
         yield [c["name"], f"{figure(c['value'])} {c['unit']}", spread, beside, bar_words(c)]
 
 
