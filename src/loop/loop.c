@@ -188,6 +188,8 @@ struct loop *loop_free(struct loop *l)
 
         if (p->owned)
             free(p);
+        else if (p->dropped != NULL)
+            p->dropped(p->arg);
     }
     uv_walk(&l->uv, close_handle, NULL);
     while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) /* close callbacks; a stop asked for earlier ends one run early */

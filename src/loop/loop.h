@@ -44,11 +44,12 @@ NODISCARD enum err loop_post(struct loop *l, loop_fn fn, void *arg);
 
 /*
  * The same with a node of the caller's, so that it cannot fail for memory. The node must live until fn runs, or the loop
- * is freed; it is free again when fn is called. Fill in fn and arg. ERR_CLOSED.
+ * is freed (then dropped(arg) is called instead, when there is one); it is free again when either is called. Fill in fn and
+ * arg. ERR_CLOSED.
  */
 struct loop_posted {
     struct list node;
-    loop_fn fn;
+    loop_fn fn, dropped;
     void *arg;
     bool owned; /* false; true only inside loop/ */
 };

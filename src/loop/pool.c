@@ -58,7 +58,7 @@ static void *worker(void *arg)
 
     while ((w = take(p)) != NULL) {
         w->fn(w->arg);
-        w->posted = (struct loop_posted){ .fn = work_done, .arg = w };
+        w->posted = (struct loop_posted){ .fn = work_done, .dropped = free, .arg = w };
         if (loop_post_node(w->loop, &w->posted) != ERR_OK)
             free(w); /* the loop is going: nobody waits */
     }

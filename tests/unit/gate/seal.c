@@ -418,8 +418,8 @@ static void check_all(struct world *w, const struct want *want, const char *path
                  SPAN_ARG(span_sub(buf_span(&want->c.screens), 0, 3000)));
     if (other_lines(buf_span(&c.marks), buf_span(&want->c.marks)) > seals)
         fail_msg("%s: other marks\n" SPAN_FMT, path, SPAN_ARG(buf_span(&c.marks)));
-    for (const uint8_t *p = c.screens.p, *end = p + c.screens.n; p < end; p++)
-        n_screens += *p == '\n';
+    for (size_t i = 0; i < c.screens.n; i++)
+        n_screens += c.screens.p[i] == '\n';
     content_deinit(&c);
 }
 

@@ -53,7 +53,8 @@ static void test_groups(void **state)
     assert_ok(writer_new(1, WRITER_GROUP_MAX, run, &s, &w, NULL));
     for (uint64_t i = 1; i <= 1000; i++)
         assert_true(writer_push(w, numbered(i)));
-    (void) usleep(20000);
+    for (int i = 0; i < 500 && writer_busy_ms(w, clock_mono_us() + 5000000) < 5000; i++)
+        (void) usleep(10000); /* until its thread has begun */
     assert_true(writer_busy_ms(w, clock_mono_us() + 5000000) >= 5000); /* what the heartbeat looks at */
     atomic_store(&s.hold, false);
     assert_null(writer_free(w)); /* runs what is queued */

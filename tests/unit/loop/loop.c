@@ -211,6 +211,26 @@ static void *post_many(void *arg)
     return NULL;
 }
 
+static void count(void *arg)
+{
+    ++*(int *) arg;
+}
+
+static void what_was_posted_and_not_run_is_dropped_once(void **state)
+{
+    int ran = 0, dropped = 0;
+    struct loop_posted with = { .fn = count, .dropped = count, .arg = &dropped }, without = { .fn = count, .arg = &ran };
+    struct loop *l = NULL;
+
+    (void) state;
+    assert_ok(loop_new(&l, NULL));
+    assert_ok(loop_post_node(l, &with));
+    assert_ok(loop_post_node(l, &without));
+    assert_null(loop_free(l));
+    assert_int_equal(dropped, 1);
+    assert_int_equal(ran, 0);
+}
+
 static void posts_from_other_threads_all_arrive(void **state)
 {
     struct loop *l = new_loop();
@@ -414,6 +434,7 @@ static void workers_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_posted_and_not_run_is_dropped_once),
         cmocka_unit_test(wheel_fires_in_order),
         cmocka_unit_test(wheel_agrees_with_sorting),
         cmocka_unit_test(wheel_callbacks_may_arm_and_cancel),
