@@ -245,7 +245,7 @@ enum err audit_open(struct meta *m, struct span host, struct audit **ret_audit, 
     list_init(&a->dirty);
     random_fill(secret, sizeof(secret));
     map_init(&a->logs, secret, LOGS_MAX);
-    a->host = strndup((const char *) host.p, host.n);
+    a->host = span_dup(host);
     if (a->host == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "audit log: open");
     TRY(meta_logs(meta_view(m), &mem, &logs, reterr));

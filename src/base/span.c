@@ -1,5 +1,7 @@
 #include "base/span.h"
 
+#include <stdlib.h>
+
 static char lower(char c)
 {
     return (c >= 'A' && c <= 'Z') ? (char) (c - 'A' + 'a') : c;
@@ -69,6 +71,18 @@ bool span_to_str(struct span a, char *dst, size_t cap)
         memcpy(dst, a.p, a.n);
     dst[a.n] = '\0';
     return true;
+}
+
+char *span_dup(struct span a)
+{
+    char *s = malloc(a.n + 1);
+
+    if (s == NULL)
+        return NULL;
+    if (a.n > 0)
+        memcpy(s, a.p, a.n);
+    s[a.n] = '\0';
+    return s;
 }
 
 struct span rd_bytes(struct rd *r, size_t n)

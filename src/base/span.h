@@ -66,6 +66,9 @@ struct span span_trim(struct span a);
 /* Copies into a NUL-terminated array. False when it does not fit or holds a NUL byte; dst is then "". */
 bool span_to_str(struct span a, char *dst, size_t cap);
 
+/* A NUL-terminated copy for free(); never looks past the span, as strndup may. NULL: no memory. */
+char *span_dup(struct span a);
+
 struct rd {
     const uint8_t *p;
     size_t n;

@@ -497,13 +497,7 @@ char *get_dup(struct tree obj, const char *key)
 {
     struct span s = get(obj, key);
 
-    char *copy = s.n == 0 ? NULL : malloc(s.n + 1);
-
-    if (copy != NULL) {
-        memcpy(copy, s.p, s.n);
-        copy[s.n] = '\0';
-    }
-    return copy;
+    return s.n == 0 ? NULL : span_dup(s);
 }
 
 struct span person_name(struct tree person)

@@ -63,7 +63,7 @@ static void add_word(struct words *w, struct span text)
 
     if (more != NULL) {
         w->p = more;
-        more[w->n] = strndup((const char *) text.p, text.n);
+        more[w->n] = span_dup(text);
         more[w->n + 1] = NULL;
     }
     w->failed = w->failed || more == NULL || more[w->n] == NULL;

@@ -103,7 +103,7 @@ static bool import_one(const struct demo *d, const struct recording *r)
 static pid_t start_recorder(const struct demo *d, bool left)
 {
     struct span text = demo_status();
-    char *script = strndup((const char *) text.p, text.n), spool[4200], pid[24];
+    char *script = span_dup(text), spool[4200], pid[24];
     const char *const live[] = { "keyhole", "rec",     "--quiet", "--title", "The server of this demo, live", "--tag",
                                  "server",  "--size",  "80x20",   "--spool", spool, "--", "sh", "-c", script, "status.sh",
                                  pid,       d->dir,    NULL };

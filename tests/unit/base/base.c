@@ -235,9 +235,22 @@ static void tree_keys_are_unique_however_many(void **state)
     }
 }
 
+static void copies_of_spans(void **state)
+{
+    const char four[4] = { 'a', 'b', '\0', 'd' }; /* not terminated */
+    char *s = span_dup(span_of(four, 4)), *none = span_dup(SPAN_EMPTY);
+
+    (void) state;
+    assert_memory_equal(s, "ab\0d", 5);
+    assert_string_equal(none, "");
+    free(s);
+    free(none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies_of_spans),
         cmocka_unit_test(tree_keys_are_unique_however_many),
         cmocka_unit_test(buf_stops_at_its_ceiling), cmocka_unit_test(rd_remembers_the_first_short_read),
         cmocka_unit_test(map_keeps_what_was_put),   cmocka_unit_test(siphash_matches_its_paper),
