@@ -88,7 +88,7 @@ class H2:
 
     def __init__(self, server, window=BIG, conn=BIG, rcvbuf=None, reads=True, preface=True):
         self.server, self.streams, self.next, self.cond = server, {}, 1, threading.Condition()
-        self.goaway, self.closed, self.pings, self.n_frames, self.buf = None, None, 0, 0, b""
+        self.goaway, self.closed, self.pings, self.n_frames, self.buf, self.reader = None, None, 0, 0, b"", None
         if server.tls:
             c = server.ssl_context()
             c.set_alpn_protocols(["h2", "http/1.1"])
@@ -105,7 +105,8 @@ class H2:
             self.read()
 
     def read(self):
-        threading.Thread(target=self._run, daemon=True).start()
+        self.reader = threading.Thread(target=self._run, daemon=True)
+        self.reader.start()
 
     def send(self, data):
         try:
@@ -195,4 +196,6 @@ class H2:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        if self.reader and self.reader is not threading.current_thread():
+            self.reader.join(10)  # it knows the descriptor by its number, which the next connection gets
         self.sock.close()
