@@ -426,6 +426,8 @@ class Stream:
         self.go.set()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+        if self.thread is not threading.current_thread():
+            self.thread.join(10)  # it knows the descriptor by its number, which the next connection gets
         self.sock.close()
 
 
