@@ -33,7 +33,6 @@ const REOPENS = 5; // in a row without an event
 const GOES_ON = new Set(["key.expired", "shutdown", "unavailable", "rate-limited"]);
 
 export function createFollow(kind: "rrweb" | "terminal", base: number, needs: FollowNeeds, says: FollowSays): Follow {
-  const own = new AbortController();
   let base_ms = base;
   let lastSeq = -1; // of what was given
   let now_ms = 0;
@@ -62,7 +61,6 @@ export function createFollow(kind: "rrweb" | "terminal", base: number, needs: Fo
     done = true;
     clearTimeout(timer);
     list = [];
-    own.abort();
     current.abort();
   }
 
