@@ -37,7 +37,7 @@ def every_log_is_verified():
     time.sleep(1)
     out = S.run("audit", "verify", token=S.admin, timeout=120).out
     eq(out.count(": good"), N + 2, "system, default and each of them")
-    eq(out.count("BAD"), 0)
+    eq(out.count(": BAD"), 0)  # ids and hashes may have these letters, too
 
 
 def a_name_on_the_last_page():
