@@ -5,7 +5,7 @@
  * Who answers: GATE itself, the KEEPER through a CONTROL message, or REPLAY (the gate under a provisioning key).
  * Credential: NONE (anyone), PERSON (sign-in cookie or bearer token), UPLOAD (ingest token, or a person), INGEST (ingest
  * token; the gate knows them by the keeper's push),
- * KEY (provisioning key). What a person may do is checked by the keeper, not here.
+ * KEY (provisioning key), HOOK (a signature over the raw body, which the keeper checks). What a person may do is checked by the keeper, not here.
  * Trace: what the call leaves in the audit log besides the records of what it does. NOTHING is only for the routes that
  * STANDARDS 3.2 names; a test compares.
  *
@@ -14,7 +14,7 @@
 #include "base/span.h"
 
 enum route_answerer { BY_GATE, BY_KEEPER, BY_REPLAY };
-enum route_auth { AUTH_NONE, AUTH_PERSON, AUTH_UPLOAD, AUTH_INGEST, AUTH_KEY };
+enum route_auth { AUTH_NONE, AUTH_PERSON, AUTH_UPLOAD, AUTH_INGEST, AUTH_KEY, AUTH_HOOK };
 enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN /* its own record types */ };
 
 /* id, method, path, answerer, auth, trace */
@@ -71,8 +71,13 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(replay_export, GET, "/v1/replay/{rid}/export", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                   \
     R(policies_list, GET, "/v1/policies", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
     R(policy_current, GET, "/v1/policies/current", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                 \
+    R(policy_get, GET, "/v1/policies/{hash}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
     R(policy_propose, POST, "/v1/policies", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
     R(policy_approve, POST, "/v1/policies/{hash}/approve", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
+    R(policy_stop, POST, "/v1/policies/{hash}/stop", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                \
+    R(policy_test, POST, "/v1/policies/test", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
+    R(policy_dry_run, POST, "/v1/policies/dry-run", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                \
+    R(hook, POST, "/v1/hooks/{name}", BY_KEEPER, AUTH_HOOK, TRACE_OWN)                                                 \
     R(status, GET, "/v1/status", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                   \
     R(events, GET, "/v1/events", BY_GATE, AUTH_PERSON, TRACE_READ)                                                     \
     R(audit_events, GET, "/v1/audit/events", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                        \

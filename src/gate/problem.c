@@ -15,6 +15,7 @@ static const struct problem_kind kinds[] = {
     { "login-needed", 401, "Sign in first", "Sign in with POST /v1/login or `keyhole login`.", false, NO_STREAM },
     { "login-failed", 401, "Name or password is wrong", "Check both and try again.", false, NO_STREAM },
     { "reauth-needed", 401, "Confirm that it is you", "Send your password to POST /v1/reauth, then repeat the call.", true, NO_STREAM },
+    { "hook-refused", 401, "This notice was not taken", "Check the name, the secret and the clock of the sender.", false, NO_STREAM },
     { "key-missing", 401, "No key was sent", "Fetch a key for your open access and send it in Authorization.", false, 4401 },
     { "key-malformed", 401, "This is not a key of this server", "Fetch a fresh key.", false, 4401 },
     { "key-forged", 401, "This key was not signed here", "Fetch a fresh key.", false, 4401 },

@@ -35,7 +35,7 @@ export type Problem = {
   status: number;
   /** this occurrence, for people; never repeats input */
   detail: string;
-  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` | | 403 | `forbidden` `csrf` `token-not-fresh` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `policy-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
+  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `hook-refused` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` | | 403 | `forbidden` `csrf` `token-not-fresh` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `policy-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
   code: string;
   /** the same call may work later, unchanged */
   retryable: boolean;
@@ -55,6 +55,13 @@ export type Problem = {
     value?: number;
     seen?: number | null;
     setting?: string;
+  };
+  /** `quota` and `rate-limited` - the limit of the access that was reached, and how much of it is used; what is left is the difference */
+  left?: {
+    name: "key_streams" | "grant_streams" | "person_streams" | "key_bytes" | "key_rate" | "key_requests";
+    /** streams, bytes, bytes per second, requests per second */
+    limit: number;
+    used: number;
   };
   /** of the file or text, from 1 */
   line?: number;
@@ -583,7 +590,7 @@ export type End = {
 export type Change = {
   type: "request" | "grant" | "viewing" | "recording" | "policy";
   id: string;
-  /** requests and grants: their states; viewing: live, ended; recording: created, linked, erased, live (it begins to be made), complete (it has ended); policy: proposed, current */
+  /** requests and grants: their states; viewing: live, ended; recording: created, linked, erased, live (it begins to be made), complete (it has ended); policy: proposed, current, stopped */
   state: string;
   /** of a grant */
   request?: string;
@@ -594,9 +601,81 @@ export type Change = {
 
 export type PolicyTest = {
   name: string;
-  expect: string;
-  got: string;
+  expect: "deny" | "ask" | "auto" | "split";
+  /** the rule that the case names */
+  expect_rule?: string | null;
+  got: "deny" | "ask" | "auto" | "split";
+  /** the rule that decided; null: none matched, or several */
+  rule?: string | null;
+  /** of a refusal: denied, no-rule, too-long, no-ticket */
+  cause?: string | null;
   ok: boolean;
+};
+
+export type PolicyWarning = {
+  code: "no-approver";
+  rule: string;
+  project?: string | null;
+  groups?: string[];
+  detail: string;
+};
+
+export type PolicyTestRun = {
+  hash: Sha256;
+  tests: PolicyTest[];
+  passed: number;
+  failed: number;
+  warnings: PolicyWarning[];
+};
+
+export type PolicyDecision = {
+  verdict: "ask" | "auto" | "deny" | "split";
+  rule: string | null;
+  /** approvals, with ask */
+  need?: number | null;
+  /** of deny: denied, no-rule, purpose, reason, ticket, duration, start, viewers, more, more-time */
+  cause?: string | null;
+};
+
+export type PolicyDryRun = {
+  hash: Sha256;
+  from: Time;
+  to: Time;
+  /** requests that were decided twice */
+  looked_at: number;
+  differ: number;
+  /** false: there are more requests than are looked at, the oldest were left out */
+  complete: boolean;
+  /** how many went from which verdict to which, the same included */
+  counts: {
+    was: string;
+    now: string;
+    n: number;
+  }[];
+  items: {
+    request: RequestId;
+    requester: Person;
+    project: ProjectId;
+    purpose?: string;
+    actions?: Action[];
+    created_at: Time;
+    state?: RequestState;
+    was: PolicyDecision;
+    now: PolicyDecision;
+  }[];
+  warnings: PolicyWarning[];
+};
+
+export type HookAnswer = {
+  received: true;
+  /** why nothing was done: event, state, no-ticket */
+  ignored?: string;
+  /** this delivery was taken before */
+  repeated?: boolean;
+  /** requests and approvals that were cancelled */
+  cancelled?: number;
+  /** open accesses that end in 5 minutes */
+  ending?: number;
 };
 
 export type Policy = {
