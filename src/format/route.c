@@ -15,6 +15,20 @@ const struct route *route_by_id(enum route_id id)
     return (unsigned) id < ROUTE_N_ ? &routes[id] : NULL;
 }
 
+/* What is left of a path, slashes and all; an empty segment is as wrong here as anywhere. */
+static bool is_tail(struct span rest)
+{
+    struct span segment;
+    bool more = true;
+
+    while (more) {
+        more = span_cut(rest, '/', &segment, &rest);
+        if (segment.n == 0)
+            return false;
+    }
+    return true;
+}
+
 static bool match_path(const char *pattern, struct span path, struct span params[ROUTE_PARAMS_MAX])
 {
     struct span want = span_str(pattern);
@@ -30,6 +44,10 @@ static bool match_path(const char *pattern, struct span path, struct span params
         struct span w, p;
 
         more_want = span_cut(want, '/', &w, &want);
+        if (span_eq_str(w, ROUTE_TAIL)) {
+            params[n_params++] = path;
+            return is_tail(path);
+        }
         more_path = span_cut(path, '/', &p, &path);
         if (w.n > 0 && w.p[0] == '{') {
             if (p.n == 0)

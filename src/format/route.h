@@ -9,6 +9,8 @@
  * Trace: what the call leaves in the audit log besides the records of what it does. NOTHING is only for the routes that
  * STANDARDS 3.2 names; a test compares.
  *
+ * A parameter named {path} stands last and takes all that is left, slashes included.
+ *
  * docs/api/openapi.yaml has one operationId for each id here (camelCase there is not used: the words are equal).
  */
 #include "base/span.h"
@@ -81,8 +83,16 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(status, GET, "/v1/status", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                   \
     R(events, GET, "/v1/events", BY_GATE, AUTH_PERSON, TRACE_READ)                                                     \
     R(audit_events, GET, "/v1/audit/events", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                        \
+    R(audit_logs, GET, "/v1/audit", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                \
+    R(audit_system_checkpoint, GET, "/v1/audit/checkpoint", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                         \
+    R(audit_system_tile, GET, "/v1/audit/tile/{path}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                              \
     R(audit_checkpoint, GET, "/v1/audit/{log}/checkpoint", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
-    R(audit_vkey, GET, "/v1/audit/{log}/vkey", BY_KEEPER, AUTH_PERSON, TRACE_READ)
+    R(audit_tile, GET, "/v1/audit/{log}/tile/{path}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                               \
+    R(audit_proof, GET, "/v1/audit/{log}/proof", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                    \
+    R(audit_unseal, POST, "/v1/audit/{log}/unseal", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                 \
+    R(audit_vkey, GET, "/v1/audit/{log}/vkey", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                     \
+    R(report, GET, "/v1/reports/{kind}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                            \
+    R(clock_trust, POST, "/v1/clock/trust", BY_KEEPER, AUTH_PERSON, TRACE_OWN)
 
 enum route_id {
 #define R(id, method, path, by, auth, trace) ROUTE_##id,
@@ -104,6 +114,7 @@ struct route {
 enum route_verdict { ROUTE_FOUND, ROUTE_NO_PATH /* 404 */, ROUTE_NO_METHOD /* 405 */ };
 
 #define ROUTE_PARAMS_MAX 2
+#define ROUTE_TAIL "{path}"
 
 struct route_match {
     const struct route *route;

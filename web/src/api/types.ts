@@ -732,6 +732,77 @@ export type Status = {
   }[];
 };
 
+export type AuditLog = {
+  /** full name: `system`, `p_…`, later generations with `~2` */
+  log: string;
+  generation: number;
+  /** name of the project */
+  project?: string;
+  origin: string;
+  size: number;
+  /** sealed: it does not hold together, nothing is added; continued: a later generation goes on */
+  state: "open" | "sealed" | "continued";
+  /** sealed: what was found */
+  why?: string;
+  checkpoint?: {
+    size: number;
+    /** base64 */
+    root: string;
+  };
+  made_at?: Time;
+};
+
+export type Waiting = {
+  /** true: a second person has to do the same */
+  waiting: boolean;
+  expires_at: Time;
+};
+
+export type Report = {
+  kind: "recording" | "person" | "subject";
+  generated_at: Time;
+  from?: Time;
+  to?: Time;
+  /** what it was made of, so that it can be checked */
+  logs: {
+    log: string;
+    size: number;
+  }[];
+  /** true: there is more than one report holds; take a shorter time */
+  more?: boolean;
+  items: ReportRow[];
+};
+
+export type ReportRow = {
+  recording: RecordingId;
+  recording_title?: string;
+  project?: string;
+  viewing?: string;
+  /** left out of kind subject */
+  person?: Person;
+  request?: string;
+  grant?: string;
+  purpose?: string;
+  /** as it was asked; left out of kind subject */
+  reason?: string;
+  actions?: string[];
+  /** first lease */
+  from: Time;
+  /** last lease or settlement */
+  to: Time;
+  /** events that were sent, or that must be taken as sent */
+  events?: number;
+  /** [from_seq, to_seq] */
+  ranges?: number[][];
+  exported?: boolean;
+  live?: boolean;
+  /** false: some of it was never settled, and counts as seen in full */
+  settled?: boolean;
+  log: string;
+  first_index: number;
+  last_index: number;
+};
+
 export type AuditEvent = {
   log: string;
   index: number;
