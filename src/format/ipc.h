@@ -63,7 +63,13 @@
 #define IPC_ROW_NUMBER(F, L) F(U32, n)
 
 /* An ingest token as the gate holds it (STANDARDS 5.1). live 0: revoked or over, and its recordings take nothing more. */
-#define IPC_ROW_INGEST_TOKEN(F, L) F(SPAN, sha256) F(SPAN, tid) F(SPAN, pid) F(U8, live)
+#define IPC_ROW_INGEST_TOKEN(F, L)                                                                                     \
+    F(SPAN, sha256) F(SPAN, tid) F(SPAN, pid) F(U8, live)                                                              \
+    F(U8, kind)             /* enum machine_token */                                                                   \
+    F(SPAN, url)            /* of a gateway token: what its proxy serves (STANDARDS 1.12) */
+
+/* A hook of the configuration: who sends notices of closed tasks, and the secret that signs them. */
+#define IPC_ROW_HOOK(F, L) F(SPAN, name) F(SPAN, project) F(SPAN, format) F(SPAN, secret)
 
 /* What the keeper has of a recording of which a node's log has more. found 0: forget what the log has. */
 #define IPC_ROW_RECOVER(F, L)                                                                                          \
@@ -83,7 +89,12 @@
     F(SPAN, body_sha256)    /* of the raw body */                                                                      \
     F(SPAN, idem_key) F(SPAN, if_match)                                                                                \
     F(SPAN, prefix)         /* client address prefix, STANDARDS 1.7 */                                                 \
+    F(SPAN, addr)           /* the whole client address, 4 or 16 bytes: network conditions of the policy */            \
     F(U8, browser)          /* 1: the call had an Origin header: login answers with a cookie */                        \
+    F(SPAN, proof_jkt)      /* thumbprint (43 characters) of a DPoP proof that was checked; empty: none came */        \
+    F(SPAN, proof_pub)      /* its public key, P-256, x || y */                                                        \
+    F(SPAN, act)            /* Keyhole-Act as it came, unchecked (STANDARDS 2.4), or empty */                          \
+    F(SPAN, raw) L(tag, headers) /* hooks only: the body as it came, the headers of its signature */                   \
     F(SPAN, client)         /* short text of the client for the sign-in list: "web", "cli", "api" */                   \
     F(SPAN, trace)          /* 32 lower hex digits */
 
@@ -95,6 +106,7 @@
     F(SPAN, body)           /* JSON; for a problem: members to add, as a JSON object, or empty */                      \
     F(SPAN, content_type)   /* empty: application/json */                                                              \
     F(SPAN, etag) F(SPAN, location)                                                                                    \
+    F(SPAN, cache)          /* Cache-Control; empty: no-store */                                                       \
     F(SPAN, set_token)      /* token text: the gate sets the sign-in cookie (browser = 1) */                           \
     F(U8, clear_token)      /* 1: the gate clears the cookie */                                                        \
     F(U32, retry_after_s)
@@ -176,7 +188,8 @@
 
 /* First sight of a jti (STANDARDS 1.4 step 13), or a grant the gate does not know (step 11). Answer: KEY_FACTS. */
 #define IPC_KEY_FIRST(F, L)                                                                                            \
-    F(SPAN, jti) F(SPAN, gid) F(U32, gen) F(SPAN, rid) F(SPAN, pid) F(SPAN, sub) F(SPAN, env) F(SPAN, prefix)
+    F(SPAN, jti) F(SPAN, gid) F(U32, gen) F(SPAN, rid) F(SPAN, pid) F(SPAN, sub) F(SPAN, env) F(SPAN, prefix)          \
+    F(SPAN, jkt)            /* the client key it is bound to; empty: bearer */
 
 #define IPC_KEY_FACTS(F, L)                                                                                            \
     F(U16, verdict)         /* enum key_verdict of format/key.h; the rest only for KEY_OK */                           \
@@ -199,6 +212,7 @@
     F(U8, what)             /* enum lease_what */                                                                      \
     F(U64, from_seq) F(U64, to_seq) F(U64, from_ms) F(U64, to_ms) F(U64, bytes) /* LIVE: bytes is the most, no to_* */ \
     F(U32, live_s)          /* LIVE: what becomes durable within so many seconds from now; else 0 */                   \
+    F(SPAN, proof)          /* SHA-256 of the DPoP proof that asked for it; empty under bearer */                      \
     F(U16, release_kn) F(U8, release_track) F(U8, release) /* release = 1: a vault.released leaf too, for OPEN */
 
 #define IPC_LEASED(F, L)                                                                                               \
@@ -209,6 +223,12 @@
     F(SPAN, jti) F(SPAN, gid) F(U32, gen) F(SPAN, vid) F(SPAN, rid) F(SPAN, pid) F(SPAN, sub)                          \
     F(U64, first_lease) L(range, ranges) F(U8, more) F(U64, bytes)                                                     \
     F(U8, exported)         /* 1: an export that reached its end: export.done as well */
+
+/* A gateway is about to serve its own content under this key (STANDARDS 1.12). Answer: LEASED, after COMMIT. */
+#define IPC_GATEWAY_ALLOWED(F, L)                                                                                      \
+    F(SPAN, jti) F(SPAN, gid) F(U32, gen) F(SPAN, rid) F(SPAN, pid) F(SPAN, sub)                                       \
+    F(SPAN, tid)            /* the gateway token's id */                                                               \
+    F(SPAN, proof) F(U32, seconds) /* from now on; proof as in LEASE */
 
 /* Refusals, already counted as STANDARDS 3.2 'Floods' says. pid empty: the system log. No answer. */
 #define IPC_REFUSED(F, L)                                                                                              \
@@ -230,6 +250,7 @@
 #define IPC_SIGN_KEY(F, L)                                                                                             \
     F(SPAN, jti) F(SPAN, sub) F(SPAN, client_id) F(SPAN, scope) F(SPAN, pid) F(SPAN, env) F(SPAN, gid) F(U32, gen)     \
     F(SPAN, rid) F(I64, iat_s) F(I64, exp_s) F(I64, wend_s) F(SPAN, prefix) F(SPAN, cnf_jkt)                           \
+    F(U8, renewed)          /* 1: its leaf is key.renewed, else key.issued */                                          \
     F(SPAN, log) F(U64, leaf_idx) F(I64, leaf_t_ms)
 #define IPC_SIGNED(F, L) F(U16, status) F(SPAN, code) F(SPAN, key) F(SPAN, kid)
 
@@ -237,6 +258,9 @@
 #define IPC_SIGN_CHECKPOINT(F, L)                                                                                      \
     F(SPAN, log) F(SPAN, origin) F(U64, size) F(SPAN, root) F(U64, old_size) L(hash, proof)
 #define IPC_CHECKPOINT(F, L) F(U16, status) F(SPAN, code) F(SPAN, log) F(U64, size) F(SPAN, note)
+
+/* A new signing key takes over now. emergency 1: the one before is forgotten at once. Answer: DONE, after KEYS. */
+#define IPC_ROTATE(F, L) F(U8, emergency)
 
 #define IPC_LOG_BEGIN(F, L) F(SPAN, log) F(SPAN, origin) /* Answer: DONE */
 
@@ -269,7 +293,8 @@
     F(SPAN, public_url) F(SPAN, player_url) F(SPAN, dir) F(U8, demo) F(U8, plain) L(text, envs)                        \
     F(I64, key_life_s) F(I64, bearer_life_s) F(I64, lapse_ms) F(I64, idle_session_ms) F(I64, session_ms)               \
     F(I64, cli_session_ms) F(I64, fresh_ms) F(U8, require_sync) F(SPAN, config_sha256) F(U8, token_votes)              \
-    F(I64, edge_skew_s) F(SPAN, demo_password) F(I64, vanish_ms) F(U8, log_format)
+    F(I64, edge_skew_s) F(SPAN, demo_password) F(I64, vanish_ms) F(U8, log_format)                                     \
+    F(I64, new_key_wait_ms) L(hook, hooks)
 #define IPC_VAULT_CONFIG(F, L)                                                                                         \
     F(SPAN, issuer) F(SPAN, audience) F(SPAN, dir) F(I64, rotate_ms) F(I64, key_life_s) F(I64, bearer_life_s)          \
     F(U8, log_format)
@@ -288,7 +313,7 @@
 #define IPC_ROWS(X)                                                                                                    \
     X(GRANT, grant) X(DENY, deny) X(WRAP, wrap) X(PIECE, piece) X(RANGE, range) X(TAG, tag)                            \
     X(SIGNING_KEY, signing_key) X(HASH, hash) X(TEXT, text) X(NUMBER, number)                                          \
-    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover)
+    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover) X(HOOK, hook)
 
 #define IPC_MESSAGES(X)                                                                                                \
     X(CONTROL, control) X(ANSWER, answer) X(WATCH_OPEN, watch_open) X(WATCH_CLOSE, watch_close)                        \
@@ -296,10 +321,10 @@
     X(INGEST_RESUME, ingest_resume) X(INGEST_STATE, ingest_state) X(RECOVER_ASK, recover_ask)                          \
     X(RECOVER_STATE, recover_state) X(RECOVERED, recovered) X(INGEST_TOKENS, ingest_tokens) X(KEY_AGAIN, key_again)    \
     X(END, end) X(KEY_FIRST, key_first) X(KEY_FACTS, key_facts) X(STREAM_OPEN, stream_open)                            \
-    X(STREAM_CLOSE, stream_close) X(LEASE, lease) X(LEASED, leased) X(SETTLE, settle) X(REFUSED, refused)              \
+    X(STREAM_CLOSE, stream_close) X(GATEWAY_ALLOWED, gateway_allowed) X(LEASE, lease) X(LEASED, leased) X(SETTLE, settle) X(REFUSED, refused)              \
     X(GRANTS, grants) X(DENY, deny) X(GONE, gone) X(HEARTBEAT, heartbeat) X(NOTIFY, notify)                            \
     X(SIGN_KEY, sign_key) X(SIGNED, signed) X(SIGN_CHECKPOINT, sign_checkpoint) X(CHECKPOINT, checkpoint)              \
-    X(LOG_BEGIN, log_begin) X(OPEN, open) X(RELEASED, released)                  \
+    X(LOG_BEGIN, log_begin) X(ROTATE, rotate) X(OPEN, open) X(RELEASED, released)                                      \
     X(KEYS, keys) X(KEY_EVENT, key_event) X(GATE_CONFIG, gate_config) X(KEEPER_CONFIG, keeper_config)                  \
     X(VAULT_CONFIG, vault_config) X(PEER, peer) X(LISTENER, listener) X(TLS, tls) X(READY, ready)                      \
     X(SHUTDOWN, shutdown) X(DONE, done)
@@ -313,6 +338,7 @@ enum ipc_type {
 };
 
 enum cred_kind { CRED_NONE, CRED_COOKIE, CRED_BEARER };
+enum machine_token { TOKEN_INGEST, TOKEN_GATEWAY };
 enum role_id { ROLE_SUPERVISOR, ROLE_GATE, ROLE_KEEPER, ROLE_VAULT };
 enum listener_kind { LISTENER_APP, LISTENER_PLAYER };
 enum lease_what { LEASE_STREAM, LEASE_CHUNK, LEASE_EVENTS, LEASE_EXPORT, LEASE_MANIFEST, LEASE_LIVE };
