@@ -65,7 +65,8 @@ bool id_check(struct span s, enum id_kind kind)
 bool id_kind_of(struct span s, enum id_kind *ret_kind)
 {
     static const char kinds[] = { ID_RECORDING, ID_PROJECT, ID_REQUEST, ID_GRANT,  ID_USER,
-                                  ID_VIEWING,   ID_TOKEN,   ID_GROUP,   ID_PERSON, ID_ERASURE };
+                                  ID_VIEWING,   ID_TOKEN,   ID_GROUP,   ID_PERSON, ID_ERASURE,
+                                  ID_CHANGE };
 
     for (size_t i = 0; i < sizeof(kinds); i++) {
         if (!id_check(s, (enum id_kind) kinds[i]))

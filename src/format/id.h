@@ -31,6 +31,7 @@ enum id_kind {
     ID_GROUP = 'n',   /* a named set of users */
     ID_PERSON = 'h',  /* a human: accounts of one human share it, a recorded subject has one */
     ID_ERASURE = 'e',
+    ID_CHANGE = 'c',  /* a guarded change of people (STANDARDS 2.6) */
 };
 
 /* Writes the id and a NUL. */

@@ -43,6 +43,9 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(tokens_list, GET, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                              \
     R(token_create, POST, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                             \
     R(token_revoke, DELETE, "/v1/tokens/{token}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                   \
+    R(changes_list, GET, "/v1/changes", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                            \
+    R(change_approve, POST, "/v1/changes/{change}/approve", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                         \
+    R(change_stop, POST, "/v1/changes/{change}/stop", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                               \
     R(import, POST, "/v1/import", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                                                     \
     R(recordings_list, GET, "/v1/recordings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \
     R(recording_create, POST, "/v1/recordings", BY_GATE, AUTH_INGEST, TRACE_OWN)                                       \

@@ -12,6 +12,8 @@ export type GrantId = string;
 
 export type UserId = string;
 
+export type ChangeId = string;
+
 export type ViewingId = string;
 
 export type Sha256 = string;
@@ -73,6 +75,7 @@ export type Problem = {
   formats?: string[];
   /** rules that disagree (`split-request`), or that would decide */
   rules?: string[];
+  change?: GuardedChange;
   /** groups or roles in which somebody is missing (`no-approver`) */
   groups?: string[];
   who_can_change?: Person[];
@@ -100,6 +103,8 @@ export type SignIn = {
   user: Person;
   expires_at: Time;
   fresh_until: Time;
+  /** RFC 7638 thumbprint of the client key that this sign-in has */
+  client_key?: string | null;
 };
 
 export type RoleIn = {
@@ -136,7 +141,17 @@ export type Me = {
     expires_at: Time;
     /** null or in the past: a vote needs reauth first */
     fresh_until: string | null;
+    /** RFC 7638 thumbprint of the client key of this sign-in */
+    client_key?: string | null;
+    /** from when on this client key signs acts; null: now, or it has none */
+    acts_from?: string | null;
   };
+  /** client keys that the account's other sign-ins registered in the last 7 days (newest first, at most 20) */
+  new_client_keys?: ({
+    client_key: string;
+    client: "web" | "cli" | "api";
+    registered_at: Time;
+  })[];
   /** requests waiting for this person's vote */
   inbox?: number;
   public_url: string;
@@ -168,6 +183,31 @@ export type User = {
   has_password?: boolean;
   created_at: Time;
   last_login_at?: string | null;
+};
+
+export type GuardedChange = {
+  id: ChangeId;
+  state: "waiting" | "done" | "stopped" | "failed";
+  /** the operationId that asked for it */
+  operation: string;
+  /** id of the account, group or project that it changes */
+  target?: string | null;
+  target_name?: string | null;
+  /** what was asked; a password is never in it */
+  body?: Record<string, unknown>;
+  /** why it is guarded */
+  touches: ("members" | "roles" | "person" | "subjects" | "credentials" | "account")[];
+  proposed_by: Person;
+  proposed_at: Time;
+  /** when it works by itself; null: only by a second administrator's approval */
+  effective_at: string | null;
+  /** nobody else may approve it */
+  sole_admin: boolean;
+  decided_by?: Person | null;
+  decided_at?: string | null;
+  comment?: string | null;
+  /** the problem's code, when it could not be done any more */
+  failure?: string | null;
 };
 
 export type Group = {
@@ -492,6 +532,8 @@ export type Key = {
   viewing: ViewingId;
   holder?: Person;
   client?: "web" | "cli" | "api";
+  /** thumbprint of the key that it is bound to; null: a bearer key */
+  client_key?: string | null;
   scope: Action[];
   issued_at: Time;
   expires_at: Time;
