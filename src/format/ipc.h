@@ -321,13 +321,13 @@
     X(INGEST_RESUME, ingest_resume) X(INGEST_STATE, ingest_state) X(RECOVER_ASK, recover_ask)                          \
     X(RECOVER_STATE, recover_state) X(RECOVERED, recovered) X(INGEST_TOKENS, ingest_tokens) X(KEY_AGAIN, key_again)    \
     X(END, end) X(KEY_FIRST, key_first) X(KEY_FACTS, key_facts) X(STREAM_OPEN, stream_open)                            \
-    X(STREAM_CLOSE, stream_close) X(GATEWAY_ALLOWED, gateway_allowed) X(LEASE, lease) X(LEASED, leased) X(SETTLE, settle) X(REFUSED, refused)              \
+    X(STREAM_CLOSE, stream_close) X(LEASE, lease) X(LEASED, leased) X(SETTLE, settle) X(REFUSED, refused)              \
     X(GRANTS, grants) X(DENY, deny) X(GONE, gone) X(HEARTBEAT, heartbeat) X(NOTIFY, notify)                            \
     X(SIGN_KEY, sign_key) X(SIGNED, signed) X(SIGN_CHECKPOINT, sign_checkpoint) X(CHECKPOINT, checkpoint)              \
-    X(LOG_BEGIN, log_begin) X(ROTATE, rotate) X(OPEN, open) X(RELEASED, released)                                      \
+    X(LOG_BEGIN, log_begin) X(OPEN, open) X(RELEASED, released)                                                        \
     X(KEYS, keys) X(KEY_EVENT, key_event) X(GATE_CONFIG, gate_config) X(KEEPER_CONFIG, keeper_config)                  \
     X(VAULT_CONFIG, vault_config) X(PEER, peer) X(LISTENER, listener) X(TLS, tls) X(READY, ready)                      \
-    X(SHUTDOWN, shutdown) X(DONE, done)
+    X(SHUTDOWN, shutdown) X(DONE, done) X(GATEWAY_ALLOWED, gateway_allowed) X(ROTATE, rotate)
 
 enum ipc_type {
     IPC_T_NONE_ = 0,
