@@ -1,0 +1,172 @@
+/* Receipts: written, read, checked; every changed byte is found; wrong forms are refused. */
+#include "test.h"
+
+#include <stdio.h>
+
+#include "crypto/ed25519.h"
+#include "crypto/secret.h"
+#include "format/receipt.h"
+
+#define ORIGIN "rec.example.com/v1/audit/system"
+#define N      7
+
+struct log {
+    struct note_vkey key;
+    struct merkle_hash nodes[4][N];
+    struct buf note;
+};
+
+static void keep(void *ctx, unsigned level, uint64_t index, const struct merkle_hash *hash)
+{
+    ((struct log *) ctx)->nodes[level][index] = *hash;
+}
+
+static enum err read_node(void *ctx, unsigned level, uint64_t index, struct merkle_hash *ret, struct err_info *reterr)
+{
+    (void) reterr;
+    *ret = ((struct log *) ctx)->nodes[level][index];
+    return ERR_OK;
+}
+
+static struct span leaf(unsigned i)
+{
+    static const char *const leaves[N] = { "zero", "one", "two", "three", "four", "five", "six" };
+
+    return span_str(leaves[i]);
+}
+
+static void log_make(struct log *l)
+{
+    CLEANUP(buf_deinit) struct buf text = BUF_INIT(1000);
+    struct note_checkpoint c = { .origin = SPAN(ORIGIN), .size = N };
+    struct merkle_frontier f;
+    struct secret *sk = NULL;
+    uint8_t pk[ED25519_PUB_LEN], sig[ED25519_SIG_LEN];
+
+    merkle_frontier_init(&f);
+    for (unsigned i = 0; i < N; i++) {
+        struct merkle_hash h = merkle_leaf(leaf(i));
+
+        assert_ok(merkle_append(&f, &h, keep, l, NULL));
+    }
+    c.root = merkle_root(&f);
+    assert_ok(ed25519_generate(&sk, pk, NULL));
+    assert_ok(note_vkey_init(&l->key, SPAN(ORIGIN), pk, NULL));
+    note_checkpoint_text(&c, &text);
+    ed25519_sign(sk, buf_span(&text), sig);
+    sk = secret_free(sk);
+    buf_init(&l->note, 4096);
+    note_write(&l->note, buf_span(&text), &l->key, sig);
+}
+
+static void make(struct log *l, unsigned i, bool with_leaf, struct buf *out)
+{
+    struct receipt r = { .leaf = with_leaf ? leaf(i) : SPAN_EMPTY, .index = i, .note = buf_span(&l->note) };
+
+    assert_ok(merkle_prove_inclusion(i, N, read_node, l, &r.path, NULL));
+    assert_ok(receipt_write(&r, out, NULL));
+}
+
+/* Verdict of a text; RECEIPT_MALFORMED also for what cannot be read. */
+static enum receipt_verdict verdict(const struct log *l, struct span text, struct span own_leaf)
+{
+    CLEANUP(buf_deinit) struct buf mem = BUF_INIT(100000);
+    struct receipt r;
+
+    if (receipt_parse(text, &mem, &r, NULL) != ERR_OK)
+        return RECEIPT_MALFORMED;
+    return receipt_check(&r, r.leaf.n > 0 ? r.leaf : own_leaf, &l->key, NULL);
+}
+
+static void each_record(void **state)
+{
+    struct log l;
+
+    (void) state;
+    log_make(&l);
+    for (unsigned i = 0; i < N; i++) {
+        for (int with = 0; with < 2; with++) {
+            CLEANUP(buf_deinit) struct buf text = BUF_INIT(RECEIPT_MAX);
+
+            make(&l, i, with, &text);
+            assert_int_equal(verdict(&l, buf_span(&text), leaf(i)), RECEIPT_GOOD);
+            if (!with)
+                assert_int_equal(verdict(&l, buf_span(&text), leaf((i + 1) % N)), RECEIPT_NOT_IN);
+        }
+    }
+    buf_deinit(&l.note);
+}
+
+static void every_changed_byte(void **state)
+{
+    CLEANUP(buf_deinit) struct buf text = BUF_INIT(RECEIPT_MAX);
+    struct log l;
+
+    (void) state;
+    log_make(&l);
+    make(&l, 5, true, &text);
+    for (size_t i = 0; i < text.n; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            text.p[i] ^= (uint8_t) (1u << bit);
+            if (verdict(&l, buf_span(&text), SPAN_EMPTY) == RECEIPT_GOOD)
+                fail_msg("byte %zu, bit %u: still good", i, bit);
+            text.p[i] ^= (uint8_t) (1u << bit);
+        }
+        assert_int_not_equal(verdict(&l, span_sub(buf_span(&text), 0, i), SPAN_EMPTY), RECEIPT_GOOD);
+    }
+    assert_int_equal(verdict(&l, buf_span(&text), SPAN_EMPTY), RECEIPT_GOOD);
+    buf_deinit(&l.note);
+}
+
+static void other_keys_and_logs(void **state)
+{
+    CLEANUP(buf_deinit) struct buf text = BUF_INIT(RECEIPT_MAX);
+    struct log l, other;
+
+    (void) state;
+    log_make(&l);
+    log_make(&other);
+    make(&l, 2, true, &text);
+    assert_int_equal(verdict(&other, buf_span(&text), SPAN_EMPTY), RECEIPT_UNKNOWN_KEY);
+    buf_deinit(&l.note);
+    buf_deinit(&other.note);
+}
+
+static void wrong_forms(void **state)
+{
+    static const char *const wrong[] = {
+        "", "c2sp.org/tlog-proof@v1", "c2sp.org/tlog-proof@v1\n", "c2sp.org/tlog-proof@v2\nindex 0\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 00\n\nx", "c2sp.org/tlog-proof@v1\nindex -1\n\nx",
+        "c2sp.org/tlog-proof@v1\nindex 0\nAAAA\n\nx", "c2sp.org/tlog-proof@v1\nextra !\nindex 0\n\nx",
+        "c2sp.org/tlog-proof@v1\nextra AAAA\n", "c2sp.org/tlog-proof@v1\nindex 0\nextra AAAA\n\nx",
+        "c2sp.org/tlog-proof@v1\r\nindex 0\r\n\r\nx",
+    };
+    CLEANUP(buf_deinit) struct buf mem = BUF_INIT(100000);
+    CLEANUP(buf_deinit) struct buf deep = BUF_INIT(100000);
+    struct receipt r;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        if (receipt_parse(span_str(wrong[i]), &mem, &r, NULL) != ERR_INVAL)
+            fail_msg("case %zu is taken", i);
+    }
+    buf_add_str(&deep, "c2sp.org/tlog-proof@v1\nindex 0\n");
+    for (size_t i = 0; i <= MERKLE_PROOF_MAX; i++)
+        buf_add_str(&deep, "DVkAEAIpHg6n6ORj6j4vDmkxCBVp6nG5oYTEfK3Kd+4=\n");
+    buf_add_str(&deep, "\nx");
+    assert_err(receipt_parse(buf_span(&deep), &mem, &r, NULL), ERR_INVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_record),
+        cmocka_unit_test(every_changed_byte),
+        cmocka_unit_test(other_keys_and_logs),
+        cmocka_unit_test(wrong_forms),
+    };
+
+    if (secret_init(16, 64, NULL) != ERR_OK)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
