@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "codec/base64.h"
 #include "crypto/hash.h"
+#include "format/note.h"
 
 #define FIELD_TEXT_MAX 400 /* longest member in clear; all are ids, hashes and words */
 
@@ -144,6 +145,16 @@ static bool is_object(struct span s)
     return id_kind_of(s, NULL) || log_id_check(s) || (s.n == 11 && all_of(s, "-_", true)) || is_word(s);
 }
 
+/* A signed checkpoint: nothing but an origin, a size, hashes and signatures. */
+static bool is_note(struct span s)
+{
+    struct note_checkpoint c;
+    struct span text, sigs;
+
+    return s.n <= LEAF_NOTE_MAX && note_split(s, &text, &sigs, NULL) == ERR_OK &&
+           note_checkpoint_parse(text, &c, NULL, NULL) == ERR_OK;
+}
+
 static bool id_or_none(struct span s, enum id_kind kind)
 {
     return s.n == 0 || id_check(s, kind);
@@ -169,6 +180,7 @@ static enum err check(const struct leaf *l, struct err_info *reterr)
         { "policy", l->policy.n == 0 || is_digest(l->policy) },
         { "digest", l->digest.n == 0 || is_digest(l->digest) },
         { "act", l->act.n == 0 || is_digest(l->act) },
+        { "note", l->note.n == 0 || (l->type == LEAF_LOG_CONTINUED && is_note(l->note)) },
         { "n", l->n_numbers <= LEAF_NUMBERS_MAX },
         { "_sd", l->n_facts <= LEAF_FACTS_MAX },
     };
@@ -254,6 +266,7 @@ static void write_members(const struct leaf *l, struct buf *b)
     member_str(b, "policy", l->policy);
     member_str(b, "digest", l->digest);
     member_str(b, "act", l->act);
+    member_str(b, "note", l->note);
     write_numbers(l, b);
 }
 

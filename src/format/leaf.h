@@ -17,6 +17,7 @@
 #define LEAF_FACT_VALUE_MAX 65536
 #define LEAF_SALT_LEN       32
 #define LEAF_DIGEST_LEN     43   /* b64u of 32 bytes */
+#define LEAF_NOTE_MAX       2000
 /* salt, name and value as JSON, every value byte escaped in the longest way */
 #define LEAF_DISCLOSURE_MAX (6 * LEAF_FACT_VALUE_MAX + 256)
 
@@ -158,6 +159,7 @@ struct leaf {
     struct span policy;  /* b64u SHA-256 */
     struct span digest;  /* b64u SHA-256: request digest, root, thumbprint, by type */
     struct span act;     /* b64u SHA-256 of the signed act */
+    struct span note;    /* log.continued only: the newest signed checkpoint of the log that goes on here */
     struct leaf_number n[LEAF_NUMBERS_MAX];
     size_t n_numbers;
     struct leaf_fact facts[LEAF_FACTS_MAX];

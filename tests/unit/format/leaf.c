@@ -59,6 +59,30 @@ static void members_stand_in_their_order(void **state)
 }
 
 /* Expected values: Python's json, hashlib and base64. */
+static void a_note_stands_in_one_type_only(void **state)
+{
+    static const char note[] = "h/v1/audit/system\n3\nDVkAEAIpHg6n6ORj6j4vDmkxCBVp6nG5oYTEfK3Kd+4=\n\n\xe2\x80\x94 h/v1/audit/system "
+                               "MD1nEAvQu7fBt8xp1XPlHfqhZMGSSHhmGqBH5SYoyHTWM4/ybOJeV8MdK/SX2bIU+8k6ttlc9SE6p7FQeanQxAsGPAA=\n";
+    CLEANUP(buf_deinit) struct buf b = BUF_INIT(LEAF_MAX * 2);
+    struct leaf l = { .log = SPAN("system~2"), .type = LEAF_LOG_CONTINUED, .actor = SPAN("system"),
+                      .obj = SPAN("system"), .outcome = SPAN("shorter"), .note = span_str(note) };
+
+    (void) state;
+    (void) leaf_add_number(&l, "size", 3);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_span_str(buf_span(&b),
+                    "{\"v\":1,\"log\":\"system~2\",\"i\":0,\"t\":\"1970-01-01T00:00:00.000Z\",\"type\":\"log.continued\","
+                    "\"actor\":\"system\",\"obj\":\"system\",\"outcome\":\"shorter\",\"note\":\"h/v1/audit/system\\u000a3\\u000a"
+                    "DVkAEAIpHg6n6ORj6j4vDmkxCBVp6nG5oYTEfK3Kd+4=\\u000a\\u000a\xe2\x80\x94 h/v1/audit/system "
+                    "MD1nEAvQu7fBt8xp1XPlHfqhZMGSSHhmGqBH5SYoyHTWM4/ybOJeV8MdK/SX2bIU+8k6ttlc9SE6p7FQeanQxAsGPAA=\\u000a\","
+                    "\"n\":{\"size\":3}}");
+    l.type = LEAF_CHECKPOINT;
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l.type = LEAF_LOG_CONTINUED;
+    l.note = SPAN("a name, or whatever");
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+}
+
 static void facts_are_salted_digests(void **state)
 {
     struct buf b = BUF_INIT(8192);
@@ -255,7 +279,8 @@ static void hostile_facts_stay_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_stand_in_their_order),  cmocka_unit_test(facts_are_salted_digests),
+        cmocka_unit_test(members_stand_in_their_order),  cmocka_unit_test(a_note_stands_in_one_type_only),
+        cmocka_unit_test(facts_are_salted_digests),
         cmocka_unit_test(texts_do_not_stand_in_clear),   cmocka_unit_test(limits_on_both_sides),
         cmocka_unit_test(every_type_has_one_word),       cmocka_unit_test(hostile_facts_stay_json),
         cmocka_unit_test(shared_forms),

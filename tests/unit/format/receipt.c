@@ -132,6 +132,46 @@ static void other_keys_and_logs(void **state)
     buf_deinit(&other.note);
 }
 
+/* The code block ```word of the format's page. */
+static struct span block(const struct buf *page, const char *word)
+{
+    char fence[40];
+    const char *at, *end;
+
+    (void) snprintf(fence, sizeof(fence), "\n```%s\n", word);
+    at = strstr((const char *) page->p, fence);
+    assert_non_null(at);
+    at += strlen(fence);
+    end = strstr(at, "```");
+    assert_non_null(end);
+    return span_of(at, (size_t) (end - at));
+}
+
+/* The example of docs/formats/audit.md, which a script made that shares no code with ours. */
+static void the_page(void **state)
+{
+    CLEANUP(buf_deinit) struct buf page = BUF_INIT(1 << 20);
+    CLEANUP(buf_deinit) struct buf mem = BUF_INIT(RECEIPT_MAX);
+    CLEANUP(buf_deinit) struct buf again = BUF_INIT(RECEIPT_MAX);
+    struct note_vkey key;
+    struct span line, rest;
+    struct receipt r;
+    uint64_t size;
+
+    (void) state;
+    test_read_file(test_source("docs/formats/audit.md"), &page);
+    (void) buf_cstr(&page);
+    (void) span_cut(block(&page, "vkey"), '\n', &line, &rest);
+    assert_ok(note_vkey_parse(line, &key, NULL));
+    assert_ok(receipt_parse(block(&page, "receipt"), &mem, &r, NULL));
+    assert_int_equal(r.index, 1);
+    assert_true(span_starts(r.leaf, "{\"v\":1,\"log\":\"p_zNe2lKL4dQxW8s0b\",\"i\":1,"));
+    assert_int_equal(receipt_check(&r, r.leaf, &key, &size), RECEIPT_GOOD);
+    assert_int_equal(size, 3);
+    assert_ok(receipt_write(&r, &again, NULL));
+    assert_span_eq(buf_span(&again), block(&page, "receipt"));
+}
+
 static void wrong_forms(void **state)
 {
     static const char *const wrong[] = {
@@ -164,6 +204,7 @@ int main(void)
         cmocka_unit_test(every_changed_byte),
         cmocka_unit_test(other_keys_and_logs),
         cmocka_unit_test(wrong_forms),
+        cmocka_unit_test(the_page),
     };
 
     if (secret_init(16, 64, NULL) != ERR_OK)
