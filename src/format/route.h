@@ -5,7 +5,8 @@
  * Who answers: GATE itself, the KEEPER through a CONTROL message, or REPLAY (the gate under a provisioning key).
  * Credential: NONE (anyone), PERSON (sign-in cookie or bearer token), UPLOAD (ingest token, or a person), INGEST (ingest
  * token; the gate knows them by the keeper's push),
- * KEY (provisioning key), HOOK (a signature over the raw body, which the keeper checks). What a person may do is checked by the keeper, not here.
+ * KEY (provisioning key), GATEWAY (gateway token in Keyhole-Gateway), HOOK (a signature over the raw body, which the keeper
+ * checks). What a person may do is checked by the keeper, not here.
  * Trace: what the call leaves in the audit log besides the records of what it does. NOTHING is only for the routes that
  * STANDARDS 3.2 names; a test compares.
  *
@@ -16,7 +17,7 @@
 #include "base/span.h"
 
 enum route_answerer { BY_GATE, BY_KEEPER, BY_REPLAY };
-enum route_auth { AUTH_NONE, AUTH_PERSON, AUTH_UPLOAD, AUTH_INGEST, AUTH_KEY, AUTH_HOOK };
+enum route_auth { AUTH_NONE, AUTH_PERSON, AUTH_UPLOAD, AUTH_INGEST, AUTH_KEY, AUTH_HOOK, AUTH_GATEWAY };
 enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN /* its own record types */ };
 
 /* id, method, path, answerer, auth, trace */
@@ -67,6 +68,9 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(keys_issue, POST, "/v1/grants/{g}/keys", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                      \
     R(keys_list, GET, "/v1/keys", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                  \
     R(key_revoke, POST, "/v1/keys/{jti}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                    \
+    R(keys_rotate, POST, "/v1/signing-keys/rotate", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                 \
+    R(authz, GET, "/v1/authz", BY_GATE, AUTH_GATEWAY, TRACE_OWN)                                                       \
+    R(introspect, POST, "/v1/introspect", BY_GATE, AUTH_GATEWAY, TRACE_OWN)                                            \
     R(viewings_list, GET, "/v1/viewings", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
     R(viewing_stop, POST, "/v1/viewings/{v}/stop", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
     R(replay_manifest, GET, "/v1/replay/{rid}/manifest", BY_REPLAY, AUTH_KEY, TRACE_OWN)                               \

@@ -186,6 +186,8 @@ static void to_route(struct call *c, const struct http_head *head)
         live_events(c);
     else if (m.route->id == ROUTE_events)
         watch_answer(c);
+    else if (m.route->id == ROUTE_authz || m.route->id == ROUTE_introspect)
+        authz_answer(c);
     else
         documents_answer(c);
 }

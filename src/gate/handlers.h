@@ -20,6 +20,9 @@ void watch_answer(struct call *c);
 void watch_notify(struct lane *l, const struct ipc_notify *m);
 void watches_close(struct lane *l, const char *reason);
 
+/* authz.c: what gateways ask: GET /v1/authz, POST /v1/introspect. */
+void authz_answer(struct call *c);
+
 /* import.c: POST /v1/import. */
 void import_answer(struct call *c);
 void imports_close(struct lane *l);

@@ -42,7 +42,7 @@ BODIES = {
     "request_create": {"recordings": [rid], "actions": ["play"], "duration_s": 60,
                        "purpose": {"code": "debugging", "reason": "To see whether this is possible at all."}},
     "request_approve": {"digest": pending["digest"]}, "request_deny": {"digest": pending["digest"]},
-    "keys_issue": {"recording": rid}, "policy_propose": {"text": 'purpose "debugging" { }'},
+    "keys_issue": {"recording": rid}, "keys_rotate": {"reason": "to see"}, "policy_propose": {"text": 'purpose "debugging" { }'},
 }
 QUERY = {"keys_list": f"?grant={grant}", "audit_events": f"?log={mine}", "import": f"?project={mine}"}
 ANYBODY = {"me", "policy_current", "logout", "status", "events"}  # signed in is enough; they show what is the caller's
@@ -63,7 +63,7 @@ def no_content(a, what):
 @test("the contract was read")
 def _():
     true(len(routes) > 50 and all(r.get("id") and r["auth"] for r in routes), f"{len(routes)} routes")
-    same({r["auth"] for r in routes}, {"none", "session", "token", "either", "ingest", "key"} & {r["auth"] for r in routes}, "auth")
+    same({r["auth"] for r in routes}, {"none", "session", "token", "either", "ingest", "key", "gateway"} & {r["auth"] for r in routes}, "auth")
 
 
 @test("without a credential: 401 everywhere but on open routes, and nothing of what is there")
@@ -73,14 +73,15 @@ def _():
         if r["auth"] == "none":
             true(a.status < 500 and (a.status != 401 or r["id"] == "login"), f"{r['id']}: {a}")
         else:
-            same((a.status, a.code), (401, "key-missing" if r["auth"] == "key" else "login-needed"), r["id"])
+            same((a.status, a.code), (401, {"authz": "", "replay": "key-missing"}.get(r["id"].split("_")[0], "login-needed")), r["id"])
         no_content(a, r["id"])
 
 
 @test("with a credential of the wrong kind, or one that is none")
 def _():
     wrong = {"session": [s.recorder.token, k.text, "kst_" + "A" * 43, "nonsense"], "either": [k.text, "kit_" + "A" * 43],
-             "token": [s.viewer.token, k.text], "ingest": [s.viewer.token, s.admin_token, k.text, "kit_" + "A" * 43, "nonsense"], "key": [s.viewer.token, s.recorder.token, "kst_" + "A" * 43]}
+             "token": [s.viewer.token, k.text], "ingest": [s.viewer.token, s.admin_token, k.text, "kit_" + "A" * 43, "nonsense"], "key": [s.viewer.token, s.recorder.token, "kst_" + "A" * 43],
+             "gateway": [s.viewer.token, s.admin_token, s.recorder.token, k.text]}
     for r in routes:
         for t in wrong.get(r["auth"], []):
             a = call(Client(s), r, token=t)
@@ -116,7 +117,7 @@ def refused(client):
 def _():
     for r in routes:
         if r["id"] in ("users_list", "user_create", "groups_list", "group_create", "group_patch", "project_create", "project_patch",
-                       "token_create", "policies_list", "policy_propose", "policy_approve", "audit_events", "audit_checkpoint",
+                       "token_create", "keys_rotate", "policies_list", "policy_propose", "policy_approve", "audit_events", "audit_checkpoint",
                        "audit_vkey", "request_approve", "request_deny", "grant_revoke", "viewing_stop", "key_revoke", "import"):
             a = call(s.here, r)
             true(a.status in (403, 404), f"{r['id']}: {a}")

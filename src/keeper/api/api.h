@@ -30,7 +30,7 @@ api_fn api_recordings_list, api_recording_get, api_recording_links_put;
 api_fn api_requests_check, api_request_create, api_requests_list, api_request_get;
 api_fn api_request_approve, api_request_deny, api_request_cancel;
 api_fn api_grants_list, api_grant_get, api_grant_revoke, api_grant_relinquish;
-api_fn api_keys_issue, api_keys_list, api_key_revoke;
+api_fn api_keys_issue, api_keys_list, api_key_revoke, api_keys_rotate;
 api_fn api_viewings_list, api_viewing_stop;
 api_fn api_policies_list, api_policy_current, api_policy_propose, api_policy_approve;
 api_fn api_status;

@@ -35,6 +35,7 @@ static const struct api_route table[ROUTE_N_] = {
     [ROUTE_keys_issue] = { api_keys_issue, API_WRITE, LEAF_KEY_ISSUED, false },
     [ROUTE_keys_list] = { api_keys_list, API_READ, LEAF_API_READ, false },
     [ROUTE_key_revoke] = { api_key_revoke, API_WRITE, LEAF_KEY_REVOKED, false },
+    [ROUTE_keys_rotate] = { api_keys_rotate, API_WRITE, LEAF_SIGNING_KEY_RETIRED, false },
     [ROUTE_viewings_list] = { api_viewings_list, API_LIVE, LEAF_API_READ, false },
     [ROUTE_viewing_stop] = { api_viewing_stop, API_WRITE, LEAF_VIEWING_STOPPED, false },
     [ROUTE_policies_list] = { api_policies_list, API_READ, LEAF_API_READ, false },
