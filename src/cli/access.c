@@ -113,6 +113,7 @@ static bool keep_key(struct access *a, struct tree r)
 
     if (!span_to_str(get(r, "key"), a->key, sizeof(a->key)) || expires <= 0)
         return false;
+    a->bound = !span_eq_str(get(r, "token_type"), "Bearer");
     (void) span_to_str(get(r, "key_id"), a->key_id, sizeof(a->key_id));
     a->expires_at = now + expires;
     a->last = renew <= 0;

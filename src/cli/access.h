@@ -15,6 +15,7 @@ struct access {
 
     char key[KEY_TEXT_CAP]; /* "" : none yet. Wiped by access_deinit */
     char key_id[JTI_CAP];
+    bool bound;         /* to the client key: calls with it are proven */
     int64_t renew_at;   /* ms of the monotonic clock */
     int64_t expires_at; /* the same */
     bool last;          /* renewing would not lengthen anything: the window ends first */

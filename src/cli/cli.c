@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "cli/login.h"
+#include "cli/signed.h"
 #include "codec/url.h"
 #include "format/id.h"
 #include "os/clock.h"
@@ -76,6 +77,26 @@ static const char *env(const char *name)
     return v != NULL && v[0] != '\0' ? v : NULL;
 }
 
+/* The saved sign-in is bound to a client key: without that it is half a sign-in. */
+static int take_client_key(struct cli *c)
+{
+    struct client_key *k = NULL;
+    struct err_info e = { 0 };
+
+    if (c->login.public_url != NULL)
+        http_set_public_url(c->http, c->login.public_url);
+    if (c->login.jkt == NULL || c->command->keyless)
+        return EXIT_DONE;
+    if (client_key_load(http_url(c->http), &k, &e) == ERR_OK && strcmp(client_key_jkt(k), c->login.jkt) != 0)
+        (void) ERR_RAISE(&e, ERR_STATE, "the sign-in is bound to another client key than the one that is here: run keyhole login "
+                                        "again");
+    http_set_client_key(c->http, k);
+    if (e.code == ERR_OK)
+        return EXIT_DONE;
+    c->http = http_free(c->http);
+    return fail_err(&e);
+}
+
 int cli_connect(struct cli *c)
 {
     const char *url = args_value(&c->args, "url"), *token = env("KEYHOLE_TOKEN"), *ca = env("KEYHOLE_CA");
@@ -95,10 +116,14 @@ int cli_connect(struct cli *c)
         ca = c->login.ca;
     if (http_new(&(struct http_options){ url, ca, NULL }, &c->http, &e) != ERR_OK)
         return usage(c, "%s", e.text);
-    if (token == NULL && c->login.url != NULL && strcmp(http_url(c->http), c->login.url) == 0)
-        token = c->login.token;
-    http_set_token(c->http, token);
-    return EXIT_DONE;
+    c->unbound = c->unbound || args_flag(&c->args, "bearer");
+    if (c->login.url == NULL || c->login.token == NULL || strcmp(http_url(c->http), c->login.url) != 0 ||
+        (token != NULL && strcmp(token, c->login.token) != 0)) {
+        http_set_token(c->http, token);
+        return EXIT_DONE;
+    }
+    http_set_token(c->http, c->login.token);
+    return take_client_key(c);
 }
 
 void path_add(struct buf *path, const char *name, const char *value)
@@ -134,6 +159,10 @@ void path_id(struct buf *path, const char *head, const char *id, const char *tai
 static const struct {
     const char *code, *hint;
 } hints[] = {
+    { "key-binding", "bound keys work with the client key of this sign-in and the server's own address only" },
+    { "proof-needed", "sign in with keyhole login (without --bearer): the policy wants keys bound to a client key" },
+    { "act-needed", "decisions are signed: sign in with keyhole login (without --bearer) and do it again" },
+    { "act-invalid", "is this machine's clock right? A signature counts for two minutes" },
     { "login-needed", "sign in with keyhole login, or set KEYHOLE_TOKEN" },
     { "token-not-fresh", "an API token cannot vote or change people: sign in with keyhole login" },
     { "request-open", "you have asked already: keyhole requests --mine" },
@@ -286,6 +315,7 @@ int cli_try(struct cli *c, const char *method, struct buf *path, struct buf *bod
     static const char *const no_key[] = { "/v1/login", "/v1/logout", "/v1/reauth", "/v1/tokens", "/v1/requests/check" };
     struct http_request q = { .method = method, .path = buf_cstr(path) };
     int code = cli_connect(c);
+    struct signature signature;
     size_t n = path->n;
 
     *ret = (struct http_reply){ 0 };
@@ -300,6 +330,9 @@ int cli_try(struct cli *c, const char *method, struct buf *path, struct buf *bod
     q.idempotent = strcmp(method, "GET") != 0 && !(n > 5 && memcmp(path->p + n - 5, "/keys", 5) == 0);
     for (size_t i = 0; i < sizeof(no_key) / sizeof(no_key[0]); i++)
         q.idempotent = q.idempotent && strcmp(q.path, no_key[i]) != 0;
+    code = sign_call(c, &q, &signature);
+    if (code != EXIT_DONE)
+        return code;
     return http_call(c->http, &q, ret) ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -28,6 +28,7 @@ struct command {
     const char *example;  /* lines as one would type them, with what comes back */
     const struct opt *opts;
     unsigned words_min, words_max;
+    bool keyless; /* works without the client key of the saved sign-in */
     int (*run)(struct cli *c);
 };
 
@@ -36,9 +37,12 @@ struct cli {
     struct args args;
     bool json;
     bool terminal; /* standard output is one */
+    bool unbound;  /* --bearer: keys that are bound to nothing, where the policy allows them */
     struct http *http; /* made by the first call */
     struct {
         char *url, *token, *user, *ca;
+        char *jkt;        /* of the client key that it is bound to; NULL: bound to none */
+        char *public_url; /* what the server calls itself */
     } login; /* what `keyhole login` kept; all NULL when nothing */
 };
 
@@ -60,7 +64,7 @@ void note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /*
  * The client for the server that KEYHOLE_URL, --url or the saved login names, with the credential for it. A token that was
- * saved for another server is never sent. 0, or the exit code of what has been reported.
+ * saved for another server is never sent. The saved sign-in comes with the client key that it is bound to. 0, or the exit code of what has been reported.
  */
 int cli_connect(struct cli *c);
 
@@ -135,6 +139,7 @@ int print_list(struct cli *c, struct buf *path, const struct list_spec *spec);
 #define OPT_LIMIT { "limit", 0, "N", "at most N items (50)", false }
 #define OPT_COMMENT { "comment", 0, "TEXT", "goes into the audit log and to the people concerned", false }
 #define OPT_PASSWORD_FILE { "password-file", 0, "FILE", "the password is the first line of FILE (-: standard input)", false }
+#define OPT_BEARER { "bearer", 0, NULL, "with a key that is bound to nothing, where the policy allows it", false }
 #define OPT_YES { "yes", 'y', NULL, "do not ask", false }
 
 /* JSON bodies: begin, members with jsonw_k…, end. */

@@ -40,8 +40,26 @@ static void replace(char **to, const char *with)
     *to = with != NULL ? strdup(with) : NULL;
 }
 
+/* What the server calls itself, when that is not the address it is reached by: acts name it. */
+static void learn_public_url(struct cli *c)
+{
+    const char *given = args_value(&c->args, "public-url");
+    struct buf path = BUF_INIT(64);
+    struct http_reply r = { 0 };
+    char *url = given != NULL ? strdup(given) : NULL;
+
+    buf_add_str(&path, "/v1/me");
+    if (given == NULL && cli_try(c, "GET", &path, NULL, &r) == EXIT_DONE)
+        url = get_dup(r.root, "public_url");
+    replace(&c->login.public_url, url != NULL && strcmp(url, http_url(c->http)) != 0 ? url : NULL);
+    free(url);
+    http_reply_deinit(&r);
+    buf_deinit(&path);
+}
+
 static int keep(struct cli *c, const char *user, struct tree answer)
 {
+    const struct client_key *k = http_client_key(c->http);
     struct err_info e = { 0 };
     const char *ca = getenv("KEYHOLE_CA");
     char *token = get_dup(answer, "token"), *absolute = NULL;
@@ -56,6 +74,9 @@ static int keep(struct cli *c, const char *user, struct tree answer)
     replace(&c->login.url, http_url(c->http));
     replace(&c->login.user, user);
     replace(&c->login.token, token);
+    replace(&c->login.jkt, k != NULL && span_eq_str(get(answer, "client_key"), client_key_jkt(k)) ? client_key_jkt(k) : NULL);
+    http_set_token(c->http, token);
+    learn_public_url(c);
     explicit_bzero(token, strlen(token));
     free(token);
     return login_save(c, &e) == ERR_OK ? EXIT_DONE : fail_err(&e);
@@ -101,6 +122,8 @@ static int sign_in(struct cli *c, const char *user, struct span password)
     buf_add_str(&path, "/v1/login");
     code = cli_send(c, "POST", &path, body_end(&b), &r);
     body_deinit(&b);
+    if (code == EXIT_REFUSED && strcmp(r.code, "key-binding") == 0 && !c->json)
+        note("you reach it as %s; if that is a tunnel, say what it calls itself with --public-url", http_url(c->http));
     if (code == EXIT_DONE)
         code = keep(c, user, r.root);
     if (code == EXIT_DONE)
@@ -108,6 +131,22 @@ static int sign_in(struct cli *c, const char *user, struct span password)
     http_reply_deinit(&r);
     buf_deinit(&path);
     return code;
+}
+
+/* The key that the sign-in shall be bound to: this profile's for this server. */
+static int offer_client_key(struct cli *c)
+{
+    struct client_key *k = NULL;
+    struct err_info e = { 0 };
+
+    http_set_client_key(c->http, NULL);
+    http_set_public_url(c->http, args_value(&c->args, "public-url"));
+    if (c->unbound)
+        return EXIT_DONE;
+    if (client_key_make(http_url(c->http), &k, &e) != ERR_OK)
+        return fail_err(&e);
+    http_set_client_key(c->http, k);
+    return EXIT_DONE;
 }
 
 static int run_login(struct cli *c)
@@ -118,8 +157,10 @@ static int run_login(struct cli *c)
 
     if (code == EXIT_DONE) {
         http_set_token(c->http, NULL);
-        code = user_name(c, user, sizeof(user));
+        code = offer_client_key(c);
     }
+    if (code == EXIT_DONE)
+        code = user_name(c, user, sizeof(user));
     if (code == EXIT_DONE)
         code = read_password(c, "Password: ", &password);
     if (code == EXIT_DONE)
@@ -134,13 +175,21 @@ const struct command cmd_login = {
     .name = "login",
     .heading = "Signing in",
     .summary = "Signs in and keeps the sign-in",
-    .synopsis = "[--user NAME] [--password-file FILE]",
+    .synopsis = "[--user NAME] [--password-file FILE] [--bearer]",
     .text = "Asks for the password without showing it, and keeps what the server answers (not the password) in the user's configuration\n"
             "directory, readable by the user alone. The server is KEYHOLE_URL or --url; when KEYHOLE_CA names its certificate, that is\n"
-            "kept too. A sign-in lasts at most 12 hours; votes want one that is fresh and ask for the password again.",
+            "kept too. A sign-in lasts at most 12 hours; votes want one that is fresh and ask for the password again.\n\n"
+            "The first sign-in to a server makes a client key beside it (client-key-....jwk, mode 600, never sent). The sign-in is bound to\n"
+            "it: recordings play and votes count only with proofs and signatures of that key, so what somebody copies from the wire or\n"
+            "from a log opens nothing. A key that others can read, or that is somebody else's, is refused. --bearer signs in without one;\n"
+            "what such a sign-in may do is up to the policy.",
     .example = "$ keyhole login --url https://rec.example.com --user dana\nPassword:\nsigned in to https://rec.example.com as dana "
                "until 2026-11-02 21:15:00 UTC",
-    .opts = (const struct opt[]){ { "user", 'u', "NAME", "the account", false }, OPT_PASSWORD_FILE, { 0 } },
+    .opts = (const struct opt[]){ { "user", 'u', "NAME", "the account", false }, OPT_PASSWORD_FILE,
+                                  { "bearer", 0, NULL, "bind the sign-in to no client key", false },
+                                  { "public-url", 0, "URL", "what the server calls itself, when you reach it through a tunnel", false },
+                                  { 0 } },
+    .keyless = true,
     .run = run_login,
 };
 
@@ -177,6 +226,7 @@ const struct command cmd_logout = {
     .synopsis = "",
     .text = "Access that was opened for this sign-in stops at once. What was kept is removed even when the server cannot be reached.",
     .example = "$ keyhole logout",
+    .keyless = true,
     .run = run_logout,
 };
 

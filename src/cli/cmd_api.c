@@ -1,5 +1,6 @@
 /* Any call of the API with the caller's credential; on replay routes with a key of the caller's open access. */
 #include "cli/access.h"
+#include "cli/signed.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static int read_data(struct cli *c, const char *data, struct buf *to)
 }
 
 /* Names and values as HTTP has them; a credential given here would be one on the command line. */
-static int check_headers(struct cli *c, const char *list[HEADERS_MAX + 1], const char **ret_type)
+static int check_headers(struct cli *c, const char *list[HEADERS_MAX + 2], const char **ret_type)
 {
     size_t n = 0;
 
@@ -54,8 +55,9 @@ static int check_headers(struct cli *c, const char *list[HEADERS_MAX + 1], const
             return usage(c, "more than %d headers", HEADERS_MAX);
         if (!span_cut(span_str(h), ':', &name, &value) || name.n == 0 || strpbrk(h, "\r\n") != NULL)
             return usage(c, "a header is 'Name: value'");
-        if (span_eq_nocase(name, "authorization") || span_eq_nocase(name, "cookie"))
-            return usage(c, "credentials come from KEYHOLE_TOKEN or keyhole login, never from the command line");
+        if (span_eq_nocase(name, "authorization") || span_eq_nocase(name, "cookie") || span_eq_nocase(name, "dpop") ||
+            span_eq_nocase(name, "keyhole-act"))
+            return usage(c, "credentials, proofs and signatures come from KEYHOLE_TOKEN or keyhole login, never from the command line");
         if (span_eq_nocase(name, "content-type"))
             *ret_type = (const char *) span_trim(value).p; /* the rest of the argument, NUL-terminated */
         list[n] = h;
@@ -89,6 +91,17 @@ static int replay_key(struct cli *c, const char *path, struct access *a)
     return a->exit_code;
 }
 
+static const char *const *add_header(const char *list[HEADERS_MAX + 2], const char *line)
+{
+    size_t n = 0;
+
+    while (list[n] != NULL)
+        n++;
+    list[n] = line;
+    list[n + 1] = NULL;
+    return list;
+}
+
 static int call(struct cli *c, const struct http_request *q)
 {
     struct http_reply r = { 0 };
@@ -108,11 +121,12 @@ static int call(struct cli *c, const struct http_request *q)
 static int run_api(struct cli *c)
 {
     const char *method = c->args.words[0], *path = c->args.words[1], *data = args_value(&c->args, "data");
-    const char *headers[HEADERS_MAX + 1], *type = NULL;
+    const char *headers[HEADERS_MAX + 2], *type = NULL;
     struct http_request q = { .method = method, .path = path, .headers = headers, .on_body = to_stdout, .body_ctx = c,
                               .never_retry = true, .timeout_ms = -1 };
     struct buf body = BUF_INIT(DATA_MAX);
     struct access a = { 0 };
+    struct signature signature;
     int code = EXIT_DONE;
 
     for (const char *p = method; *p != '\0'; p++) {
@@ -129,10 +143,15 @@ static int run_api(struct cli *c)
     if (code == EXIT_DONE && strncmp(path, REPLAY, strlen(REPLAY)) == 0) {
         code = replay_key(c, path, &a);
         q.bearer = a.key;
+        q.prove = a.bound;
     }
+    q.has_body = data != NULL && type == NULL;
+    q.body = buf_span(&body);
+    if (code == EXIT_DONE && q.bearer == NULL)
+        code = sign_call(c, &q, &signature);
     if (code == EXIT_DONE) {
-        q.has_body = data != NULL && type == NULL;
-        q.body = buf_span(&body);
+        if (q.headers == signature.headers) /* an act: beside the headers that were given */
+            q.headers = add_header(headers, signature.act);
         code = call(c, &q);
     }
     access_deinit(&a);
@@ -144,13 +163,15 @@ const struct command cmd_api = {
     .name = "api",
     .heading = "More",
     .summary = "Any call of the API, signed in",
-    .synopsis = "METHOD PATH [--data TEXT|@FILE] [--header 'Name: value']...",
+    .synopsis = "METHOD PATH [--data TEXT|@FILE] [--header 'Name: value']... [--bearer]",
     .text = "Prints the body of the answer as it comes; a problem goes to standard error and the exit status says so. On /v1/replay/RID/...\n"
-            "a key of your open access to RID is fetched and used. The routes are in /v1/openapi.yaml.",
+            "a key of your open access to RID is fetched and used, with the proof that belongs to it; a vote or change is signed. So this is a\n"
+            "curl that proves possession. The routes are in /v1/openapi.yaml.",
     .example = "$ keyhole api GET '/v1/grants?state=live'\n$ keyhole api GET /v1/replay/r_2Dz2Sr-SnSlnd8aT/manifest",
     .opts = (const struct opt[]){ { "data", 'd', "TEXT|@FILE", "the body, JSON unless a header says otherwise (@-: standard input)", false },
                                   { "header", 'H', "LINE", "a header more", true },
                                   { "grant", 0, "G", "on replay routes: under this access", false },
+                                  OPT_BEARER,
                                   { 0 } },
     .words_min = 2,
     .words_max = 2,

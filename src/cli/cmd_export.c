@@ -96,7 +96,7 @@ static bool cut_back(struct export *x)
 static bool call(struct export *x, struct http_reply *r)
 {
     struct buf path = BUF_INIT(PATH_CAP);
-    struct http_request q = { .method = "GET", .bearer = x->access.key, .on_body = on_body, .body_ctx = x,
+    struct http_request q = { .method = "GET", .bearer = x->access.key, .prove = x->access.bound, .on_body = on_body, .body_ctx = x,
                               .never_retry = true, .timeout_ms = -1 };
     bool ok;
 
@@ -219,6 +219,7 @@ const struct command cmd_export = {
     .opts = (const struct opt[]){ { "output", 'o', "FILE", "where to", false },
                                   { "format", 0, "FORMAT", "asciicast-v2, asciicast-v3 or rrweb; by its kind unless said", false },
                                   { "force", 'f', NULL, "replace FILE", false },
+                                  OPT_BEARER,
                                   { 0 } },
     .words_min = 1,
     .words_max = 1,

@@ -256,6 +256,7 @@ static int run_key(struct cli *c)
         jsonw_arr_end(&b.w);
     }
     path_id(&path, "/v1/grants/", c->args.words[0], "/keys");
+    c->unbound = true; /* a bound one is of no use to another program */
     if (code == EXIT_DONE)
         code = cli_send(c, "POST", &path, body_end(&b), &r);
     if (code == EXIT_DONE && c->json)
@@ -271,13 +272,15 @@ static int run_key(struct cli *c)
 const struct command cmd_key = {
     .name = "key",
     .heading = "Access",
-    .summary = "Prints a key for one recording, for a minute at most",
+    .summary = "Prints a key for one recording, for a minute at most, where the policy allows such",
     .synopsis = "G RID [--export]",
-    .text = "For programs that call the replay routes themselves; keyhole play, export and api fetch their own. Who has the key can watch\n"
-            "the recording while it lives: keep it out of files, logs and command lines.",
+    .text = "For programs that call the replay routes themselves; keyhole play, export and api fetch their own. The key is bound to nothing\n"
+            "(binding = { bearer } in the policy): who has it can watch the recording while it lives. Keep it out of files, logs and\n"
+            "command lines. keyhole api GET /v1/replay/RID/... works without it: it proves possession.",
     .example = "$ keyhole key g_P_52yi_zKORYBdCS r_2Dz2Sr-SnSlnd8aT | (read -r k; printf 'header = \"Authorization: Bearer %s\"' \"$k\" |\n"
                "    curl -K - https://rec.example.com/v1/replay/r_2Dz2Sr-SnSlnd8aT/manifest)",
-    .opts = (const struct opt[]){ { "export", 0, NULL, "a key that exports instead of playing", false }, { 0 } },
+    .opts = (const struct opt[]){ { "export", 0, NULL, "a key that exports instead of playing", false },
+                                  { "bearer", 0, NULL, "what it does anyway, for scripts that say so", false }, { 0 } },
     .words_min = 2,
     .words_max = 2,
     .run = run_key,

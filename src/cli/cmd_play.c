@@ -127,7 +127,7 @@ static int find_access(struct play *p, struct access *a)
 static int read_manifest(struct play *p, const struct access *a)
 {
     struct buf path = BUF_INIT(PATH_CAP);
-    struct http_request q = { .method = "GET", .bearer = a->key };
+    struct http_request q = { .method = "GET", .bearer = a->key, .prove = a->bound };
     struct http_reply r = { 0 };
     struct tree speed;
     int64_t hundredths;
@@ -241,6 +241,7 @@ const struct command cmd_play = {
                                   { "from", 0, "PLACE", "begin there: 80s, 1m20s or 1:20", false },
                                   { "to", 0, "PLACE", "end there", false },
                                   { "no-idle", 0, NULL, "pass over times when nothing happens", false },
+                                  OPT_BEARER,
                                   OPTS_REQUEST,
                                   { 0 } },
     .words_min = 1,

@@ -11,25 +11,32 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "crypto/random.h"
+#include "format/dpop.h"
 
 #define CALL_TIMEOUT_MS    60000
 #define CONNECT_TIMEOUT_MS 10000
 #define RETRIES            3
 #define RETRY_WAIT_MAX_MS  5000
 #define TOKEN_MAX          2048
+#define NONCE_CAP          160
 
 struct http {
     CURLM *multi;
     char url[600];
+    char *public_url; /* NULL: as url */
     char *ca;
     char *token;
+    struct client_key *key;
+    char nonce[NONCE_CAP]; /* of the newest answer that had one */
 };
 
 struct http_stream {
     struct http *http;
     CURL *easy;
     struct curl_slist *headers;
-    const struct http_request *q; /* during a call only; streams copy what they need */
+    struct curl_slist proof; /* the first of the headers when there is one; made anew when the call is made again */
+    char *method, *path, *bound; /* what is proven; bound: the key that goes with it, or NULL */
+    bool nonce_wanted, again;
     bool (*on_body)(void *ctx, struct span piece);
     void *body_ctx;
     int64_t (*read)(void *ctx, void *to, size_t n);
@@ -141,6 +148,8 @@ struct http *http_free(struct http *h)
     if (h->multi != NULL)
         (void) curl_multi_cleanup(h->multi);
     wipe_free(h->token);
+    (void) client_key_free(h->key);
+    free(h->public_url);
     free(h->ca);
     free(h);
     return NULL;
@@ -157,6 +166,30 @@ void http_set_token(struct http *h, const char *token)
 
     wipe_free(h->token);
     h->token = copy;
+}
+
+void http_set_client_key(struct http *h, struct client_key *k)
+{
+    (void) client_key_free(h->key);
+    h->key = k;
+}
+
+const struct client_key *http_client_key(const struct http *h)
+{
+    return h->key;
+}
+
+void http_set_public_url(struct http *h, const char *url)
+{
+    char *copy = url != NULL ? strdup(url) : NULL;
+
+    free(h->public_url);
+    h->public_url = copy;
+}
+
+const char *http_public_url(const struct http *h)
+{
+    return h->public_url != NULL ? h->public_url : h->url;
 }
 
 /* ---- one transfer ---- */
@@ -186,23 +219,25 @@ static void header_value(struct span line, const char *name, char *to, size_t ca
 
     if (!span_cut(line, ':', &key, &value) || !span_eq_nocase(key, name))
         return;
-    value = span_trim(value);
     while (value.n > 0 && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == '\n'))
         value.n--;
-    (void) span_to_str(value, to, cap);
+    (void) span_to_str(span_trim(value), to, cap);
 }
 
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
     struct http_stream *s = arg;
     struct span line = span_of(p, size * n);
-    char text[24] = "";
+    char text[24] = "", challenge[1024] = "";
     uint64_t seconds;
     long status = 0;
 
     if (curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
         s->reply.status = status;
     header_value(line, "etag", s->reply.etag, sizeof(s->reply.etag));
+    header_value(line, "dpop-nonce", s->http->nonce, sizeof(s->http->nonce));
+    header_value(line, "www-authenticate", challenge, sizeof(challenge));
+    s->nonce_wanted = s->nonce_wanted || strstr(challenge, "use_dpop_nonce") != NULL;
     header_value(line, "retry-after", text, sizeof(text));
     if (num_u64(span_str(text), 86400, &seconds))
         s->reply.retry_after_ms = (int64_t) seconds * 1000;
@@ -242,6 +277,37 @@ static bool add_header(struct http_stream *s, const char *line)
     return true;
 }
 
+/* The proof of this try, before the other headers. */
+static bool set_headers(struct http_stream *s)
+{
+    struct buf line = BUF_INIT(DPOP_LEN_MAX + 16), url = BUF_INIT(8192);
+    bool ok = true;
+
+    free(s->proof.data);
+    s->proof = (struct curl_slist){ NULL, s->headers };
+    if (s->method != NULL) {
+        buf_addf(&url, "%s%s", http_public_url(s->http), s->path);
+        buf_add_str(&line, "DPoP: ");
+        ok = client_key_proof(s->http->key, s->method, buf_cstr(&url), s->bound, s->http->nonce, &line, NULL) == ERR_OK;
+        s->proof.data = ok ? strdup(buf_cstr(&line)) : NULL;
+        ok = s->proof.data != NULL;
+    }
+    buf_deinit(&line);
+    buf_deinit(&url);
+    return ok && curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->proof.data != NULL ? &s->proof : s->headers) == CURLE_OK;
+}
+
+/* What has to be known to prove this call, now or again. */
+static bool keep_proven(struct http_stream *s, const struct http_request *q)
+{
+    if (!q->prove || s->http->key == NULL)
+        return true;
+    s->method = strdup(q->method);
+    s->path = strdup(q->path);
+    s->bound = q->bearer != NULL ? strdup(q->bearer) : NULL;
+    return s->method != NULL && s->path != NULL && (s->bound != NULL || q->bearer == NULL);
+}
+
 static bool add_headers(struct http_stream *s, const struct http_request *q, const char *idempotency)
 {
     const char *bearer = q->bearer != NULL ? q->bearer : s->http->token;
@@ -249,7 +315,7 @@ static bool add_headers(struct http_stream *s, const struct http_request *q, con
     bool ok = add_header(s, "Accept: application/json, application/problem+json, */*;q=0.5");
 
     if (bearer != NULL && strlen(bearer) <= TOKEN_MAX) {
-        (void) snprintf(line, sizeof(line), "Authorization: Bearer %s", bearer);
+        (void) snprintf(line, sizeof(line), "Authorization: %s %s", s->bound != NULL ? "DPoP" : "Bearer", bearer);
         ok = add_header(s, line) && ok;
         explicit_bzero(line, sizeof(line));
     }
@@ -336,10 +402,7 @@ static bool set_options(struct http_stream *s, const struct http_request *q, con
         e |= curl_easy_setopt(s->easy, CURLOPT_CAINFO, s->http->ca);
     if (q->timeout_ms >= 0)
         e |= curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long) (q->timeout_ms > 0 ? q->timeout_ms : CALL_TIMEOUT_MS));
-    if (!set_method(s, q) || !add_headers(s, q, idempotency))
-        return false;
-    e |= curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
-    return e == CURLE_OK;
+    return e == CURLE_OK && keep_proven(s, q) && set_method(s, q) && add_headers(s, q, idempotency) && set_headers(s);
 }
 
 static struct http_stream *transfer_new(struct http *h, const struct http_request *q, const char *idempotency)
@@ -379,6 +442,10 @@ struct http_stream *http_stream_close(struct http_stream *s)
         curl_easy_cleanup(s->easy);
     }
     curl_slist_free_all(s->headers);
+    free(s->proof.data);
+    free(s->method);
+    free(s->path);
+    wipe_free(s->bound);
     if (s->request_body.n > 0)
         explicit_bzero(s->request_body.p, s->request_body.n); /* may hold a password */
     buf_deinit(&s->request_body);
@@ -438,10 +505,31 @@ static void describe(struct http_stream *s, CURLcode code)
                          s->why[0] != '\0' ? s->why : curl_easy_strerror(code));
 }
 
+/* The server wants a proof with another nonce, which it has sent along: once more, with that. True: it is under way. */
+static bool made_again(struct http_stream *s)
+{
+    struct http_reply *r = &s->reply;
+
+    if (r->status != 401 || !s->nonce_wanted || s->again || s->method == NULL || s->http->nonce[0] == '\0' || s->read != NULL)
+        return false;
+    s->again = true;
+    s->nonce_wanted = false;
+    (void) curl_multi_remove_handle(s->http->multi, s->easy);
+    if (!set_headers(s))
+        return false;
+    buf_reset(&r->body);
+    buf_reset(&s->bytes);
+    *r = (struct http_reply){ .body = r->body, .tree_bytes = r->tree_bytes };
+    s->why[0] = '\0';
+    return curl_multi_add_handle(s->http->multi, s->easy) == CURLM_OK;
+}
+
 static void finished(struct http_stream *s, CURLcode code)
 {
     long status = 0;
 
+    if (code == CURLE_OK && made_again(s))
+        return;
     s->over = true;
     if (curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
         s->reply.status = status;

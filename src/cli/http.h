@@ -6,6 +6,8 @@
  * Threads: one.
  * Trust:   the server's certificate, or the one CA file given; never none. Redirects are not followed, so a credential goes to
  *          the address it was given for and nowhere else. Plain http is for loopback addresses only.
+ * Proofs:  a call that is proven carries a DPoP proof by the client key, with the nonce that the server gave last with any answer.
+ *          One that wants another nonce (use_dpop_nonce) is made once more with that; streams too.
  * Retry:   a call that the server answered with retryable = true is repeated up to three times, after Retry-After (at most
  *          5 s each); so is a connection that broke before any answer, when the call can be repeated harmlessly (GET, or an
  *          Idempotency-Key).
@@ -13,6 +15,7 @@
 #include "base/arena.h"
 #include "base/times.h"
 #include "base/tree.h"
+#include "cli/client_key.h"
 #include "codec/jsonw.h"
 #include "cli/out.h"
 
@@ -33,6 +36,14 @@ const char *http_url(const struct http *h);
 /* Another credential from now on (copied, the old one wiped); NULL: none. */
 void http_set_token(struct http *h, const char *token);
 
+/* The client key for proofs; taken over, freed with the client. NULL: nothing is proven from now on. */
+void http_set_client_key(struct http *h, struct client_key *k);
+const struct client_key *http_client_key(const struct http *h); /* NULL: there is none */
+
+/* What the server calls itself: stands in proofs and signed acts. The address that it is reached by, unless set (copied). */
+void http_set_public_url(struct http *h, const char *url);
+const char *http_public_url(const struct http *h);
+
 struct http_request {
     const char *method;
     const char *path;            /* begins with '/' */
@@ -40,6 +51,7 @@ struct http_request {
     bool has_body;
     const char *content_type;    /* NULL: application/json */
     const char *bearer;          /* instead of the client's token; a provisioning key */
+    bool prove;                  /* with a proof; a 'bearer' is then a key bound to the client key. Without one: as if false */
     const char *const *headers;  /* "Name: value", NULL-terminated, or NULL */
     bool idempotent;             /* send an Idempotency-Key: repeating is harmless */
     bool never_retry;

@@ -31,18 +31,16 @@ static enum err directory(char *to, size_t cap, struct err_info *reterr)
 }
 
 /* mkdir -p with 0700 for what is new. */
-static enum err open_directory(int *ret_fd, struct err_info *reterr)
+enum err login_directory(bool create, char *path, size_t cap, int *ret_fd, struct err_info *reterr)
 {
-    char path[4096];
-
-    TRY(directory(path, sizeof(path), reterr));
-    for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+    TRY(directory(path, cap, reterr));
+    for (char *p = create ? strchr(path + 1, '/') : NULL; p != NULL; p = strchr(p + 1, '/')) {
         *p = '\0';
         if (mkdir(path, 0700) != 0 && errno != EEXIST)
             return ERR_RAISE_SYS(reterr, ERR_IO, errno, "cannot make %s: %s", path, strerror(errno));
         *p = '/';
     }
-    return os_dir_open(path, true, ret_fd, reterr);
+    return os_dir_open(path, create, ret_fd, reterr);
 }
 
 static enum err parse(struct cli *c, struct span text, struct err_info *reterr)
@@ -60,6 +58,8 @@ static enum err parse(struct cli *c, struct span text, struct err_info *reterr)
     c->login.token = get_dup(root, "token");
     c->login.user = get_dup(root, "user");
     c->login.ca = get_dup(root, "ca");
+    c->login.jkt = get_dup(root, "client_key");
+    c->login.public_url = get_dup(root, "public_url");
     explicit_bzero(tree.p, tree.n);
     buf_deinit(&tree);
     return ERR_OK;
@@ -83,8 +83,7 @@ enum err login_load(struct cli *c, struct err_info *reterr)
     char path[4096];
     enum err err;
 
-    if (c->login.url != NULL || directory(path, sizeof(path), NULL) != ERR_OK ||
-        os_dir_open(path, false, &dir, NULL) != ERR_OK)
+    if (c->login.url != NULL || login_directory(false, path, sizeof(path), &dir, NULL) != ERR_OK)
         return ERR_OK;
     TRY(check_mode(dir, path, reterr));
     err = os_file_read(dir, FILE_NAME, &text, reterr);
@@ -99,15 +98,18 @@ enum err login_load(struct cli *c, struct err_info *reterr)
 enum err login_save(const struct cli *c, struct err_info *reterr)
 {
     CLEANUP(os_closep) int dir = -1;
+    char path[4096];
     struct body b;
     struct buf *text;
     enum err err;
 
-    TRY(open_directory(&dir, reterr));
+    TRY(login_directory(true, path, sizeof(path), &dir, reterr));
     body_begin(&b);
     jsonw_kcstr(&b.w, "url", c->login.url);
     jsonw_kcstr(&b.w, "user", c->login.user);
     jsonw_kcstr(&b.w, "ca", c->login.ca);
+    jsonw_kcstr(&b.w, "client_key", c->login.jkt);
+    jsonw_kcstr(&b.w, "public_url", c->login.public_url);
     jsonw_kcstr(&b.w, "token", c->login.token);
     text = body_end(&b);
     buf_add_c(text, '\n');
@@ -121,16 +123,16 @@ enum err login_remove(struct err_info *reterr)
     CLEANUP(os_closep) int dir = -1;
     char path[4096];
 
-    if (directory(path, sizeof(path), NULL) != ERR_OK || os_dir_open(path, false, &dir, NULL) != ERR_OK)
+    if (login_directory(false, path, sizeof(path), &dir, NULL) != ERR_OK)
         return ERR_OK;
     return os_file_remove(dir, FILE_NAME, reterr);
 }
 
 void login_deinit(struct cli *c)
 {
-    char **all[] = { &c->login.url, &c->login.token, &c->login.user, &c->login.ca };
+    char **all[] = { &c->login.url, &c->login.token, &c->login.user, &c->login.ca, &c->login.jkt, &c->login.public_url };
 
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (*all[i] != NULL)
             explicit_bzero(*all[i], strlen(*all[i]));
         free(*all[i]);

@@ -86,7 +86,7 @@ static bool on_body(void *ctx, struct span piece)
 static bool fetch(struct plain *p, struct access *a, struct http_reply *r)
 {
     struct buf path = BUF_INIT(4096);
-    struct http_request q = { .method = "GET", .bearer = a->key, .on_body = on_body, .body_ctx = p, .never_retry = true,
+    struct http_request q = { .method = "GET", .bearer = a->key, .prove = a->bound, .on_body = on_body, .body_ctx = p, .never_retry = true,
                               .timeout_ms = -1 };
     bool ok;
 
@@ -338,7 +338,7 @@ static int64_t chunk_of(struct tree manifest, int64_t seq, int64_t *ret_first)
 bool play_event_time(struct play *play, struct access *access, const struct play_view *v, int64_t seq, int64_t *ret_ms)
 {
     struct buf path = BUF_INIT(4096);
-    struct http_request q = { .method = "GET", .bearer = access->key };
+    struct http_request q = { .method = "GET", .bearer = access->key, .prove = access->bound };
     struct http_reply r = { 0 };
     int64_t first = 0, n = chunk_of(play->manifest, seq, &first), last = 0;
     struct span rest, line = SPAN_EMPTY;

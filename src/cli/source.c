@@ -235,7 +235,7 @@ static void open_stream(struct source *s)
     char last[64], speed[32];
     const char *headers[] = { last, NULL };
     struct buf path = BUF_INIT(4096);
-    struct http_request q = { .method = "GET", .bearer = s->access.key, .timeout_ms = -1, .never_retry = true };
+    struct http_request q = { .method = "GET", .bearer = s->access.key, .prove = s->access.bound, .timeout_ms = -1, .never_retry = true };
 
     aim(s);
     s->opened_at = mono_ms();

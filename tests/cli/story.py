@@ -49,9 +49,10 @@ def said_by_init():
 def sign_in():
     has(S.run("whoami", who="eng").out, "eng at " + S.url)
     eq(S.run("whoami", "--json", who="eng").json()["user"]["name"], "eng")
-    files = list((S.top / "config-eng").iterdir())
-    eq([p.name for p in files], ["login.json"])
-    eq(stat.S_IMODE(files[0].stat().st_mode), 0o600)
+    files = sorted((S.top / "config-eng").iterdir(), reverse=True)
+    eq([p.name[:11] for p in files], ["login.json", "client-key-"])
+    for f in files:
+        eq(stat.S_IMODE(f.stat().st_mode), 0o600)
     eq(stat.S_IMODE(files[0].parent.stat().st_mode), 0o700)
     if PASSWORD in files[0].read_text():
         raise AssertionError("the password is kept")
