@@ -122,6 +122,13 @@ NODISCARD enum err meta_key_revoke(struct meta *m, struct span jti, time_ms at, 
 /* Neither expired nor revoked, of a grant; rid and client_token may be empty. Oldest first. */
 NODISCARD enum err meta_keys_live(struct meta_view *v, struct span gid, struct span rid, struct span client_token,
                                   int64_t now_s, struct arena *a, struct meta_key_list *ret, struct err_info *reterr);
+/* The same of (grant, recording, client key): a thumbprint, or a sign-in's id for keys that are bound to none. */
+NODISCARD enum err meta_keys_live_of_client(struct meta_view *v, struct span gid, struct span rid,
+                                            struct span client_key, int64_t now_s, struct arena *a,
+                                            struct meta_key_list *ret, struct err_info *reterr);
+/* The same of a sign-in, over all grants. */
+NODISCARD enum err meta_keys_live_of_token(struct meta_view *v, struct span token, int64_t now_s, struct arena *a,
+                                           struct meta_key_list *ret, struct err_info *reterr);
 /* Of every grant: revoked, not yet expired (the deny set after a start). */
 NODISCARD enum err meta_keys_denied(struct meta_view *v, int64_t now_s, struct arena *a, struct meta_key_list *ret,
                                     struct err_info *reterr);

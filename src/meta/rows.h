@@ -72,6 +72,39 @@
     F(TEXT, state)          /* "active" | "ended" */                                                                   \
     F(INT, ended_ms) F(INT, v)
 
+/* A client key that an account registered at a sign-in (STANDARDS 5.1), once for each key. */
+#define META_CLIENT_KEY(F)                                                                                             \
+    F(TEXT, account) F(TEXT, jkt)                                                                                      \
+    F(BLOB, pub)            /* P-256, x || y */                                                                        \
+    F(TEXT, client)         /* "web" | "cli" | "api" */                                                                \
+    F(TEXT, token)          /* the sign-in that brought it first */                                                    \
+    F(INT, since_ms) F(INT, v)
+
+/* A signed act that was taken (docs/formats/act.md). */
+#define META_ACT(F)                                                                                                    \
+    F(TEXT, hash)           /* b64u SHA-256 of the JWS: what leaves carry */                                           \
+    F(INT, seq)                                                                                                        \
+    F(BLOB, once)           /* act_once: unique */                                                                     \
+    F(TEXT, account) F(TEXT, token) F(TEXT, jkt) F(TEXT, operation) F(TEXT, obj)                                       \
+    F(TEXT, jws) F(INT, at_ms) F(INT, v)
+
+/* A change of people that the guard covers (STANDARDS 2.6). */
+#define META_CHANGE(F)                                                                                                 \
+    F(TEXT, id) F(INT, seq)                                                                                            \
+    F(TEXT, state)          /* "waiting" | "done" | "stopped" | "failed" */                                            \
+    F(TEXT, operation)      /* the route that asked for it */                                                          \
+    F(TEXT, target)         /* its path parameter; empty: none */                                                      \
+    F(TEXT, obj)            /* id of the account, group, project it changes; empty: a new one */                       \
+    F(BLOB, body)           /* tree, without passwords */                                                              \
+    F(TEXT, password)       /* argon2id string of a new password; empty: none; wiped when it is decided */             \
+    F(TEXT, token)          /* token_create: the token that waits for it */                                            \
+    F(TEXT, touches)        /* words, blank between */                                                                 \
+    F(TEXT, proposed_by) F(INT, proposed_ms)                                                                           \
+    F(INT, effective_ms)    /* when it works by itself; 0: only by approval */                                         \
+    F(TEXT, marks)          /* "sole-admin" */                                                                         \
+    F(TEXT, act)            /* hash of the signed act; empty: unsigned */                                              \
+    F(TEXT, decided_by) F(INT, decided_ms) F(TEXT, comment) F(TEXT, failure) F(INT, v)
+
 #define META_EPOCH(F) F(INT, n) F(BLOB, pk) F(INT, begun_ms) F(INT, ended_ms)
 
 #define META_RECORDING(F)                                                                                              \
@@ -189,7 +222,8 @@
 #define META_ROWS(X)                                                                                                   \
     X(project, PROJECT, "project", 1) X(person, PERSON, "person", 1) X(account, ACCOUNT, "account", 1)                 \
     X(team, TEAM, "team", 1) X(member, MEMBER, "team_member", 2) X(role, ROLE, "role_given", 3)                        \
-    X(token, TOKEN, "token", 1) X(epoch, EPOCH, "epoch", 1) X(recording, RECORDING, "recording", 1)                    \
+    X(token, TOKEN, "token", 1) X(client_key, CLIENT_KEY, "client_key", 2) X(act, ACT, "signed_act", 1)                \
+    X(change, CHANGE, "guarded_change", 1) X(epoch, EPOCH, "epoch", 1) X(recording, RECORDING, "recording", 1)                    \
     X(piece, PIECE, "piece", 2) X(wrap, WRAP, "wrap", 3) X(request, REQUEST, "request", 1)                             \
     X(vote, VOTE, "vote", 2) X(grant, GRANT, "access_grant", 1) X(viewing, VIEWING, "viewing", 1)                      \
     X(key, KEY, "issued_key", 1) X(policy, POLICY, "policy", 1) X(config, CONFIG, "config_seen", 1)                    \

@@ -361,6 +361,22 @@ enum err meta_keys_live(struct meta_view *v, struct span gid, struct span rid, s
                   "titt", gid, now_s, rid, client_token);
 }
 
+enum err meta_keys_live_of_client(struct meta_view *v, struct span gid, struct span rid, struct span client_key,
+                                  int64_t now_s, struct arena *a, struct meta_key_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_key, a, META_LIVE_MAX, ret, reterr,
+                  "WHERE gid=? AND exp_s>? AND revoked_ms=0 AND rid=?"
+                  " AND (CASE WHEN jkt<>'' THEN jkt ELSE token END)=? ORDER BY seq",
+                  "titt", gid, now_s, rid, client_key);
+}
+
+enum err meta_keys_live_of_token(struct meta_view *v, struct span token, int64_t now_s, struct arena *a,
+                                 struct meta_key_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_key, a, META_LIVE_MAX, ret, reterr,
+                  "WHERE token=? AND exp_s>? AND revoked_ms=0 ORDER BY seq", "ti", token, now_s);
+}
+
 enum err meta_keys_denied(struct meta_view *v, int64_t now_s, struct arena *a, struct meta_key_list *ret,
                           struct err_info *reterr)
 {
