@@ -88,7 +88,7 @@ static void the_release_before_is_upgraded(void **state)
     assert_int_equal(unlink(f.path), 0);
     assert_int_equal(sqlite3_open(f.path, &h), SQLITE_OK);
     assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
-    for (size_t i = 0; i + 1 < n_migrations; i++) {
+    for (size_t i = 0; i < 1; i++) { /* nothing later was ever released */
         sha256(span_str(migrations[i].sql), sum);
         assert_int_equal(sqlite3_exec(h, migrations[i].sql, NULL, NULL, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_prepare_v2(h, "INSERT INTO migration VALUES(?,'x',?)", -1, &st, NULL), SQLITE_OK);
