@@ -3,13 +3,11 @@
 static const char std[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char url[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static void add(struct buf *b, struct span s, const char *alphabet, bool pad)
+/* Returns the characters written: at most (s.n + 2) / 3 * 4. */
+static size_t encode(struct span s, uint8_t *to, const char *alphabet, bool pad)
 {
-    uint8_t *to = buf_reserve(b, (s.n + 2) / 3 * 4);
     size_t n = 0;
 
-    if (to == NULL)
-        return;
     for (size_t i = 0; i < s.n; i += 3) {
         size_t left = s.n - i < 3 ? s.n - i : 3;
         uint32_t v = (uint32_t) s.p[i] << 16 | (left > 1 ? (uint32_t) s.p[i + 1] << 8 : 0) |
@@ -22,7 +20,15 @@ static void add(struct buf *b, struct span s, const char *alphabet, bool pad)
                 to[n++] = '=';
         }
     }
-    b->n += n;
+    return n;
+}
+
+static void add(struct buf *b, struct span s, const char *alphabet, bool pad)
+{
+    uint8_t *to = buf_reserve(b, (s.n + 2) / 3 * 4);
+
+    if (to != NULL)
+        b->n += encode(s, to, alphabet, pad);
 }
 
 void base64_add(struct buf *b, struct span s)
@@ -99,15 +105,11 @@ bool base64url_parse_exact(struct span in, uint8_t *dst, size_t n)
 
 bool base64url_str(const void *p, size_t n, char *out, size_t cap)
 {
-    struct buf b = BUF_INIT(SIZE_MAX);
-    bool ok;
-
     if (cap == 0)
         return false;
-    base64url_add(&b, span_of(p, n));
-    ok = !b.failed && span_to_str(buf_span(&b), out, cap);
-    if (!ok)
-        out[0] = '\0';
-    buf_deinit(&b);
-    return ok;
+    out[0] = '\0';
+    if (base64url_len(n) >= cap)
+        return false;
+    out[encode(span_of(p, n), (uint8_t *) out, url, false)] = '\0';
+    return true;
 }

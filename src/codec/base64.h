@@ -23,5 +23,5 @@ NODISCARD bool base64url_parse(struct span in, uint8_t *dst, size_t cap, size_t 
 /* Exactly n bytes of base64url. */
 NODISCARD bool base64url_parse_exact(struct span in, uint8_t *dst, size_t n);
 
-/* Writes base64url_len(n) characters and a NUL; cap counts the NUL. False (and "") when it does not fit. */
+/* Writes base64url_len(n) characters and a NUL; cap counts the NUL. False (and "") when it does not fit. No heap. */
 bool base64url_str(const void *p, size_t n, char *out, size_t cap);

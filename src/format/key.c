@@ -108,18 +108,10 @@ bool key_scope_text(unsigned bits, char text[KEY_SCOPE_TEXT_CAP])
 
 /* ---- ids of public keys ---- */
 
-/* base64url of a fixed number of bytes, with a NUL. */
+/* base64url of a fixed number of bytes, with a NUL. The caller's array fits. */
 static void spell(struct span bytes, char *out, size_t len)
 {
-    struct buf b = BUF_INIT(64);
-
-    base64url_add(&b, bytes);
-    out[0] = '\0';
-    if (!b.failed && b.n == len) {
-        memcpy(out, b.p, len);
-        out[len] = '\0';
-    }
-    buf_deinit(&b);
+    (void) base64url_str(bytes.p, bytes.n, out, len + 1);
 }
 
 void key_thumbprint(const uint8_t pub[ES256_PUB_LEN], uint8_t out[32])
