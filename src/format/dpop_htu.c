@@ -64,9 +64,9 @@ static bool take_origin(struct span text, char out[ORIGIN_MAX], size_t *ret_n)
     for (size_t i = 0; i < text.n; i++)
         out[i] = (char) (text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] | 0x20 : text.p[i]);
     o = span_of(out, text.n);
-    if (span_starts(o, "https://") && o.n > 4 && memcmp(out + o.n - 4, ":443", 4) == 0)
+    if (span_starts(o, "https://") && memcmp(out + o.n - 4, ":443", 4) == 0) /* it has 8 bytes at least */
         o.n -= 4;
-    else if (span_starts(o, "http://") && o.n > 3 && memcmp(out + o.n - 3, ":80", 3) == 0)
+    else if (span_starts(o, "http://") && memcmp(out + o.n - 3, ":80", 3) == 0)
         o.n -= 3;
     *ret_n = o.n;
     return true;

@@ -486,6 +486,10 @@ static void test_htu(void **state)
         { ORIGIN "/v1/%6Cogin", "/v1/login", true },
         { ORIGIN "/v1/login", "/v1/%6cogin", true },
         { ORIGIN "/v1/%3a", "/v1/%3A", true },
+        { ORIGIN "/%41%5a%61%7A%30%39%2d%2E%5f%7e", "/AZaz09-._~", true },
+        { ORIGIN "/%40", "/@", false },
+        { ORIGIN "/%5B%60%7b%2f%3A", "/%5b%60%7B%2F%3a", true },
+        { ORIGIN "/%/0", "/%/0", false },
         { ORIGIN, "/", true },
         { ORIGIN "/", "/", true },
         { ORIGIN "?a", "/", true },
@@ -527,6 +531,7 @@ static void test_htu(void **state)
     }
     assert_true(dpop_htu_is(SPAN("http://localhost:8080/a"), SPAN("/a"), our_origin, "http://localhost:8080"));
     assert_true(dpop_htu_is(SPAN("http://localhost:80/a"), SPAN("/a"), our_origin, "http://localhost"));
+    assert_false(dpop_htu_is(SPAN("http://localhost:443/a"), SPAN("/a"), our_origin, "http://localhost"));
     memset(far, 'a', sizeof(far));
     memcpy(far, "https://", 8);
     assert_false(dpop_htu_is(SPAN_OF(far), SPAN("/"), our_origin, ORIGIN));

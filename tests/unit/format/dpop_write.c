@@ -95,7 +95,7 @@ static void test_limits(void **state)
 {
     struct buf out = BUF_INIT(8192), small = BUF_INIT(10);
     struct dpop_make m = plain;
-    char url[1400];
+    char url[1400], far[4000];
     bool wrote = false, refused = false;
 
     (void) state;
@@ -120,6 +120,12 @@ static void test_limits(void **state)
         }
     }
     assert_true(wrote && refused);
+    memset(far, 'a', sizeof(far) - 1);
+    far[sizeof(far) - 1] = '\0';
+    m.url = far;
+    buf_reset(&out);
+    assert_err(dpop_write(&m, signer, pub, &out, NULL), ERR_LIMIT);
+    assert_int_equal(out.n, 0);
     assert_err(dpop_write(&plain, signer, pub, &small, NULL), ERR_LIMIT);
     buf_deinit(&small);
     buf_deinit(&out);
