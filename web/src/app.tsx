@@ -5,6 +5,7 @@ import type { Demo, Problem, Request } from "./api/types";
 import { problemFrom } from "./lib/http";
 import { useList } from "./lib/load";
 import { matchPath, splitPath } from "./lib/nav";
+import { mayProve } from "./lib/proof";
 import { hasRole, SessionContext, useSession, type Session } from "./lib/session";
 import { AccessPage } from "./pages/access/view";
 import { AuditPage } from "./pages/audit/view";
@@ -121,11 +122,20 @@ function Confirm() {
   );
 }
 
+/* Said when this browser cannot prove that it is the one that signed in: what it cannot do then, and how to get on. */
+function Proof() {
+  const s = useSession();
+  if (!s.me.value) return null;
+  if (s.lost.value) return <div class="offline" role="alert">{t("app.lost")} <Button onClick={() => void s.signOut()}>{t("app.sign_in_again")}</Button></div>;
+  return mayProve() ? null : <div class="offline" role="status">{t("app.unproved")}</div>;
+}
+
 /* One person's view: the whole app, or a side of the tour. */
 export function View({ session }: { session: Session }) {
   return (
     <SessionContext.Provider value={session}>
       <Top />
+      <Proof />
       {session.me.value && !session.live.connected.value && <div class="offline" role="status">{t("app.offline")}</div>}
       <main id={session.nav.inPage ? "content" : undefined}>{page(splitPath(session.nav.path.value).path, session)}</main>
       <Confirm />

@@ -2,10 +2,11 @@
  * A stand-in for the server, for the app's browser tests only: the contract's shapes, the real headers of both origins, in memory. It decides
  * nothing well (one approver, no policy), and is never built into anything. tests/e2e runs the same story against the real server.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, createPublicKey, randomBytes, verify, type JsonWebKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { extname, join } from "node:path";
+import { actInput, actOf } from "../src/lib/act";
 import { jcs } from "../src/lib/digest";
 import type { Change, DigestObject, Grant, Manifest, Me, Recording, Request } from "../src/api/types";
 
@@ -34,10 +35,12 @@ export function keep(kind: "rrweb" | "terminal", text: string, title: string): K
 
 export async function startMock(recordings: Kept[]): Promise<{ url: (host?: string) => string; hits: Hit[]; end: (code: string) => void; player: () => string; stop: () => Promise<void> }> {
   const people = ["engineer", "approver", "lead", "auditor"].map((name) => ({ id: id("u"), name, password: `demo-${name}` }));
-  const signIns = new Map<string, { user: (typeof people)[number]; fresh: boolean }>();
+  const signIns = new Map<string, { user: (typeof people)[number]; fresh: boolean; jkt: string | null; jwk: JsonWebKey | null }>();
   const requests: Request[] = [];
   const grants: Grant[] = [];
-  const keys = new Map<string, { grant: Grant; rid: string; exp: number }>();
+  const keys = new Map<string, { grant: Grant; rid: string; exp: number; jkt: string | null }>();
+  const proofs = new Set<string>(); // a proof's id counts once
+  let nonce = randomBytes(16).toString("base64url");
   const ears = new Set<ServerResponse>();
   const audit: string[] = [];
   const hits: Hit[] = [];
@@ -102,19 +105,61 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
     return [status, { type: `http://x/problems/${code}`, title: code, status, detail: "", code, retryable: status === 503, trace_id: "0".repeat(32), ...more }];
   }
 
+  const unb64 = (x: string) => JSON.parse(Buffer.from(x, "base64url").toString()) as Record<string, unknown>;
+  const signed = (jwk: JsonWebKey, text: string, sig: string) => verify("sha256", Buffer.from(text), { key: createPublicKey({ key: jwk, format: "jwk" }), dsaEncoding: "ieee-p1363" }, Buffer.from(sig, "base64url"));
+  /* The proof that came: whose, null when none did, or what is wrong. The nonce changes after each five proofs. */
+  function proof(q: IncomingMessage, r: ServerResponse, path: string, key?: string): { jkt: string; jwk: JsonWebKey } | null | [number, object] {
+    const text = q.headers["dpop"];
+    if (typeof text !== "string") return null;
+    const [h = "", b = "", sig = ""] = text.split(".");
+    const head = unb64(h);
+    const body = unb64(b);
+    const jwk = head["jwk"] as JsonWebKey;
+    const wrong = (why: string) => problem(401, "key-binding", { cause: why });
+    if (Object.keys(head).join() !== "typ,alg,jwk" || head["typ"] !== "dpop+jwt" || head["alg"] !== "ES256") return wrong("header");
+    if (Object.keys(jwk).sort().join() !== "crv,kty,x,y" || !signed(jwk, `${h}.${b}`, sig)) return wrong("signature");
+    if (body["htm"] !== q.method || body["htu"] !== `http://${q.headers.host}${path}`) return wrong("htu");
+    if (body["ath"] !== (key === undefined ? undefined : createHash("sha256").update(key).digest("base64url"))) return wrong("ath");
+    if (body["nonce"] !== nonce) {
+      r.setHeader("DPoP-Nonce", nonce);
+      r.setHeader("WWW-Authenticate", 'DPoP realm="keyhole", error="use_dpop_nonce", algs="ES256"');
+      return wrong("nonce");
+    }
+    if (proofs.has(String(body["jti"]))) return wrong("jti");
+    proofs.add(String(body["jti"]));
+    if (proofs.size % 5 === 0) nonce = randomBytes(16).toString("base64url");
+    return { jwk, jkt: createHash("sha256").update(jcs({ crv: jwk["crv"], kty: jwk["kty"], x: jwk["x"], y: jwk["y"] })).digest("base64url") };
+  }
+  /* A sign-in with a client key signs its acts. */
+  async function actRefused(q: IncomingMessage, s: { jkt: string | null; jwk: JsonWebKey | null }, path: string, body: Record<string, unknown>): Promise<[number, object] | null> {
+    const act = s.jkt === null ? null : await actOf(q.method ?? "", path, body);
+    if (act === null || s.jkt === null || s.jwk === null) return null;
+    const [iat = "", sig = ""] = String(q.headers["keyhole-act"] ?? "").split(".");
+    if (sig === "") return problem(403, "act-needed");
+    return signed(s.jwk, actInput(act, s.jkt, `http://localhost:${appPort}${path}`, Number(iat)), sig) ? null : problem(401, "act-invalid");
+  }
+
   async function api(q: IncomingMessage, r: ServerResponse, path: string, query: URLSearchParams): Promise<[number, object | string] | null> {
     const method = q.method ?? "GET";
     const cookie = /(?:^|; )keyhole=([^;]+)/.exec(q.headers.cookie ?? "")?.[1];
     const token = /^Bearer (.+)$/.exec(q.headers.authorization ?? "")?.[1];
     const replay = /^\/v1\/replay\/([^/]+)\/(.+)$/.exec(path);
-    if (replay) return replayRoute(replay[1] ?? "", replay[2] ?? "", query, token);
+    if (replay) {
+      const key = /^(?:Bearer|DPoP) (.+)$/.exec(q.headers.authorization ?? "")?.[1];
+      const from = proof(q, r, path, key);
+      if (Array.isArray(from)) return from;
+      if ((keys.get(key ?? "")?.jkt ?? null) !== (from?.jkt ?? null)) return problem(401, "key-binding");
+      return replayRoute(replay[1] ?? "", replay[2] ?? "", query, key);
+    }
     if (path === "/v1/demo") return [200, { accounts: people.map((p) => ({ name: p.name, url: `http://${p.name}.localhost:${appPort}/`, password: p.password })) }];
     if (path === "/v1/login") {
+      const from = proof(q, r, path);
+      if (Array.isArray(from)) return from;
       const b = await body(q);
       const user = people.find((p) => p.name === b["user"] && p.password === b["password"]);
       if (!user) return problem(401, "login-failed");
       const secret = "kst_" + randomBytes(32).toString("base64url");
-      signIns.set(secret, { user, fresh: true });
+      signIns.set(secret, { user, fresh: true, jkt: from?.jkt ?? null, jwk: from?.jwk ?? null });
       if (!b["token"]) r.setHeader("Set-Cookie", `keyhole=${secret}; Path=/; HttpOnly; SameSite=Strict`);
       return [200, { ...(b["token"] ? { token: secret } : {}), user: { id: user.id, name: user.name }, expires_at: iso(Date.now() + 3.6e6), fresh_until: iso(Date.now() + 9e5) }];
     }
@@ -126,7 +171,7 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
       const role = { engineer: ["viewer"], approver: ["viewer", "approver"], lead: ["viewer", "approver"], auditor: ["viewer", "auditor"] }[user.name] ?? [];
       const me: Me = {
         user: { id: user.id, name: user.name }, roles: role.map((x) => ({ project: "*", role: x as "viewer" })), admin: false, projects: [{ id: "p_AAAAAAAAAAAAAAAA", name: "shop" }],
-        auth: { kind: "cookie", expires_at: iso(Date.now() + 3.6e6), fresh_until: iso(Date.now()) }, player_url: `http://127.0.0.1:${playerPort}`, public_url: `http://localhost:${appPort}`, version: "0", now: iso(Date.now()),
+        auth: { kind: "cookie", expires_at: iso(Date.now() + 3.6e6), fresh_until: iso(Date.now()), client_key: s.jkt }, player_url: `http://127.0.0.1:${playerPort}`, public_url: `http://localhost:${appPort}`, version: "0", now: iso(Date.now()),
       };
       return [200, me];
     }
@@ -179,6 +224,8 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
       if (!one) return problem(404, "not-found");
       if (!vote[2]) return [200, shown(one, user)];
       const b = (await body(q)) as unknown as { digest?: string; comment?: string };
+      const no = await actRefused(q, s, path, b as Record<string, unknown>);
+      if (no) return no;
       if (vote[2] !== "cancel" && !s.fresh) return problem(401, "reauth-needed");
       if (vote[2] !== "cancel" && b.digest !== one.digest) return problem(409, "digest-mismatch");
       if (one.state !== "PENDING") return problem(409, "grant-state-conflict");
@@ -225,10 +272,13 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
         move(g, "ACTIVE");
       }
       if (g.state !== "ACTIVE" || g.holder.id !== user.id) return problem(403, "grant-ended");
+      const from = proof(q, r, path);
+      if (Array.isArray(from)) return from;
+      if ((from?.jkt ?? null) !== s.jkt) return problem(401, "key-binding");
       const key = "eyJ." + randomBytes(16).toString("base64url") + ".x";
       const life = Math.min(8, (Date.parse(g.window?.end ?? "") - Date.now()) / 1000);
-      keys.set(key, { grant: g, rid: b.recording ?? "", exp: Date.now() + life * 1000 });
-      return [201, { key, key_id: randomBytes(16).toString("base64url"), token_type: "Bearer", expires_in: Math.ceil(life), renew_after: life < 8 ? 0 : 6, window_ends: g.window?.end, viewing: "v_AAAAAAAAAAAAAAAA", scope: ["play"] }];
+      keys.set(key, { grant: g, rid: b.recording ?? "", exp: Date.now() + life * 1000, jkt: s.jkt });
+      return [201, { key, key_id: randomBytes(16).toString("base64url"), token_type: s.jkt === null ? "Bearer" : "DPoP", expires_in: Math.ceil(life), renew_after: life < 8 ? 0 : 6, window_ends: g.window?.end, viewing: "v_AAAAAAAAAAAAAAAA", scope: ["play"] }];
     }
     if (path.startsWith("/v1/keys/")) return [204, ""];
     if (path === "/v1/viewings") return [200, { items: grants.filter((g) => g.state === "ACTIVE").map((g) => ({ id: "v_AAAAAAAAAAAAAAAA", state: "live", grant: g.id, recording: g.recordings[0], viewer: g.holder, client: "web", began_at: g.window?.start, window_ends: g.window?.end, can: user.name === "lead" ? ["stop"] : [] })), cursor: null }];

@@ -148,6 +148,6 @@ describe.skipIf(!existsSync(executable) || !built)("the app in Chromium", () => 
 
   it("never sent a key to the player's origin, and nothing broke the policies", () => {
     expect(complaints).toEqual([]);
-    expect(mock.hits.filter((h) => h.path.includes("/replay/") && !h.auth.startsWith("Bearer "))).toEqual([]);
+    expect(mock.hits.filter((h) => h.path.includes("/replay/") && !h.auth.startsWith("DPoP "))).toEqual([]);
   });
 });

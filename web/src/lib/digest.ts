@@ -1,16 +1,18 @@
 /* The digest that a vote names: base64url(SHA-256("keyhole/request/v1\n" || JCS(o))). JCS = RFC 8785. */
 import type { DigestObject, Request } from "../api/types";
 
-export function jcs(v: unknown): string {
+/* `wide`: also true, false and null, which no request has but a body may. */
+export function jcs(v: unknown, wide = false): string {
   if (typeof v === "string") return JSON.stringify(v); // the same escapes as RFC 8785 3.2.2.2
+  if (wide && (typeof v === "boolean" || v === null)) return String(v);
   if (typeof v === "number") {
     if (!Number.isSafeInteger(v)) throw new Error("not an integer");
     return String(v);
   }
-  if (Array.isArray(v)) return "[" + v.map(jcs).join(",") + "]";
+  if (Array.isArray(v)) return "[" + v.map((x) => jcs(x, wide)).join(",") + "]";
   if (typeof v === "object" && v !== null) {
     const o = v as Record<string, unknown>;
-    return "{" + Object.keys(o).sort().map((k) => JSON.stringify(k) + ":" + jcs(o[k])).join(",") + "}"; // by UTF-16 units, as JCS wants
+    return "{" + Object.keys(o).sort().map((k) => JSON.stringify(k) + ":" + jcs(o[k], wide)).join(",") + "}"; // by UTF-16 units, as JCS wants
   }
   throw new Error("not in a digest: " + typeof v);
 }

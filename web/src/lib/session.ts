@@ -2,10 +2,11 @@
 import { signal, type Signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { Me, Problem } from "../api/types";
+import type { Me, Problem, SignIn } from "../api/types";
 import { ApiError, createClient, problemFrom, type Client } from "./http";
 import { createLive, type Live } from "./live";
 import type { Nav } from "./nav";
+import { browserKeys, createProver, type Keys } from "./proof";
 
 export interface Session {
   client: Client;
@@ -14,18 +15,47 @@ export interface Session {
   me: Signal<Me | null | undefined>; // undefined: not known yet; null: nobody is signed in
   trouble: Signal<Problem | null>; // why `me` could not be loaded
   now(): number; // the server's clock, ms
+  /* The sign-in was made with a key pair that is not in this browser any more: it can neither open a recording nor decide. */
+  lost: Signal<boolean>;
   load(): Promise<void>;
+  signIn(user: string, password: string): Promise<void>;
   signOut(): Promise<void>;
   /* Set while a password is asked for in place; the dialog calls `done`. */
   confirm: Signal<{ done: (ok: boolean) => void } | null>;
 }
 
-export function createSession(token: string | null, nav: Nav): Session {
+/* Signs in with this browser's own key pair for the account, where it can make one. */
+async function login(client: Client, keys: Keys, user: string, password: string, token: boolean): Promise<SignIn> {
+  const kept = await keys.forAccount(user);
+  const prover = kept === null ? null : createProver(kept, Date.now, () => location.origin);
+  client.signer = prover === null ? null : { prover, publicUrl: location.origin, now: Date.now };
+  return client.send<SignIn>("POST", "/v1/login", { user, password, ...(token ? { token } : {}) }, { proved: true });
+}
+
+export async function tokenFor(user: string, password: string): Promise<string> {
+  const { token } = await login(createClient(null), browserKeys, user, password, true);
+  if (token === undefined) throw new Error(user);
+  return token;
+}
+
+export function createSession(token: string | null, nav: Nav, keys: Keys = browserKeys): Session {
   const client = createClient(token);
   const live = createLive(client);
   let ahead = 0; // server's clock minus ours
+
+  /* The signer of the sign-in that `me` speaks of. */
+  async function findSigner(me: Me): Promise<void> {
+    const jkt = me.auth.client_key ?? null;
+    const have = client.signer?.prover;
+    const kept = jkt === null || jkt === have?.jkt ? null : await keys.find(jkt);
+    const prover = kept !== null ? createProver(kept, s.now, () => location.origin) : have?.jkt === jkt ? have : undefined;
+    client.signer = prover === undefined ? null : { prover, publicUrl: me.public_url, now: s.now };
+    s.lost.value = jkt !== null && prover === undefined;
+  }
+
   const s: Session = {
     client, live, nav,
+    lost: signal(false),
     me: signal<Me | null | undefined>(undefined),
     trouble: signal<Problem | null>(null),
     confirm: signal(null),
@@ -35,6 +65,7 @@ export function createSession(token: string | null, nav: Nav): Session {
         const before = Date.now();
         const me = await client.get<Me>("/v1/me");
         ahead = Date.parse(me.now) - (before + Date.now()) / 2;
+        await findSigner(me);
         s.trouble.value = null;
         s.me.value = me;
         live.start();
@@ -44,17 +75,23 @@ export function createSession(token: string | null, nav: Nav): Session {
         else s.trouble.value = p;
       }
     },
+    async signIn(user, password) {
+      await login(client, keys, user, password, false);
+      await s.load();
+    },
     async signOut() {
       try {
         await client.send("POST", "/v1/logout");
       } finally {
         live.stop();
+        client.signer = null;
         s.me.value = null;
       }
     },
   };
   client.onSignedOut = () => {
     live.stop();
+    client.signer = null;
     s.me.value = null;
   };
   return s;

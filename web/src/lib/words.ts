@@ -45,3 +45,11 @@ export function timeOfDay(time: string | number): string {
 export function count(n: number): string {
   return new Intl.NumberFormat().format(n);
 }
+
+/* 1073741824 -> "1 GiB". */
+export function bytes(n: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let i = 0;
+  for (; n >= 1024 && i + 1 < units.length; i++) n /= 1024;
+  return `${new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 }).format(n)} ${units[i]}`;
+}

@@ -24,6 +24,7 @@ export interface FollowNeeds {
 
 export interface Follow {
   run(): Promise<void>; // resolves when it is over, after `ended`, `over` or stop
+  reopen(): void; // under the key that is in force now; what both streams bring is given once
   stop(): void;
 }
 
@@ -151,6 +152,7 @@ export function createFollow(kind: "rrweb" | "terminal", base: number, needs: Fo
       void go(current);
       return running;
     },
+    reopen() { next(current); },
     stop() {
       stop();
       resolveRun();

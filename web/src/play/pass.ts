@@ -1,16 +1,27 @@
 /*
- * The key of one viewing: fetched, renewed before it ends, sent in a header and nowhere else. It stays in this frame.
+ * The key of one viewing: fetched, renewed before it ends, sent in a header and nowhere else. It stays in this frame. It is bound to this
+ * browser's key pair (each call carries a proof) unless the sign-in has none and the rules allow a bearer key.
  */
 import type { Problem } from "../api/types";
 import { ApiError, networkProblem, problemOf, type Client } from "../lib/http";
+import { provedFetch } from "../lib/proof";
 
-export interface Issued { key: string; key_id: string; renew_after: number; expires_in: number; window_ends: string; viewing: string }
+export interface Issued { key: string; key_id: string; token_type: string; renew_after: number; expires_in: number; window_ends: string; viewing: string }
 
 export interface Pass {
   open(): Promise<Issued>;
   fetch(rid: string, path: string, signal: AbortSignal, headers?: Record<string, string>): Promise<Response>;
   renew(): Promise<Issued>; // a fresh key; the one under way, if there is one
+  /* Goes on under another access of the same person to the same recording: rejects when that gives none, and nothing has changed. */
+  move(grant: string): Promise<Issued>;
   stop(): void;
+}
+
+export interface PassSays {
+  renewing(on: boolean): void;
+  /* Too fast, or the server restarts: it goes on after so long. null: it goes on. */
+  waiting(problem: Problem | null, ms: number): void;
+  failed(e: unknown): void;
 }
 
 const RETRY_MS = 1000;
@@ -21,20 +32,23 @@ const pause = (ms: number, signal: AbortSignal) => new Promise<void>((done, fail
   signal.addEventListener("abort", () => { clearTimeout(timer); fail(signal.reason as Error); }, { once: true });
 });
 
-/* Codes after which a fresh key may help. */
-const renewable = (p: Problem) => p.code === "key-expired" || ((p.code === "key-revoked" || p.code === "key-binding" || p.code === "key-not-yet") && p.renew !== undefined);
+/* After which a fresh key may help: another network, a key that was retired or rolled away, or one that used up its share. */
+const renewable = (p: Problem) => p.code === "key-expired" || p.renew !== undefined;
 
-export function createPass(client: Client, grant: string, rid: string, onRenewing: (on: boolean) => void, onFail: (e: unknown) => void): Pass {
-  let key: string | null = null;
+export function createPass(client: Client, first: string, rid: string, says: PassSays): Pass {
+  let grant = first;
+  let key: Issued | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<Issued> | null = null;
   let stopped = false;
   let latest: Issued | null = null;
 
   async function issue(): Promise<Issued> {
-    const k = await client.send<Issued>("POST", `/v1/grants/${grant}/keys`, { recording: rid });
+    const from = grant;
+    const k = await client.send<Issued>("POST", `/v1/grants/${from}/keys`, { recording: rid }, { proved: true });
     if (stopped) throw new ApiError(networkProblem("unknown"));
-    key = k.key;
+    if (from !== grant) return k; // moved meanwhile
+    key = k;
     clearTimeout(timer);
     if (k.renew_after > 0) timer = setTimeout(again, k.renew_after * 1000);
     latest = k;
@@ -48,45 +62,66 @@ export function createPass(client: Client, grant: string, rid: string, onRenewin
         if (stopped) return;
         const p = e instanceof ApiError ? e.problem : null;
         if (p?.retryable && Date.now() + RETRY_MS < until) timer = setTimeout(attempt, RETRY_MS);
-        else onFail(e);
+        else says.failed(e);
       });
     };
     attempt();
   }
   function renew(): Promise<Issued> {
     if (running === null) {
-      onRenewing(true);
+      says.renewing(true);
       running = issue().finally(() => {
         running = null;
-        onRenewing(false);
+        says.renewing(false);
       });
     }
     return running;
   }
 
+  function ask(k: Issued, path: string, signal: AbortSignal, headers: Record<string, string>): Promise<Response> {
+    const init: RequestInit = { headers: { ...headers, Authorization: `${k.token_type} ${k.key}` }, credentials: "omit", cache: "no-store", redirect: "error", signal };
+    const prover = client.signer?.prover;
+    return k.token_type === "DPoP" && prover !== undefined ? provedFetch(prover, path, init, k.key) : fetch(path, init);
+  }
+
   return {
     open: renew,
     renew,
+    async move(to) {
+      while (running !== null) await running.catch(() => {});
+      const before = grant;
+      grant = to;
+      return renew().catch((e: unknown) => {
+        grant = before;
+        throw e;
+      });
+    },
     async fetch(id, path, signal, headers = {}) {
       let renewed = false;
+      let waited = false;
       for (let tries = 0; ; ) {
         signal.throwIfAborted();
-        if (key === null) await renew();
         let problem: Problem;
+        let used: Issued | null = null;
         try {
-          const r = await fetch(`/v1/replay/${id}/${path}`, { headers: { ...headers, Authorization: `Bearer ${key}` }, credentials: "omit", cache: "no-store", redirect: "error", signal });
+          used = key ?? (await renew());
+          const r = await ask(used, `/v1/replay/${id}/${path}`, signal, headers);
+          if (waited) says.waiting(null, 0);
           if (r.ok) return r;
           problem = await problemOf(r);
         } catch (e) {
           if (signal.aborted) throw e;
-          problem = networkProblem("network");
+          problem = e instanceof ApiError ? e.problem : networkProblem("network");
         }
         if (renewable(problem) && !renewed) {
           renewed = true;
-          await renew();
+          if (key === used) key = null; // else another call did it already
         } else if ((problem.status === 429 || problem.status === 503 || problem.code === "network") && tries < RETRIES) {
           tries++;
-          await pause(Math.max(RETRY_MS, (problem.retry_after_s ?? 0) * 1000), signal);
+          waited = true;
+          const ms = Math.max(RETRY_MS, (problem.retry_after_s ?? 0) * 1000);
+          says.waiting(problem, ms);
+          await pause(ms, signal);
         } else throw new ApiError(problem);
       }
     },

@@ -1,6 +1,6 @@
 /* How recordings, requests and access look wherever they appear. */
-import type { Grant, Recording, Request, RequestRecording } from "../api/types";
-import { clock, span, timeOfDay, when } from "../lib/words";
+import type { Grant, Problem, Recording, Request, RequestRecording } from "../api/types";
+import { bytes, clock, count, span, timeOfDay, when } from "../lib/words";
 import { t, tOr } from "../texts";
 import { Badge, Lock, TimeLeft } from "./parts";
 
@@ -60,6 +60,13 @@ export function startText(r: { start: string; start_by_s: number }): string {
 
 export function actionsText(actions: string[]): string {
   return actions.map((a) => tOr(`action.${a}`, "common.unknown")).join(", ");
+}
+
+/* Which limit was reached, and how much of it is used; empty when the server did not say. */
+export function limitText(p: Problem): string {
+  if (p.left === undefined) return "";
+  const size = p.left.name === "key_bytes" || p.left.name === "key_rate" ? bytes : count;
+  return tOr(`limit.${p.left.name}`, "limit.other", { limit: size(p.left.limit), used: size(p.left.used) });
 }
 
 export { clock, span, timeOfDay, when };

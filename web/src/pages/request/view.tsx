@@ -4,6 +4,7 @@ import type { Problem, Request } from "../../api/types";
 import { checkedDigest } from "../../lib/digest";
 import { problemFrom } from "../../lib/http";
 import { useLoad } from "../../lib/load";
+import { mayProve } from "../../lib/proof";
 import { useSession, withFresh } from "../../lib/session";
 import { span, when } from "../../lib/words";
 import { t, tOr } from "../../texts";
@@ -64,6 +65,7 @@ export function VoteForm({ q, onVoted }: { q: Request; onVoted: (q: Request) => 
 
   if (!q.can?.includes("approve") && !q.can?.includes("deny"))
     return q.state === "PENDING" && q.why_not ? <Notice>{tOr(`vote.not.${q.why_not}`, "vote.not.no-role")}</Notice> : null;
+  if (!mayProve()) return <Notice tone="bad">{t("app.unproved")}</Notice>;
   if (digest.value === undefined) return <p class="help">{t("vote.checking")}</p>;
   if (digest.value === null) return <Notice tone="bad">{t("vote.mismatch")}</Notice>;
 

@@ -1,7 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Demo, Problem, SignIn } from "../../api/types";
+import type { Demo, Problem } from "../../api/types";
 import { problemFrom } from "../../lib/http";
+import { mayProve } from "../../lib/proof";
 import { useSession } from "../../lib/session";
 import { t, tOr } from "../../texts";
 import { Button, Field, Notice, PageHead, Trouble } from "../../ui/parts";
@@ -22,8 +23,7 @@ export function SignInPage({ demo }: { demo: Demo | null }) {
     busy.value = true;
     trouble.value = null;
     try {
-      await s.client.send<SignIn>("POST", "/v1/login", { user: name, password: secret });
-      await s.load();
+      await s.signIn(name, secret);
     } catch (e) {
       trouble.value = problemFrom(e);
     }
@@ -34,6 +34,7 @@ export function SignInPage({ demo }: { demo: Demo | null }) {
   return (
     <main id="content" class="narrow">
       <PageHead title={t("signin.title")}><p class="lead">{t("signin.lead")}</p></PageHead>
+      {!mayProve() && <Notice tone="bad"><p>{t("app.unproved")}</p></Notice>}
       {account !== undefined && (
         <Notice>
           <p>{t("signin.demo")}</p>

@@ -2,10 +2,9 @@
  * The story that runs by itself: two people in two views of the real app, each with a sign-in of their own, driven through what is on the
  * page as a person would: nothing here calls the server but the two sign-ins.
  */
-import type { Demo, Page, Recording, SignIn } from "../../api/types";
-import { createClient } from "../../lib/http";
+import type { Demo, Page, Recording } from "../../api/types";
 import { memoryNav } from "../../lib/nav";
-import { createSession, type Session } from "../../lib/session";
+import { createSession, tokenFor, type Session } from "../../lib/session";
 import { t } from "../../texts";
 
 export const STEPS = 9;
@@ -64,9 +63,7 @@ function choose(el: HTMLSelectElement, value: string): void {
 export async function signIn(demo: Demo, name: string, path: string): Promise<Session> {
   const account = demo.accounts.find((a) => a.name === name);
   if (account === undefined) throw new Error(name);
-  const { token } = await createClient(null).send<SignIn>("POST", "/v1/login", { user: account.name, password: account.password, token: true });
-  if (token === undefined) throw new Error(name);
-  const s = createSession(token, memoryNav(path));
+  const s = createSession(await tokenFor(account.name, account.password), memoryNav(path));
   await s.load();
   return s;
 }

@@ -5,10 +5,12 @@
  *
  * It ends when the first of these says so: this page's own clock (on the server's time) at the end of the window, the feed of
  * changes, or a refusal of the server. Nothing plays on while nobody can say that it may.
+ *
+ * A further access to the same recording (more time, or an approval after break-glass) takes over where the one in use would end, without a cut.
  */
 import { batch, signal } from "@preact/signals";
 import type { Block, FromPlayer } from "../../../player/protocol";
-import type { Grant, Manifest, Problem, Recording } from "../../api/types";
+import type { Grant, Manifest, Page, Problem, Recording } from "../../api/types";
 import { ApiError, problemFrom } from "../../lib/http";
 import type { Session } from "../../lib/session";
 import type { FrameLink } from "../../play/link";
@@ -16,7 +18,7 @@ import { createFollow, type Follow } from "../../play/follow";
 import { createPass, type Pass } from "../../play/pass";
 import { createSource, CutAnswer, type Source } from "../../play/source";
 
-export type EndWhy = "window" | "revoked" | "given-back" | "stopped" | "suspended" | "lost" | "signed-out" | "none" | "broken";
+export type EndWhy = "window" | "revoked" | "given-back" | "stopped" | "suspended" | "lost" | "signed-out" | "unproved" | "limit" | "none" | "broken";
 export interface Over { why: EndWhy; comment: string; by: string; problem: Problem | null; at_ms: number }
 
 export const SPEEDS = [0.5, 1, 1.5, 2, 4, 8, 16];
@@ -24,6 +26,7 @@ const AHEAD_S = 6; // of play, at the chosen speed: the next chunk is fetched wh
 const AHEAD_MIN_MS = 2500;
 const BINS = 120;
 const SKIP_MS = 5000;
+const TAKE_OVER_MS = 2000; // before the end: an access that begins at first use is begun
 const FEED_SILENT_MS = 10_000; // no feed for so long: playing stops, because nobody could tell that access ended
 
 const places = new Map<string, number>(); // where each recording stopped, for this visit
@@ -52,6 +55,7 @@ export function createWatch(s: Session, rid: string) {
   const following = signal(false); // its newest moment is shown
   const behind_ms = signal(0);
   const wasLive = signal(false); // it ended while it was open here
+  const waiting = signal<{ problem: Problem; until: number } | null>(null); // for the server, until then (this page's clock)
   const activity = signal<number[]>(Array.from({ length: BINS }, () => 0));
 
   let pass: Pass | null = null;
@@ -68,6 +72,7 @@ export function createWatch(s: Session, rid: string) {
   let endTimer: ReturnType<typeof setTimeout> | undefined;
   let deafTimer: ReturnType<typeof setTimeout> | undefined;
   let opened = false;
+  let next: Grant | null = null; // goes on where the one in use ends
 
   function finish(why: EndWhy, more: Partial<Over> = {}): void {
     if (phase.value === "over") return;
@@ -117,6 +122,8 @@ export function createWatch(s: Session, rid: string) {
     if (!(e instanceof ApiError)) return finish("broken");
     const p = e.problem;
     if (p.code === "login-needed") return finish("signed-out");
+    if (p.code === "proof-needed") return finish("unproved", { problem: p });
+    if (p.code === "quota" || p.code === "rate-limited") return finish("limit", { problem: p });
     if (p.code === "network" || p.status === 503 || p.status === 429) return void ask("lost", p);
     if (p.code === "grant-ended" || p.code === "grant-suspended" || p.code.startsWith("key-") || p.code === "grant-state-conflict") return void ask("stopped", p);
     if (p.code === "scope" || p.code === "recording-mismatch" || p.status === 404 || p.status === 410) return finish("none", { problem: p });
@@ -353,13 +360,48 @@ export function createWatch(s: Session, rid: string) {
     if (window_ends.value === null) return;
     const left = Date.parse(window_ends.value) - s.now();
     // setTimeout holds 24 days; a window is at most hours.
-    endTimer = setTimeout(() => finish("window"), Math.max(0, left));
+    if (next !== null && left > TAKE_OVER_MS) endTimer = setTimeout(() => { if (next !== null) void takeOver(next); }, left - TAKE_OVER_MS);
+    else endTimer = setTimeout(() => finish("window"), Math.max(0, left));
+  }
+
+  /* From now on under this access. When it gives nothing, the one in use ends when it ends. */
+  async function takeOver(g: Grant): Promise<void> {
+    next = null;
+    armEnd();
+    try {
+      const k = await pass?.move(g.id);
+      if (k === undefined || phase.value !== "on") return;
+      const now = await s.client.get<Grant>(`/v1/grants/${g.id}`);
+      viewing = k.viewing;
+      keyId = k.key_id;
+      batch(() => {
+        grant.value = now;
+        window_ends.value = k.window_ends;
+      });
+      follow?.reopen();
+      armEnd();
+    } catch {
+      // the end of the access in use says the rest
+    }
+  }
+
+  async function lookForNext(): Promise<void> {
+    const mine = await s.client.get<Page<Grant>>("/v1/grants", { box: "mine", state: "live" }).catch(() => null);
+    const now = grant.value;
+    if (mine === null || now === null || phase.value !== "on") return;
+    const others = mine.items.filter((g) => g.id !== now.id && g.actions.includes("play") && g.recordings.some((r) => r.id === rid));
+    const ends = Date.parse(window_ends.value ?? "");
+    const open = others.find((g) => g.state === "ACTIVE" && g.window !== null && Date.parse(g.window.end) > ends);
+    if (open !== undefined) return takeOver(open);
+    next = others.find((g) => g.state === "SCHEDULED" && g.start === "first-use" && (g as Grant & { extends?: string | null }).extends === now.id) ?? null;
+    armEnd();
   }
 
   const offFeed = s.live.on((c) => {
     if (phase.value !== "on") return;
     if (c.type === "reset") void check();
     else if (c.type === "grant" && c.id === grant.value?.id && c.state !== "ACTIVE") void ask("window", null);
+    else if (c.type === "grant" && (c.state === "ACTIVE" || c.state === "SCHEDULED")) void lookForNext();
     else if (c.type === "viewing" && c.id === viewing && c.state === "ended") void ask("stopped", null);
   });
   async function check(): Promise<void> {
@@ -382,7 +424,11 @@ export function createWatch(s: Session, rid: string) {
       grant.value = g;
       if (!g.actions.includes("play")) return finish("none");
       if (g.state === "SUSPENDED") return finish("suspended");
-      pass = createPass(s.client, g.id, rid, (on) => { renewing.value = on; }, fail);
+      pass = createPass(s.client, g.id, rid, {
+        renewing: (on) => { renewing.value = on; },
+        waiting: (problem, ms) => { waiting.value = problem === null ? null : { problem, until: Date.now() + ms }; },
+        failed: fail,
+      });
       const k = await pass.open();
       viewing = k.viewing;
       keyId = k.key_id;
@@ -394,6 +440,7 @@ export function createWatch(s: Session, rid: string) {
         manifest.value = m;
         phase.value = "on";
       });
+      void lookForNext();
     } catch (e) {
       if (e instanceof ApiError && e.problem.code === "grant-state-conflict") finish("none", { problem: e.problem });
       else fail(e);
@@ -403,7 +450,7 @@ export function createWatch(s: Session, rid: string) {
 
   return {
     phase, over, recording, grant, manifest, window_ends, at_ms, playing, stalled, finished, renewing, speed, skipIdle, title, activity, help,
-    length_ms, live, following, behind_ms, wasLive, mayFollow,
+    length_ms, live, following, behind_ms, wasLive, waiting, mayFollow,
     goLive: startFollow,
     seek: (to: number) => void seek(to),
     toggle, press, setSpeed, setSkip, finish,

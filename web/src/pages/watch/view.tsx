@@ -1,10 +1,12 @@
-import { useComputed } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { Grant } from "../../api/types";
+import { useLoad } from "../../lib/load";
 import { useSession } from "../../lib/session";
 import { clock, timeOfDay } from "../../lib/words";
 import { connectFrame } from "../../play/link";
 import { t, tOr, type TextName } from "../../texts";
-import { titleOf } from "../../ui/about";
+import { limitText, titleOf } from "../../ui/about";
 import { Badge, Button, Card, Dialog, Link, Loading, Notice, PageHead, TimeLeft, useLeft, useTitle } from "../../ui/parts";
 import { GiveBack } from "../access/view";
 import { createWatch, SPEEDS, type Watch } from "./state";
@@ -46,6 +48,20 @@ function LiveNote({ w }: { w: Watch }) {
   return w.mayFollow() ? <Button onClick={w.goLive}>{t("watch.live.go")}</Button> : <span class="help">{t("watch.live.not_now")}</span>;
 }
 
+/* Too fast, or the server restarts: why, what is left, and for how long. */
+function Waiting({ w }: { w: Watch }) {
+  const now = useSignal(Date.now());
+  const on = w.waiting.value;
+  useEffect(() => {
+    if (on === null) return;
+    const timer = setInterval(() => { now.value = Date.now(); }, 500);
+    return () => clearInterval(timer);
+  }, [on]);
+  if (on === null) return null;
+  const why = `${tOr(`code.${on.problem.code}`, "code.unknown")} ${limitText(on.problem)}`.trim();
+  return <span class="help" role="status" data-waiting={on.problem.code}>{t("watch.waiting", { why, time: clock(Math.max(1000, on.until - now.value)) })}</span>;
+}
+
 function Controls({ w }: { w: Watch }) {
   const m = w.manifest.value;
   if (m === null) return null;
@@ -69,6 +85,7 @@ function Controls({ w }: { w: Watch }) {
         </select></label>
         <label class="inline"><input type="checkbox" checked={w.skipIdle.value} onChange={(e) => w.setSkip(e.currentTarget.checked)} /> {t("watch.skip")}</label>
         <span class="grow help" role="status">{w.stalled.value && w.playing.value ? t("watch.stalled") : w.finished.value ? t(w.wasLive.value ? "watch.live.ended" : w.live.value ? "watch.live.not_now" : "watch.finished") : w.renewing.value ? t("watch.renewing") : ""}</span>
+        <Waiting w={w} />
         <Button aria-label={t("watch.fullscreen")} onClick={() => w.press("f", false)}><Icon name="full" /></Button>
         <Button aria-label={t("watch.help")} onClick={() => { w.help.value = true; }}>?</Button>
       </div>
@@ -105,21 +122,37 @@ function Stage({ w }: { w: Watch }) {
   );
 }
 
+/* On hold: goes on by itself when the hold is lifted; the end of the time stays the end. */
+function Held({ w, rid }: { w: Watch; rid: string }) {
+  const s = useSession();
+  const g = w.grant.value;
+  const now = useLoad<Grant | null>(async (signal) => (g === null ? null : s.client.get<Grant>(`/v1/grants/${g.id}`, {}, signal)), [g?.id], (c) => c.type === "grant");
+  const state = now.data.value?.state;
+  useEffect(() => {
+    if (state === "ACTIVE") s.nav.go(`/watch/${rid}?again=${Date.now()}`, true);
+  }, [state]);
+  const ends = now.data.value?.window?.end;
+  if (state !== undefined && state !== "ACTIVE" && state !== "SUSPENDED") return <p>{tOr(`recording.last.${state}`, "code.grant-ended")}</p>;
+  return ends ? <p>{t("watch.end.suspended.left", { time: timeOfDay(ends) })} <TimeLeft until={ends} /></p> : null;
+}
+
 function EndScreen({ w, rid }: { w: Watch; rid: string }) {
   const s = useSession();
   const o = w.over.value;
   useTitle(o === null ? "" : t(`watch.end.${o.why}`));
   if (o === null) return null;
   const at = clock(o.at_ms);
-  const again = o.why === "lost" || o.why === "signed-out" || o.why === "suspended" || o.why === "broken" || o.why === "stopped";
+  const again = o.why === "lost" || o.why === "signed-out" || o.why === "suspended" || o.why === "broken" || o.why === "stopped" || o.why === "limit";
   return (
     <Card title={t(`watch.end.${o.why}`)} tone={o.why === "broken" || o.why === "lost" ? "bad" : "warm"}>
       <div role="alert" data-ended={o.why}>
         <p>{t(`watch.end.${o.why}.text`, { at })}</p>
         {o.comment !== "" && <p>{t("watch.end.said", { comment: o.comment })}</p>}
-        {o.problem !== null && <p class="help">{tOr(`code.${o.problem.code}`, "code.unknown")} {o.problem.trace_id !== "" && t("common.reference", { id: o.problem.trace_id })}</p>}
+        {o.problem !== null && <p class="help">{tOr(`code.${o.problem.code}`, "code.unknown")} {limitText(o.problem)} {o.problem.trace_id !== "" && t("common.reference", { id: o.problem.trace_id })}</p>}
       </div>
+      {o.why === "suspended" && <Held w={w} rid={rid} />}
       <div class="row">
+        {o.why === "unproved" && <Button look="main" onClick={() => void s.signOut()}>{t("app.sign_in_again")}</Button>}
         {again && <Button look="main" onClick={() => s.nav.go(`/watch/${rid}?again=${Date.now()}`, true)}>{t("watch.reopen")}</Button>}
         <Link to={`/recordings/${rid}`} class={`button ${again ? "plain" : "main"}`}>{o.why === "lost" || o.why === "signed-out" ? t("watch.back") : t("watch.again")}</Link>
       </div>
