@@ -65,6 +65,18 @@ struct policy_net {
     struct span text;
 };
 
+/*
+ * What hooks have said of the ticket that a request names (docs/policy.md). A notice of a ticket system can end or refuse;
+ * it never opens: a rule that grants by itself may not ask for an open ticket.
+ */
+enum policy_ticket {
+    POLICY_TICKET_NONE,    /* the request names none */
+    POLICY_TICKET_UNKNOWN, /* no hook has spoken of it */
+    POLICY_TICKET_OPEN,
+    POLICY_TICKET_CLOSED,
+    POLICY_TICKET_N_
+};
+
 /* What a window under a rule may be like. */
 struct policy_terms {
     int64_t max_ms, default_ms;
@@ -97,6 +109,7 @@ struct policy_rule {
     action_mask actions; /* 0: any (only with effect = deny) */
     bool subject_self;   /* the recorded person is the asker */
     bool sole_person;    /* nobody else could vote */
+    uint8_t tickets;     /* bits 1 << enum policy_ticket; 0: any */
     int64_t auth_age_ms; /* signed in at most this long ago; 0: any */
     struct policy_hours hours[POLICY_HOURS_MAX];
     size_t n_hours;
@@ -115,9 +128,11 @@ struct policy_test {
     action_mask wants;
     struct span project, env, klass, kind, purpose, rule;
     struct policy_words tag, link;
-    bool subject_self, sole_person, ticket;
+    bool subject_self, sole_person;
+    enum policy_ticket ticket; /* 'ticket = yes' is UNKNOWN */
+    int64_t auth_age_ms;    /* how long ago the asker signed in; 0: just now */
     int64_t for_ms;         /* 0: not said */
-    time_ms at;             /* 0: not said, then rules with hours match as at 1970-01-01T00:00Z */
+    time_ms at;             /* 0: not said, then rules with hours match as on a Thursday at 00:00 UTC */
     struct policy_net from; /* bits 0: not said */
     enum policy_expect expect;
 };
@@ -133,6 +148,7 @@ struct policy {
     int64_t bg_max_ms;                    /* break-glass */
     unsigned bg_incidents, bg_days;
     enum policy_on_change on_change;
+    bool new_user_none; /* a new user holds no role; else viewer of every project */
 };
 
 /* What a policy text may set: the table for confuse_load (include is refused: give no 'read'). */
@@ -165,6 +181,7 @@ struct policy_facts {
                             one does) */
     size_t addr_len;
     time_ms auth_at; /* 0: by a token */
+    enum policy_ticket ticket;
 };
 
 struct policy_pair {
@@ -246,13 +263,25 @@ size_t policy_less(const struct policy *p, const struct policy_facts *f, const s
 /* One sentence for people: "Needs 2 approvals, at least 1 of group security." */
 void policy_say_need(const struct policy_rule *rule, struct buf *out);
 
-/* True when a vote under this rule may come from that spec or group: for "who has to approve" pages. */
+/* An enabled account that some rule lets vote by group or by name, whatever its roles. */
+bool policy_names_voter(const struct policy *p, const struct who *who);
+
+/* Could this account ever vote under a rule of this policy, in any project? Also who holds a role that votes. */
+bool policy_may_vote(const struct policy *p, const struct who *who);
+
+/* A ticket that is closed is a reason to look only under a rule that names 'ticket = closed'. */
+bool policy_ticket_allows(const struct policy_rule *rule, enum policy_ticket ticket);
+
 struct policy_test_result {
     struct span name;
     enum policy_verdict got;
     const struct policy_rule *rule; /* that decided, or NULL */
+    const char *cause;              /* of a refusal: "denied", "no-rule", "too-long", "ticket-closed"; else NULL */
     bool ok;
 };
+
+/* "ask": the word of a case's expectation. */
+const char *policy_expect_name(enum policy_expect e);
 
 /* Runs the policy's own test cases; ret has room for p->n_tests. Returns how many failed. */
 size_t policy_run_tests(const struct policy *p, struct policy_test_result *ret);

@@ -55,6 +55,11 @@ static bool in_networks(const struct policy_rule *r, const struct policy_facts *
     return r->n_nets == 0;
 }
 
+static bool ticket_fits(const struct policy_rule *r, const struct policy_facts *f)
+{
+    return r->tickets == 0 || (r->tickets & 1U << f->ticket) != 0;
+}
+
 static bool auth_young(const struct policy_rule *r, const struct policy_facts *f)
 {
     return r->auth_age_ms == 0 ||
@@ -65,7 +70,7 @@ static bool auth_young(const struct policy_rule *r, const struct policy_facts *f
 static bool matches_asker(const struct policy_rule *r, const struct policy_facts *f, struct span project)
 {
     return (r->who.n == 0 || who_is_any(f->who, r->who.p, r->who.n, project, 0)) && has(&r->purposes, f->purpose) &&
-           (!r->sole_person || f->sole_person) && auth_young(r, f) && in_networks(r, f) && in_hours(r, f->now);
+           (!r->sole_person || f->sole_person) && ticket_fits(r, f) && auth_young(r, f) && in_networks(r, f) && in_hours(r, f->now);
 }
 
 /* "name" or "name<sep>value" against pairs. */
@@ -258,6 +263,11 @@ void policy_check_terms(const struct policy *p, const struct policy_rule *rule, 
         field_error_add(errs, FIELD_TOO_LARGE, t->start_by_ms / 1000, req->start_by_s, NULL, "/start_by_s");
 }
 
+bool policy_ticket_allows(const struct policy_rule *rule, enum policy_ticket ticket)
+{
+    return ticket != POLICY_TICKET_CLOSED || (rule->tickets & 1U << POLICY_TICKET_CLOSED) != 0;
+}
+
 void policy_fill(const struct policy_rule *rule, struct request *req)
 {
     if (req->duration_s == 0)
@@ -427,4 +437,52 @@ void policy_say_need(const struct policy_rule *rule, struct buf *out)
         buf_addf(out, "%s at least %u of group " SPAN_FMT, i == 0 ? "," : " and", v->groups[i].min,
                  SPAN_ARG(v->groups[i].name));
     buf_add_c(out, '.');
+}
+
+/* --- who votes ---------------------------------------------------------------------------------------------------- */
+
+/* Any role of that name, wherever it is held: a rule without 'project' is about every project. */
+static bool holds(const struct who *who, struct span role_word)
+{
+    enum role role;
+
+    for (size_t i = 0; role_parse(role_word, &role) && i < who->n_roles; i++) {
+        if (who->roles[i].role == role)
+            return true;
+    }
+    return false;
+}
+
+static bool votes_as(const struct vote_rule *v, const struct who *who, bool by_role)
+{
+    for (size_t i = 0; i < v->n_groups && !by_role; i++) {
+        if (who_in_group(who, v->groups[i].name, 0))
+            return true;
+    }
+    for (size_t i = 0; i < v->n_from; i++) {
+        if (span_starts(v->from[i], "role:") ? by_role && holds(who, span_sub(v->from[i], 5, v->from[i].n))
+                                             : !by_role && who_is(who, v->from[i], SPAN_EMPTY, 0))
+            return true;
+    }
+    return false;
+}
+
+static bool votes_somewhere(const struct policy *p, const struct who *who, bool by_role)
+{
+    for (size_t i = 0; p != NULL && !who->disabled && i < p->n_rules; i++) {
+        if (p->rules[i].effect == POLICY_EFFECT_ASK && votes_as(&p->rules[i].terms.ask, who, by_role))
+            return true;
+    }
+    return false;
+}
+
+bool policy_names_voter(const struct policy *p, const struct who *who)
+{
+    return votes_somewhere(p, who, false);
+}
+
+bool policy_may_vote(const struct policy *p, const struct who *who)
+{
+    return !who->disabled && (role_may_anywhere(who->roles, who->n_roles, PERM_VOTE) ||
+                              votes_somewhere(p, who, true) || votes_somewhere(p, who, false));
 }

@@ -310,6 +310,13 @@ static const struct choice same_words[] = {
 static const struct choice binding_words[] = { { "dpop", POLICY_BINDING_DPOP },
                                                { "bearer", POLICY_BINDING_BEARER },
                                                { NULL, 0 } };
+static const struct choice ticket_words[] = {
+    { "none", 1U << POLICY_TICKET_NONE },
+    { "unknown", 1U << POLICY_TICKET_UNKNOWN },
+    { "open", 1U << POLICY_TICKET_OPEN },
+    { "closed", 1U << POLICY_TICKET_CLOSED },
+    { NULL, 0 },
+};
 static const struct choice action_words[] = {
     { "play", ACTION_BIT(ACTION_PLAY) },
     { "live", ACTION_BIT(ACTION_LIVE) },
@@ -467,7 +474,7 @@ static enum err check_possible(struct load *l, const struct policy_rule *r, cons
 
 static enum err load_ask(struct load *l, struct tree rule, struct policy_rule *r)
 {
-    static const char *const known[] = { "need", "deny", "from", "group", "exclude", NULL };
+    static const char *const known[] = { "need", "deny", "from", "group", "exclude", "settled", NULL };
     static const struct span default_from[] = { { (const uint8_t *) "role:approver", 13 } };
     struct policy_words from = { 0 }, exclude = { 0 };
     struct vote_rule *v = &r->terms.ask;
@@ -485,6 +492,7 @@ static enum err load_ask(struct load *l, struct tree rule, struct policy_rule *r
         TRY(get_words(l, ask, "exclude", &exclude));
         TRY(check_specs(l, "ask: from", &from));
         TRY(check_specs(l, "ask: exclude", &exclude));
+        TRY(get_duration(l, ask, "settled", VOTE_SETTLED_MAX_MS, &v->settled_ms));
         TRY(load_ask_groups(l, ask, v));
     }
     if (from.n == 0 && v->n_groups == 0)
@@ -621,6 +629,9 @@ static enum err check_words(struct load *l, const struct policy *p, const struct
         if (policy_find_purpose(p, r->purposes.p[i]) == NULL)
             return REFUSE(l, "purposes: there is no section purpose \"" SPAN_FMT "\"", SPAN_ARG(r->purposes.p[i]));
     }
+    if (r->effect == POLICY_EFFECT_AUTO && (r->tickets & 1U << POLICY_TICKET_OPEN) != 0 &&
+        (r->tickets & 1U << POLICY_TICKET_UNKNOWN) == 0)
+        return REFUSE(l, "ticket = open with effect = auto: a hook's notice would open access; say ask");
     if (r->effect != POLICY_EFFECT_DENY && r->actions == 0)
         return REFUSE(l, "a rule that allows has to say actions");
     if (r->effect != POLICY_EFFECT_DENY && r->purposes.n == 0)
@@ -631,9 +642,9 @@ static enum err check_words(struct load *l, const struct policy *p, const struct
 /* A rule that denies has no terms; saying some is a mistake that would mislead. */
 static enum err check_denies(struct load *l, struct tree rule)
 {
-    static const char *const conditions[] = { "who",  "project",  "env",     "class",    "kind",  "tag",
-                                              "link", "subject",  "actions", "purposes", "hours", "network",
-                                              "when", "auth_age", "effect",  NULL };
+    static const char *const conditions[] = { "who",  "project",  "env",     "class",    "kind",   "tag",
+                                              "link", "subject",  "actions", "purposes", "hours",  "network",
+                                              "when", "auth_age", "ticket",  "effect",   NULL };
     struct span at = rule.payload;
     struct tree child;
 
@@ -654,9 +665,10 @@ static enum err load_rule(struct load *l, const struct policy *p, struct tree ru
         "who",       "project", "env",      "class",     "kind",      "tag",     "link",
         "subject",   "actions", "purposes", "hours",     "network",   "when",    "auth_age",
         "effect",    "max",     "default",  "start",     "start_by",  "viewers", "more",
-        "more_time", "quota",   "binding",  "watermark", "max_speed", "ask",     NULL,
+        "more_time", "quota",   "binding",  "watermark", "max_speed", "ask",     "ticket",
+        NULL,
     };
-    unsigned actions = 0;
+    unsigned actions = 0, tickets = 0;
 
     TRY(check_known(l, rule, known));
     TRY(get_words(l, rule, "who", &r->who));
@@ -669,6 +681,8 @@ static enum err load_rule(struct load *l, const struct policy *p, struct tree ru
     TRY(get_words(l, rule, "purposes", &r->purposes));
     TRY(get_bits(l, rule, "actions", action_words, &actions));
     r->actions = (action_mask) actions;
+    TRY(get_bits(l, rule, "ticket", ticket_words, &tickets));
+    r->tickets = (uint8_t) tickets;
     TRY(load_fixed_words(l, rule, r));
     TRY(get_duration(l, rule, "auth_age", 12LL * 3600 * 1000, &r->auth_age_ms));
     TRY(load_hours(l, rule, r));
@@ -734,11 +748,27 @@ static enum err load_test_words(struct load *l, struct tree one, struct policy_t
     return ERR_OK;
 }
 
+/* "yes" is a ticket that no hook has spoken of. */
+static enum err load_test_ticket(struct load *l, struct tree one, struct policy_test *t)
+{
+    static const char *const states[POLICY_TICKET_N_] = { "no", "yes", "open", "closed" };
+    struct span word = SPAN_EMPTY;
+
+    TRY(get_word(l, one, "ticket", &word));
+    for (unsigned i = 0; i < POLICY_TICKET_N_; i++) {
+        if (span_eq_str(word, states[i])) {
+            t->ticket = (enum policy_ticket) i;
+            return ERR_OK;
+        }
+    }
+    return word.n == 0 ? ERR_OK : REFUSE(l, "ticket is yes, no, open or closed");
+}
+
 static enum err load_test(struct load *l, struct tree one, struct policy_test *t)
 {
     static const char *const known[] = { "as",  "wants", "project", "env",     "class",  "kind",
                                          "tag", "link",  "subject", "purpose", "ticket", "for",
-                                         "at",  "from",  "when",    "rule",    "expect", NULL };
+                                         "at",  "from",  "when",    "rule",    "expect", "auth_age", NULL };
     unsigned wants = 0;
 
     TRY(check_known(l, one, known));
@@ -756,8 +786,9 @@ static enum err load_test(struct load *l, struct tree one, struct policy_test *t
     TRY(get_word(l, one, "rule", &t->rule));
     TRY(get_words(l, one, "tag", &t->tag));
     TRY(get_words(l, one, "link", &t->link));
-    TRY(get_yes(l, one, "ticket", &t->ticket));
+    TRY(load_test_ticket(l, one, t));
     TRY(get_duration(l, one, "for", POLICY_MAX_MS * 100, &t->for_ms));
+    TRY(get_duration(l, one, "auth_age", 12LL * 3600 * 1000, &t->auth_age_ms));
     return load_test_words(l, one, t);
 }
 
@@ -789,7 +820,7 @@ static enum err load_rest(struct load *l, struct tree root, struct policy *p)
 {
     static const char *const caps_known[] = { "recording", "day", NULL };
     static const char *const bg_known[] = { "max", "incidents", "days", NULL };
-    struct span change = SPAN_EMPTY;
+    struct span change = SPAN_EMPTY, new_user = SPAN_EMPTY;
     struct tree section;
 
     p->bg_max_ms = 3600000;
@@ -813,13 +844,17 @@ static enum err load_rest(struct load *l, struct tree root, struct policy *p)
     p->on_change = span_eq_str(change, "keep") ? POLICY_CHANGE_KEEP : POLICY_CHANGE_REVOKE;
     if (change.n > 0 && p->on_change == POLICY_CHANGE_REVOKE && !span_eq_str(change, "revoke"))
         return REFUSE(l, "on_change is revoke or keep");
+    TRY(get_word(l, root, "new_user", &new_user));
+    p->new_user_none = span_eq_str(new_user, "none");
+    if (new_user.n > 0 && !p->new_user_none && !span_eq_str(new_user, "viewer"))
+        return REFUSE(l, "new_user is viewer or none");
     return ERR_OK;
 }
 
 enum err policy_load(struct tree tree, const struct zone_source *zones, struct arena *arena, const struct policy **ret,
                      struct err_info *reterr)
 {
-    static const char *const known[] = { "purpose", "rule", "caps", "breakglass", "on_change", "test", NULL };
+    static const char *const known[] = { "purpose", "rule", "caps", "breakglass", "on_change", "new_user", "test", NULL };
     struct load l = { .arena = arena, .zones = zones, .reterr = reterr };
     struct policy *p = arena_alloc(arena, sizeof(*p));
 

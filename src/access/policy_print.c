@@ -92,6 +92,7 @@ static void line_bits(struct buf *out, const char *key, unsigned mask, const cha
 static const char *const action_names[] = { "play", "live", "unmask", "export", NULL };
 static const char *const start_names[] = { "approval", "first-use", "time", NULL };
 static const char *const same_names[] = { "session", "subject", "link", NULL };
+static const char *const ticket_names[] = { "none", "unknown", "open", "closed", NULL };
 static const char *const binding_names[] = { "dpop", "bearer", NULL };
 
 static void print_hours(const struct policy_rule *r, struct buf *out)
@@ -136,6 +137,7 @@ static void print_conditions(const struct policy_rule *r, struct buf *out)
         buf_add_str(out, "  when = sole-person\n");
     if (r->auth_age_ms > 0)
         line_duration(out, "auth_age", r->auth_age_ms);
+    line_bits(out, "ticket", r->tickets, ticket_names);
 }
 
 static void print_ask(const struct vote_rule *v, struct buf *out)
@@ -151,6 +153,11 @@ static void print_ask(const struct vote_rule *v, struct buf *out)
     if (v->n_exclude > 0) {
         buf_add_str(out, "    exclude = ");
         words(out, v->exclude, v->n_exclude);
+        buf_add_c(out, '\n');
+    }
+    if (v->settled_ms > 0) {
+        buf_add_str(out, "    settled = ");
+        print_duration(v->settled_ms, out);
         buf_add_c(out, '\n');
     }
     buf_add_str(out, "  }\n");
@@ -210,7 +217,7 @@ static void print_rule(const struct policy_rule *r, struct buf *out)
 
 static void print_test(const struct policy_test *t, struct buf *out)
 {
-    static const char *const expects[] = { "deny", "ask", "auto", "split" };
+    static const char *const tickets[POLICY_TICKET_N_] = { "no", "yes", "open", "closed" };
     char at[TIME_RFC3339_LEN + 1];
 
     buf_addf(out, "test \"" SPAN_FMT "\" {\n", SPAN_ARG(t->name));
@@ -225,8 +232,10 @@ static void print_test(const struct policy_test *t, struct buf *out)
     if (t->subject_self)
         buf_add_str(out, "  subject = self\n");
     line_word(out, "purpose", t->purpose);
-    if (t->ticket)
-        buf_add_str(out, "  ticket = yes\n");
+    if (t->ticket != POLICY_TICKET_NONE)
+        buf_addf(out, "  ticket = %s\n", tickets[t->ticket]);
+    if (t->auth_age_ms > 0)
+        line_duration(out, "auth_age", t->auth_age_ms);
     if (t->for_ms > 0)
         line_duration(out, "for", t->for_ms);
     time_rfc3339(t->at, at);
@@ -236,7 +245,7 @@ static void print_test(const struct policy_test *t, struct buf *out)
     if (t->sole_person)
         buf_add_str(out, "  when = sole-person\n");
     line_word(out, "rule", t->rule);
-    buf_addf(out, "  expect = %s\n}\n", expects[t->expect]);
+    buf_addf(out, "  expect = %s\n}\n", policy_expect_name(t->expect));
 }
 
 static void print_rest(const struct policy *p, struct buf *out)
@@ -253,6 +262,7 @@ static void print_rest(const struct policy *p, struct buf *out)
     line_duration(out, "max", p->bg_max_ms);
     buf_addf(out, "  incidents = %u\n  days = %u\n}\n", p->bg_incidents, p->bg_days);
     buf_addf(out, "on_change = %s\n", p->on_change == POLICY_CHANGE_KEEP ? "keep" : "revoke");
+    buf_addf(out, "new_user = %s\n", p->new_user_none ? "none" : "viewer");
 }
 
 void policy_print(const struct policy *p, struct buf *out)

@@ -10,6 +10,8 @@ static const char *const kinds[] = { "rrweb", "terminal", NULL };
 static const char *const selves[] = { "self", NULL };
 static const char *const whens[] = { "sole-person", NULL };
 static const char *const tickets[] = { "required", "optional", NULL };
+static const char *const ticket_states[] = { "none", "unknown", "open", "closed", NULL };
+static const char *const new_users[] = { "viewer", "none", NULL };
 static const char *const changes[] = { "revoke", "keep", NULL };
 static const char *const expects[] = { "deny", "ask", "auto", "split", NULL };
 
@@ -52,6 +54,7 @@ static const struct confuse_opt ask_opts[] = {
     { .name = "from", .type = CONFUSE_STRS },
     { .name = "group", .type = CONFUSE_SECTION, .flags = CONFUSE_TITLE | CONFUSE_MULTI, .opts = group_opts },
     { .name = "exclude", .type = CONFUSE_STRS },
+    { .name = "settled", .type = CONFUSE_DURATION },
     { 0 },
 };
 
@@ -69,6 +72,7 @@ static const struct confuse_opt rule_opts[] = {
     { .name = "hours", .type = CONFUSE_STRS },
     { .name = "network", .type = CONFUSE_STRS },
     { .name = "when", .type = CONFUSE_ENUM, .words = whens },
+    { .name = "ticket", .type = CONFUSE_ENUMS, .words = ticket_states },
     { .name = "auth_age", .type = CONFUSE_DURATION },
     { .name = "effect", .type = CONFUSE_ENUM, .words = effects },
     { .name = "max", .type = CONFUSE_DURATION },
@@ -110,7 +114,8 @@ static const struct confuse_opt test_opts[] = {
     { .name = "link", .type = CONFUSE_STRS },
     { .name = "subject", .type = CONFUSE_ENUM, .words = selves },
     { .name = "purpose", .type = CONFUSE_STR },
-    { .name = "ticket", .type = CONFUSE_BOOL },
+    { .name = "ticket", .type = CONFUSE_STR },
+    { .name = "auth_age", .type = CONFUSE_DURATION },
     { .name = "for", .type = CONFUSE_DURATION },
     { .name = "at", .type = CONFUSE_STR },
     { .name = "from", .type = CONFUSE_STR },
@@ -126,6 +131,7 @@ const struct confuse_opt policy_schema[] = {
     { .name = "caps", .type = CONFUSE_SECTION, .opts = caps_opts },
     { .name = "breakglass", .type = CONFUSE_SECTION, .opts = breakglass_opts },
     { .name = "on_change", .type = CONFUSE_ENUM, .words = changes },
+    { .name = "new_user", .type = CONFUSE_ENUM, .words = new_users },
     { .name = "test", .type = CONFUSE_SECTION, .flags = CONFUSE_TITLE | CONFUSE_MULTI, .opts = test_opts },
     { 0 },
 };

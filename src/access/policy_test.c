@@ -2,6 +2,7 @@
 #include "access/policy.h"
 
 #define TEST_SUBJECT "subject-of-the-test"
+#define UNSAID       (7LL * 24 * 3600 * 1000) /* 1970-01-08T00:00Z: later than any sign-in that a case may name */
 
 struct asker {
     struct who who;
@@ -40,6 +41,17 @@ static size_t make_pairs(const struct policy_words *w, char sep, struct policy_p
     return w->n;
 }
 
+const char *policy_expect_name(enum policy_expect e)
+{
+    switch (e) {
+    case POLICY_EXPECT_ASK: return "ask";
+    case POLICY_EXPECT_AUTO: return "auto";
+    case POLICY_EXPECT_DENY: return "deny";
+    case POLICY_EXPECT_SPLIT: return "split";
+    }
+    return "?";
+}
+
 static bool as_expected(const struct policy_test *t, const struct policy_answer *a)
 {
     switch (t->expect) {
@@ -51,24 +63,38 @@ static bool as_expected(const struct policy_test *t, const struct policy_answer 
     return false;
 }
 
-/* A window longer than the rule's is a refusal, too. */
-static void check_for(const struct policy_test *t, struct policy_answer *a)
+/* A window longer than the rule's, and a ticket that is closed, are refusals, too. Says why in a word. */
+static const char *check_terms(const struct policy_test *t, struct policy_answer *a)
 {
-    if ((a->verdict == POLICY_ASK || a->verdict == POLICY_AUTO) && t->for_ms > a->rule->terms.max_ms)
+    const char *cause;
+
+    if (a->verdict == POLICY_DENIED)
+        return "denied";
+    if (a->verdict == POLICY_NO_RULE)
+        return "no-rule";
+    if (a->verdict != POLICY_ASK && a->verdict != POLICY_AUTO)
+        return NULL;
+    cause = t->for_ms > a->rule->terms.max_ms                ? "too-long"
+            : !policy_ticket_allows(a->rule, t->ticket) ? "ticket-closed"
+                                                             : NULL;
+    if (cause != NULL)
         a->verdict = POLICY_DENIED;
+    return cause;
 }
 
-static struct policy_answer run(const struct policy *p, const struct policy_test *t)
+static struct policy_answer run(const struct policy *p, const struct policy_test *t, const char **ret_cause)
 {
     struct policy_pair tags[POLICY_LIST_MAX], links[POLICY_LIST_MAX];
     struct asker a;
-    struct policy_facts f = { .now = t->at,
+    time_ms now = t->at != 0 ? t->at : UNSAID;
+    struct policy_facts f = { .now = now,
                               .who = &a.who,
                               .purpose = t->purpose,
                               .sole_person = t->sole_person,
                               .addr = t->from.addr,
                               .addr_len = t->from.bits > 0 ? 16 : 0,
-                              .auth_at = t->at };
+                              .auth_at = now - t->auth_age_ms,
+                              .ticket = t->ticket };
     struct policy_item item = { .project = t->project.n > 0 ? t->project : SPAN("p"),
                                 .project_name = t->project,
                                 .env = t->env,
@@ -84,7 +110,7 @@ static struct policy_answer run(const struct policy *p, const struct policy_test
     if (t->subject_self)
         item.subject = a.subject;
     answer = policy_check(p, &f, &item, 1, t->wants);
-    check_for(t, &answer);
+    *ret_cause = check_terms(t, &answer);
     return answer;
 }
 
@@ -94,9 +120,10 @@ size_t policy_run_tests(const struct policy *p, struct policy_test_result *ret)
 
     for (size_t i = 0; i < p->n_tests; i++) {
         const struct policy_test *t = &p->tests[i];
-        struct policy_answer a = run(p, t);
+        const char *cause;
+        struct policy_answer a = run(p, t, &cause);
 
-        ret[i] = (struct policy_test_result){ t->name, a.verdict, a.rule, as_expected(t, &a) };
+        ret[i] = (struct policy_test_result){ t->name, a.verdict, a.rule, cause, as_expected(t, &a) };
         if (t->rule.n > 0 && (a.rule == NULL || !span_eq(a.rule->name, t->rule)))
             ret[i].ok = false;
         failed += !ret[i].ok;

@@ -69,6 +69,8 @@ enum vote_verdict vote_eligible(const struct vote_rule *rule, const struct vote_
         return VOTE_EXCLUDED;
     if (who->since >= c->created_at || !named(rule, who, c->project, c->created_at))
         return VOTE_TOO_NEW;
+    if (rule->settled_ms > 0 && (who->changed > c->created_at - rule->settled_ms || who->since > c->created_at - rule->settled_ms))
+        return VOTE_TOO_NEW;
     return VOTE_OK;
 }
 

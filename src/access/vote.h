@@ -11,6 +11,7 @@
 #define VOTE_FRESH_MS   (15 * 60 * 1000) /* sign-in or reauth at most this old */
 #define VOTE_GROUPS_MAX 8
 #define VOTE_NEED_MAX   16
+#define VOTE_SETTLED_MAX_MS (30LL * 24 * 3600 * 1000)
 
 struct vote_group {
     struct span name;
@@ -27,6 +28,7 @@ struct vote_rule {
     size_t n_groups;
     const struct span *exclude; /* who_is specs */
     size_t n_exclude;
+    int64_t settled_ms; /* accounts changed later than so long before the request do not vote; 0: any may */
 };
 
 /* An account with its human. */

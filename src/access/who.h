@@ -17,6 +17,7 @@ struct who {
     struct span name;   /* "anna": what a policy calls user:anna */
     struct span person; /* id of the human; empty = the account's own id */
     time_ms since;      /* when the account was made */
+    time_ms changed;    /* newest change of its groups, roles, person, subjects or credentials by somebody; 0: never */
     bool disabled;
     const struct role_held *roles; /* held directly and through groups */
     size_t n_roles;

@@ -243,6 +243,11 @@ static void policy_read_done(void *arg)
     call_unref(c);
 }
 
+static bool has_policy_text(const struct route *r)
+{
+    return r->id == ROUTE_policy_propose || r->id == ROUTE_policy_test || r->id == ROUTE_policy_dry_run;
+}
+
 static void on_body_end(struct call *c)
 {
     struct control *k = c->state;
@@ -265,7 +270,7 @@ static void on_body_end(struct call *c)
         bad_json(c, &e);
         return;
     }
-    if (c->route->id == ROUTE_policy_propose && k->tree.n > 0) {
+    if (has_policy_text(c->route) && k->tree.n > 0) {
         if (pool_work(c->lane->gate->pool, c->lane->loop, read_policy, policy_read_done, call_ref(c)) != ERR_OK) {
             call_unref(c);
             call_problem(c, "overloaded", "");

@@ -35,13 +35,26 @@ bool item_sole_person(const struct people *people, const struct who *who, struct
     return true;
 }
 
+/* … nor as somebody whom a rule names: a member of a group that votes, a user by name. */
+static bool nobody_named(struct job *c, const struct people *people, const struct who *who)
+{
+    const struct policy *p = c->seat->rules != NULL ? c->seat->rules->policy : NULL;
+
+    for (size_t i = 0; i < people->n; i++) {
+        if (!who_same_person(&people->all[i], who) && policy_names_voter(p, &people->all[i]))
+            return false;
+    }
+    return true;
+}
+
 void item_facts(struct job *c, const struct people *people, const struct who *who, struct span project,
                 struct span purpose, struct policy_facts *ret)
 {
     bool own = c->me != NULL && span_eq(c->me->id, who->id);
 
     *ret = (struct policy_facts){ .now = c->now.real, .who = who, .purpose = purpose,
-                                  .sole_person = item_sole_person(people, who, project) };
+                                  .sole_person = item_sole_person(people, who, project) &&
+                                                 nobody_named(c, people, who) };
     if (own && !span_eq_str(c->token.kind, "api"))
         ret->auth_at = c->token.auth_ms;
     /* The prefix is family byte and network bytes (STANDARDS 1.7): enough for the networks rules name. */
@@ -54,4 +67,14 @@ void item_facts(struct job *c, const struct people *people, const struct who *wh
             ret->addr_len = c->in->prefix.p[0] == 4 ? 4 : 16;
         }
     }
+}
+
+enum err item_ticket(struct job *c, struct span project, struct span ticket, enum policy_ticket *ret,
+                     struct err_info *reterr)
+{
+    (void) c;
+    (void) project;
+    (void) reterr;
+    *ret = span_trim(ticket).n == 0 ? POLICY_TICKET_NONE : POLICY_TICKET_UNKNOWN;
+    return ERR_OK;
 }

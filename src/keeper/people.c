@@ -98,6 +98,7 @@ static enum err load_one(struct meta_view *v, struct people *p, const struct met
 
     *w = (struct who){ .id = row->id, .name = row->name, .person = row->person, .since = row->created_ms,
                        .disabled = !span_eq_str(row->state, "active") };
+    w->changed = row->groups_changed_ms > row->credential_changed_ms ? row->groups_changed_ms : row->credential_changed_ms;
     TRY(meta_memberships(v, row->id, &p->mem, &teams, reterr));
     TRY(load_roles(v, p, &teams, w, reterr));
     TRY(load_groups(v, p, &teams, w, reterr));

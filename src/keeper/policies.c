@@ -37,15 +37,26 @@ static bool second_admin(const struct people *people, const struct who *me)
     return false;
 }
 
-static bool other_voter(const struct people *people, const struct who *me)
+/* By role, or named by a rule of the policy in force. */
+static bool other_voter(const struct people *people, const struct policy *policy, const struct who *me)
 {
     for (size_t i = 0; i < people->n; i++) {
         const struct who *w = &people->all[i];
 
-        if (!w->disabled && !who_same_person(w, me) && role_may_anywhere(w->roles, w->n_roles, PERM_VOTE))
+        if (!who_same_person(w, me) && policy_may_vote(policy, w))
             return true;
     }
     return false;
+}
+
+enum err policies_may_stop(struct job *c, bool *ret, struct err_info *reterr)
+{
+    const struct rules *rules = job_rules(c, reterr);
+
+    if (rules == NULL)
+        return ERR_NOMEM;
+    *ret = is_admin(c->me) || policy_may_vote(rules->policy, c->me);
+    return ERR_OK;
 }
 
 static enum err young(struct job *c, bool *ret, struct err_info *reterr)
@@ -114,15 +125,16 @@ static enum err store(struct job *c, const struct policies_new *n, bool sole, ti
 enum err policies_propose(struct job *c, const struct policies_new *n, struct meta_policy *ret, struct err_info *reterr)
 {
     const struct people *people = job_people(c, reterr);
+    const struct rules *rules = job_rules(c, reterr);
     bool sole, now_already = false;
     time_ms effective = 0;
 
-    if (people == NULL)
+    if (people == NULL || rules == NULL)
         return ERR_NOMEM;
     sole = c->me == NULL || !second_admin(people, c->me);
     if (sole) {
         TRY(young(c, &now_already, reterr));
-        now_already |= c->me == NULL || !other_voter(people, c->me);
+        now_already |= c->me == NULL || !other_voter(people, rules->policy, c->me);
         effective = now_already ? c->now.real : c->now.real + POLICIES_WAIT_MS;
     }
     TRY(store(c, n, sole, effective, ret, reterr));
@@ -134,12 +146,67 @@ enum err policies_propose(struct job *c, const struct policies_new *n, struct me
     return meta_policy_get(c->v, n->hash, c->mem, ret, reterr);
 }
 
+enum err policies_stop(struct job *c, struct meta_policy *row, struct span comment, struct err_info *reterr)
+{
+    struct leaf l = trail_leaf(c, LEAF_POLICY_STOPPED, SPAN_EMPTY);
+
+    row->state = SPAN("stopped");
+    row->effective_ms = 0;
+    TRY(meta_policy_put(c->m, row, reterr));
+    l.policy = row->hash;
+    trail_fact(c, &l, "comment", comment, who_person(c->me));
+    TRY(trail_write(c, &l, NULL, reterr));
+    tell(c, row->hash, "stopped");
+    return ERR_OK;
+}
+
+/* ---- rules that nobody could meet today ---- */
+
+static bool names_project(const struct policy_rule *r, const struct meta_project *p)
+{
+    for (size_t i = 0; i < r->project.n; i++) {
+        if (span_eq(r->project.p[i], p->id) || span_eq(r->project.p[i], p->name))
+            return true;
+    }
+    return r->project.n == 0;
+}
+
+enum err policies_lacking(struct job *c, const struct policy *policy, size_t max,
+                          void (*fn)(struct job *c, const struct policies_lack *lack), struct err_info *reterr)
+{
+    const struct people *people = job_people(c, reterr);
+    struct meta_project_list projects;
+
+    if (people == NULL)
+        return ERR_NOMEM;
+    TRY(meta_projects(c->v, c->mem, &projects, reterr));
+    for (size_t k = 0; k < projects.n; k++) {
+        const struct vote_case vc = { .project = projects.rows[k].id, .created_at = c->now.real + 1 };
+
+        for (size_t i = 0; policy != NULL && i < policy->n_rules && max > 0; i++) {
+            const struct policy_rule *r = &policy->rules[i];
+            struct policies_lack lack = { .rule = r, .project = &projects.rows[k] };
+
+            if (r->effect != POLICY_EFFECT_ASK || !names_project(r, &projects.rows[k]))
+                continue;
+            lack.plan = vote_plan(&r->terms.ask, &vc, people->all, people->n);
+            if (lack.plan.possible)
+                continue;
+            fn(c, &lack);
+            max--;
+        }
+    }
+    return ERR_OK;
+}
+
 enum err policies_enact_due(struct job *c, struct err_info *reterr)
 {
     const struct meta_page page = { .limit = 100 };
     struct meta_policy_list rows;
     struct meta_pos next;
 
+    if (!c->now.trusted) /* a clock that was put forward does not make a day pass */
+        return ERR_OK;
     TRY(meta_policies(c->v, SPAN("proposed"), &page, c->mem, &rows, &next, reterr));
     for (size_t i = rows.n; i-- > 0;) { /* oldest first, so that the newest stays in force */
         if (rows.rows[i].effective_ms != 0 && c->now.real >= rows.rows[i].effective_ms)

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Proposing and enacting policies (STANDARDS 2.6, guard in its simple form): with a second administrator the other one
+ * Proposing, stopping and enacting policies (STANDARDS 2.6): with a second administrator the other one
  * enacts; a sole administrator's proposal is marked, and works at once in the first 24 h after init or while nobody else
- * may vote, otherwise after 24 h.
+ * may vote, otherwise after 24 h. All who may vote are told at once, and each can stop it until then.
  */
 #include "access/policy.h"
 #include "keeper/job.h"
@@ -25,6 +25,24 @@ NODISCARD enum err policies_propose(struct job *c, const struct policies_new *n,
 
 NODISCARD enum err policies_enact(struct job *c, struct span hash, struct span by, const char *outcome,
                                   struct err_info *reterr);
+
+/* May this account stop a proposal: an administrator, and everybody who may vote under the policy in force. */
+NODISCARD enum err policies_may_stop(struct job *c, bool *ret, struct err_info *reterr);
+
+/* 'row' is in state "proposed" and becomes "stopped". */
+NODISCARD enum err policies_stop(struct job *c, struct meta_policy *row, struct span comment, struct err_info *reterr);
+
+/*
+ * Rules that ask for votes which today's people cannot give, in some project that the rule is about. One call of 'fn' for
+ * each (rule, project); at most 'max'. 'policy' need not be in force.
+ */
+struct policies_lack {
+    const struct policy_rule *rule;
+    const struct meta_project *project;
+    struct vote_plan plan;
+};
+NODISCARD enum err policies_lacking(struct job *c, const struct policy *policy, size_t max,
+                                    void (*fn)(struct job *c, const struct policies_lack *lack), struct err_info *reterr);
 
 /* Proposals whose time has come. */
 NODISCARD enum err policies_enact_due(struct job *c, struct err_info *reterr);

@@ -15,6 +15,7 @@ static void add_ask(struct buf *out, const struct vote_rule *ask)
 
     add_words(out, "from", ask->from, ask->n_from);
     add_words(out, "exclude", ask->exclude, ask->n_exclude);
+    tree_add_int(out, SPAN("settled_ms"), ask->settled_ms);
     groups = tree_begin(out, SPAN("groups"), TREE_ARR);
     for (size_t i = 0; i < ask->n_groups; i++) {
         size_t g = tree_begin(out, SPAN_EMPTY, TREE_OBJ);
@@ -118,6 +119,7 @@ enum err terms_read(struct span bytes, struct arena *arena, struct terms *ret, s
     t.key_bytes = (uint64_t) number(root, "key_bytes", &bad);
     t.key_rate = (uint64_t) number(root, "key_rate", &bad);
     t.key_requests = (uint32_t) number(root, "key_requests", &bad);
+    t.ask.settled_ms = number(root, "settled_ms", &bad);
     bad |= !tree_get_bool(root, "watermark", &t.watermark) || !tree_get_bool(root, "bearer", &t.bearer) ||
            !tree_get_bool(root, "sole_person", &t.sole_person);
     if (bad)

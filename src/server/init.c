@@ -25,7 +25,7 @@
 #define CERTIFICATE_DAYS 90 /* STANDARDS A45 */
 #define DEFAULT_LISTEN   "127.0.0.1:8443"
 
-const char *const init_presets[] = { "solo", "team", NULL };
+const char *const init_presets[] = { "solo", "team", "regulated", NULL };
 
 struct plan {
     const struct init_options *o;
@@ -191,7 +191,7 @@ static enum err read_preset(const char *name, struct span *ret_text, struct buf 
 
     *ret_text = preset_find(name);
     if (ret_text->n == 0)
-        return ERR_RAISE(reterr, ERR_INVAL, "--preset: solo or team");
+        return ERR_RAISE(reterr, ERR_INVAL, "--preset: solo, team or regulated");
     source.text = *ret_text;
     return confuse_load(&source, policy_schema, tree, reterr);
 }

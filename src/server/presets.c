@@ -4,5 +4,7 @@ struct span preset_find(const char *name)
 {
     if (strcmp(name, "solo") == 0)
         return preset_solo();
+    if (strcmp(name, "regulated") == 0)
+        return preset_regulated();
     return strcmp(name, "team") == 0 ? preset_team() : SPAN_EMPTY;
 }

@@ -4,6 +4,7 @@
 
 struct span preset_solo(void);
 struct span preset_team(void);
+struct span preset_regulated(void);
 
 /* By name; empty: there is none. */
 struct span preset_find(const char *name);

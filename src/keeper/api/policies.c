@@ -1,8 +1,11 @@
-/* Policies: list, the one in force, propose, approve (STANDARDS 2.6). */
+/* Policies: list, the one in force, test, dry run, propose, approve, stop (STANDARDS 2.6). */
 #include "keeper/api/api.h"
+#include "keeper/dry_run.h"
 #include "keeper/pages.h"
 #include "keeper/policies.h"
 #include "keeper/view.h"
+
+#define WARNINGS_MAX 100
 
 static void write_purposes(struct job *c, const struct policy *p)
 {
@@ -45,10 +48,13 @@ enum err view_policy(struct job *c, const struct meta_policy *p, bool whole, str
     return ERR_OK;
 }
 
-static bool may_list(const struct job *c)
+/* Who could stop a proposal has to be able to read it. */
+static enum err may_list(struct job *c, bool *ret, struct err_info *reterr)
 {
-    return job_is_admin(c) || (job_roles(c, SPAN(ROLE_SYSTEM)) & ROLE_BIT(ROLE_AUDITOR)) != 0 ||
+    TRY(policies_may_stop(c, ret, reterr));
+    *ret = *ret || (job_roles(c, SPAN(ROLE_SYSTEM)) & ROLE_BIT(ROLE_AUDITOR)) != 0 ||
            role_may_anywhere(c->me->roles, c->me->n_roles, PERM_READ_AUDIT);
+    return ERR_OK;
 }
 
 enum err api_policies_list(struct job *c, struct err_info *reterr)
@@ -57,8 +63,10 @@ enum err api_policies_list(struct job *c, struct err_info *reterr)
     struct meta_pos next;
     struct pages p;
     enum err e;
+    bool may;
 
-    if (!may_list(c))
+    TRY(may_list(c, &may, reterr));
+    if (!may)
         return job_forbidden(c);
     pages_begin(c, &p, PAGES_LIMIT, PAGES_LIMIT_MAX, NULL, 0);
     if (c->body.errors.n > 0) {
@@ -90,71 +98,258 @@ enum err api_policy_current(struct job *c, struct err_info *reterr)
     return view_policy(c, &p, true, reterr);
 }
 
+enum err api_policy_get(struct job *c, struct err_info *reterr)
+{
+    struct meta_policy p;
+    enum err e;
+    bool may;
+
+    TRY(may_list(c, &may, reterr));
+    if (!may)
+        return job_forbidden(c);
+    e = meta_policy_get(c->v, c->in->id1, c->mem, &p, reterr);
+    if (e == ERR_NOTFOUND)
+        return job_not_found(c);
+    TRY(e);
+    (void) job_json(c, 200);
+    return view_policy(c, &p, true, reterr);
+}
+
+/* ---- a text: propose, test, dry run ---- */
+
 static enum err refuse_bad(struct job *c, const struct err_info *err)
 {
     jsonw_kcstr(job_extra(c), "cause", err->text);
     return job_refuse(c, 422, "policy-invalid", "The policy does not hold together.");
 }
 
-/* The cases in the policy itself; one that fails refuses the proposal. */
-static bool tests_pass(struct job *c, const struct policy *p)
+static void write_tests(struct jsonw *w, const struct policy *p, const struct policy_test_result *results)
 {
-    static const char *const expects[] = { "deny", "ask", "auto", "split" };
-    struct policy_test_result *results = arena_alloc(c->mem, (p->n_tests + 1) * sizeof(*results));
-    struct jsonw *w;
-
-    if (results == NULL || policy_run_tests(p, results) == 0)
-        return results != NULL;
-    w = job_extra(c);
     jsonw_karr(w, "tests");
     for (size_t i = 0; i < p->n_tests; i++) {
+        const struct policy_test_result *r = &results[i];
+
         jsonw_obj(w);
-        jsonw_kstr(w, "name", results[i].name);
-        jsonw_kcstr(w, "expect", expects[p->tests[i].expect]);
-        jsonw_kcstr(w, "got", policy_verdict_name(results[i].got));
-        jsonw_kbool(w, "ok", results[i].ok);
+        jsonw_kstr(w, "name", r->name);
+        jsonw_kcstr(w, "expect", policy_expect_name(p->tests[i].expect));
+        if (p->tests[i].rule.n > 0)
+            jsonw_kstr(w, "expect_rule", p->tests[i].rule);
+        jsonw_kcstr(w, "got", policy_verdict_name(r->got));
+        if (r->rule != NULL)
+            jsonw_kstr(w, "rule", r->rule->name);
+        if (r->cause != NULL)
+            jsonw_kcstr(w, "cause", r->cause);
+        jsonw_kbool(w, "ok", r->ok);
         jsonw_obj_end(w);
     }
     jsonw_arr_end(w);
-    (void) job_refuse(c, 422, "policy-test-failed", "A test case of the policy does not hold.");
-    return false;
+}
+
+/* The cases in the policy itself; NULL: no memory. */
+static struct policy_test_result *run_tests(struct job *c, const struct policy *p, size_t *ret_failed)
+{
+    struct policy_test_result *results = arena_alloc(c->mem, (p->n_tests + 1) * sizeof(*results));
+
+    if (results != NULL)
+        *ret_failed = policy_run_tests(p, results);
+    return results;
 }
 
 /* The gate has read 'text' and put what it says beside it as 'tree': the keeper reads no policy text. */
+static bool read_text(struct job *c, enum body_need need, struct policies_new *n)
+{
+    struct buf bytes = BUF_INIT(1U << 20);
+    struct tree tree;
+    size_t mark;
+
+    if (!body_str(&c->body, "", c->args, "text", need, 1, POLICY_TEXT_MAX, &n->source) ||
+        !body_obj(&c->body, "", c->args, "tree", need, &tree))
+        return false;
+    mark = tree_begin(&bytes, SPAN_EMPTY, TREE_OBJ); /* as a root: without its name */
+    buf_add_span(&bytes, tree.payload);
+    tree_end(&bytes, mark);
+    n->tree = arena_span(c->mem, buf_span(&bytes));
+    buf_deinit(&bytes);
+    return true;
+}
+
 enum err api_policy_propose(struct job *c, struct err_info *reterr)
 {
     struct policies_new n = { 0 };
     const struct policy *policy;
+    const struct policy_test_result *results;
     struct meta_policy row;
-    struct tree tree;
-    size_t mark;
     struct err_info bad = { 0 };
-    struct buf bytes = BUF_INIT(1U << 20);
+    size_t failed = 0;
 
     if (!job_may(c, SPAN(ROLE_SYSTEM), PERM_MANAGE_POLICY))
         return job_forbidden(c);
     if (!job_fresh(c, true))
         return ERR_OK;
     BODY_ONLY(&c->body, "", c->args, "text", "comment", "tree");
-    (void) body_str(&c->body, "", c->args, "text", BODY_REQUIRED, 1, POLICY_TEXT_MAX, &n.source);
     (void) body_str(&c->body, "", c->args, "comment", BODY_OPTIONAL, 0, 2000, &n.comment);
-    if (!body_obj(&c->body, "", c->args, "tree", BODY_REQUIRED, &tree) || c->body.errors.n > 0)
+    if (!read_text(c, BODY_REQUIRED, &n) || c->body.errors.n > 0)
         return job_invalid(c);
-    mark = tree_begin(&bytes, SPAN_EMPTY, TREE_OBJ); /* as a root: without its name */
-    buf_add_span(&bytes, tree.payload);
-    tree_end(&bytes, mark);
-    n.tree = arena_span(c->mem, buf_span(&bytes));
-    buf_deinit(&bytes);
     if (policies_compile(c, &n, &policy, &bad) != ERR_OK)
         return refuse_bad(c, &bad);
-    if (!tests_pass(c, policy))
-        return ERR_OK;
+    results = run_tests(c, policy, &failed);
+    if (results == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "policy");
+    if (failed > 0) {
+        write_tests(job_extra(c), policy, results);
+        return job_refuse(c, 422, "policy-test-failed", "A test case of the policy does not hold.");
+    }
     if (span_eq_str(n.hash, job_rules(c, reterr)->hash)) {
         TRY(meta_policy_get(c->v, n.hash, c->mem, &row, reterr)); /* it is in force: nothing changes */
     } else {
         TRY(policies_propose(c, &n, &row, reterr));
     }
     (void) job_json(c, 201);
+    return view_policy(c, &row, true, reterr);
+}
+
+static void write_warning(struct job *c, const struct policies_lack *lack)
+{
+    const struct vote_rule *v = &lack->rule->terms.ask;
+    struct buf text = BUF_INIT(512);
+
+    policy_say_need(lack->rule, &text);
+    jsonw_obj(&c->w);
+    jsonw_kcstr(&c->w, "code", "no-approver");
+    jsonw_kstr(&c->w, "rule", lack->rule->name);
+    jsonw_kstr(&c->w, "project", lack->project->name);
+    jsonw_karr(&c->w, "groups");
+    if (lack->plan.lacking >= 0)
+        jsonw_str(&c->w, v->groups[lack->plan.lacking].name);
+    for (size_t i = 0; lack->plan.lacking < 0 && i < v->n_from; i++)
+        jsonw_str(&c->w, v->from[i]);
+    jsonw_arr_end(&c->w);
+    jsonw_kcstr(&c->w, "detail", buf_cstr(&text));
+    jsonw_obj_end(&c->w);
+    buf_deinit(&text);
+}
+
+static enum err write_warnings(struct job *c, const struct policy *policy, struct err_info *reterr)
+{
+    jsonw_karr(&c->w, "warnings");
+    TRY(policies_lacking(c, policy, WARNINGS_MAX, write_warning, reterr));
+    jsonw_arr_end(&c->w);
+    return ERR_OK;
+}
+
+enum err api_policy_test(struct job *c, struct err_info *reterr)
+{
+    struct policies_new n = { 0 };
+    const struct policy *policy;
+    const struct policy_test_result *results;
+    struct err_info bad = { 0 };
+    size_t failed = 0;
+    bool may;
+
+    TRY(may_list(c, &may, reterr));
+    if (!may)
+        return job_forbidden(c);
+    BODY_ONLY(&c->body, "", c->args, "text", "tree");
+    if (!read_text(c, BODY_REQUIRED, &n) || c->body.errors.n > 0)
+        return job_invalid(c);
+    if (policies_compile(c, &n, &policy, &bad) != ERR_OK)
+        return refuse_bad(c, &bad);
+    results = run_tests(c, policy, &failed);
+    if (results == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "policy");
+    jsonw_obj(job_json(c, 200));
+    jsonw_kstr(&c->w, "hash", n.hash);
+    write_tests(&c->w, policy, results);
+    jsonw_kint(&c->w, "passed", (int64_t) (policy->n_tests - failed));
+    jsonw_kint(&c->w, "failed", (int64_t) failed);
+    TRY(write_warnings(c, policy, reterr));
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
+}
+
+/* The policy that a dry run is about: a text, or one that was proposed. *ret NULL: refused, and answered. */
+static enum err dry_policy(struct job *c, struct policies_new *n, const struct policy **ret, struct err_info *reterr)
+{
+    struct err_info bad = { 0 };
+    struct meta_policy row;
+    struct span hash = SPAN_EMPTY;
+    bool text, by_hash;
+    enum err e;
+
+    text = read_text(c, BODY_OPTIONAL, n);
+    by_hash = body_str(&c->body, "", c->args, "hash", BODY_OPTIONAL, POLICY_HASH_TEXT, POLICY_HASH_TEXT, &hash);
+    if (text == by_hash)
+        body_bad(&c->body, "", "text", text ? FIELD_CONFLICT : FIELD_MISSING);
+    if (c->body.errors.n > 0)
+        return job_invalid(c);
+    if (by_hash) {
+        e = meta_policy_get(c->v, hash, c->mem, &row, reterr);
+        if (e == ERR_NOTFOUND)
+            return job_not_found(c);
+        TRY(e);
+        n->tree = row.tree;
+    }
+    return policies_compile(c, n, ret, &bad) == ERR_OK ? ERR_OK : refuse_bad(c, &bad);
+}
+
+enum err api_policy_dry_run(struct job *c, struct err_info *reterr)
+{
+    struct policies_new n = { 0 };
+    const struct policy *policy = NULL;
+    struct dry_run d = { .limit = 50 };
+    int64_t days = 30, limit = 50;
+
+    if (!job_is_admin(c) && (job_roles(c, SPAN(ROLE_SYSTEM)) & ROLE_BIT(ROLE_AUDITOR)) == 0)
+        return job_forbidden(c);
+    BODY_ONLY(&c->body, "", c->args, "text", "tree", "hash", "days", "limit");
+    (void) body_int(&c->body, "", c->args, "days", BODY_OPTIONAL, 1, 365, &days);
+    (void) body_int(&c->body, "", c->args, "limit", BODY_OPTIONAL, 1, 200, &limit);
+    TRY(dry_policy(c, &n, &policy, reterr));
+    if (policy == NULL)
+        return ERR_OK;
+    d.policy = policy;
+    d.since = c->now.real - days * 24 * 3600 * 1000;
+    d.limit = (size_t) limit;
+    jsonw_obj(job_json(c, 200));
+    jsonw_kstr(&c->w, "hash", n.hash);
+    TRY(dry_run(c, &d, reterr));
+    TRY(write_warnings(c, policy, reterr));
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
+}
+
+/* ---- deciding on a proposal ---- */
+
+static enum err refuse_not_waiting(struct job *c, const struct meta_policy *row)
+{
+    jsonw_kstr(job_extra(c), "state", span_eq_str(row->state, "enacted") ? SPAN("current") : row->state);
+    return job_refuse(c, 409, "grant-state-conflict", "This policy is not waiting.");
+}
+
+enum err api_policy_stop(struct job *c, struct err_info *reterr)
+{
+    struct span comment = SPAN_EMPTY;
+    struct meta_policy row;
+    enum err e;
+    bool may;
+
+    TRY(policies_may_stop(c, &may, reterr));
+    if (!may)
+        return job_forbidden(c);
+    if (!job_fresh(c, false))
+        return ERR_OK;
+    BODY_ONLY(&c->body, "", c->args, "comment");
+    (void) body_str(&c->body, "", c->args, "comment", BODY_OPTIONAL, 0, 2000, &comment);
+    if (c->body.errors.n > 0)
+        return job_invalid(c);
+    e = meta_policy_get(c->v, c->in->id1, c->mem, &row, reterr);
+    if (e == ERR_NOTFOUND)
+        return job_not_found(c);
+    TRY(e);
+    if (!span_eq_str(row.state, "proposed"))
+        return refuse_not_waiting(c, &row);
+    TRY(policies_stop(c, &row, comment, reterr));
+    (void) job_json(c, 200);
     return view_policy(c, &row, true, reterr);
 }
 
@@ -180,10 +375,8 @@ enum err api_policy_approve(struct job *c, struct err_info *reterr)
     if (e == ERR_NOTFOUND)
         return job_not_found(c);
     TRY(e);
-    if (!span_eq_str(row.state, "proposed")) {
-        jsonw_kstr(job_extra(c), "state", row.state);
-        return job_refuse(c, 409, "grant-state-conflict", "This policy is not waiting for approval.");
-    }
+    if (!span_eq_str(row.state, "proposed"))
+        return refuse_not_waiting(c, &row);
     proposer = people_by_id(people, row.proposed_by);
     if (proposer != NULL && who_same_person(proposer, c->me)) {
         jsonw_kcstr(job_extra(c), "cause", "requester");

@@ -1,6 +1,9 @@
 /* Is everything well, and what keeps people from working. */
 #include "keeper/api/ask.h"
+#include "keeper/policies.h"
 #include "keeper/view.h"
+
+#define LACKS_MAX 100
 
 static void write_role(struct job *c, const char *role, bool up)
 {
@@ -22,29 +25,44 @@ static void missing(struct job *c, const char *code, const char *detail, const s
     jsonw_obj_end(&c->w);
 }
 
-static bool names_project(const struct policy_rule *r, const struct meta_project *p)
+/* A rule that asks for votes which today's people cannot give, whoever asks. */
+static void write_lack(struct job *c, const struct policies_lack *lack)
 {
-    for (size_t i = 0; i < r->project.n; i++) {
-        if (span_eq(r->project.p[i], p->id) || span_eq(r->project.p[i], p->name))
-            return true;
+    struct buf text = BUF_INIT(512);
+
+    if (job_roles(c, lack->project->id) != 0) {
+        buf_add_str(&text, "Nobody could approve under the rule \"");
+        buf_add_span(&text, lack->rule->name);
+        buf_add_str(&text, "\": ");
+        policy_say_need(lack->rule, &text);
+        missing(c, "no-approver", buf_cstr(&text), lack->project, c->seat->people);
     }
-    return r->project.n == 0;
+    buf_deinit(&text);
 }
 
-/* A rule that asks for votes which today's people cannot give, whoever asks. */
-static const struct policy_rule *impossible_rule(struct job *c, const struct rules *rules, const struct people *people,
-                                                 const struct meta_project *p)
+/* Proposals that wait, for whoever could stop or approve them. */
+static enum err write_waiting(struct job *c, struct err_info *reterr)
 {
-    const struct vote_case vc = { .project = p->id, .created_at = c->now.real + 1 };
+    const struct meta_page page = { .limit = 20 };
+    struct meta_policy_list rows;
+    struct meta_pos next;
+    bool may;
 
-    for (size_t i = 0; rules->policy != NULL && i < rules->policy->n_rules; i++) {
-        const struct policy_rule *r = &rules->policy->rules[i];
-
-        if (r->effect == POLICY_EFFECT_ASK && names_project(r, p) &&
-            !vote_plan(&r->terms.ask, &vc, people->all, people->n).possible)
-            return r;
+    TRY(policies_may_stop(c, &may, reterr));
+    if (!may)
+        return ERR_OK;
+    TRY(meta_policies(c->v, SPAN("proposed"), &page, c->mem, &rows, &next, reterr));
+    jsonw_karr(&c->w, "waiting");
+    for (size_t i = 0; i < rows.n; i++) {
+        jsonw_obj(&c->w);
+        jsonw_kstr(&c->w, "hash", rows.rows[i].hash);
+        view_person(c, "proposed_by", rows.rows[i].proposed_by);
+        jsonw_ktime(&c->w, "proposed_at", rows.rows[i].proposed_ms);
+        view_time(c, "effective_at", rows.rows[i].effective_ms);
+        jsonw_obj_end(&c->w);
     }
-    return NULL;
+    jsonw_arr_end(&c->w);
+    return ERR_OK;
 }
 
 static size_t count_admins(const struct people *people)
@@ -60,28 +78,10 @@ static size_t count_admins(const struct people *people)
 static enum err write_missing(struct job *c, const struct rules *rules, const struct people *people,
                               struct err_info *reterr)
 {
-    struct meta_project_list projects;
-
-    TRY(meta_projects(c->v, c->mem, &projects, reterr));
     jsonw_karr(&c->w, "missing");
     if (rules->policy == NULL)
         missing(c, "no-policy", "No policy is in force, so nobody can ask for anything.", NULL, people);
-    for (size_t i = 0; i < projects.n; i++) {
-        const struct policy_rule *r;
-        struct buf text = BUF_INIT(512);
-
-        if (job_roles(c, projects.rows[i].id) == 0)
-            continue;
-        r = impossible_rule(c, rules, people, &projects.rows[i]);
-        if (r != NULL) {
-            buf_add_str(&text, "Nobody could approve under the rule \"");
-            buf_add_span(&text, r->name);
-            buf_add_str(&text, "\": ");
-            policy_say_need(r, &text);
-            missing(c, "no-approver", buf_cstr(&text), &projects.rows[i], people);
-        }
-        buf_deinit(&text);
-    }
+    TRY(policies_lacking(c, rules->policy, LACKS_MAX, write_lack, reterr));
     if (job_is_admin(c) && count_admins(people) == 1)
         missing(c, "sole-admin", "There is one administrator: nobody can approve a change of the policy.", NULL, people);
     jsonw_arr_end(&c->w);
@@ -124,6 +124,7 @@ static enum err write_policy(struct job *c, struct err_info *reterr)
     jsonw_kobj(&c->w, "policy");
     jsonw_kstr(&c->w, "hash", p.hash);
     jsonw_ktime(&c->w, "since", p.enacted_ms);
+    TRY(write_waiting(c, reterr));
     jsonw_obj_end(&c->w);
     return ERR_OK;
 }

@@ -202,6 +202,7 @@ static const char full_print[] = "purpose \"debugging\" {\n"
                                  "  days = 30\n"
                                  "}\n"
                                  "on_change = revoke\n"
+                                 "new_user = viewer\n"
                                  "test \"asks\" {\n"
                                  "  as = { \"group:engineering\" }\n"
                                  "  wants = { play }\n"
@@ -306,6 +307,27 @@ static void test_own_tests(void **state)
              &arena);
     assert_int_equal(policy_run_tests(p, r), 3);
     assert_true(r[3].ok && !r[0].ok && !r[1].ok && !r[2].ok);
+    assert_string_equal(r[2].cause, "too-long");
+    assert_null(r[3].cause);
+    arena_deinit(&arena);
+
+    /* Sign-ins of some age, tickets that hooks have spoken of. */
+    p = load("purpose \"a\" {}\n"
+             "rule \"fresh\" { actions = { play } purposes = { a } auth_age = 15min ticket = { open } }\n"
+             "rule \"post-mortem\" { actions = { play } purposes = { a } ticket = { closed } ask { need = 2 } }\n"
+             "rule \"any\" { actions = { export } purposes = { a } }\n"
+             "test \"fresh\" { wants = { play } purpose = a ticket = open auth_age = 15min expect = ask rule = fresh }\n"
+             "test \"stale\" { wants = { play } purpose = a ticket = open auth_age = 901s expect = deny }\n"
+             "test \"unknown\" { wants = { play } purpose = a ticket = yes expect = deny }\n"
+             "test \"none\" { wants = { play } purpose = a ticket = no expect = deny }\n"
+             "test \"closed\" { wants = { play } purpose = a ticket = closed expect = ask rule = post-mortem }\n"
+             "test \"over\" { wants = { export } purpose = a ticket = closed expect = deny }\n"
+             "test \"goes\" { wants = { export } purpose = a ticket = open expect = ask }\n",
+             &arena);
+    assert_int_equal(policy_run_tests(p, r), 0);
+    assert_string_equal(r[2].cause, "no-rule");
+    assert_string_equal(r[5].cause, "ticket-closed");
+    assert_print_is_stable(p);
     arena_deinit(&arena);
 }
 
@@ -354,6 +376,12 @@ static const struct {
       "only 0 people" },
     { "everyone excluded", RULE("ask { from = { \"role:approver\" } exclude = { \"role:approver\" } }"),
       "only 0 people" },
+    { "an open ticket opens", RULE("ticket = open effect = auto"), "a hook's notice would open access" },
+    { "ticket of no state", RULE("ticket = lost"), "ticket" },
+    { "settled of nothing", RULE("ask { settled = 0s }"), "settled" },
+    { "settled for 31 days", RULE("ask { settled = 31d }"), "settled" },
+    { "a new user who is everything", "new_user = admin", "new_user" },
+    { "a case with a lost ticket", "test \"t\" { wants = { play } expect = ask ticket = lost }", "ticket is yes, no" },
     { "asks others when alone", RULE("when = sole-person"), "when = sole-person asks others" },
     { "hours of nothing", RULE("hours = \"07:00-07:00 UTC\""), "no time at all" },
     { "hours without zone", RULE("hours = \"07:00-08:00\""), "hours" },
@@ -512,6 +540,9 @@ static void test_conditions(void **state)
         { "when = sole-person effect = auto", false },
         { "network = { \"0.0.0.0/0\" }", false },              /* the address is not known */
         { "auth_age = 1h", false },                            /* by a token */
+        { "ticket = { none }", true },
+        { "ticket = { none, open }", true },
+        { "ticket = { open, closed, unknown }", false },
         { "hours = \"Mon 08:00-09:00 Europe/Berlin\"", true }, /* 2026-10-26 08:33, a Monday */
         { "hours = \"Mon 08:00-08:33 Europe/Berlin\"", false },
         { "hours = \"Tue-Sun 08:00-09:00 Europe/Berlin\"", false },
@@ -701,6 +732,41 @@ static void test_hours(void **state)
         { "Tue,Thu 10:00-11:00 UTC", "2026-11-11T10:30:00Z", false },
         { "12:00-13:00 UTC", "1970-01-01T12:30:00Z", true },
         { "Thu 12:00-13:00 UTC", "1970-01-01T12:30:00Z", true },
+        /* Berlin 2026: 02:00 to 03:00 is not there on 29 March, and there twice on 25 October (by hand from tzdata) */
+        { "02:00-03:00 Europe/Berlin", "2026-03-29T00:59:59.999Z", false },
+        { "02:00-03:00 Europe/Berlin", "2026-03-29T01:00:00Z", false },
+        { "01:30-02:30 Europe/Berlin", "2026-03-29T00:30:00Z", true },
+        { "01:30-02:30 Europe/Berlin", "2026-03-29T00:59:59.999Z", true },
+        { "01:30-02:30 Europe/Berlin", "2026-03-29T01:00:00Z", false },
+        { "02:00-03:00 Europe/Berlin", "2026-10-24T23:59:59.999Z", false },
+        { "02:00-03:00 Europe/Berlin", "2026-10-25T00:00:00Z", true },
+        { "02:00-03:00 Europe/Berlin", "2026-10-25T00:59:59.999Z", true },
+        { "02:00-03:00 Europe/Berlin", "2026-10-25T01:00:00Z", true },
+        { "02:00-03:00 Europe/Berlin", "2026-10-25T01:59:59.999Z", true },
+        { "02:00-03:00 Europe/Berlin", "2026-10-25T02:00:00Z", false },
+        /* a night over each change: 7 and 9 hours long */
+        { "Sat 22:00-06:00 Europe/Berlin", "2026-03-29T03:59:59.999Z", true },
+        { "Sat 22:00-06:00 Europe/Berlin", "2026-03-29T04:00:00Z", false },
+        { "Sat 22:00-06:00 Europe/Berlin", "2026-10-25T04:59:59.999Z", true },
+        { "Sat 22:00-06:00 Europe/Berlin", "2026-10-25T05:00:00Z", false },
+        /* New York changes three weeks before Berlin does */
+        { "09:00-17:00 America/New_York", "2026-03-06T13:59:59.999Z", false },
+        { "09:00-17:00 America/New_York", "2026-03-06T14:00:00Z", true },
+        { "09:00-17:00 America/New_York", "2026-03-09T12:59:59.999Z", false },
+        { "09:00-17:00 America/New_York", "2026-03-09T13:00:00Z", true },
+        { "09:00-17:00 America/New_York", "2026-11-02T21:59:59.999Z", true },
+        { "09:00-17:00 America/New_York", "2026-11-02T22:00:00Z", false },
+        /* Lord Howe goes back by half an hour, at 15:00Z on 4 April 2026 */
+        { "01:30-02:00 Australia/Lord_Howe", "2026-04-04T14:29:59.999Z", false },
+        { "01:30-02:00 Australia/Lord_Howe", "2026-04-04T14:30:00Z", true },
+        { "01:30-02:00 Australia/Lord_Howe", "2026-04-04T15:00:00Z", true },
+        { "01:30-02:00 Australia/Lord_Howe", "2026-04-04T15:29:59.999Z", true },
+        { "01:30-02:00 Australia/Lord_Howe", "2026-04-04T15:30:00Z", false },
+        { "09:00-10:00 Asia/Kathmandu", "2026-04-04T03:14:59.999Z", false }, /* UTC+05:45 */
+        { "09:00-10:00 Asia/Kathmandu", "2026-04-04T03:15:00Z", true },
+        { "Fri 00:00-24:00 Pacific/Apia", "2011-12-30T09:59:59.999Z", false }, /* Thursday the 29th … */
+        { "Fri 00:00-24:00 Pacific/Apia", "2011-12-30T10:00:00Z", false },     /* … then Saturday the 31st */
+        { "Sat 00:00-24:00 Pacific/Apia", "2011-12-30T10:00:00Z", true },
     };
 
     (void) state;
@@ -921,9 +987,6 @@ static void preset(const char *path, void *ctx)
         fail();
     }
     assert_print_is_stable(p);
-    for (size_t i = 0; i < p->n_rules; i++)
-        assert_true(p->rules[i].effect == POLICY_EFFECT_DENY ||
-                    (p->rules[i].terms.binding & POLICY_BINDING_BEARER) != 0);
     arena_deinit(&arena);
     buf_deinit(&text);
 }
@@ -931,7 +994,79 @@ static void preset(const char *path, void *ctx)
 static void test_presets(void **state)
 {
     (void) state;
-    assert_int_equal(test_each_file(test_source("packaging/policies"), ".conf", preset, NULL), 2);
+    assert_int_equal(test_each_file(test_source("packaging/policies"), ".conf", preset, NULL), 3);
+}
+
+/* --- who votes ----------------------------------------------------------------------------------------------------- */
+
+static void test_may_vote(void **state)
+{
+    static const struct {
+        const char *ask;
+        bool approver, grouped, named, nobody;
+    } cases[] = {
+        { "", true, false, false, false },
+        { "ask { group \"security\" { min = 1 } }", true, true, false, false },
+        { "ask { from = { \"user:anna\", \"user:ben\" } }", true, false, true, false },
+        { "ask { from = { \"role:viewer\" } }", true, false, false, true },
+        { "effect = auto", true, false, false, false },
+    };
+    const struct role_held approver = { SPAN(P1), ROLE_APPROVER, 0 }, watching = { SPAN("*"), ROLE_VIEWER, 0 };
+    const struct who_group security = { SPAN("security"), 0 };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct who a = { .id = SPAN("u_1"), .name = SPAN("ann"), .roles = &approver, .n_roles = 1 };
+        const struct who g = { .id = SPAN("u_2"), .name = SPAN("gil"), .groups = &security, .n_groups = 1 };
+        const struct who n = { .id = SPAN("u_3"), .name = SPAN("anna") };
+        const struct who v = { .id = SPAN("u_4"), .name = SPAN("vic"), .roles = &watching, .n_roles = 1 };
+        struct who off = a;
+        char text[300];
+        struct arena arena;
+        const struct policy *p;
+
+        off.disabled = true;
+        (void) snprintf(text, sizeof(text), RULE("%s"), cases[i].ask);
+        p = load(text, &arena);
+        if (policy_may_vote(p, &a) != cases[i].approver || policy_may_vote(p, &g) != cases[i].grouped ||
+            policy_may_vote(p, &n) != cases[i].named || policy_may_vote(p, &v) != cases[i].nobody)
+            fail_msg("%s", cases[i].ask);
+        assert_false(policy_may_vote(p, &off));
+        assert_true(policy_may_vote(NULL, &a));
+        assert_false(policy_may_vote(NULL, &g));
+        arena_deinit(&arena);
+    }
+}
+
+/* --- files that are refused ---------------------------------------------------------------------------------------- */
+
+/* Each file says in its first line what has to be said of it, with the line: "# 3: 'who' is given twice". */
+static void refused_file(const char *path, void *ctx)
+{
+    struct buf text = BUF_INIT(POLICY_TEXT_MAX);
+    struct err_info e = { 0 };
+    const struct policy *p = NULL;
+    struct span first, rest;
+    struct arena arena;
+    char want[200];
+
+    (void) ctx;
+    arena_init(&arena, POLICY_ARENA_MAX);
+    test_read_file(path, &text);
+    assert_true(span_cut(buf_span(&text), '\n', &first, &rest));
+    assert_true(span_to_str(span_sub(first, 2, first.n), want, sizeof(want)));
+    if (load_span(buf_span(&text), &arena, &p, &e) == ERR_OK)
+        fail_msg("%s was taken", path);
+    if (strstr(e.text, want) == NULL)
+        fail_msg("%s: says '%s', not '%s'", path, e.text, want);
+    arena_deinit(&arena);
+    buf_deinit(&text);
+}
+
+static void test_refused_files(void **state)
+{
+    (void) state;
+    assert_true(test_each_file(test_source("tests/unit/access/refused"), ".conf", refused_file, NULL) >= 8);
 }
 
 /* Allocation n fails, for every n: refused, nothing leaks (the sanitizer looks). */
@@ -958,6 +1093,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_print),
+        cmocka_unit_test(test_may_vote),
+        cmocka_unit_test(test_refused_files),
         cmocka_unit_test(test_own_tests),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_possible_after_all),

@@ -169,6 +169,31 @@ static void test_lost_right_voids_the_vote(void **state)
     assert_false(vote_count(&one, &c1, &v, 1).approved);
 }
 
+/* ask { settled = … }: who was made or changed too shortly before the request does not count. */
+static void test_settled(void **state)
+{
+    static const struct {
+        time_ms since, changed;
+        enum vote_verdict verdict;
+    } cases[] = {
+        { 1, 0, VOTE_OK },    { 40, 0, VOTE_OK },   { 41, 0, VOTE_TOO_NEW }, { 1, 40, VOTE_OK },
+        { 1, 41, VOTE_TOO_NEW }, { 1, 100, VOTE_TOO_NEW }, { 1, 101, VOTE_TOO_NEW },
+    };
+    struct vote_rule rule = { .need = 1, .deny = 1, .from = from_approver, .n_from = 1, .settled_ms = 60 };
+    struct vote_case c = { .requester = { SPAN("u_req"), SPAN_EMPTY }, .project = SPAN(P1), .created_at = 100 };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct who w = { .id = SPAN("u_b"), .since = cases[i].since, .changed = cases[i].changed, ROLES(approver) };
+
+        if (vote_eligible(&rule, &c, &w) != cases[i].verdict)
+            fail_msg("case %zu: %d", i, vote_eligible(&rule, &c, &w));
+        rule.settled_ms = 0;
+        assert_int_equal(vote_eligible(&rule, &c, &w), VOTE_OK);
+        rule.settled_ms = 60;
+    }
+}
+
 static void test_exclude(void **state)
 {
     static struct span exclude[] = { SPAN("user:carl"), SPAN("group:interns") };
@@ -218,7 +243,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_relations), cmocka_unit_test(test_how_signed_in),
         cmocka_unit_test(test_groups),    cmocka_unit_test(test_lost_right_voids_the_vote),
-        cmocka_unit_test(test_exclude),   cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_exclude),   cmocka_unit_test(test_settled),
+         cmocka_unit_test(test_plan),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,8 +35,8 @@ static const char impossible[] =
     "purpose \"support\" { }\n"
     "rule \"r\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } ask { need = 1 group \"g\" { min = 5 } } }\n";
 
-/* What the gate makes of POST /v1/policies: the text, and beside it what it says. */
-static struct reply propose(const char *token, const char *text)
+/* What the gate makes of a body with a policy text: the text, and beside it what it says. */
+static struct reply call_with(const char *token, enum route_id route, const char *text, int days)
 {
     struct confuse_source source = { .name = "policy", .text = span_str(text), .max_bytes = 64 << 10 };
     struct buf tree = BUF_INIT(1 << 20), json = BUF_INIT(1 << 20);
@@ -48,13 +48,21 @@ static struct reply propose(const char *token, const char *text)
     jsonw_init(&w, &json);
     jsonw_obj(&w);
     jsonw_kcstr(&w, "text", text);
-    jsonw_kcstr(&w, "comment", "a change");
+    if (route == ROUTE_policy_propose)
+        jsonw_kcstr(&w, "comment", "a change");
+    if (days > 0)
+        jsonw_kint(&w, "days", days);
     jsonw_ktree(&w, "tree", tree_root(buf_span(&tree)));
     jsonw_obj_end(&w);
-    r = house_call(&h, token, ROUTE_policy_propose, NULL, NULL, buf_cstr(&json));
+    r = house_call(&h, token, route, NULL, NULL, buf_cstr(&json));
     buf_deinit(&tree);
     buf_deinit(&json);
     return r;
+}
+
+static struct reply propose(const char *token, const char *text)
+{
+    return call_with(token, ROUTE_policy_propose, text, 0);
 }
 
 static struct reply ask(const char *token, const char *rid)
@@ -166,6 +174,149 @@ static void test_refused(void **state)
     assert_int_equal(house_leaves(&h, "policy.proposed", "ok"), 1);
 }
 
+/* The day's warning: everybody who may vote hears of it, can read it, and can stop it. */
+static void test_stopped_by_a_voter(void **state)
+{
+    const char *approver, *hash;
+    struct reply r;
+
+    (void) state;
+    house_sleep(&h, 24LL * 3600 * 1000);
+    hash = NULL;
+    r = propose(h.admin, no_play);
+    hash = reply_str(&h, &r, "hash");
+    approver = house_login(&h, "approver");
+    r = house_call(&h, approver, ROUTE_status, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "policy.waiting.0.hash"), hash);
+    r = house_call(&h, approver, ROUTE_policy_get, hash, NULL, NULL);
+    assert_reply(&h, r, 200, "");
+    assert_non_null(strstr(reply_str(&h, &r, "print"), "rule \"export-only\""));
+    assert_false(reply_has(&r, "source"));
+    r = house_call(&h, house_login(&h, "engineer"), ROUTE_policy_stop, hash, NULL, NULL);
+    assert_reply(&h, r, 403, "forbidden");
+    r = house_call(&h, house_login(&h, "engineer"), ROUTE_policy_get, hash, NULL, NULL);
+    assert_reply(&h, r, 403, "forbidden");
+    r = house_call(&h, approver, ROUTE_policy_stop, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, NULL);
+    assert_reply(&h, r, 404, "not-found");
+    house_sleep(&h, 16 * 60 * 1000);
+    r = house_call(&h, approver, ROUTE_policy_stop, hash, NULL, NULL);
+    assert_reply(&h, r, 401, "reauth-needed");
+    approver = house_login(&h, "approver");
+    r = house_call(&h, approver, ROUTE_policy_stop, hash, NULL, "{\"comment\":\"not like this\"}");
+    assert_reply(&h, r, 200, "");
+    assert_string_equal(reply_str(&h, &r, "state"), "stopped");
+    assert_int_equal(house_leaves(&h, "policy.stopped", "ok"), 1);
+    r = house_call(&h, approver, ROUTE_policy_stop, hash, NULL, NULL);
+    assert_reply(&h, r, 409, "grant-state-conflict");
+    assert_string_equal(reply_str(&h, &r, "state"), "stopped");
+    house_sleep(&h, 48LL * 3600 * 1000);
+    house_tick(&h, CMD_SECOND);
+    r = house_call(&h, h.admin, ROUTE_policies_list, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "stopped");
+    r = propose(h.admin, no_play); /* it can be proposed anew, and waits a day again */
+    assert_string_equal(reply_str(&h, &r, "state"), "proposed");
+    house_tick(&h, CMD_SECOND);
+    r = house_call(&h, h.admin, ROUTE_policy_get, hash, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "state"), "proposed");
+}
+
+static const char by_groups[] =
+    "purpose \"support\" { }\n"
+    "rule \"two\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } "
+    "ask { need = 2 group \"security\" { min = 1 } group \"owners\" { min = 1 } } }\n"
+    "test \"asks\" { as = { \"role:viewer\" } wants = { play } purpose = \"support\" expect = ask rule = \"two\" }\n"
+    "test \"long\" { as = { \"role:viewer\" } wants = { play } purpose = \"support\" for = 61min expect = ask }\n";
+
+static void test_tested(void **state)
+{
+    struct reply r = call_with(h.admin, ROUTE_policy_test, by_groups, 0);
+
+    (void) state;
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(reply_int(&r, "passed"), 1);
+    assert_int_equal(reply_int(&r, "failed"), 1);
+    assert_string_equal(reply_str(&h, &r, "tests.0.rule"), "two");
+    assert_string_equal(reply_str(&h, &r, "tests.1.got"), "deny");
+    assert_string_equal(reply_str(&h, &r, "tests.1.cause"), "too-long");
+    assert_string_equal(reply_str(&h, &r, "tests.1.expect"), "ask");
+    assert_string_equal(reply_str(&h, &r, "warnings.0.code"), "no-approver");
+    assert_string_equal(reply_str(&h, &r, "warnings.0.rule"), "two");
+    assert_string_equal(reply_str(&h, &r, "warnings.0.groups.0"), "security");
+    r = call_with(h.admin, ROUTE_policy_test, impossible, 0);
+    assert_reply(&h, r, 422, "policy-invalid");
+    r = call_with(house_login(&h, "engineer"), ROUTE_policy_test, by_groups, 0);
+    assert_reply(&h, r, 403, "forbidden");
+    r = call_with(house_login(&h, "auditor"), ROUTE_policy_test, by_groups, 0);
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(house_leaves(&h, "policy.proposed", "ok"), 1); /* init's: nothing was stored */
+}
+
+static const char short_and_two[] =
+    "purpose \"support\" { }\n"
+    "rule \"short\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } max = 5min }\n"
+    "rule \"never\" { effect = deny tag = { secret } }\n";
+static const char as_it_is_but_two[] =
+    "purpose \"support\" { }\n"
+    "rule \"viewers-ask\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } ask { need = 2 } }\n";
+
+static void test_dry_run(void **state)
+{
+    const char *engineer = house_login(&h, "engineer"), *auditor = house_login(&h, "auditor");
+    const char *rid = house_recording(&h, h.admin, "t", "");
+    struct reply q, r;
+
+    (void) state;
+    q = ask(engineer, rid);
+    assert_reply(&h, q, 201, "");
+    r = call_with(auditor, ROUTE_policy_dry_run, short_and_two, 30);
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(reply_int(&r, "looked_at"), 1);
+    assert_int_equal(reply_int(&r, "differ"), 1);
+    assert_string_equal(reply_str(&h, &r, "items.0.request"), reply_str(&h, &q, "id"));
+    assert_string_equal(reply_str(&h, &r, "items.0.requester.name"), "engineer");
+    assert_string_equal(reply_str(&h, &r, "items.0.was.verdict"), "ask");
+    assert_string_equal(reply_str(&h, &r, "items.0.was.rule"), "viewers-ask");
+    assert_int_equal(reply_int(&r, "items.0.was.need"), 1);
+    assert_string_equal(reply_str(&h, &r, "items.0.now.verdict"), "deny");
+    assert_string_equal(reply_str(&h, &r, "items.0.now.cause"), "duration");
+    assert_string_equal(reply_str(&h, &r, "counts.0.now"), "deny");
+    assert_int_equal(reply_int(&r, "counts.0.n"), 1);
+    /* The same rule with another number of votes is another decision. */
+    r = call_with(auditor, ROUTE_policy_dry_run, as_it_is_but_two, 30);
+    assert_string_equal(reply_str(&h, &r, "items.0.now.verdict"), "ask");
+    assert_int_equal(reply_int(&r, "items.0.now.need"), 2);
+    /* A change that changes nothing for what was asked. */
+    r = call_with(auditor, ROUTE_policy_dry_run, house_preset("team"), 30);
+    assert_int_equal(reply_int(&r, "looked_at"), 1);
+    assert_int_equal(reply_int(&r, "differ"), 0);
+    /* Only the last days. */
+    house_sleep(&h, 24LL * 3600 * 1000 + 1);
+    auditor = house_login(&h, "auditor");
+    r = call_with(auditor, ROUTE_policy_dry_run, short_and_two, 1);
+    assert_int_equal(reply_int(&r, "looked_at"), 0);
+    r = call_with(auditor, ROUTE_policy_dry_run, short_and_two, 2);
+    assert_int_equal(reply_int(&r, "looked_at"), 1);
+    assert_true(reply_has(&r, "complete"));
+    /* By the hash of a proposal; neither, both, unknown. */
+    r = propose(h.admin, no_play);
+    {
+        char body[128];
+
+        (void) snprintf(body, sizeof(body), "{\"hash\":\"%s\"}", reply_str(&h, &r, "hash"));
+        r = house_call(&h, auditor, ROUTE_policy_dry_run, NULL, NULL, body);
+        assert_reply(&h, r, 200, "");
+        assert_string_equal(reply_str(&h, &r, "items.0.now.cause"), "no-rule");
+    }
+    r = house_call(&h, auditor, ROUTE_policy_dry_run, NULL, NULL, "{}");
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, auditor, ROUTE_policy_dry_run, NULL, NULL,
+                   "{\"hash\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}");
+    assert_reply(&h, r, 404, "not-found");
+    r = house_call(&h, house_login(&h, "engineer"), ROUTE_policy_dry_run, NULL, NULL, "{}");
+    assert_reply(&h, r, 403, "forbidden");
+    assert_int_equal(house_leaves(&h, "request.created", NULL), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +324,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sole_admin_old, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_two_admins, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_refused, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_stopped_by_a_voter, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_tested, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_dry_run, open_team, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

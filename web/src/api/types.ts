@@ -764,6 +764,13 @@ export type Status = {
   policy?: {
     hash?: string;
     since?: string;
+    /** proposals that the caller could stop or approve */
+    waiting?: ({
+      hash: Sha256;
+      proposed_by?: Person | null;
+      proposed_at: Time;
+      effective_at?: string | null;
+    })[];
   };
   /** what keeps people from working, and who can change it */
   missing: {
