@@ -32,7 +32,7 @@ pending = s.viewer.ask(s.add(cast(5), CANARY), start="first-use")
 token = next(t["id"] for t in s.admin.get("/v1/tokens?kind=ingest").json["items"] if t["project"] == mine)
 policy = s.admin.get("/v1/policies/current").json["hash"]
 VALUES = {"rid": rid, "q": pending["id"], "g": grant, "jti": k.id, "v": k.answer["viewing"], "n": "0", "log": mine,
-          "user": "approver", "group": "approvers", "project": mine, "token": token, "hash": policy, "slug": "not-found"}
+          "user": "approver", "group": "approvers", "project": mine, "token": token, "hash": policy, "slug": "not-found", "name": "nowhere"}
 BODIES = {
     "login": {"user": "viewer", "password": "wrong"}, "reauth": {"password": "wrong"},
     "user_create": {"name": "intruder"}, "user_patch": {"full_name": "Changed"}, "group_create": {"name": "intruders"},
@@ -43,6 +43,8 @@ BODIES = {
                        "purpose": {"code": "debugging", "reason": "To see whether this is possible at all."}},
     "request_approve": {"digest": pending["digest"]}, "request_deny": {"digest": pending["digest"]},
     "keys_issue": {"recording": rid}, "keys_rotate": {"reason": "to see"}, "policy_propose": {"text": 'purpose "debugging" { }'},
+    "policy_test": {"text": 'purpose "debugging" { }'}, "policy_dry_run": {"text": 'purpose "debugging" { }'},
+    "hook": {"ticket": "T", "state": "closed"},
 }
 QUERY = {"keys_list": f"?grant={grant}", "audit_events": f"?log={mine}", "import": f"?project={mine}"}
 ANYBODY = {"me", "policy_current", "logout", "status", "events"}  # signed in is enough; they show what is the caller's
@@ -63,7 +65,7 @@ def no_content(a, what):
 @test("the contract was read")
 def _():
     true(len(routes) > 50 and all(r.get("id") and r["auth"] for r in routes), f"{len(routes)} routes")
-    same({r["auth"] for r in routes}, {"none", "session", "token", "either", "ingest", "key", "gateway"} & {r["auth"] for r in routes}, "auth")
+    same({r["auth"] for r in routes}, {"none", "session", "token", "either", "ingest", "key", "gateway", "hook"} & {r["auth"] for r in routes}, "auth")
 
 
 @test("without a credential: 401 everywhere but on open routes, and nothing of what is there")
@@ -73,7 +75,7 @@ def _():
         if r["auth"] == "none":
             true(a.status < 500 and (a.status != 401 or r["id"] == "login"), f"{r['id']}: {a}")
         else:
-            same((a.status, a.code), (401, {"authz": "", "replay": "key-missing"}.get(r["id"].split("_")[0], "login-needed")), r["id"])
+            same((a.status, a.code), (401, {"authz": "", "replay": "key-missing", "hook": "hook-refused"}.get(r["id"].split("_")[0], "login-needed")), r["id"])
         no_content(a, r["id"])
 
 
@@ -117,7 +119,7 @@ def refused(client):
 def _():
     for r in routes:
         if r["id"] in ("users_list", "user_create", "groups_list", "group_create", "group_patch", "project_create", "project_patch",
-                       "token_create", "keys_rotate", "policies_list", "policy_propose", "policy_approve", "audit_events", "audit_checkpoint",
+                       "token_create", "keys_rotate", "policies_list", "policy_get", "policy_test", "policy_dry_run", "policy_stop", "policy_propose", "policy_approve", "audit_events", "audit_checkpoint",
                        "audit_vkey", "request_approve", "request_deny", "grant_revoke", "viewing_stop", "key_revoke", "import"):
             a = call(s.here, r)
             true(a.status in (403, 404), f"{r['id']}: {a}")

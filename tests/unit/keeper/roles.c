@@ -54,7 +54,11 @@ static void test_matrix(void **state)
         { ROUTE_request_get, "q_AAAAAAAAAAAAAAAA", NULL, NULL, { 401, 404, 404, 404, 404, 404 } },
         { ROUTE_grant_get, "g_AAAAAAAAAAAAAAAA", NULL, NULL, { 401, 404, 404, 404, 404, 404 } },
         { ROUTE_key_revoke, "AAAAAAAAAAAAAAAAAAAAAA", NULL, NULL, { 401, 404, 404, 404, 404, 404 } },
-        { ROUTE_policies_list, NULL, NULL, NULL, { 401, 403, 403, 200, 200, 403 } },
+        { ROUTE_policies_list, NULL, NULL, NULL, { 401, 403, 200, 200, 200, 403 } }, /* who may vote may stop one */
+        { ROUTE_policy_get, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, NULL, { 401, 403, 404, 404, 404, 403 } },
+        { ROUTE_policy_test, NULL, NULL, "{}", { 401, 403, 422, 422, 422, 403 } },
+        { ROUTE_policy_dry_run, NULL, NULL, "{}", { 401, 403, 403, 422, 422, 403 } },
+        { ROUTE_policy_stop, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, NULL, { 401, 403, 404, 403, 403, 403 } },
         { ROUTE_policy_current, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
         { ROUTE_policy_propose, NULL, NULL, "{}", { 401, 403, 403, 403, 422, 403 } },
         { ROUTE_status, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
