@@ -168,6 +168,7 @@ static const struct {
     { "request-open", "you have asked already: keyhole requests --mine" },
     { "no-approver", "nobody could approve this now; who can change that is named above" },
     { "grant-ended", "ask again with keyhole request" },
+    { "break-glass-limit", "ask in the ordinary way: keyhole request; an open review has to be finished first: keyhole review G" },
     { "policy-denied", "what the policy allows: keyhole policy show" },
 };
 

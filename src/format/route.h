@@ -65,6 +65,12 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(grant_get, GET, "/v1/grants/{g}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                            \
     R(grant_revoke, POST, "/v1/grants/{g}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
     R(grant_relinquish, POST, "/v1/grants/{g}/relinquish", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                          \
+    R(grant_suspend, POST, "/v1/grants/{g}/suspend", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                \
+    R(grant_resume, POST, "/v1/grants/{g}/resume", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
+    R(grant_more_time, POST, "/v1/grants/{g}/more-time", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                            \
+    R(grant_join, POST, "/v1/grants/{g}/join", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                      \
+    R(grant_widen, POST, "/v1/grants/{g}/widen", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                    \
+    R(grant_review, POST, "/v1/grants/{g}/review", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
     R(keys_issue, POST, "/v1/grants/{g}/keys", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                      \
     R(keys_list, GET, "/v1/keys", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                  \
     R(key_revoke, POST, "/v1/keys/{jti}/revoke", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                    \
@@ -78,6 +84,9 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(replay_events, GET, "/v1/replay/{rid}/events", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                   \
     R(replay_stream, GET, "/v1/replay/{rid}/stream", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                   \
     R(replay_export, GET, "/v1/replay/{rid}/export", BY_REPLAY, AUTH_KEY, TRACE_OWN)                                   \
+    R(freeze_get, GET, "/v1/freeze", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                               \
+    R(freeze_set, POST, "/v1/freeze", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                               \
+    R(freeze_lift, POST, "/v1/freeze/lift", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
     R(policies_list, GET, "/v1/policies", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
     R(policy_current, GET, "/v1/policies/current", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                 \
     R(policy_get, GET, "/v1/policies/{hash}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                      \

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "keeper/core.h"
 #include "keeper/counts.h"
+#include "keeper/pairs.h"
 #include "keeper/people.h"
 #include "keeper/rules.h"
 #include "keeper/throttle.h"
@@ -98,6 +99,7 @@ struct core {
     int64_t gate_since;   /* boot clock: since when */
     struct map watching;  /* by vid */
     struct map volumes;   /* by jti */
+    struct pairs pairs;   /* acts that wait for a second person */
     uint8_t cursor_key[32];
     uint8_t map_secret[16];
     unsigned signing_roots; /* SIGN_CHECKPOINT under way */

@@ -49,6 +49,17 @@ NODISCARD enum err meta_requests(struct meta_view *v, const struct meta_access_f
 NODISCARD enum err meta_requests_lapsing(struct meta_view *v, struct span pending, time_ms until, size_t max,
                                          struct arena *a, struct meta_request_list *ret, struct err_info *reterr);
 
+/* Those that name this grant in 'extends', oldest first. */
+NODISCARD enum err meta_requests_linked(struct meta_view *v, struct span gid, struct arena *a,
+                                        struct meta_request_list *ret, struct err_info *reterr);
+/* Those of a project with this ticket, in this state (of the request), oldest first. */
+NODISCARD enum err meta_requests_of_ticket(struct meta_view *v, struct span project, struct span ticket,
+                                           struct span state, struct arena *a, struct meta_request_list *ret,
+                                           struct err_info *reterr);
+/* Uses of break-glass by this account since then, oldest first. */
+NODISCARD enum err meta_requests_broken(struct meta_view *v, struct span requester, time_ms since, struct arena *a,
+                                        struct meta_request_list *ret, struct err_info *reterr);
+
 /* ERR_EXISTS: this account, or this person, has voted. */
 NODISCARD enum err meta_vote_add(struct meta *m, struct meta_vote *row, struct err_info *reterr);
 /* In the order of time. */
@@ -79,6 +90,24 @@ NODISCARD enum err meta_grants(struct meta_view *v, const struct meta_access_fil
 /* All in one state: the live table after a start. */
 NODISCARD enum err meta_grants_in_state(struct meta_view *v, struct span state, struct arena *a,
                                         struct meta_grant_list *ret, struct err_info *reterr);
+
+/* Break-glass in this state of review ("due", "overdue") whose time for it was up by 'until', soonest first. */
+NODISCARD enum err meta_grants_to_review(struct meta_view *v, struct span review, time_ms until, size_t max,
+                                         struct arena *a, struct meta_grant_list *ret, struct err_info *reterr);
+
+/* ---- the brake ---- */
+
+/* ERR_EXISTS: frozen already. project: id or "*". */
+NODISCARD enum err meta_freeze_add(struct meta *m, struct meta_freeze *row, struct err_info *reterr);
+/* ERR_NOTFOUND. */
+NODISCARD enum err meta_freeze_get(struct meta_view *v, struct span project, struct arena *a, struct meta_freeze *ret,
+                                   struct err_info *reterr);
+NODISCARD enum err meta_freeze_remove(struct meta *m, struct span project, struct err_info *reterr);
+/* Everything's first, then in the order of time. */
+NODISCARD enum err meta_freezes(struct meta_view *v, struct arena *a, struct meta_freeze_list *ret,
+                                struct err_info *reterr);
+/* 1 when everything is frozen, or this project is. */
+NODISCARD enum err meta_frozen(struct meta_view *v, struct span project, bool *ret, struct err_info *reterr);
 
 /* What a person has or waits for, per recording: state of the grant or request, newest first. */
 struct meta_access {

@@ -144,6 +144,8 @@
     F(TEXT, state)          /* the words of access/grant.h */                                                          \
     F(TEXT, cause) F(TEXT, rule)                                                                                       \
     F(BLOB, terms)          /* tree: what the deciding rule allows and asks */                                         \
+    F(TEXT, link)           /* "" | "extend" | "more-time" | "join" | "widen" | "break-glass": with extends */         \
+    F(TEXT, urgent)         /* break-glass: why it could not wait */                                                   \
     F(INT, created_ms) F(INT, lapse_ms) F(INT, decided_ms) F(INT, version) F(INT, v)
 
 #define META_VOTE(F)                                                                                                   \
@@ -168,8 +170,17 @@
     F(TEXT, cause) F(INT, ended_ms)                                                                                    \
     F(TEXT, ended_by) F(TEXT, ended_comment) /* who ended it early, and what they said */                              \
     F(TEXT, review)         /* "none" | "due" | "done" | "overdue" */                                                  \
+    F(TEXT, end_cause)      /* why the window ends before what was granted; "ticket-closed" */                         \
+    F(TEXT, held_by) F(TEXT, held_comment) /* who suspended it last */                                                 \
+    F(INT, review_due_ms) F(TEXT, review_outcome) /* "done" | "failed" */                                              \
+    F(TEXT, review_by) F(INT, review_ms) F(TEXT, review_comment)                                                       \
     F(TEXT, policy) F(TEXT, rule) F(BLOB, terms)                                                                       \
     F(INT, created_ms) F(INT, v)
+
+/* What is frozen. */
+#define META_FREEZE(F)                                                                                                 \
+    F(TEXT, project)        /* id, or "*" */                                                                           \
+    F(TEXT, reason) F(TEXT, by_account) F(INT, at_ms) F(INT, v)
 
 #define META_VIEWING(F)                                                                                                \
     F(TEXT, id) F(INT, seq)                                                                                            \
@@ -228,7 +239,7 @@
     X(vote, VOTE, "vote", 2) X(grant, GRANT, "access_grant", 1) X(viewing, VIEWING, "viewing", 1)                      \
     X(key, KEY, "issued_key", 1) X(policy, POLICY, "policy", 1) X(config, CONFIG, "config_seen", 1)                    \
     X(idempotency, IDEMPOTENCY, "idempotency", 3) X(log, LOG, "audit_log", 1) X(opening, OPENING, "audit_opening", 3)  \
-    X(checkpoint, CHECKPOINT, "checkpoint", 2)
+    X(checkpoint, CHECKPOINT, "checkpoint", 2) X(freeze, FREEZE, "freeze", 1)
 
 typedef struct span meta_TEXT;
 typedef struct span meta_BLOB;

@@ -434,6 +434,7 @@ export const texts = {
   "code.forbidden": "Your role does not allow this.",
   "code.csrf": "This page was opened from another address than the server expects. Open it at its own address.",
   "code.not-eligible": "You may not decide on this request.",
+  "code.break-glass-limit": "Emergency access is used up: an open review has to be finished first.",
   "code.policy-denied": "The rules do not allow this.",
   "code.not-found": "It is not there, or you may not see it.",
   "code.no-approver": "Nobody could approve this at the moment. An administrator can make somebody an approver.",

@@ -54,3 +54,35 @@ CREATE TABLE guarded_change (
   v BIGINT NOT NULL
 );
 CREATE INDEX guarded_change_state ON guarded_change (state, seq);
+
+-- ---- requests and grants ----
+
+-- What a linked request does with the grant in 'extends': "extend" | "more-time" | "join" | "widen" | "break-glass".
+ALTER TABLE request ADD COLUMN link TEXT NOT NULL DEFAULT '';
+-- Why it could not wait.
+ALTER TABLE request ADD COLUMN urgent TEXT NOT NULL DEFAULT '';
+CREATE INDEX request_extends ON request (extends, seq) WHERE extends <> '';
+CREATE INDEX request_ticket ON request (project, ticket, state) WHERE ticket <> '';
+CREATE INDEX request_broken ON request (requester, created_ms) WHERE break_glass = 1;
+CREATE INDEX request_viewer_account ON request_viewer (account, request);
+
+-- Why its window ends before the time that was granted; empty: it does not.
+ALTER TABLE access_grant ADD COLUMN end_cause TEXT NOT NULL DEFAULT '';
+-- Who suspended it last, and what they said.
+ALTER TABLE access_grant ADD COLUMN held_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE access_grant ADD COLUMN held_comment TEXT NOT NULL DEFAULT '';
+ALTER TABLE access_grant ADD COLUMN review_due_ms BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE access_grant ADD COLUMN review_outcome TEXT NOT NULL DEFAULT '';
+ALTER TABLE access_grant ADD COLUMN review_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE access_grant ADD COLUMN review_ms BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE access_grant ADD COLUMN review_comment TEXT NOT NULL DEFAULT '';
+CREATE INDEX access_grant_review ON access_grant (review, review_due_ms) WHERE review = 'due' OR review = 'overdue';
+
+-- What is frozen: a project's id, or '*' for everything.
+CREATE TABLE freeze (
+  project TEXT NOT NULL PRIMARY KEY,
+  reason TEXT NOT NULL,
+  by_account TEXT NOT NULL,
+  at_ms BIGINT NOT NULL,
+  v BIGINT NOT NULL
+);

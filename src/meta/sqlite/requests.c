@@ -137,6 +137,28 @@ enum err meta_requests_lapsing(struct meta_view *v, struct span pending, time_ms
                   "WHERE state=? AND lapse_ms<=? ORDER BY lapse_ms,seq LIMIT ?", "tii", pending, until, (int64_t) max);
 }
 
+enum err meta_requests_linked(struct meta_view *v, struct span gid, struct arena *a, struct meta_request_list *ret,
+                              struct err_info *reterr)
+{
+    return db_all(v, &db_table_request, a, META_LIVE_MAX, ret, reterr, "WHERE extends=? AND extends<>'' ORDER BY seq",
+                  "t", gid);
+}
+
+enum err meta_requests_of_ticket(struct meta_view *v, struct span project, struct span ticket, struct span state,
+                                 struct arena *a, struct meta_request_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_request, a, META_LIVE_MAX, ret, reterr,
+                  "WHERE project=? AND ticket=? AND ticket<>'' AND state=? ORDER BY seq", "ttt", project, ticket,
+                  state);
+}
+
+enum err meta_requests_broken(struct meta_view *v, struct span requester, time_ms since, struct arena *a,
+                              struct meta_request_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_request, a, META_LIVE_MAX, ret, reterr,
+                  "WHERE requester=? AND created_ms>=? AND break_glass=1 ORDER BY seq", "ti", requester, since);
+}
+
 enum err meta_vote_add(struct meta *m, struct meta_vote *row, struct err_info *reterr)
 {
     return db_insert(m, &db_table_vote, row, reterr);
@@ -223,6 +245,50 @@ enum err meta_grants_in_state(struct meta_view *v, struct span state, struct are
                               struct err_info *reterr)
 {
     return db_all(v, &db_table_grant, a, META_LIVE_MAX, ret, reterr, "WHERE state=? ORDER BY seq", "t", state);
+}
+
+enum err meta_grants_to_review(struct meta_view *v, struct span review, time_ms until, size_t max, struct arena *a,
+                               struct meta_grant_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_grant, a, max, ret, reterr,
+                  "WHERE (review='due' OR review='overdue') AND review=? AND review_due_ms<=?"
+                  " ORDER BY review_due_ms,seq LIMIT ?",
+                  "tii", review, until, (int64_t) max);
+}
+
+/* ---- the brake ---- */
+
+enum err meta_freeze_add(struct meta *m, struct meta_freeze *row, struct err_info *reterr)
+{
+    return db_insert(m, &db_table_freeze, row, reterr);
+}
+
+enum err meta_freeze_get(struct meta_view *v, struct span project, struct arena *a, struct meta_freeze *ret,
+                         struct err_info *reterr)
+{
+    return db_get(v, &db_table_freeze, a, ret, reterr, "WHERE project=?", "t", project);
+}
+
+enum err meta_freeze_remove(struct meta *m, struct span project, struct err_info *reterr)
+{
+    int n;
+
+    TRY(db_run(m, &n, reterr, "DELETE FROM freeze WHERE project=?", "t", project));
+    return n == 1 ? ERR_OK : ERR_RAISE(reterr, ERR_NOTFOUND, "database: not frozen");
+}
+
+enum err meta_freezes(struct meta_view *v, struct arena *a, struct meta_freeze_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_freeze, a, META_LIVE_MAX, ret, reterr, "ORDER BY project<>'*',at_ms,project", "");
+}
+
+enum err meta_frozen(struct meta_view *v, struct span project, bool *ret, struct err_info *reterr)
+{
+    int64_t n;
+
+    TRY(db_int(v, &n, reterr, "SELECT count(*) FROM freeze WHERE project='*' OR project=?", "t", project));
+    *ret = n > 0;
+    return ERR_OK;
 }
 
 static enum err access_row(sqlite3_stmt *st, struct arena *a, struct meta_access *to, struct err_info *reterr)

@@ -37,7 +37,7 @@ export type Problem = {
   status: number;
   /** this occurrence, for people; never repeats input */
   detail: string;
-  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `hook-refused` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` | | 403 | `forbidden` `csrf` `token-not-fresh` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `policy-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
+  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `hook-refused` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` | | 403 | `forbidden` `csrf` `break-glass-limit` `token-not-fresh` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `policy-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
   code: string;
   /** the same call may work later, unchanged */
   retryable: boolean;
@@ -298,12 +298,20 @@ export type RequestIn = {
   start?: string;
   /** first-use: how long the approval waits for it; left out: the policy's, 8 h */
   start_by_s?: number;
+  /** ids or names of who else will watch; the requester need not be named, but counts */
   viewers?: string[];
-  more?: Record<string, unknown>;
-  more_time?: Record<string, unknown>;
+  more?: More;
+  more_time?: MoreTime;
   parts?: unknown[];
+  /** a grant of one's own that is open */
   extends?: string;
-  break_glass?: Record<string, unknown>;
+  /** {} is the same as left out */
+  break_glass?: {
+    /** id of the incident */
+    incident?: string;
+    /** why it cannot wait; at least 20 characters, counted as purpose.reason */
+    reason?: string;
+  };
 };
 
 export type RequestCheckIn = {
@@ -313,12 +321,23 @@ export type RequestCheckIn = {
   duration_s?: number;
   start?: string;
   start_by_s?: number;
-  viewers?: unknown[];
-  more?: Record<string, unknown>;
-  more_time?: Record<string, unknown>;
+  viewers?: string[];
+  more?: More;
+  more_time?: MoreTime;
   parts?: unknown[];
   extends?: string;
   break_glass?: Record<string, unknown>;
+};
+
+export type More = {
+  /** what an added one shares with one that was asked for */
+  same?: "session" | "subject" | "link";
+  max?: number;
+};
+
+export type MoreTime = {
+  times?: number;
+  each_s?: number;
 };
 
 export type Terms = {
@@ -335,6 +354,18 @@ export type Terms = {
   start: ("approval" | "first-use" | "time")[];
   start_by_s?: number;
   max_speed?: number;
+  /** people in one request, the requester included */
+  viewers?: number;
+  /** recordings that may be added later; null: none */
+  more?: {
+    same: ("session" | "subject" | "link")[];
+    max: number;
+  } | null;
+  /** time that may be granted beforehand; null: none */
+  more_time?: {
+    times: number;
+    each_s: number;
+  } | null;
   /** votes; 0 with auto */
   need: number;
   /** votes that deny */
@@ -398,11 +429,20 @@ export type DigestObject = {
   /** 0 unless first-use */
   start_by_s: number;
   duration_s: number;
-  /** sorted; the requester alone unless said */
-  viewers: string[];
-  more: Record<string, unknown>;
-  more_time: Record<string, unknown>;
+  /** sorted by bytes, the requester among them */
+  viewers: UserId[];
+  /** {} when none */
+  more: {
+    same?: "session" | "subject" | "link";
+    max?: number;
+  };
+  /** {} when none */
+  more_time: {
+    times?: number;
+    each_s?: number;
+  };
   parts: unknown[];
+  /** the grant that it prolongs, joins or widens; empty when none */
   extends: string;
   /** hash of the policy text, base64url SHA-256 */
   policy: string;
@@ -467,6 +507,20 @@ export type Request = {
   approvers?: Person[];
   /** granted because there is nobody else */
   sole_person?: boolean;
+  /** who will watch, the requester first */
+  viewers?: Person[];
+  more?: More | null;
+  more_time?: MoreTime | null;
+  extends?: LinkTo | null;
+  break_glass?: BreakGlass | null;
+  /** one for each viewer once it is approved, the requester's first */
+  grants?: {
+    grant: GrantId;
+    holder: Person;
+    state: GrantState;
+  }[];
+  /** requests that prolong, join or widen what came of this one */
+  linked?: Linked[];
   /** what the caller may do now, a fresh sign-in assumed */
   can?: ("approve" | "deny" | "cancel")[];
   /** why the caller may not vote: requester, subject, viewer, voted, too-new, no-role, token */
@@ -476,6 +530,48 @@ export type Request = {
   decided_at?: string | null;
   grant: string | null;
   window?: Window | null;
+};
+
+export type LinkTo = {
+  grant: GrantId;
+  /** more-time: granted beforehand */
+  kind: "extend" | "more-time" | "join" | "widen" | "break-glass";
+  holder?: Person;
+};
+
+export type Linked = {
+  request: RequestId;
+  kind: "extend" | "more-time" | "join" | "widen" | "break-glass";
+  state: RequestState;
+  requester: Person;
+  grant: string | null;
+};
+
+export type BreakGlass = {
+  incident: string;
+  reason: string;
+};
+
+export type Review = {
+  due: string | null;
+  outcome?: "done" | "failed" | null;
+  by?: Person | null;
+  at?: string | null;
+  comment?: string | null;
+};
+
+export type Freeze = {
+  /** id; null: everything */
+  project: string | null;
+  project_name?: string | null;
+  reason: string;
+  by: Person;
+  at: Time;
+  can?: "lift"[];
+};
+
+export type FreezeList = {
+  items: Freeze[];
 };
 
 export type Window = {
@@ -509,7 +605,7 @@ export type Grant = {
   left_ms?: number;
   ended?: {
     at?: Time;
-    /** window, idle, revoked, given-back, person-disabled, policy, recording-gone, guards, cancelled, lapsed */
+    /** window, idle, ticket-closed, revoked, given-back, person-disabled, policy, recording-gone, guards, project-locked, cancelled, lapsed */
     cause?: string;
     by?: Person;
     comment?: string;
@@ -519,8 +615,36 @@ export type Grant = {
   max_speed?: number;
   watermark?: boolean;
   sole_person?: boolean;
+  /** of a use of break-glass */
   review: "none" | "due" | "done" | "overdue";
-  can?: ("revoke" | "relinquish" | "keys")[];
+  /** null when `review` is none */
+  reviewed?: Review | null;
+  break_glass?: BreakGlass | null;
+  suspended?: {
+    /** suspended, frozen */
+    cause?: string;
+    by?: Person;
+    comment?: string;
+  } | null;
+  /** its window was cut short and counts down; `window.end` is this time */
+  ends_early?: {
+    at: Time;
+    /** ticket-closed */
+    cause: string;
+  } | null;
+  more?: {
+    same: "session" | "subject" | "link";
+    max: number;
+    used: number;
+  } | null;
+  more_time?: {
+    times: number;
+    each_s: number;
+    used: number;
+  } | null;
+  extends?: LinkTo | null;
+  linked?: Linked[];
+  can?: ("revoke" | "relinquish" | "keys" | "suspend" | "resume" | "more-time" | "widen" | "join" | "review")[];
   created_at: Time;
 };
 
