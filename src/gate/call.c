@@ -52,6 +52,19 @@ size_t call_headers(struct call *c, struct http_header *to, const char *mime, bo
     return n;
 }
 
+/* The handler's Cache-Control takes the place of ours. */
+static size_t put_header(struct http_header *to, size_t n, const struct http_header *h)
+{
+    for (size_t i = 0; i < n && span_eq_str(h->name, "cache-control"); i++) {
+        if (span_eq(to[i].name, h->name)) {
+            to[i] = *h;
+            return n;
+        }
+    }
+    to[n] = *h;
+    return n + 1;
+}
+
 void call_respond(struct call *c, int status, const char *mime, const struct http_header *more, size_t n_more,
                   struct span body)
 {
@@ -62,7 +75,7 @@ void call_respond(struct call *c, int status, const char *mime, const struct htt
         return;
     c->answered = true;
     for (size_t i = 0; i < n_more && n < CALL_HEADERS_MAX * 2; i++)
-        headers[n++] = more[i];
+        n = put_header(headers, n, &more[i]);
     if (exchange_respond(c->ex, status, headers, n, body) != ERR_OK)
         exchange_abort(c->ex); /* memory, or a header of ours that breaks the rules: nothing half is sent */
 }

@@ -73,7 +73,7 @@ static void on_answer(void *ctx, enum err err, enum ipc_type type, const void *b
 {
     struct call *c = ctx;
     const struct ipc_answer *m = body;
-    struct http_header headers[6];
+    struct http_header headers[7];
     char cookie[400], retry[16], mime[128];
     size_t n = 0;
 
@@ -94,6 +94,8 @@ static void on_answer(void *ctx, enum err err, enum ipc_type type, const void *b
         set_cookie(c, m->set_token, m->clear_token, cookie);
         headers[n++] = (struct http_header){ SPAN("set-cookie"), span_str(cookie) };
     }
+    if (m->cache.n > 0)
+        headers[n++] = (struct http_header){ SPAN("cache-control"), m->cache };
     if (m->retry_after_s > 0) {
         (void) snprintf(retry, sizeof(retry), "%u", m->retry_after_s);
         headers[n++] = (struct http_header){ SPAN("retry-after"), span_str(retry) };

@@ -46,6 +46,8 @@ struct keeper {
 
     pthread_t wal;
     bool wal_started;
+    pthread_t evidence;
+    bool evidence_started;
     _Atomic bool wal_stop;
 
     uint8_t boot_id[CLOCK_BOOT_ID];

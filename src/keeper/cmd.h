@@ -59,6 +59,7 @@ struct answer {
     const char *detail;
     struct buf body;      /* JSON, or the problem's extra members as an object */
     const char *content_type;
+    const char *cache;    /* Cache-Control; NULL: no-store */
     char etag[24];
     char location[64];
     char set_token[64];   /* wiped with the command */

@@ -79,6 +79,8 @@ static enum err open_database(struct core *c, struct err_info *reterr)
     TRY(meta_open(c->db_path, &c->m, reterr));
     TRY(audit_open(c->m, host_of(c->cfg.public_url), &c->audit, reterr));
     TRY(meta_wal_open(c->db_path, &c->wal, reterr));
+    TRY(tiles_new(c->cfg.dir, c->db_path, &c->tiles, reterr));
+    atomic_store(&c->tiles_due, true);
     c->seats[0].v = meta_view(c->m);
     for (size_t i = 1; i <= CORE_READERS; i++) {
         TRY(meta_reader_open(c->db_path, &c->seats[i].reader, reterr));
@@ -181,6 +183,7 @@ struct core *core_close(struct core *c)
     }
     audit_close(c->audit);
     meta_wal_close(c->wal);
+    tiles_free(c->tiles);
     meta_close(c->m);
     arena_deinit(&c->cfg_mem);
     free(c);
@@ -363,4 +366,18 @@ enum err core_checkpoint(struct core *c, struct err_info *reterr)
     uint32_t left;
 
     return meta_wal_checkpoint(c->wal, &left, reterr);
+}
+
+enum err core_tiles(struct core *c, struct err_info *reterr)
+{
+    size_t n;
+    enum err e;
+
+    if (atomic_load(&c->audit_sealed) || !atomic_exchange(&c->tiles_due, false))
+        return ERR_OK;
+    e = tiles_run(c->tiles, &n, reterr);
+    if (e == ERR_OK || e == ERR_IO)
+        return e;
+    log_err(LOG_ERROR, e == ERR_CORRUPT ? "alarm.audit-tiles" : "audit.tiles", reterr);
+    return ERR_OK;
 }

@@ -63,3 +63,9 @@ struct core_health core_health(struct core *c);
 
 /* Moves database pages out of the WAL (PASSIVE); on a thread of its own. */
 NODISCARD enum err core_checkpoint(struct core *c, struct err_info *reterr);
+
+/*
+ * Writes what new checkpoints cover to DIR/audit (keeper/tiles.h), if there are any; on a thread of its own. ERR_IO: a
+ * sync failed, end the process. Other faults are logged, and tried again with the next checkpoint.
+ */
+NODISCARD enum err core_tiles(struct core *c, struct err_info *reterr);

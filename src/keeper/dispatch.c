@@ -4,6 +4,7 @@
 #include "keeper/api/api.h"
 #include "keeper/idem.h"
 #include "keeper/ingest.h"
+#include "keeper/integrator.h"
 #include "keeper/life.h"
 #include "keeper/notice.h"
 #include "keeper/ongoing.h"
@@ -32,7 +33,7 @@ static enum err send_answer(struct cmd *cmd, const struct answer *a, struct list
 {
     const struct ipc_answer msg = {
         .status = a->status, .code = span_str(a->code), .detail = span_str(a->detail), .body = buf_span(&a->body),
-        .content_type = span_str(a->content_type), .etag = span_str(a->etag), .location = span_str(a->location),
+        .content_type = span_str(a->content_type), .cache = span_str(a->cache), .etag = span_str(a->etag), .location = span_str(a->location),
         .set_token = span_str(a->set_token), .clear_token = a->clear_token, .retry_after_s = a->retry_after_s,
     };
     struct out *o = out_add(outs, OUT_ANSWER, IPC_T_ANSWER, &msg);
@@ -174,6 +175,7 @@ static enum err take_keys(struct job *c, const struct ipc_keys *in, struct err_i
         memcpy(core->log_pk, in->log_pk.p, sizeof(core->log_pk));
         core->have_log_pk = true;
         audit_set_key(core->audit, core->log_pk);
+        TRY(integrator_remember_key(c, reterr));
     }
     if (in->epoch_pk.n != sizeof(core->epoch_pk) || in->epoch == 0)
         return ERR_OK;

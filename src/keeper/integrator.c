@@ -1,11 +1,9 @@
 #include "keeper/integrator.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "keeper/trail.h"
-#include "os/file.h"
 
 /*
  * The vault signs only what continues what it signed last. When a keeper died between the signature and the stored
@@ -90,36 +88,14 @@ enum err integrator_run(struct job *c, struct err_info *reterr)
 
 /* ---- the note ---- */
 
-struct note_file {
-    struct span log, note;
-};
-
-/* Derived: losing it costs nothing. A sync that fails still stops the process (STANDARDS 3.4 rule 2). */
-static void write_file(struct core *core, void *arg)
+static void tiles_due(struct core *core, void *arg)
 {
-    const struct note_file *f = arg;
-    char log[LOG_ID_CAP], path[600];
-    CLEANUP(os_closep) int top = -1;
-    CLEANUP(os_closep) int dir = -1;
-    struct err_info err = { 0 };
-    enum err e = ERR_INVAL;
-
-    (void) snprintf(path, sizeof(path), "%s/audit", core->cfg.dir);
-    if (span_to_str(f->log, log, sizeof(log)))
-        e = os_dir_open(path, true, &top, &err);
-    if (e == ERR_OK)
-        e = os_dir_sub(top, log, &dir, &err);
-    if (e == ERR_OK)
-        e = os_file_replace(dir, "checkpoint", f->note, 0644, &err);
-    if (e == ERR_IO)
-        core->env.fatal(core->env.ctx, &err);
-    if (e != ERR_OK)
-        log_err(LOG_ERROR, "audit.checkpoint-file", &err);
+    (void) arg;
+    atomic_store(&core->tiles_due, true);
 }
 
 enum err integrator_signed(struct job *c, const struct ipc_checkpoint *in, struct err_info *reterr)
 {
-    struct note_file *f = arena_alloc(c->mem, sizeof(*f));
     enum err e;
 
     if (c->core->signing_roots > 0)
@@ -143,10 +119,7 @@ enum err integrator_signed(struct job *c, const struct ipc_checkpoint *in, struc
         return ERR_OK;
     }
     TRY(e);
-    if (f != NULL) {
-        *f = (struct note_file){ in->log, in->note };
-        job_after(c, write_file, f);
-    }
+    job_after(c, tiles_due, NULL);
     return ERR_OK;
 }
 
@@ -162,4 +135,16 @@ enum err integrator_begin_logs(struct job *c, struct err_info *reterr)
             return ERR_RAISE(reterr, ERR_NOMEM, "LOG_BEGIN");
     }
     return ERR_OK;
+}
+
+enum err integrator_remember_key(struct job *c, struct err_info *reterr)
+{
+    struct span pk = SPAN_EMPTY;
+    enum err e = meta_setting_get(c->v, TILES_LOG_KEY, c->mem, NULL, &pk, reterr);
+
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    if (span_eq(pk, SPAN_OF(c->core->log_pk)))
+        return ERR_OK;
+    return meta_setting_put(c->m, TILES_LOG_KEY, 0, SPAN_OF(c->core->log_pk), reterr);
 }

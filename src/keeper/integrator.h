@@ -1,7 +1,7 @@
 #pragma once
 /*
  * Checkpoints: each second, for every log that has grown, its root goes to the vault with a consistency proof; the signed
- * note is stored in the table and as DIR/audit/<log>/checkpoint (STANDARDS 3.4, 3.5).
+ * note is stored in the table; keeper/tiles.h then writes tiles and checkpoint as files (STANDARDS 3.4, 3.5).
  */
 #include "keeper/job.h"
 
@@ -12,5 +12,8 @@ NODISCARD enum err integrator_signed(struct job *c, const struct ipc_checkpoint 
 
 /* LOG_BEGIN for all logs, to a vault that has just come. */
 NODISCARD enum err integrator_begin_logs(struct job *c, struct err_info *reterr);
+
+/* The vault's note key, so that the next start can check what lies in DIR/audit before the vault is there. */
+NODISCARD enum err integrator_remember_key(struct job *c, struct err_info *reterr);
 
 void integrator_forget(struct core *core);

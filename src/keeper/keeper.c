@@ -85,6 +85,20 @@ static void *wal_thread(void *arg)
     return NULL;
 }
 
+/* Syncs of small files and reading all of a log: away from whoever waits. */
+static void *evidence_thread(void *arg)
+{
+    struct keeper *k = arg;
+    struct err_info err;
+
+    while (!atomic_load(&k->wal_stop)) {
+        (void) usleep(100000); /* as above */
+        if (core_tiles(k->core, &err) != ERR_OK)
+            env_fatal(k, &err);
+    }
+    return NULL;
+}
+
 /* ---- the control channel ---- */
 
 static const char *text_of(struct arena *mem, struct span s)
@@ -151,6 +165,9 @@ static enum err start(struct keeper *k, const struct ipc_keeper_config *in, stru
     if (pthread_create(&k->wal, NULL, wal_thread, k) != 0)
         return ERR_RAISE(reterr, ERR_NOMEM, "thread for the WAL");
     k->wal_started = true;
+    if (pthread_create(&k->evidence, NULL, evidence_thread, k) != 0)
+        return ERR_RAISE(reterr, ERR_NOMEM, "thread for the audit log's files");
+    k->evidence_started = true;
     channels_push_kind(k, CMD_START, 0, 0);
     loop_timer_init(&k->second, k->loop, on_second, k);
     loop_timer_arm(&k->second, SECOND_MS);
@@ -224,10 +241,11 @@ static void finish(struct keeper *k)
     channels_take(k); /* last answers and pushes */
     loop_turn(k->loop);
     k->hashing = pool_free(k->hashing);
-    if (k->wal_started) {
-        atomic_store(&k->wal_stop, true);
+    atomic_store(&k->wal_stop, true);
+    if (k->wal_started)
         (void) pthread_join(k->wal, NULL);
-    }
+    if (k->evidence_started)
+        (void) pthread_join(k->evidence, NULL);
     for (size_t i = 0; i < GATE_LOOPS_MAX; i++)
         k->gates[i].link = link_free(k->gates[i].link);
     k->vault.link = link_free(k->vault.link);

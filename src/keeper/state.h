@@ -16,6 +16,7 @@
 #include "keeper/people.h"
 #include "keeper/rules.h"
 #include "keeper/throttle.h"
+#include "keeper/tiles.h"
 #include "meta/auditlog.h"
 #include "meta/meta.h"
 #include "meta/people.h"
@@ -78,6 +79,7 @@ struct core {
     struct meta *m;
     struct audit *audit;
     struct meta_wal *wal;
+    struct tiles *tiles;  /* the evidence thread's */
     struct seat seats[1 + CORE_READERS]; /* 0: the writer */
     struct clock_guard clock;
     time_ms started_ms;
@@ -114,6 +116,7 @@ struct core {
     _Atomic bool vault_there;
     _Atomic bool gate_there;
     _Atomic bool audit_sealed;
+    _Atomic bool tiles_due;    /* a checkpoint came that DIR/audit does not have */
 };
 
 /* Something that memory learns when the transaction is durable; in the command's arena. */

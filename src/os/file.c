@@ -297,3 +297,13 @@ enum err os_space(int fd, uint64_t *ret_free, uint64_t *ret_total, struct err_in
     *ret_total = (uint64_t) v.f_blocks * v.f_frsize;
     return ERR_OK;
 }
+
+/* linux/ioprio.h is not in every libc's headers */
+#define IOPRIO_WHO_THREAD 1
+#define IOPRIO_IDLE       (3 << 13)
+#define IOPRIO_NONE       0
+
+void os_background(bool on)
+{
+    (void) syscall(SYS_ioprio_set, IOPRIO_WHO_THREAD, 0, on ? IOPRIO_IDLE : IOPRIO_NONE);
+}

@@ -56,5 +56,8 @@ void os_dir_walk(int dirfd, void (*fn)(int dirfd, const char *name, int depth), 
 /* Takes an exclusive lock on dir/name for the life of *ret_fd; waits up to wait_ms for a predecessor. ERR_EXISTS: held. */
 NODISCARD enum err os_lock(int dirfd, const char *name, int wait_ms, int *ret_fd, struct err_info *reterr);
 
+/* While on, this thread is last in line for the disk. Best effort. */
+void os_background(bool on);
+
 /* Free and total bytes of the file system below fd. */
 NODISCARD enum err os_space(int fd, uint64_t *ret_free, uint64_t *ret_total, struct err_info *reterr);

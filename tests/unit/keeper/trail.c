@@ -97,6 +97,7 @@ static void test_checkpoints(void **state)
     assert_int_equal(integrate(), 0); /* nothing new */
     r = house_call(&h, h.admin, ROUTE_audit_checkpoint, "system", NULL, NULL);
     assert_reply(&h, r, 200, "");
+    assert_ok(core_tiles(h.core, NULL));
     (void) snprintf(path, sizeof(path), "%s/audit/system/checkpoint", h.dir);
     test_read_file(path, &file);
     assert_span_eq(r.text, buf_span(&file));
