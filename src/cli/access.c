@@ -296,8 +296,36 @@ static int add_options(struct cli *c, struct body *b)
             jsonw_str(&b->w, span_str(v));
         jsonw_arr_end(&b->w);
     }
+    if (args_value(&c->args, "incident") != NULL) {
+        jsonw_kobj(&b->w, "break_glass");
+        body_option(b, c, "incident", "incident");
+        body_option(b, c, "reason", "reason");
+        jsonw_obj_end(&b->w);
+    }
     code = add_more(c, &b->w);
     return code == EXIT_DONE ? add_more_time(c, &b->w) : code;
+}
+
+/* In an incident nobody looks for a word: the policy's first one. */
+static void default_purpose(struct cli *c, char *to, size_t cap)
+{
+    static struct opt purpose = { "purpose", 0, "CODE", "", false };
+    struct buf path = BUF_INIT(PATH_CAP);
+    struct http_reply r = { 0 };
+    struct tree list, first;
+    struct span at;
+
+    buf_add_str(&path, "/v1/policies/current");
+    if (cli_try(c, "GET", &path, NULL, &r) == EXIT_DONE) {
+        list = get_node(r.root, "purposes");
+        at = list.payload;
+        if (list.tag == TREE_ARR && tree_next(&at, &first) && span_to_str(get(first, "code"), to, cap)) {
+            c->args.seen[c->args.n_seen].opt = &purpose;
+            c->args.seen[c->args.n_seen++].value = to;
+        }
+    }
+    http_reply_deinit(&r);
+    buf_deinit(&path);
 }
 
 /* A line typed on the terminal for an option that is missing. */
@@ -337,6 +365,8 @@ int access_request(struct cli *c, char *const *rids, size_t n, const char *actio
         code = check_duration(c, "for", length, &ms);
     if (code == EXIT_DONE && length != NULL && (ms == 0 || ms % 1000 != 0))
         code = usage(c, "--for is in whole seconds, from 1s");
+    if (code == EXIT_DONE && args_value(&c->args, "incident") != NULL && args_value(&c->args, "purpose") == NULL)
+        default_purpose(c, purpose, sizeof(purpose));
     if (code == EXIT_DONE)
         code = ask_option(c, "purpose", "Purpose (debugging, support, ...)", purpose, sizeof(purpose));
     if (code == EXIT_DONE)
@@ -350,7 +380,7 @@ int access_request(struct cli *c, char *const *rids, size_t n, const char *actio
     }
     buf_add_str(&path, "/v1/requests");
     if (code == EXIT_DONE)
-        code = cli_send(c, "POST", &path, body_end(&b), ret);
+        code = cli_send_fresh(c, "POST", &path, body_end(&b), ret);
     body_deinit(&b);
     buf_deinit(&path);
     return code;

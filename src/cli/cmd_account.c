@@ -248,6 +248,31 @@ static void add_roles(struct buf *b, struct tree roles)
     }
 }
 
+/* The key that this sign-in is bound to, and those that came new: somebody else's would show here. */
+static void add_client_keys(struct buf *b, struct tree me)
+{
+    struct tree auth = get_node(me, "auth"), list = get_node(me, "new_client_keys"), k;
+    struct span at = list.payload;
+
+    if (get(auth, "client_key").n > 0) {
+        buf_add_str(b, "\n  bound to the client key ");
+        text_safe(b, get(auth, "client_key"));
+    }
+    if (get(auth, "acts_from").n > 0) {
+        buf_add_str(b, ", which signs decisions from ");
+        text_time(b, get(auth, "acts_from"));
+        buf_add_str(b, " UTC on");
+    }
+    while (list.tag == TREE_ARR && tree_next(&at, &k)) {
+        buf_add_str(b, "\n  new client key of another sign-in, ");
+        text_safe(b, get(k, "client"));
+        buf_add_str(b, ", ");
+        text_time(b, get(k, "registered_at"));
+        buf_add_str(b, " UTC: ");
+        text_safe(b, get(k, "client_key"));
+    }
+}
+
 static int run_whoami(struct cli *c)
 {
     struct buf path = BUF_INIT(64), b = BUF_INIT(65536);
@@ -267,6 +292,7 @@ static int run_whoami(struct cli *c)
         buf_add_str(&b, " until ");
         text_time(&b, get(auth, "expires_at"));
         buf_add_str(&b, " UTC");
+        add_client_keys(&b, r.root);
         add_roles(&b, get_node(r.root, "roles"));
         if (get_int(r.root, "inbox") > 0)
             buf_addf(&b, "\n%lld waiting for your vote: keyhole requests --inbox", (long long) get_int(r.root, "inbox"));
@@ -283,7 +309,9 @@ const struct command cmd_whoami = {
     .heading = "Signing in",
     .summary = "Who is signed in, where, and with which roles",
     .synopsis = "",
-    .text = "",
-    .example = "$ keyhole whoami\ndana at https://rec.example.com, sign-in until 2026-11-02 21:15:00 UTC\n  viewer of every project",
+    .text = "Also which client key the sign-in is bound to, and the client keys that came with other sign-ins of yours in the last days: one\n"
+            "that you do not know means that somebody else signed in as you.",
+    .example = "$ keyhole whoami\ndana at https://rec.example.com, sign-in until 2026-11-02 21:15:00 UTC\n"
+               "  bound to the client key ICkWQfDzkXs6kPqSM77L0lKYNMz9jj7aLmmvwcCulgo\n  viewer of every project",
     .run = run_whoami,
 };

@@ -62,6 +62,7 @@ static void human_line(struct tree names, struct span raw, struct buf *out)
         buf_add_str(out, " outcome=");
         text_safe(out, get(leaf, "outcome"));
     }
+    buf_addf(out, " i=%lld", (long long) get_int(leaf, "i")); /* what keyhole audit proof wants */
     n = get_node(leaf, "n");
     for (at = n.payload; n.tag == TREE_OBJ && tree_next(&at, &child);) {
         if (!tree_int(child, &number))

@@ -22,9 +22,17 @@ static void window_text(struct tree g, struct buf *b)
 {
     struct tree ended = get_node(g, "ended");
 
-    if (span_eq_str(get(g, "state"), "ACTIVE")) {
+    if (span_eq_str(get(g, "state"), "ACTIVE") || span_eq_str(get(g, "state"), "SUSPENDED")) {
         text_span(b, get_int(g, "left_ms"));
         buf_add_str(b, " left");
+        if (get(get_node(g, "ends_early"), "cause").n > 0) {
+            buf_add_str(b, ", ");
+            text_safe(b, get(get_node(g, "ends_early"), "cause"));
+        }
+        if (get(get_node(g, "suspended"), "cause").n > 0) {
+            buf_add_str(b, ", ");
+            text_safe(b, get(get_node(g, "suspended"), "cause"));
+        }
     } else if (ended.tag == TREE_OBJ) {
         buf_add_str(b, "ended ");
         text_time(b, get(ended, "at"));
@@ -95,7 +103,7 @@ static int change(struct cli *c, const char *what)
     body_option(&b, c, "comment", "comment");
     path_id(&path, "/v1/grants/", c->args.words[0], what);
     if (code == EXIT_DONE)
-        code = cli_send(c, "POST", &path, body_end(&b), &r);
+        code = cli_send_fresh(c, "POST", &path, body_end(&b), &r);
     if (code == EXIT_DONE && c->json) {
         print_json(r.root);
     } else if (code == EXIT_DONE) {
@@ -148,6 +156,43 @@ const struct command cmd_revoke = {
     .words_min = 1,
     .words_max = 1,
     .run = run_revoke,
+};
+
+static int run_suspend(struct cli *c)
+{
+    return change(c, "/suspend");
+}
+
+static int run_resume(struct cli *c)
+{
+    return change(c, "/resume");
+}
+
+const struct command cmd_suspend = {
+    .name = "suspend",
+    .heading = "Access",
+    .summary = "Stops somebody's access for now; its window keeps running",
+    .synopsis = "G [--comment TEXT]",
+    .text = "For approvers, project administrators and administrators. What is playing under it stops at once, and goes on with keyhole resume\n"
+            "if the window has not ended by then.",
+    .example = "$ keyhole suspend g_P_52yi_zKORYBdCS --comment 'asking legal first'\naccess SUSPENDED g_P_52yi_zKORYBdCS",
+    .opts = (const struct opt[]){ OPT_COMMENT, { 0 } },
+    .words_min = 1,
+    .words_max = 1,
+    .run = run_suspend,
+};
+
+const struct command cmd_resume = {
+    .name = "resume",
+    .heading = "Access",
+    .summary = "Lets suspended access go on",
+    .synopsis = "G [--comment TEXT]",
+    .text = "For approvers and administrators, never for who asked for it or watches under it. While everything is frozen nothing goes on.",
+    .example = "$ keyhole resume g_P_52yi_zKORYBdCS\naccess ACTIVE g_P_52yi_zKORYBdCS",
+    .opts = (const struct opt[]){ OPT_COMMENT, OPT_PASSWORD_FILE, { 0 } },
+    .words_min = 1,
+    .words_max = 1,
+    .run = run_resume,
 };
 
 /* ---- viewings ---- */

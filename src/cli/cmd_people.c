@@ -59,6 +59,22 @@ static int add_password(struct body *b, struct cli *c, const char *prompt)
     return code;
 }
 
+/* 202: the change is guarded, nothing has happened yet. Its id is the last word. */
+static void print_guarded(struct tree ch)
+{
+    struct buf b = BUF_INIT(1024);
+
+    (void) printf("change waiting " SPAN_FMT "\n", SPAN_ARG(get(ch, "id")));
+    if (get(ch, "effective_at").n > 0) {
+        text_time(&b, get(ch, "effective_at"));
+        note("this touches who may decide: it works from %s UTC on, unless somebody who may vote stops it", buf_cstr(&b));
+    } else {
+        note("this touches who may decide: another administrator approves it with keyhole changes approve " SPAN_FMT,
+             SPAN_ARG(get(ch, "id")));
+    }
+    buf_deinit(&b);
+}
+
 /* Sends, prints the answer as JSON or "WHAT NAME ID". */
 static int change(struct cli *c, const char *method, struct buf *path, struct body *b, const char *what,
                   const char *id_member)
@@ -68,6 +84,8 @@ static int change(struct cli *c, const char *method, struct buf *path, struct bo
 
     if (code == EXIT_DONE && c->json) {
         print_json(r.root);
+    } else if (code == EXIT_DONE && r.status == 202) {
+        print_guarded(r.root);
     } else if (code == EXIT_DONE) {
         struct buf line = BUF_INIT(4096);
 
@@ -85,7 +103,7 @@ static int change(struct cli *c, const char *method, struct buf *path, struct bo
 }
 
 #define OPT_GROUP   { "group", 'g', "NAME", "a group the person is in", true }
-#define OPT_ROLE    { "role", 0, "[PROJECT:]ROLE", "viewer, approver, auditor, project-admin or admin; every project unless named", true }
+#define OPT_ROLE    { "role", 0, "[PROJECT:]ROLE", "viewer, approver, auditor, project-admin, breakglass or admin; every project unless named", true }
 #define OPT_SUBJECT { "subject", 0, "ID", "a subject id of recordings that are of this person", true }
 #define OPT_PERSON  { "person", 0, "ID", "the human behind the account, when they have another one", false }
 #define OPT_NAME    { "full-name", 0, "TEXT", "how the person is shown", false }
@@ -455,15 +473,21 @@ const struct command cmd_project_list = {
 static int token_body(struct cli *c, struct body *b)
 {
     const char *expires = args_value(&c->args, "expires");
-    bool ingest = args_flag(&c->args, "ingest"), project = args_value(&c->args, "project") != NULL;
+    bool ingest = args_flag(&c->args, "ingest"), gateway = args_flag(&c->args, "gateway"),
+         project = args_value(&c->args, "project") != NULL, at = args_value(&c->args, "at") != NULL;
     int64_t ms;
     int code = EXIT_DONE;
 
-    if (ingest && args_value(&c->args, "user") != NULL)
-        return usage(c, "an ingest token belongs to a project, not to a person");
-    if (project && !ingest)
-        return usage(c, "a project's token is an ingest token: say --ingest too");
-    jsonw_kcstr(&b->w, "kind", ingest ? "ingest" : "api");
+    if (ingest && gateway)
+        return usage(c, "--ingest or --gateway, not both");
+    if ((ingest || gateway) && args_value(&c->args, "user") != NULL)
+        return usage(c, "such a token belongs to a project, not to a person");
+    if (project && !ingest && !gateway)
+        return usage(c, "a project's token is an ingest token or a gateway's: say --ingest or --gateway too");
+    if (gateway != at || (gateway && !project))
+        return usage(c, "a gateway's token names its project and address: --gateway --project P --at https://HOST");
+    jsonw_kcstr(&b->w, "kind", ingest ? "ingest" : gateway ? "gateway" : "api");
+    body_option(b, c, "at", "url");
     body_option(b, c, "project", "project");
     body_option(b, c, "user", "user");
     body_option(b, c, "name", "name");
@@ -486,6 +510,8 @@ static int run_token_add(struct cli *c)
         code = cli_send_fresh(c, "POST", &path, body_end(&b), &r);
     if (code == EXIT_DONE && c->json) {
         print_json(r.root);
+    } else if (code == EXIT_DONE && r.status == 202) {
+        print_guarded(r.root);
     } else if (code == EXIT_DONE) {
         (void) printf(SPAN_FMT " " SPAN_FMT "\n", SPAN_ARG(get(r.root, "id")), SPAN_ARG(get(r.root, "token")));
         if (c->terminal)
@@ -501,12 +527,15 @@ const struct command cmd_token_add = {
     .name = "token add",
     .heading = "People and projects",
     .summary = "Makes a token; its secret is printed once",
-    .synopsis = "--project P --ingest | [--user NAME]",
-    .text = "With --ingest: for a recorder, adds recordings to project P and can read nothing. Else an API token that acts as its user:\n"
-            "it asks and plays, it never votes. Prints the token's id and, as the last word, the token. It is nowhere else.",
+    .synopsis = "--project P --ingest | --project P --gateway --at URL | [--user NAME]",
+    .text = "With --ingest: for a recorder, adds recordings to project P and can read nothing. With --gateway: for a proxy at URL that asks\n"
+            "whether keys to recordings of project P are good (docs/gateways). Else an API token that acts as its user: it asks and plays,\n"
+            "it never votes. Prints the token's id and, as the last word, the token. It is nowhere else.",
     .example = "$ keyhole token add --project shop --ingest\nt_4aKf0sLQv2n8RtYw kit_...\n$ KEYHOLE_TOKEN=$(keyhole token add | awk '{print $NF}')",
     .opts = (const struct opt[]){ { "project", 'p', "P", "id or name of the project", false },
                                   { "ingest", 0, NULL, "a write-only token for recorders", false },
+                                  { "gateway", 0, NULL, "a token for a proxy that checks keys", false },
+                                  { "at", 0, "URL", "with --gateway: the proxy's address as its clients see it", false },
                                   { "user", 'u', "NAME", "whom it acts as; you unless said", false },
                                   { "name", 0, "TEXT", "what it is for", false },
                                   { "expires", 0, "TIME", "how long it works (30m, 8h, 1d); 12h for API tokens unless said", false },
@@ -554,10 +583,10 @@ const struct command cmd_token_list = {
     .name = "token list",
     .heading = "People and projects",
     .summary = "Tokens that exist; never their secrets",
-    .synopsis = "[--kind ingest|api] [--project P]",
+    .synopsis = "[--kind ingest|api|gateway] [--project P]",
     .text = "",
     .example = "$ keyhole token list --kind ingest",
-    .opts = (const struct opt[]){ { "kind", 0, "KIND", "ingest or api", false },
+    .opts = (const struct opt[]){ { "kind", 0, "KIND", "ingest, api or gateway", false },
                                   { "project", 'p', "P", "id or name", false }, OPT_LIMIT, { 0 } },
     .run = run_token_list,
 };

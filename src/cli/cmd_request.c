@@ -1,6 +1,7 @@
 /* Asking for access, and deciding. */
 #include "cli/access.h"
 #include "cli/digest.h"
+#include "cli/request.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,8 +25,7 @@ static void print_names(const char *head, struct tree people)
     buf_deinit(&b);
 }
 
-/* "request q_…", and "access g_… until …" once there is one: the newest id is the last word. */
-static void print_request(struct cli *c, struct tree r)
+void request_print(struct cli *c, struct tree r)
 {
     struct span grant = get(r, "grant"), end = get(get_node(r, "window"), "end");
     struct buf b = BUF_INIT(4096);
@@ -92,26 +92,51 @@ static int wait_for(struct cli *c, struct tree request)
     if (!c->json && r.root.tag == TREE_OBJ)
         print_decision(r.root);
     if (r.root.tag == TREE_OBJ)
-        print_request(c, r.root);
+        request_print(c, r.root);
     http_reply_deinit(&r);
     return code;
+}
+
+int request_filed(struct cli *c, struct tree r)
+{
+    bool wait = args_flag(&c->args, "wait"), pending = span_eq_str(get(r, "state"), "PENDING");
+
+    if (!wait || !pending || !c->json)
+        request_print(c, r);
+    if (wait && pending)
+        return wait_for(c, r);
+    if (pending && !c->json)
+        print_names("can be approved by", get_node(r, "approvers"));
+    return EXIT_DONE;
 }
 
 static int run_request(struct cli *c)
 {
     struct http_reply r = { 0 };
-    bool wait = args_flag(&c->args, "wait");
-    int code = access_request(c, c->args.words, c->args.n_words, NULL, &r);
+    bool incident = args_value(&c->args, "incident") != NULL;
+    int code;
 
+    if (args_flag(&c->args, "break-glass") != incident)
+        return usage(c, "--break-glass goes with --incident ID");
+    code = access_request(c, c->args.words, c->args.n_words, NULL, &r);
+    if (code == EXIT_DONE)
+        code = request_filed(c, r.root);
+    http_reply_deinit(&r);
+    return code;
+}
+
+static int run_break_glass(struct cli *c)
+{
+    struct http_reply r = { 0 };
+    int code;
+
+    if (args_value(&c->args, "incident") == NULL || args_value(&c->args, "reason") == NULL)
+        return usage(c, "breaking the glass needs --incident ID and --reason TEXT");
+    code = access_request(c, c->args.words, c->args.n_words, NULL, &r);
     if (code == EXIT_DONE) {
-        bool pending = span_eq_str(get(r.root, "state"), "PENDING");
-
-        if (!wait || !pending || !c->json)
-            print_request(c, r.root);
-        if (wait && pending)
-            code = wait_for(c, r.root);
-        else if (pending && !c->json)
-            print_names("can be approved by", get_node(r.root, "approvers"));
+        request_print(c, r.root);
+        if (!c->json)
+            note("everybody who watches over this has been told; somebody else reviews it within 24 h");
     }
     http_reply_deinit(&r);
     return code;
@@ -124,7 +149,9 @@ const struct command cmd_request = {
     .synopsis = "RID... --purpose CODE --reason TEXT [--for 30m] [--action play,export] [--wait]",
     .text = "The window begins with the approval unless --start says first-use (when you first open it, within hours) or a time.\n"
             "Prints the request's state and id; once there is access, a second line that ends with its id. With --wait the command\n"
-            "stays until somebody decided: exit status 0 approved, 3 denied or cancelled, 5 nobody decided in time.",
+            "stays until somebody decided: exit status 0 approved, 3 denied or cancelled, 5 nobody decided in time.\n\n"
+            "What may be needed later can be decided now, as far as the policy goes: more people who watch (--viewer), more recordings of\n"
+            "the same session, subject or link (--more, then keyhole widen), more time (--more-time, then keyhole more-time).",
     .example = "$ keyhole request r_2Dz2Sr-SnSlnd8aT --purpose support --reason 'Customer reports that checkout fails' --for 30m --wait\n"
                "request PENDING q_0w3m1Vt9kq5yQpLx\nwaiting for a vote of dana, lead\nrequest ACTIVE q_0w3m1Vt9kq5yQpLx\n"
                "access until 2026-11-02 09:45:00 UTC g_P_52yi_zKORYBdCS",
@@ -136,12 +163,34 @@ const struct command cmd_request = {
                                   { "viewer", 0, "USER", "somebody who watches too", true },
                                   { "more", 0, "SAME:N", "recordings that may be added: session:5, link:2", false },
                                   { "more-time", 0, "NxTIME", "time that is granted beforehand: 1x30m", false },
-                                  { "wait", 'w', NULL, "stay until it is decided", false },
-                                  { "timeout", 0, "TIME", "with --wait: no longer than this", false },
+                                  { "break-glass", 0, NULL, "at once, without a vote: see keyhole break-glass", false },
+                                  { "incident", 0, "ID", "with --break-glass: the incident", false },
+                                  OPT_PASSWORD_FILE,
+                                  OPTS_WAIT,
                                   { 0 } },
     .words_min = 1,
     .words_max = 100,
     .run = run_request,
+};
+
+const struct command cmd_break_glass = {
+    .name = "break-glass",
+    .heading = "Access",
+    .summary = "Access at once, without a vote, in an incident; it is reviewed afterwards",
+    .synopsis = "RID... --incident ID --reason TEXT [--for 30m] [--purpose CODE] [--action play,live]",
+    .text = "For holders of the role breakglass, with a fresh sign-in, for named recordings and at most an hour. Everybody who watches over\n"
+            "access is alarmed at once, every record says so, and somebody else has to review it within 24 hours (keyhole review). It also\n"
+            "files an ordinary request: approved in time, that one takes over. Who has too many without a finished review is refused.",
+    .example = "$ keyhole break-glass r_2Dz2Sr-SnSlnd8aT --incident INC-204 --reason 'Payments fail for everybody since 09:10'\n"
+               "request ACTIVE q_0w3m1Vt9kq5yQpLx\naccess until 2026-11-02 09:45:00 UTC g_P_52yi_zKORYBdCS",
+    .opts = (const struct opt[]){ { "incident", 0, "ID", "the incident", false },
+                                  OPTS_REQUEST,
+                                  { "action", 0, "LIST", "play, live, export, separated by commas; play unless said", false },
+                                  OPT_PASSWORD_FILE,
+                                  { 0 } },
+    .words_min = 1,
+    .words_max = 100,
+    .run = run_break_glass,
 };
 
 /* ---- the list ---- */
@@ -279,7 +328,7 @@ static int vote(struct cli *c, const char *what)
         code = cli_send_fresh(c, "POST", &path, body_end(&b), &after);
     }
     if (code == EXIT_DONE)
-        print_request(c, after.root);
+        request_print(c, after.root);
     body_deinit(&b);
     http_reply_deinit(&r);
     http_reply_deinit(&after);
@@ -337,7 +386,7 @@ static int run_cancel(struct cli *c)
     if (code == EXIT_DONE)
         code = cli_send(c, "POST", &path, NULL, &r);
     if (code == EXIT_DONE)
-        print_request(c, r.root);
+        request_print(c, r.root);
     http_reply_deinit(&r);
     buf_deinit(&path);
     return code;

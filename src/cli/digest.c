@@ -176,19 +176,58 @@ static void start(const struct seen *s, struct buf *out)
     }
 }
 
-static void objects(const struct seen *s, struct buf *out)
+/* The person of that id in a list of them. */
+static struct span name_of(struct tree people, struct span id)
+{
+    struct tree p;
+
+    for (struct span at = people.payload; people.tag == TREE_ARR && tree_next(&at, &p);) {
+        if (span_eq(get(p, "id"), id))
+            return person_name(p);
+    }
+    return id;
+}
+
+static void viewers(const struct seen *s, struct buf *out)
+{
+    struct tree list = get_node(s->object, "viewers"), t;
+    struct span id;
+
+    for (struct span at = list.payload; tree_next(&at, &t);) {
+        if (!tree_str(t, &id) || span_eq(id, get(s->object, "requester")))
+            continue;
+        label(out, "viewer");
+        text_safe(out, name_of(get_node(s->request, "viewers"), id));
+        buf_add_str(out, " (");
+        text_safe(out, id);
+        buf_add_str(out, ")\n");
+    }
+}
+
+/* What may be added later without another vote. Members that this version does not know are shown as they are. */
+static void beforehand(const struct seen *s, struct buf *out)
 {
     static const char *const names[] = { "more", "more_time", "parts" };
     struct jsonw w;
 
     for (size_t i = 0; i < 3; i++) {
         struct tree t = get_node(s->object, names[i]);
+        size_t n = tree_count(t);
 
-        if (tree_count(t) == 0)
+        if (n == 0)
             continue;
         label(out, names[i]);
-        jsonw_init(&w, out);
-        jsonw_tree(&w, t);
+        if (i == 0 && n == 2 && get(t, "same").n > 0 && get_int(t, "max") > 0) {
+            buf_addf(out, "up to %lld recordings of the same ", (long long) get_int(t, "max"));
+            text_safe(out, get(t, "same"));
+        } else if (i == 1 && n == 2 && get_int(t, "times") > 0 && get_int(t, "each_s") > 0) {
+            buf_addf(out, "%lld times ", (long long) get_int(t, "times"));
+            text_span(out, get_int(t, "each_s") * 1000);
+            buf_addf(out, " (%lld s)", (long long) get_int(t, "each_s"));
+        } else {
+            jsonw_init(&w, out);
+            jsonw_tree(&w, t);
+        }
         buf_add_c(out, '\n');
     }
 }
@@ -208,10 +247,7 @@ void seen_text(const struct seen *s, struct buf *out)
     buf_add_str(out, " (");
     text_safe(out, get(s->object, "requester"));
     buf_add_str(out, ")\n");
-    join(&list, get_node(s->object, "viewers"), ", ");
-    if (!span_eq(buf_span(&list), get(s->object, "requester")))
-        text_field(out, "viewers", buf_span(&list));
-    buf_reset(&list);
+    viewers(s, out);
     recordings(s, out);
     label(out, "project");
     if (get(s->request, "project_name").n > 0) {
@@ -235,7 +271,7 @@ void seen_text(const struct seen *s, struct buf *out)
     start(s, out);
     if (get(s->object, "extends").n > 0)
         text_field(out, "extends", get(s->object, "extends"));
-    objects(s, out);
+    beforehand(s, out);
     text_field(out, "policy", get(s->object, "policy"));
     buf_deinit(&list);
 }
