@@ -156,7 +156,7 @@ def complete(words, shell="bash"):
 
 def completions():
     eq(complete(["keyhole", "appr"]), ["approve"])
-    eq(complete(["keyhole", "audit", ""]), ["tail", "verify", "vkey"])
+    eq(complete(["keyhole", "audit", ""]), ["tail", "logs", "verify", "vkey", "proof", "unseal"])
     eq(complete(["keyhole", "audit", "verify", "--v"]), ["--vkey"])
     eq(complete(["keyhole", "request", "--pur"]), ["--purpose"])
     eq(complete(["keyhole", "user", "a"]), ["add"])
