@@ -1,4 +1,8 @@
-/* Reading the audit log: records, checkpoint, public key. Reading is itself a record, counted by reader, log and minute. */
+/* Reading the audit log: records, logs, checkpoints, tiles, proofs, public keys. Reading is itself a record, counted by reader, log and minute. */
+#include "audit/tiles.h"
+#include "audit/tree.h"
+#include "codec/base64.h"
+#include "format/receipt.h"
 #include "keeper/accounts.h"
 #include "keeper/api/api.h"
 #include "keeper/pages.h"
@@ -9,33 +13,56 @@
 #define TYPES_MAX 16
 #define NAMES_MAX 2000
 
-/* "system", a project's id (with '~n'), or a project's name. *ret_ok false: answered. */
+static bool may_read(struct job *c, struct span base)
+{
+    if (span_eq_str(base, LOG_ID_SYSTEM))
+        return job_is_admin(c) || job_may(c, SPAN(ROLE_SYSTEM), PERM_READ_AUDIT) ||
+               job_may(c, SPAN(ROLE_ANY_PROJECT), PERM_READ_AUDIT);
+    return job_may(c, base, PERM_READ_AUDIT);
+}
+
+/* Whoever names no log by its id means the one that is written now. */
+static enum err newest_generation(struct job *c, struct span base, struct span *ret, struct err_info *reterr)
+{
+    struct meta_log_list logs;
+    struct span b;
+
+    TRY(meta_logs(c->v, c->mem, &logs, reterr));
+    for (size_t i = 0; i < logs.n; i++) {
+        (void) log_id_generation(logs.rows[i].log, &b);
+        if (span_eq(b, base))
+            *ret = logs.rows[i].log;
+    }
+    return ERR_OK;
+}
+
+/*
+ * A log's full name ("system", "p_…", "p_…~2"), or a project's name, or nothing: system; both of these by the newest
+ * generation. *ret_ok false: answered.
+ */
 static enum err find_log(struct job *c, struct span want, struct span *ret, bool *ret_ok, struct err_info *reterr)
 {
-    struct span base = want;
+    bool exact = log_id_check(want);
+    struct span base = want.n == 0 ? SPAN(LOG_ID_SYSTEM) : want;
     struct meta_project p;
     struct meta_log row;
     enum err e;
 
     *ret_ok = false;
-    if (span_eq_str(want, LOG_ID_SYSTEM)) {
-        bool may = job_is_admin(c) || job_may(c, SPAN(ROLE_SYSTEM), PERM_READ_AUDIT) ||
-                   job_may(c, SPAN(ROLE_ANY_PROJECT), PERM_READ_AUDIT);
-
-        *ret = want;
-        *ret_ok = may;
-        return may ? ERR_OK : job_forbidden(c);
-    }
-    if (log_id_check(want))
+    if (exact)
         (void) log_id_generation(want, &base);
-    e = accounts_project(c, base, &p, reterr);
-    if (e == ERR_NOTFOUND || (e == ERR_OK && job_roles(c, p.id) == 0))
-        return job_not_found(c);
-    TRY(e);
-    c->log = p.id;
-    if (!job_may(c, p.id, PERM_READ_AUDIT))
+    if (!span_eq_str(base, LOG_ID_SYSTEM)) {
+        e = accounts_project(c, base, &p, reterr);
+        if (e == ERR_NOTFOUND || (e == ERR_OK && job_roles(c, p.id) == 0))
+            return job_not_found(c);
+        TRY(e);
+        base = c->log = p.id;
+    }
+    if (!may_read(c, base))
         return job_forbidden(c);
-    *ret = log_id_check(want) ? want : p.id;
+    *ret = exact ? want : base;
+    if (!exact)
+        TRY(newest_generation(c, base, ret, reterr));
     e = meta_log_get(c->v, *ret, c->mem, &row, reterr);
     if (e == ERR_NOTFOUND)
         return job_not_found(c);
@@ -177,7 +204,7 @@ enum err api_audit_events(struct job *c, struct err_info *reterr)
 {
     static const char *const known[] = { "log", "from", "order", "type", "actor", "recording", "request", "grant" };
     struct meta_audit_filter f = { 0 };
-    struct span want = SPAN(LOG_ID_SYSTEM);
+    struct span want = SPAN_EMPTY;
     struct pages p;
     bool ok;
     enum err e;
@@ -197,27 +224,193 @@ enum err api_audit_events(struct job *c, struct err_info *reterr)
     return e;
 }
 
-/* ---- checkpoint and key ---- */
+/* ---- audit_logs ---- */
 
-enum err api_audit_checkpoint(struct job *c, struct err_info *reterr)
+static enum err write_checkpoint(struct job *c, struct span log, struct err_info *reterr)
+{
+    struct meta_checkpoint row;
+    struct buf root = BUF_INIT(64);
+    enum err e = meta_checkpoint_newest(c->v, log, c->mem, &row, reterr);
+
+    if (e == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(e);
+    base64_add(&root, row.root);
+    jsonw_kobj(&c->w, "checkpoint");
+    jsonw_kint(&c->w, "size", row.size);
+    jsonw_kstr(&c->w, "root", buf_span(&root));
+    jsonw_obj_end(&c->w);
+    buf_deinit(&root);
+    return ERR_OK;
+}
+
+enum err api_audit_log_write(struct job *c, const struct meta_log *row, struct err_info *reterr)
+{
+    struct span base;
+    uint32_t generation = log_id_generation(row->log, &base);
+    struct meta_project p;
+    int64_t size;
+    enum err e;
+
+    TRY(meta_audit_count(c->v, row->log, &size, reterr));
+    jsonw_obj(&c->w);
+    jsonw_kstr(&c->w, "log", row->log);
+    jsonw_kint(&c->w, "generation", generation);
+    if (!span_eq_str(base, LOG_ID_SYSTEM)) {
+        e = meta_project_get(c->v, base, c->mem, &p, reterr);
+        if (e != ERR_OK && e != ERR_NOTFOUND)
+            return e;
+        if (e == ERR_OK)
+            jsonw_kstr(&c->w, "project", p.name);
+    }
+    jsonw_kstr(&c->w, "origin", row->origin);
+    jsonw_kint(&c->w, "size", size);
+    jsonw_kstr(&c->w, "state", row->state);
+    TRY(write_checkpoint(c, row->log, reterr));
+    jsonw_ktime(&c->w, "made_at", row->created_ms);
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
+}
+
+enum err api_audit_logs(struct job *c, struct err_info *reterr)
+{
+    struct meta_log_list logs;
+    struct span base;
+
+    TRY(meta_logs(c->v, c->mem, &logs, reterr));
+    jsonw_obj(job_json(c, 200));
+    jsonw_karr(&c->w, "items");
+    for (size_t i = 0; i < logs.n; i++) {
+        (void) log_id_generation(logs.rows[i].log, &base);
+        if (may_read(c, base))
+            TRY(api_audit_log_write(c, &logs.rows[i], reterr));
+    }
+    jsonw_arr_end(&c->w);
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
+}
+
+/* ---- checkpoint, tiles, proofs, key ---- */
+
+#define CACHE_CHECKPOINT "private, max-age=2"
+#define CACHE_TILE       "private, max-age=31536000, immutable"
+#define TEXT             "text/plain; charset=utf-8"
+
+static enum err newest(struct job *c, struct span log, struct meta_checkpoint *ret, bool *ret_ok, struct err_info *reterr)
+{
+    enum err e = meta_checkpoint_newest(c->v, log, c->mem, ret, reterr);
+
+    *ret_ok = e == ERR_OK;
+    return e == ERR_NOTFOUND ? job_not_found(c) : e;
+}
+
+/* The answer's body is what follows, as it is. */
+static struct buf *raw(struct job *c, const char *type, const char *cache)
+{
+    (void) job_json(c, 200);
+    c->answer->content_type = type;
+    c->answer->cache = cache;
+    return &c->answer->body;
+}
+
+static enum err checkpoint_of(struct job *c, struct span want, struct err_info *reterr)
 {
     struct meta_checkpoint row;
     struct span log;
     bool ok;
-    enum err e;
 
-    TRY(find_log(c, c->in->id1, &log, &ok, reterr));
+    TRY(find_log(c, want, &log, &ok, reterr));
+    if (ok)
+        TRY(newest(c, log, &row, &ok, reterr));
     if (!ok)
         return ERR_OK;
-    e = meta_checkpoint_newest(c->v, log, c->mem, &row, reterr);
-    if (e == ERR_NOTFOUND)
-        return job_not_found(c);
-    TRY(e);
     count_reading(c, log);
-    (void) job_json(c, 200);
-    buf_add_span(&c->answer->body, row.note);
-    c->answer->content_type = "text/plain; charset=utf-8";
+    buf_add_span(raw(c, TEXT, CACHE_CHECKPOINT), row.note);
     return ERR_OK;
+}
+
+enum err api_audit_checkpoint(struct job *c, struct err_info *reterr)
+{
+    return checkpoint_of(c, c->in->id1, reterr);
+}
+
+enum err api_audit_system_checkpoint(struct job *c, struct err_info *reterr)
+{
+    return checkpoint_of(c, SPAN(LOG_ID_SYSTEM), reterr);
+}
+
+/* From the table, on demand: the same bytes as the files, and always as new as the newest checkpoint. */
+static enum err tile_of(struct job *c, struct span want, struct span path, struct err_info *reterr)
+{
+    struct meta_checkpoint row;
+    struct tile tile;
+    struct span log;
+    bool ok;
+
+    TRY(find_log(c, want, &log, &ok, reterr));
+    if (ok && !tile_parse(path, &tile))
+        return job_not_found(c);
+    if (ok)
+        TRY(newest(c, log, &row, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
+    if (!tile_is_in(&tile, (uint64_t) row.size))
+        return job_not_found(c);
+    count_reading(c, log);
+    return audit_tile_read(c->v, log, &tile, raw(c, "application/octet-stream", CACHE_TILE), reterr);
+}
+
+enum err api_audit_tile(struct job *c, struct err_info *reterr)
+{
+    return tile_of(c, c->in->id1, c->in->id2, reterr);
+}
+
+enum err api_audit_system_tile(struct job *c, struct err_info *reterr)
+{
+    return tile_of(c, SPAN(LOG_ID_SYSTEM), c->in->id1, reterr);
+}
+
+struct one_leaf {
+    struct arena *mem;
+    int64_t idx;
+    struct span leaf;
+};
+
+static bool take_leaf(void *ctx, const struct meta_audit *row)
+{
+    struct one_leaf *x = ctx;
+
+    if (row->idx == x->idx)
+        x->leaf = arena_span(x->mem, row->leaf);
+    return false;
+}
+
+enum err api_audit_proof(struct job *c, struct err_info *reterr)
+{
+    struct one_leaf x = { .mem = c->mem, .idx = -1 };
+    struct tree_reader tree = { .view = c->v };
+    struct receipt r = { .index = 0 };
+    struct meta_checkpoint row;
+    bool ok;
+
+    if (!body_query_int(&c->body, c->query, "index", 0, INT64_MAX, &x.idx))
+        body_bad(&c->body, "?", "index", FIELD_MISSING);
+    if (c->body.errors.n > 0)
+        return job_invalid(c);
+    TRY(find_log(c, c->in->id1, &tree.log, &ok, reterr));
+    if (ok)
+        TRY(newest(c, tree.log, &row, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
+    if (x.idx >= row.size)
+        return job_not_found(c);
+    TRY(meta_audit_leaves(c->v, tree.log, x.idx, take_leaf, &x, reterr));
+    if (x.leaf.n == 0)
+        return ERR_RAISE(reterr, ERR_CORRUPT, "audit log: record %lld is missing", (long long) x.idx);
+    r = (struct receipt){ .leaf = x.leaf, .index = (uint64_t) x.idx, .note = row.note };
+    TRY(merkle_prove_inclusion(r.index, (uint64_t) row.size, tree_read, &tree, &r.path, reterr));
+    count_reading(c, tree.log);
+    return receipt_write(&r, raw(c, TEXT, NULL), reterr);
 }
 
 enum err api_audit_vkey(struct job *c, struct err_info *reterr)
@@ -234,9 +427,7 @@ enum err api_audit_vkey(struct job *c, struct err_info *reterr)
         return job_refuse(c, 503, "starting", "The vault is not there yet.");
     TRY(meta_log_get(c->v, log, c->mem, &row, reterr));
     TRY(note_vkey_init(&key, row.origin, c->core->log_pk, reterr));
-    (void) job_json(c, 200);
-    note_vkey_text(&key, &c->answer->body);
+    note_vkey_text(&key, raw(c, TEXT, NULL));
     buf_add_c(&c->answer->body, '\n');
-    c->answer->content_type = "text/plain; charset=utf-8";
     return ERR_OK;
 }

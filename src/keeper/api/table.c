@@ -48,6 +48,11 @@ static const struct api_route table[ROUTE_N_] = {
     [ROUTE_policy_approve] = { api_policy_approve, API_WRITE, LEAF_POLICY_APPROVED, true },
     [ROUTE_status] = { api_status, API_LIVE, LEAF_API_READ, false },
     [ROUTE_audit_events] = { api_audit_events, API_READ, LEAF_AUDIT_READ, false },
+    [ROUTE_audit_logs] = { api_audit_logs, API_READ, LEAF_API_READ, false },
+    [ROUTE_audit_system_checkpoint] = { api_audit_system_checkpoint, API_READ, LEAF_AUDIT_READ, false },
+    [ROUTE_audit_system_tile] = { api_audit_system_tile, API_READ, LEAF_AUDIT_READ, false },
+    [ROUTE_audit_tile] = { api_audit_tile, API_READ, LEAF_AUDIT_READ, false },
+    [ROUTE_audit_proof] = { api_audit_proof, API_READ, LEAF_AUDIT_READ, false },
     [ROUTE_audit_checkpoint] = { api_audit_checkpoint, API_READ, LEAF_AUDIT_READ, false },
     [ROUTE_audit_vkey] = { api_audit_vkey, API_LIVE, LEAF_API_READ, false },
 };
