@@ -38,6 +38,7 @@ const char *audit_verdict_word(enum audit_verdict v)
     case AUDIT_TRUNCATED: return "truncated";
     case AUDIT_ROOT: return "root";
     case AUDIT_NO_CHECKPOINT: return "no-checkpoint";
+    case AUDIT_TILE: return "tile";
     }
     return "unknown";
 }
@@ -94,6 +95,10 @@ void audit_verify_checkpoint(struct audit_verify *v, struct span note)
     }
     if (!span_eq_str(c.origin, v->vkey.name)) {
         fault(v, AUDIT_NOTE_ORIGIN, at, at + 1, "a checkpoint is that of another log");
+        return;
+    }
+    if (v->n_points > 0 && c.size == at && !merkle_eq(&c.root, &v->points[v->n_points - 1].root)) {
+        fault(v, AUDIT_ROOT, 0, at, "two checkpoints of the same size have different roots: the log was forked");
         return;
     }
     if (c.size > at && v->n_points < CHECKPOINTS_MAX)

@@ -24,6 +24,7 @@ enum audit_verdict {
     AUDIT_TRUNCATED,       /* ends before its newest checkpoint */
     AUDIT_ROOT,            /* the records up to a checkpoint are not those that were signed */
     AUDIT_NO_CHECKPOINT,   /* nothing signed covers any of it */
+    AUDIT_TILE,            /* a tile or bundle is missing, or not that of its records (audit/verify_tiles.h) */
 };
 
 /* "leaf-hash", for machines. */
@@ -46,7 +47,10 @@ struct audit_verify *audit_verify_new(struct span log, const struct note_vkey *v
 struct audit_verify *audit_verify_free(struct audit_verify *v);
 void audit_verify_freep(struct audit_verify **v);
 
-/* At most 4096 of them, in growing size (one of a size not above the last is only checked as a note). */
+/*
+ * At most 4096 of them, in growing size. One of the size of the last has to have its root; one of a smaller size is only
+ * checked as a note.
+ */
 void audit_verify_checkpoint(struct audit_verify *v, struct span note);
 
 /* The next leaf's exact bytes. hash: what the table says (32 bytes), or empty. False: a fault was found, stop. */

@@ -6,6 +6,7 @@
 
 #include "audit/check.h"
 #include "cli/access.h"
+#include "cli/verify.h"
 #include "codec/json.h"
 #include "crypto/random.h"
 #include "format/id.h"
@@ -336,17 +337,9 @@ const struct command cmd_audit_vkey = {
 
 /* ---- verify ---- */
 
-struct verify {
-    struct cli *c;
-    struct buf keys; /* of --vkey; empty: the server's own */
-    bool own_keys;
-    size_t n_good, n_bad;
-};
-
-/* The line of the file that is for this origin; else, when all lines hold one public key, that key under this origin. */
-static enum err key_of_file(struct span file, struct span origin, struct note_vkey *ret, struct err_info *reterr)
+enum err verify_key(struct span keys, struct span origin, struct note_vkey *ret, struct err_info *reterr)
 {
-    struct span rest = file, line;
+    struct span rest = keys, line;
     struct note_vkey k, only;
     bool have = false, same = true;
 
@@ -380,7 +373,7 @@ static void hash_text(const struct merkle_hash *h, struct buf *out)
         buf_addf(out, "%02x", h->b[i]);
 }
 
-static void report(struct verify *v, struct span log, const struct note_vkey *key, const struct audit_result *r)
+void verify_report(struct verify *v, struct span log, const struct note_vkey *key, const struct audit_result *r)
 {
     bool good = r->verdict == AUDIT_GOOD;
     struct buf b = BUF_INIT(65536);
@@ -475,7 +468,7 @@ static int server_key(struct verify *v, const char *log, bool quietly, struct no
         while (line.n > 0 && line.p[line.n - 1] == '\n')
             line.n--;
         if (note_vkey_parse(line, &k, &e) != ERR_OK ||
-            (v->own_keys && key_of_file(buf_span(&v->keys), span_str(k.name), &k, &e) != ERR_OK))
+            (v->own_keys && verify_key(buf_span(&v->keys), span_str(k.name), &k, &e) != ERR_OK))
             code = fail_err(&e);
         else
             *ret = k;
@@ -508,7 +501,7 @@ static int verify_log(struct verify *v, const char *log, bool quietly, bool *ret
         code = feed_leaves(v, log, check);
     if (code == EXIT_DONE) {
         audit_verify_finish(check, &r);
-        report(v, span_str(log), &key, &r);
+        verify_report(v, span_str(log), &key, &r);
     }
     buf_deinit(&note);
     return *ret_skipped ? EXIT_DONE : code;
@@ -544,13 +537,13 @@ static int check_stored(struct verify *v, struct meta_view *view, struct span lo
     struct note_vkey key;
     struct err_info e = { 0 };
 
-    if (key_of_file(buf_span(&v->keys), origin, &key, &e) != ERR_OK || audit_check(view, log, &key, &r, &e) != ERR_OK)
+    if (verify_key(buf_span(&v->keys), origin, &key, &e) != ERR_OK || audit_check(view, log, &key, &r, &e) != ERR_OK)
         return fail_err(&e);
-    report(v, log, &key, &r);
+    verify_report(v, log, &key, &r);
     return EXIT_DONE;
 }
 
-static int verify_directory(struct verify *v, const char *dir, const char *only)
+static int verify_database(struct verify *v, const char *dir, const char *only)
 {
     CLEANUP(meta_reader_closep) struct meta_reader *reader = NULL;
     struct meta_log_list logs = { 0 };
@@ -560,8 +553,6 @@ static int verify_directory(struct verify *v, const char *dir, const char *only)
     int code = EXIT_DONE;
     bool found = false;
 
-    if (!v->own_keys)
-        return usage(v->c, "a directory is checked with a key you kept: --vkey FILE, printed by keyhole audit vkey");
     if (snprintf(path, sizeof(path), "%s/meta/keyhole.db", dir) >= (int) sizeof(path))
         return usage(v->c, "that directory's name is too long");
     arena_init(&memory, 64u << 20);
@@ -579,6 +570,24 @@ static int verify_directory(struct verify *v, const char *dir, const char *only)
     return code;
 }
 
+/* A server's state (its database, then the tiles that were made of it), or tiles alone. */
+static int verify_directory(struct verify *v, const char *dir, const char *only)
+{
+    char db[4200], tiles[4200];
+    size_t found;
+    int code = EXIT_DONE;
+
+    if (snprintf(db, sizeof(db), "%s/meta/keyhole.db", dir) >= (int) sizeof(db) ||
+        snprintf(tiles, sizeof(tiles), "%s/audit", dir) >= (int) sizeof(tiles))
+        return usage(v->c, "that directory's name is too long");
+    if (access(db, F_OK) != 0) {
+        code = verify_tiles(v, dir, only, &found);
+        return code == EXIT_DONE && found == 0 ? fail("there is no such log in %s", dir) : code;
+    }
+    code = verify_database(v, dir, only);
+    return code == EXIT_DONE ? verify_tiles(v, tiles, only, &found) : code;
+}
+
 static int verify_server(struct verify *v, const char *only)
 {
     char log[LOG_NAME_CAP];
@@ -591,18 +600,40 @@ static int verify_server(struct verify *v, const char *only)
     return code == EXIT_DONE ? verify_log(v, log, false, &skipped) : code;
 }
 
+static int read_option(struct cli *c, const char *option, struct buf *ret)
+{
+    const char *file = args_value(&c->args, option);
+    struct err_info e = { 0 };
+
+    return file == NULL || os_path_read(file, ret, &e) == ERR_OK ? EXIT_DONE : fail_err(&e);
+}
+
+/* One thing that is checked without a server. */
+static int verify_offline(struct verify *v, const char *where, const char *receipt, const char *only)
+{
+    if (!v->own_keys)
+        return usage(v->c, "this is checked with a key you kept: --vkey FILE, printed by keyhole audit vkey");
+    return receipt != NULL ? verify_receipt(v, receipt) : verify_directory(v, where, only);
+}
+
 static int run_verify(struct cli *c)
 {
-    const char *where = c->args.words[0], *only = args_value(&c->args, "log"), *file = args_value(&c->args, "vkey");
-    struct verify v = { .c = c, .keys = BUF_INIT(VKEY_MAX), .own_keys = file != NULL };
+    const char *where = c->args.words[0], *only = args_value(&c->args, "log"), *receipt = args_value(&c->args, "receipt");
+    bool since = args_value(&c->args, "since") != NULL, dir = where != NULL && strstr(where, "://") == NULL;
+    struct verify v = { .c = c, .keys = BUF_INIT(VKEY_MAX), .since = BUF_INIT(NOTE_MAX),
+                        .own_keys = args_value(&c->args, "vkey") != NULL };
     struct opt url = { "url", 0, "URL", "", false };
-    struct err_info e = { 0 };
-    int code = EXIT_DONE;
+    int code;
 
-    if (file != NULL && os_path_read(file, &v.keys, &e) != ERR_OK)
-        code = fail_err(&e);
-    if (code == EXIT_DONE && where != NULL && strstr(where, "://") == NULL) {
-        code = verify_directory(&v, where, only);
+    if (since && (!dir || receipt != NULL))
+        return usage(c, "--since is for a directory of tiles");
+    if (receipt != NULL && where != NULL)
+        return usage(c, "a receipt is checked by itself");
+    code = read_option(c, "vkey", &v.keys);
+    if (code == EXIT_DONE)
+        code = read_option(c, "since", &v.since);
+    if (code == EXIT_DONE && (dir || receipt != NULL)) {
+        code = verify_offline(&v, where, receipt, only);
     } else if (code == EXIT_DONE) {
         if (where != NULL && args_value(&c->args, "url") == NULL) {
             c->args.seen[c->args.n_seen].opt = &url;
@@ -611,6 +642,7 @@ static int run_verify(struct cli *c)
         code = verify_server(&v, only);
     }
     buf_deinit(&v.keys);
+    buf_deinit(&v.since);
     return code == EXIT_DONE && v.n_bad > 0 ? EXIT_FAILED : code;
 }
 
@@ -618,15 +650,19 @@ const struct command cmd_audit_verify = {
     .name = "audit verify",
     .heading = "Audit",
     .summary = "Checks that no record was changed, dropped or added unseen",
-    .synopsis = "[DIR|URL] [--log L] [--vkey FILE]",
-    .text = "Reads every record, hashes it again, computes the tree's root and compares it with the newest signed checkpoint. Over the API\n"
-            "unless DIR names a state directory: then offline, from its database, with the key in FILE. Without --vkey the server's own key is\n"
-            "used, which shows that the log is consistent, not that it is the one you knew; the output says so. All logs that you may\n"
-            "read, unless L says which. Exit status 1 names the first record that is wrong.",
+    .synopsis = "[DIR|URL] [--log L] [--vkey FILE] [--since FILE] | --receipt FILE --vkey FILE",
+    .text = "Reads every record, hashes it again, computes the tree's root and compares it with the newest signed checkpoint.\n"
+            "From a server, unless DIR names a directory: a log as tiles (checkpoint and tile/), logs below it, or a server's state (its\n"
+            "database, then its tiles). Directories and receipts need nothing but the public key in FILE. --since: a checkpoint that you\n"
+            "kept has to be a beginning of the log, or it was rewritten. --receipt: one record, as keyhole audit proof gave it.\n"
+            "Without --vkey the server's own key is used, which shows that the log is consistent, not that it is the one you knew; the\n"
+            "output says so. All logs that you may read, unless L says which. Exit status 1 names the first record that is wrong.",
     .example = "$ keyhole audit verify --log system --vkey system.vkey\nsystem: good, 1284 records\n"
                "  root 3f7a...\n  signed by rec.example.com/v1/audit/system, the key you gave",
     .opts = (const struct opt[]){ { "log", 0, "L", "only this one: system, or a project", false },
                                   { "vkey", 0, "FILE", "public keys that keyhole audit vkey printed, one a line", false },
+                                  { "since", 0, "FILE", "a checkpoint that was kept from before", false },
+                                  { "receipt", 0, "FILE", "check one record's receipt, and print the record", false },
                                   { 0 } },
     .words_max = 1,
     .run = run_verify,
