@@ -1,19 +1,28 @@
 /* The frame around the pages: who one is, where one can go, and which page a path means. */
 import type { ComponentChildren } from "preact";
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import type { Demo, Problem, Request } from "./api/types";
 import { problemFrom } from "./lib/http";
 import { useList } from "./lib/load";
 import { matchPath, splitPath } from "./lib/nav";
 import { mayProve } from "./lib/proof";
 import { hasRole, SessionContext, useSession, type Session } from "./lib/session";
+import { ChangesPage } from "./pages/admin/changes";
+import { sees, SECTIONS } from "./pages/admin/frame";
+import { GroupsPage } from "./pages/admin/groups";
+import { PeoplePage } from "./pages/admin/people";
+import { ProjectsPage } from "./pages/admin/projects";
+import { TokensPage } from "./pages/admin/tokens";
 import { AccessPage } from "./pages/access/view";
 import { AuditPage } from "./pages/audit/view";
 import { InboxPage } from "./pages/inbox/view";
 import { ForbiddenPage, MissingPage, ProblemPage } from "./pages/other/view";
 import { RecordingPage } from "./pages/recording/view";
 import { RecordingsPage } from "./pages/recordings/view";
+import { ReportsPage } from "./pages/reports/view";
 import { RequestPage } from "./pages/request/view";
+import { RulesPage } from "./pages/rules/view";
 import { DemoHome, SignInPage, useDemo } from "./pages/signin/view";
 import { TourPage } from "./pages/tour/view";
 import { WatchPage } from "./pages/watch/view";
@@ -25,7 +34,7 @@ function page(path: string, s: Session): ComponentChildren {
   const me = s.me.value;
   if (!me) return null;
   const votes = hasRole(me, "approver");
-  const sees = hasRole(me, "approver", "project-admin", "auditor");
+  const watches = hasRole(me, "approver", "project-admin", "auditor");
   let m: Record<string, string> | null;
   if (path === "/" || path === "/recordings" || path === "/sign-in") return <RecordingsPage />;
   if ((m = matchPath("/recordings/{rid}", path))) return <RecordingPage key={m["rid"]} rid={m["rid"] ?? ""} />;
@@ -33,9 +42,33 @@ function page(path: string, s: Session): ComponentChildren {
   if ((m = matchPath("/requests/{q}", path))) return <RequestPage key={m["q"]} id={m["q"] ?? ""} />;
   if (path === "/inbox") return votes ? <InboxPage /> : <ForbiddenPage />;
   if (path === "/access") return <AccessPage />;
-  if (path === "/watching") return sees ? <WatchingPage /> : <ForbiddenPage />;
+  if (path === "/watching") return watches ? <WatchingPage /> : <ForbiddenPage />;
   if (path === "/audit") return hasRole(me, "auditor") ? <AuditPage /> : <ForbiddenPage />;
+  if (path === "/reports") return hasRole(me, "auditor") ? <ReportsPage key={s.nav.path.value} /> : <ForbiddenPage />;
+  if (path === "/rules") return <RulesPage />;
+  if (path === "/admin") return <AdminPage />;
+  if ((m = matchPath("/admin/{section}", path))) {
+    const section = SECTIONS.find((x) => x === m?.["section"]);
+    if (section === undefined) return <MissingPage />;
+    if (!sees(me, section)) return <ForbiddenPage />;
+    switch (section) {
+      case "people": return <PeoplePage />;
+      case "groups": return <GroupsPage />;
+      case "projects": return <ProjectsPage />;
+      case "tokens": return <TokensPage />;
+      case "changes": return <ChangesPage />;
+    }
+  }
   return <MissingPage />;
+}
+
+/* The first of its pages that one may see. */
+function AdminPage() {
+  const s = useSession();
+  const me = s.me.value;
+  const first = me ? SECTIONS.find((x) => sees(me, x)) : undefined;
+  useEffect(() => { if (first !== undefined) s.nav.go(`/admin/${first}`, true); }, [first]);
+  return <Loading />;
 }
 
 function InboxCount() {
@@ -51,7 +84,7 @@ function Top() {
   const { path } = splitPath(s.nav.path.value);
   if (!me) return null;
   const item = (to: string, text: string, more?: ComponentChildren) => (
-    <Link to={to} {...(path === to || (to === "/recordings" && (path === "/" || path.startsWith("/recordings/") || path.startsWith("/watch/"))) ? { "aria-current": "page" as const } : {})}>{text}{more}</Link>
+    <Link to={to} {...(path === to || (to === "/admin" && path.startsWith("/admin/")) || (to === "/recordings" && (path === "/" || path.startsWith("/recordings/") || path.startsWith("/watch/"))) ? { "aria-current": "page" as const } : {})}>{text}{more}</Link>
   );
   return (
     <header class="top">
@@ -63,6 +96,9 @@ function Top() {
           {item("/access", t("nav.access"))}
           {hasRole(me, "approver", "project-admin", "auditor") && item("/watching", t("nav.watching"))}
           {hasRole(me, "auditor") && item("/audit", t("nav.audit"))}
+          {hasRole(me, "auditor") && item("/reports", t("nav.reports"))}
+          {item("/rules", t("nav.rules"))}
+          {hasRole(me, "approver", "project-admin") && item("/admin", t("nav.admin"))}
         </nav>
         {s.nav.inPage && (
           <>
