@@ -393,7 +393,7 @@ export function createWatch(s: Session, rid: string) {
     const ends = Date.parse(window_ends.value ?? "");
     const open = others.find((g) => g.state === "ACTIVE" && g.window !== null && Date.parse(g.window.end) > ends);
     if (open !== undefined) return takeOver(open);
-    next = others.find((g) => g.state === "SCHEDULED" && g.start === "first-use" && (g as Grant & { extends?: string | null }).extends === now.id) ?? null;
+    next = others.find((g) => g.state === "SCHEDULED" && g.start === "first-use" && g.extends?.grant === now.id) ?? null;
     armEnd();
   }
 
