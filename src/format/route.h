@@ -30,6 +30,7 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(login, POST, "/v1/login", BY_KEEPER, AUTH_NONE, TRACE_OWN)                                                       \
     R(logout, POST, "/v1/logout", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                                   \
     R(reauth, POST, "/v1/reauth", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                                   \
+    R(client_key_register, POST, "/v1/client-key", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                  \
     R(demo, GET, "/v1/demo", BY_KEEPER, AUTH_NONE, TRACE_READ)                                                         \
     R(me, GET, "/v1/me", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                           \
     R(users_list, GET, "/v1/users", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                                \

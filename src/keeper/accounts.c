@@ -19,7 +19,7 @@ static struct leaf change(struct job *c, enum leaf_type type, struct span log, s
     struct leaf l = trail_leaf(c, type, log);
 
     l.obj = obj;
-    (void) leaf_add_number(&l, "unsigned", 1); /* an act that is signed once client keys exist (STANDARDS 2.4) */
+    trail_mark(c, &l);
     return l;
 }
 

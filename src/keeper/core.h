@@ -27,6 +27,7 @@ struct core_config {
     size_t n_envs;
     int64_t key_life_s, bearer_life_s, edge_skew_s;
     int64_t lapse_ms, idle_session_ms, session_ms, cli_session_ms, fresh_ms;
+    int64_t new_key_wait_ms; /* a client key that is new to its account signs no act before */
     int64_t vanish_ms; /* a recording that nobody has for so long is ended; 0: never */
     bool require_sync, token_votes;
     uint8_t config_sha256[32];

@@ -1,6 +1,7 @@
 #include "keeper/dispatch.h"
 
 #include "format/key.h"
+#include "keeper/acts.h"
 #include "keeper/api/api.h"
 #include "keeper/idem.h"
 #include "keeper/ingest.h"
@@ -106,7 +107,7 @@ static enum err sign_in(struct job *c, bool *ret_ok, struct err_info *reterr)
     return ERR_OK;
 }
 
-/* Sign-in, then an answer given before under the same Idempotency-Key, then the handler. */
+/* Sign-in, then an answer given before under the same Idempotency-Key, then the signed act, then the handler. */
 static enum err run_route(struct job *c, const struct api_route *api, struct err_info *reterr)
 {
     bool ok, replayed = false;
@@ -120,7 +121,12 @@ static enum err run_route(struct job *c, const struct api_route *api, struct err
         TRY(idem_find(c, &replayed, reterr));
     if (replayed || c->answer->code != NULL)
         return ERR_OK;
+    TRY(acts_check(c, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
     TRY(api->fn(c, reterr));
+    if (c->step != CMD_STEP_PASSWORD) /* after which it runs again */
+        TRY(acts_keep(c, reterr));
     if (api->idempotent && c->in->idem_key.n > 0 && c->step == CMD_STEP_NONE && c->answer->code == NULL)
         TRY(idem_keep(c, reterr));
     return ERR_OK;

@@ -11,6 +11,13 @@
 #include "keeper/body.h"
 #include "keeper/state.h"
 
+/* The signed act of a call (keeper/acts.h); all empty when it is none. */
+struct job_act {
+    bool is_unsigned;       /* an act that was taken without a signature */
+    struct span hash;       /* b64u SHA-256 of the JWS */
+    struct span jws, once;
+};
+
 struct job {
     struct core *core;
     struct seat *seat;
@@ -29,6 +36,9 @@ struct job {
 
     const struct who *me;    /* NULL: nobody is signed in */
     struct meta_token token; /* how, when me is set */
+
+    struct job_act act;
+    bool sole_admin;         /* a guarded change that works at once because there is nobody else (keeper/guard.h) */
 
     struct answer *answer;
     struct jsonw w;          /* writes answer->body */

@@ -125,6 +125,7 @@ static enum err open_core(struct keeper *k, const struct ipc_keeper_config *in, 
         .lapse_ms = in->lapse_ms, .idle_session_ms = in->idle_session_ms, .session_ms = in->session_ms,
         .cli_session_ms = in->cli_session_ms, .fresh_ms = in->fresh_ms, .require_sync = in->require_sync != 0,
         .token_votes = in->token_votes != 0, .vanish_ms = in->vanish_ms,
+        .new_key_wait_ms = in->new_key_wait_ms,
     };
     for (uint32_t i = 0; i < in->envs.n && i < 16; i++)
         envs[cfg.n_envs++] = text_of(&mem, in->envs.rows[i].text);

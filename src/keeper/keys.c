@@ -27,34 +27,27 @@ enum err keys_deny(struct job *c, const struct meta_key *k, const char *cause, s
     return ERR_OK;
 }
 
-static enum err deny_live(struct job *c, struct span gid, struct span rid, struct span token_id, const char *cause,
-                          struct err_info *reterr)
+static enum err deny_all(struct job *c, const struct meta_key_list *keys, const char *cause, struct err_info *reterr)
 {
-    struct meta_key_list keys;
-
-    TRY(meta_keys_live(c->v, gid, rid, token_id, c->now.real / 1000, c->mem, &keys, reterr));
-    for (size_t i = 0; i < keys.n; i++)
-        TRY(keys_deny(c, &keys.rows[i], cause, reterr));
+    for (size_t i = 0; i < keys->n; i++)
+        TRY(keys_deny(c, &keys->rows[i], cause, reterr));
     return ERR_OK;
 }
 
-enum err keys_deny_token(struct job *c, struct span account, struct span token_id, struct err_info *reterr)
+enum err keys_deny_token(struct job *c, struct span token_id, struct err_info *reterr)
 {
-    const struct span active = SPAN("ACTIVE");
-    const struct meta_access_filter f = { .person = account, .states = &active, .n_states = 1 };
-    const struct meta_page page = { .limit = META_PAGE_MAX };
-    struct meta_grant_list grants;
-    struct meta_pos next;
+    struct meta_key_list keys;
 
-    TRY(meta_grants(c->v, &f, &page, c->mem, &grants, &next, reterr));
-    for (size_t i = 0; i < grants.n; i++)
-        TRY(deny_live(c, grants.rows[i].id, SPAN_EMPTY, token_id, "signed-out", reterr));
-    return ERR_OK;
+    TRY(meta_keys_live_of_token(c->v, token_id, c->now.real / 1000, c->mem, &keys, reterr));
+    return deny_all(c, &keys, "signed-out", reterr);
 }
 
 enum err keys_deny_viewing(struct job *c, const struct meta_viewing *v, struct err_info *reterr)
 {
-    return deny_live(c, v->gid, v->rid, v->client_key, "stopped", reterr);
+    struct meta_key_list keys;
+
+    TRY(meta_keys_live_of_client(c->v, v->gid, v->rid, v->client_key, c->now.real / 1000, c->mem, &keys, reterr));
+    return deny_all(c, &keys, "stopped", reterr);
 }
 
 static enum key_verdict judge_grant(const struct job *c, const struct keys_claim *claim, const struct meta_grant *g)
@@ -83,6 +76,8 @@ enum err keys_judge(struct job *c, const struct keys_claim *claim, enum key_verd
     /* The ledger says what was signed; anything else under this jti was not signed here. */
     if (!span_eq(k.gid, claim->gid) || !span_eq(k.rid, claim->rid) || !span_eq(k.project, claim->pid) ||
         !span_eq(k.sub, claim->sub) || (uint32_t) k.gen != claim->gen)
+        return ERR_OK;
+    if (claim->bound && !span_eq(k.jkt, claim->jkt))
         return ERR_OK;
     if (claim->env.n > 0 && !span_eq(k.env, claim->env)) {
         *ret = KEY_BINDING;

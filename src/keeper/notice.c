@@ -8,6 +8,7 @@
 static const char *const words[] = {
     [NOTICE_REQUEST] = "request", [NOTICE_GRANT] = "grant", [NOTICE_VIEWING] = "viewing",
     [NOTICE_RECORDING] = "recording", [NOTICE_POLICY] = "policy",
+    [NOTICE_CLIENT_KEY] = "client-key", [NOTICE_CHANGE] = "change",
 };
 
 static bool concerns(const struct notice *n, const struct who *w)
@@ -24,6 +25,11 @@ static bool concerns(const struct notice *n, const struct who *w)
         return role_may(roles, PERM_LIST);
     case NOTICE_POLICY:
         return true;
+    case NOTICE_CLIENT_KEY:
+        return span_eq(w->id, n->owner);
+    case NOTICE_CHANGE: /* who may approve or stop it */
+        return role_may_anywhere(w->roles, w->n_roles, PERM_VOTE) ||
+               (role_in(w->roles, w->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) != 0;
     }
     return false;
 }

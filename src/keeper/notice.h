@@ -5,7 +5,8 @@
  */
 #include "keeper/job.h"
 
-enum notice_type { NOTICE_REQUEST, NOTICE_GRANT, NOTICE_VIEWING, NOTICE_RECORDING, NOTICE_POLICY };
+enum notice_type { NOTICE_REQUEST, NOTICE_GRANT, NOTICE_VIEWING, NOTICE_RECORDING, NOTICE_POLICY,
+                   NOTICE_CLIENT_KEY, NOTICE_CHANGE };
 
 struct notice {
     enum notice_type type;

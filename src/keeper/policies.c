@@ -77,7 +77,7 @@ static enum err record(struct job *c, enum leaf_type type, struct span hash, con
 
     l.policy = hash;
     l.outcome = span_str(outcome);
-    if (c->me != NULL)
+    if (c->act.is_unsigned)
         (void) leaf_add_number(&l, "unsigned", 1);
     if (sole)
         (void) leaf_add_number(&l, "sole_admin", 1);

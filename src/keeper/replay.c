@@ -155,7 +155,7 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
 enum err replay_key_first(struct job *c, const struct ipc_key_first *in, struct err_info *reterr)
 {
     const struct keys_claim claim = { .jti = in->jti, .gid = in->gid, .rid = in->rid, .pid = in->pid, .sub = in->sub,
-                                      .env = in->env, .gen = in->gen };
+                                      .env = in->env, .gen = in->gen, .jkt = in->jkt, .bound = true };
     struct ipc_key_facts f = { 0 };
     struct ipc_row_grant row;
     enum key_verdict verdict;

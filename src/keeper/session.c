@@ -164,8 +164,8 @@ enum err session_end(struct job *c, struct meta_token *t, const char *cause, str
     t->ended_ms = c->now.real;
     TRY(meta_token_put(c->m, t, reterr));
     if (t->account.n > 0) {
-        TRY(keys_deny_token(c, t->account, t->id, reterr));
-        TRY(viewings_end_token(c, t->account, t->id, "signed-out", reterr));
+        TRY(keys_deny_token(c, t->id, reterr));
+        TRY(viewings_end_token(c, t, "signed-out", reterr));
     }
     TRY(ingest_tokens_push(c, t, false, reterr));
     notice_token_ended(c, t->id);

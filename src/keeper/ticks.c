@@ -54,6 +54,7 @@ static void take_lengths(struct core *core, void *arg)
     core->cfg.cli_session_ms = in->cli_session_ms;
     core->cfg.require_sync = in->require_sync != 0;
     core->cfg.vanish_ms = in->vanish_ms;
+    core->cfg.new_key_wait_ms = in->new_key_wait_ms;
 }
 
 static enum err new_config(struct job *c, const struct ipc_keeper_config *in, struct err_info *reterr)

@@ -8,7 +8,7 @@ struct span trail_log(struct job *c, struct span project)
 
 struct leaf trail_leaf(struct job *c, enum leaf_type type, struct span log)
 {
-    struct leaf l = { .type = type, .t = c->now.real, .outcome = SPAN("ok") };
+    struct leaf l = { .type = type, .t = c->now.real, .outcome = SPAN("ok"), .act = c->act.hash };
 
     l.log = log.n > 0 ? log : SPAN(LOG_ID_SYSTEM);
     l.actor = c->me != NULL ? c->me->id : c->token.id.n > 0 ? c->token.id : SPAN("system");
@@ -22,6 +22,14 @@ void trail_fact(struct job *c, struct leaf *l, const char *field, struct span va
     c->core->env.random(c->core->env.ctx, salt, sizeof(salt));
     if (!leaf_add_fact(l, field, value, person, salt)) /* trail_write then refuses the leaf: n_facts is past its limit */
         l->n_facts = LEAF_FACTS_MAX + 1;
+}
+
+void trail_mark(const struct job *c, struct leaf *l)
+{
+    if (c->act.is_unsigned)
+        (void) leaf_add_number(l, "unsigned", 1);
+    if (c->sole_admin)
+        (void) leaf_add_number(l, "sole_admin", 1);
 }
 
 enum err trail_write(struct job *c, struct leaf *l, uint64_t *ret_idx, struct err_info *reterr)

@@ -314,6 +314,7 @@ enum err view_key(struct job *c, const struct meta_key *k, struct err_info *rete
     jsonw_kstr(&c->w, "viewing", k->vid);
     view_person(c, "holder", k->sub);
     jsonw_kstr(&c->w, "client", k->client);
+    view_text(c, "client_key", k->jkt);
     view_scope(c, k->scope);
     jsonw_ktime(&c->w, "issued_at", k->iat_s * 1000);
     jsonw_ktime(&c->w, "expires_at", k->exp_s * 1000);

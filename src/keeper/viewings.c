@@ -114,10 +114,10 @@ static struct leaf viewing_leaf(struct job *c, enum leaf_type type, const struct
     return l;
 }
 
-enum err viewing_for_key(struct job *c, const struct meta_grant *g, struct span rid, struct meta_viewing *ret,
-                         bool *ret_stopped, struct err_info *reterr)
+enum err viewing_for_key(struct job *c, const struct meta_grant *g, struct span rid, struct span client_key,
+                         struct meta_viewing *ret, bool *ret_stopped, struct err_info *reterr)
 {
-    enum err e = meta_viewing_find(c->v, g->id, rid, c->token.id, c->mem, ret, reterr);
+    enum err e = meta_viewing_find(c->v, g->id, rid, client_key, c->mem, ret, reterr);
 
     *ret_stopped = false;
     if (e == ERR_OK && !span_eq_str(ret->state, "ended")) {
@@ -127,7 +127,7 @@ enum err viewing_for_key(struct job *c, const struct meta_grant *g, struct span 
     if (e != ERR_OK && e != ERR_NOTFOUND)
         return e;
     *ret = (struct meta_viewing){ .id = job_new_id(c, ID_VIEWING), .gid = g->id, .rid = rid, .project = g->project,
-                                  .holder = g->holder, .client_key = c->token.id,
+                                  .holder = g->holder, .client_key = client_key,
                                   .client = span_str(job_client(c)), .state = SPAN("new") };
     return meta_viewing_add(c->m, ret, reterr);
 }
@@ -201,18 +201,33 @@ enum err viewings_end_grant(struct job *c, struct span gid, const char *cause, s
     return ERR_OK;
 }
 
-enum err viewings_end_token(struct job *c, struct span account, struct span token_id, const char *cause,
-                            struct err_info *reterr)
+static enum err ends_with(struct job *c, const struct meta_viewing *v, const struct meta_token *t, bool *ret,
+                          struct err_info *reterr)
+{
+    struct meta_key_list live;
+
+    *ret = span_eq(v->client_key, t->id);
+    if (t->jkt.n == 0 || !span_eq(v->client_key, t->jkt))
+        return ERR_OK;
+    TRY(meta_keys_live_of_client(c->v, v->gid, v->rid, t->jkt, c->now.real / 1000, c->mem, &live, reterr));
+    *ret = live.n == 0;
+    return ERR_OK;
+}
+
+enum err viewings_end_token(struct job *c, const struct meta_token *t, const char *cause, struct err_info *reterr)
 {
     const struct span states[] = { SPAN("new"), SPAN("live") };
-    const struct meta_access_filter f = { .person = account, .states = states, .n_states = 2 };
+    const struct meta_access_filter f = { .person = t->account, .states = states, .n_states = 2 };
     const struct meta_page page = { .limit = META_PAGE_MAX };
     struct meta_viewing_list rows;
     struct meta_pos next;
 
     TRY(meta_viewings(c->v, &f, &page, c->mem, &rows, &next, reterr));
     for (size_t i = 0; i < rows.n; i++) {
-        if (span_eq(rows.rows[i].client_key, token_id))
+        bool ends;
+
+        TRY(ends_with(c, &rows.rows[i], t, &ends, reterr));
+        if (ends)
             TRY(viewing_end(c, &rows.rows[i], "ended", cause, reterr));
     }
     return ERR_OK;

@@ -68,6 +68,7 @@ static const struct confuse_opt auth_opts[] = {
     { .name = "cli_session", .type = CONFUSE_DURATION, .min = MINUTE, .max = 24 * HOUR },
     { .name = "fresh", .type = CONFUSE_DURATION, .min = 10 * SECOND, .max = HOUR },
     { .name = "token_votes", .type = CONFUSE_BOOL },
+    { .name = "new_key_wait", .type = CONFUSE_DURATION, .max = 30 * 24 * HOUR },
     { .name = NULL },
 };
 static const struct confuse_opt request_opts[] = {
@@ -248,6 +249,7 @@ static enum err fill(struct config *c, struct tree root, struct err_info *reterr
     get_ms(auth, "cli_session", &c->auth.cli_session);
     get_ms(auth, "fresh", &c->auth.fresh);
     (void) tree_get_bool(auth, "token_votes", &c->auth.token_votes);
+    get_ms(auth, "new_key_wait", &c->auth.new_key_wait);
     get_ms(section(root, "request"), "lapse", &c->request.lapse);
     get_u64(section(root, "store"), "seal_bytes", &c->store.seal_bytes);
     get_ms(section(root, "store"), "seal_after", &c->store.seal_after);

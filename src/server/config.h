@@ -57,7 +57,7 @@ struct config {
         time_ms life, bearer_life, rotate, edge_skew;
     } key;
     struct {
-        time_ms idle, session, cli_session, fresh;
+        time_ms idle, session, cli_session, fresh, new_key_wait;
         bool token_votes;
     } auth;
     struct {

@@ -71,6 +71,7 @@ static enum err send_keeper(const struct config *c, struct link *to)
         .require_sync = c->require_sync,
         .token_votes = c->auth.token_votes,
         .config_sha256 = SPAN_OF(c->sha256),
+        .new_key_wait_ms = c->auth.new_key_wait,
         .demo_password = span_str(c->demo_password),
         .vanish_ms = c->live.vanish_after,
         .log_format = c->log_json,

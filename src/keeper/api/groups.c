@@ -157,7 +157,7 @@ enum err api_group_patch(struct job *c, struct err_info *reterr)
         return job_invalid(c);
     l = trail_leaf(c, LEAF_GROUP_CHANGED, SPAN_EMPTY);
     l.obj = t.id;
-    (void) leaf_add_number(&l, "unsigned", 1);
+    trail_mark(c, &l);
     TRY(trail_write(c, &l, NULL, reterr));
     if (g.has_roles)
         TRY(people_set_roles(c, t.id, g.roles, g.n_roles, reterr));

@@ -1,6 +1,7 @@
 /* Keys: issue and renew (T7), list, revoke (STANDARDS 1.8). */
 #include "access/issue.h"
 #include "keeper/api/api.h"
+#include "keeper/client_keys.h"
 #include "keeper/keys.h"
 #include "keeper/pages.h"
 #include "keeper/terms.h"
@@ -13,13 +14,20 @@
 struct wanted {
     struct span rid;
     action_mask scope; /* 0: left out */
+    bool bearer;       /* bound to no client key */
+    struct span client_key; /* thumbprint; of a bearer key the sign-in's id */
 };
 
 static void read_wanted(struct job *c, struct wanted *w)
 {
+    static const char *const types[] = { "DPoP", "Bearer" };
     struct tree scope, child;
+    int type;
 
-    BODY_ONLY(&c->body, "", c->args, "recording", "scope");
+    BODY_ONLY(&c->body, "", c->args, "recording", "scope", "token_type");
+    type = body_word(&c->body, "", c->args, "token_type", BODY_OPTIONAL, types, 2);
+    w->bearer = type == 1 || (type < 0 && !client_keys_proven(c));
+    w->client_key = w->bearer ? c->token.id : c->in->proof_jkt;
     if (body_str(&c->body, "", c->args, "recording", BODY_REQUIRED, 1, 64, &w->rid) && !id_check(w->rid, ID_RECORDING))
         body_bad(&c->body, "", "recording", FIELD_PATTERN);
     if (!body_arr(&c->body, "", c->args, "scope", BODY_OPTIONAL, 0, ACTION_N_, &scope))
@@ -32,6 +40,27 @@ static void read_wanted(struct job *c, struct wanted *w)
         else
             body_bad(&c->body, "", "scope", FIELD_NOT_ONE_OF);
     }
+}
+
+/*
+ * The key that a proof came with has to be the sign-in's (STANDARDS 1.8 rule 2); an API token that has none gets it here,
+ * at its first use. False: refused.
+ */
+static enum err bind_client(struct job *c, const struct wanted *w, bool *ret_ok, struct err_info *reterr)
+{
+    bool proven = client_keys_proven(c);
+
+    *ret_ok = false;
+    if (proven && c->token.jkt.n == 0 && span_eq_str(c->token.kind, "api")) {
+        TRY(client_keys_register(c, &c->token, reterr));
+        TRY(meta_token_put(c->m, &c->token, reterr));
+    }
+    if (proven && !span_eq(c->token.jkt, c->in->proof_jkt))
+        return job_refuse(c, 401, "key-binding", "This proof is not by the client key of this sign-in.");
+    if (!proven && !w->bearer)
+        return job_refuse(c, 403, "proof-needed", "A bound key needs a DPoP proof by the client key of this sign-in.");
+    *ret_ok = true;
+    return ERR_OK;
 }
 
 /* ---- guards of T7 ---- */
@@ -65,14 +94,20 @@ static enum err judge(struct job *c, struct life *l, bool *ret_ok, struct err_in
     return ERR_OK;
 }
 
+struct renewal {
+    bool renewed; /* the viewing has a live key */
+    bool moved;   /* … which was issued to another address prefix */
+};
+
 /* A third live key retires the oldest (STANDARDS 1.8 rule 3). */
-static enum err retire_oldest(struct job *c, const struct life *l, struct span rid, bool *ret_renewal,
+static enum err retire_oldest(struct job *c, const struct life *l, const struct wanted *want, struct renewal *ret,
                               struct err_info *reterr)
 {
     struct meta_key_list live;
 
-    TRY(meta_keys_live(c->v, l->g.id, rid, c->token.id, c->now.real / 1000, c->mem, &live, reterr));
-    *ret_renewal = live.n > 0;
+    TRY(meta_keys_live_of_client(c->v, l->g.id, want->rid, want->client_key, c->now.real / 1000, c->mem, &live, reterr));
+    ret->renewed = live.n > 0;
+    ret->moved = live.n > 0 && !span_eq(live.rows[live.n - 1].prefix, c->in->prefix);
     for (size_t i = 0; i + KEYS_LIVE_MAX <= live.n; i++)
         TRY(keys_deny(c, &live.rows[i], "superseded", reterr));
     return ERR_OK;
@@ -80,10 +115,10 @@ static enum err retire_oldest(struct job *c, const struct life *l, struct span r
 
 /* ---- the record, the ledger, and what the vault is asked to sign ---- */
 
-static enum err write_issued(struct job *c, const struct life *l, struct meta_key *k, bool renewal, time_ms *ret_t,
+static enum err write_issued(struct job *c, const struct life *l, struct meta_key *k, const struct renewal *renewal, time_ms *ret_t,
                              struct err_info *reterr)
 {
-    struct leaf leaf = trail_leaf(c, renewal ? LEAF_KEY_RENEWED : LEAF_KEY_ISSUED, trail_log(c, k->project));
+    struct leaf leaf = trail_leaf(c, renewal->renewed ? LEAF_KEY_RENEWED : LEAF_KEY_ISSUED, trail_log(c, k->project));
     uint64_t idx;
 
     leaf.q = l->q.id;
@@ -96,13 +131,16 @@ static enum err write_issued(struct job *c, const struct life *l, struct meta_ke
     (void) leaf_add_number(&leaf, "iat", k->iat_s);
     (void) leaf_add_number(&leaf, "exp", k->exp_s);
     (void) leaf_add_number(&leaf, "wend", k->wend_s);
+    if (renewal->moved)
+        (void) leaf_add_number(&leaf, "ctx", 1);
     TRY(trail_write(c, &leaf, &idx, reterr));
     k->leaf_idx = (int64_t) idx;
     *ret_t = leaf.t;
     return ERR_OK;
 }
 
-static struct ipc_sign_key *sign_request(struct job *c, const struct meta_key *k, time_ms leaf_t)
+static struct ipc_sign_key *sign_request(struct job *c, const struct meta_key *k, const struct renewal *renewal,
+                                         time_ms leaf_t)
 {
     struct ipc_sign_key *s = arena_alloc(c->mem, sizeof(*s));
 
@@ -111,7 +149,7 @@ static struct ipc_sign_key *sign_request(struct job *c, const struct meta_key *k
     *s = (struct ipc_sign_key){
         .jti = k->jti, .sub = k->sub, .client_id = k->client, .scope = k->scope, .pid = k->project, .env = k->env,
         .gid = k->gid, .gen = (uint32_t) k->gen, .rid = k->rid, .iat_s = k->iat_s, .exp_s = k->exp_s,
-        .wend_s = k->wend_s, .prefix = k->prefix, .log = k->project, .leaf_idx = (uint64_t) k->leaf_idx,
+        .wend_s = k->wend_s, .prefix = k->prefix, .cnf_jkt = k->jkt, .renewed = renewal->renewed, .log = k->project, .leaf_idx = (uint64_t) k->leaf_idx,
         .leaf_t_ms = leaf_t,
     };
     return s;
@@ -132,7 +170,7 @@ static enum err make_key(struct job *c, const struct life *l, const struct wante
     *ret = (struct meta_key){
         .jti = job_span(c, jti), .gid = l->g.id, .gen = is->gen, .rid = want->rid, .vid = v->id, .sub = c->me->id,
         .project = l->q.project, .env = r.env, .client = span_str(job_client(c)), .token = c->token.id,
-        .scope = job_span(c, scope), .prefix = c->in->prefix, .iat_s = is->iat, .exp_s = is->exp, .wend_s = is->wend,
+        .scope = job_span(c, scope), .jkt = want->bearer ? SPAN_EMPTY : want->client_key, .prefix = c->in->prefix, .iat_s = is->iat, .exp_s = is->exp, .wend_s = is->wend,
         .kid = span_str(c->core->kid),
     };
     return ERR_OK;
@@ -145,7 +183,7 @@ static void write_answer(struct job *c, const struct life *l, const struct meta_
 
     jsonw_obj(w);
     jsonw_kstr(w, "key_id", k->jti);
-    jsonw_kcstr(w, "token_type", "Bearer");
+    jsonw_kcstr(w, "token_type", k->jkt.n > 0 ? "DPoP" : "Bearer");
     jsonw_kint(w, "expires_in", is->expires_in);
     jsonw_kint(w, "renew_after", is->renew_after);
     jsonw_ktime(w, "expires_at", k->exp_s * 1000);
@@ -160,18 +198,19 @@ static enum err issue(struct job *c, struct life *l, const struct wanted *want, 
 {
     struct meta_viewing v;
     struct meta_key k;
-    bool stopped, renewal;
+    struct renewal renewal;
+    bool stopped;
     time_ms leaf_t;
 
-    TRY(viewing_for_key(c, &l->g, want->rid, &v, &stopped, reterr));
+    TRY(viewing_for_key(c, &l->g, want->rid, want->client_key, &v, &stopped, reterr));
     if (stopped)
         return job_refuse(c, 403, "grant-ended", "This viewing was stopped.");
     TRY(make_key(c, l, want, is, &v, &k, reterr));
-    TRY(retire_oldest(c, l, want->rid, &renewal, reterr));
-    TRY(write_issued(c, l, &k, renewal, &leaf_t, reterr));
+    TRY(retire_oldest(c, l, want, &renewal, reterr));
+    TRY(write_issued(c, l, &k, &renewal, &leaf_t, reterr));
     TRY(meta_key_add(c->m, &k, reterr));
     viewing_key_issued(c, &v, k.exp_s * 1000);
-    c->sign = sign_request(c, &k, leaf_t);
+    c->sign = sign_request(c, &k, &renewal, leaf_t);
     if (c->sign == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "key");
     c->step = CMD_STEP_VAULT;
@@ -187,7 +226,7 @@ static enum err prepare(struct job *c, const struct life *l, const struct wanted
     const struct issue_settings settings = { cfg->key_life_s, cfg->bearer_life_s, cfg->edge_skew_s };
     enum err covers = meta_grant_covers(c->v, l->g.id, want->rid, reterr);
     struct issue_ask ask = { .scope = want->scope, .granted = l->actions, .recording_in_grant = covers == ERR_OK,
-                             .bearer = true };
+                             .bearer = want->bearer };
     struct terms t;
 
     if (covers != ERR_OK && covers != ERR_NOTFOUND)
@@ -200,6 +239,8 @@ static enum err prepare(struct job *c, const struct life *l, const struct wanted
 
 static enum err refuse_key(struct job *c, const struct life *l, const struct wanted *want, enum key_verdict v)
 {
+    if (v == KEY_BINDING) /* a bearer key where the rule wants a bound one */
+        return job_refuse(c, 403, "proof-needed", "This access needs a DPoP proof by the client key of this sign-in.");
     if (v == KEY_RECORDING_MISMATCH)
         c->refused_id = want->rid;
     jsonw_kstr(job_extra(c), "grant", l->g.id);
@@ -241,6 +282,9 @@ enum err api_keys_issue(struct job *c, struct err_info *reterr)
     read_wanted(c, &want);
     if (c->body.errors.n > 0)
         return job_invalid(c);
+    TRY(bind_client(c, &want, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
     TRY(life_touch(c, &l, reterr));
     TRY(would_refuse(c, &l, &want, &verdict, reterr));
     if (verdict != KEY_OK)

@@ -3,6 +3,7 @@
 
 #include "crypto/secret.h"
 #include "keeper/api/api.h"
+#include "keeper/client_keys.h"
 #include "keeper/session.h"
 #include "keeper/trail.h"
 #include "keeper/view.h"
@@ -57,6 +58,7 @@ static enum err write_sign_in(struct job *c, const struct meta_token *t, const c
     view_person(c, "user", t->account);
     jsonw_ktime(w, "expires_at", t->expires_ms);
     jsonw_ktime(w, "fresh_until", t->auth_ms + c->core->cfg.fresh_ms);
+    view_text(c, "client_key", t->jkt);
     jsonw_obj_end(w);
     return ERR_OK;
 }
@@ -77,6 +79,8 @@ static enum err signed_in(struct job *c, struct meta_account *a, bool as_token, 
 
     session_secret(c, "kst_", secret, hash);
     t.sha256 = SPAN_OF(hash);
+    if (client_keys_proven(c))
+        TRY(client_keys_register(c, &t, reterr));
     TRY(meta_token_add(c->m, &t, reterr));
     a->last_login_ms = c->now.real;
     TRY(meta_account_login_put(c->m, a, reterr));
@@ -166,6 +170,26 @@ enum err api_reauth(struct job *c, struct err_info *reterr)
     w = job_json(c, 200);
     jsonw_obj(w);
     jsonw_ktime(w, "fresh_until", c->token.auth_ms + c->core->cfg.fresh_ms);
+    jsonw_obj_end(w);
+    return ERR_OK;
+}
+
+/* An API token gets its client key at its first use, once (STANDARDS 5.1); a sign-in has the one it was made with. */
+enum err api_client_key_register(struct job *c, struct err_info *reterr)
+{
+    struct jsonw *w;
+
+    if (!client_keys_proven(c))
+        return job_refuse(c, 403, "proof-needed", "This needs a DPoP proof.");
+    if (!span_eq(c->token.jkt, c->in->proof_jkt)) {
+        if (c->token.jkt.n > 0 || !span_eq_str(c->token.kind, "api"))
+            return job_refuse(c, 409, "already-exists", "This sign-in cannot get another client key.");
+        TRY(client_keys_register(c, &c->token, reterr));
+        TRY(meta_token_put(c->m, &c->token, reterr));
+    }
+    w = job_json(c, 200);
+    jsonw_obj(w);
+    jsonw_kstr(w, "client_key", c->token.jkt);
     jsonw_obj_end(w);
     return ERR_OK;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "keeper/api/api.h"
+#include "keeper/client_keys.h"
 #include "keeper/inbox.h"
 #include "keeper/view.h"
 
@@ -65,6 +66,9 @@ static void write_auth(struct job *c)
     /* A token without an end is said to end when nobody reads this any more. */
     jsonw_ktime(w, "expires_at", c->token.expires_ms != 0 ? c->token.expires_ms : INT64_C(253402300799000));
     view_time(c, "fresh_until", span_eq_str(c->token.kind, "api") ? 0 : c->token.auth_ms + c->core->cfg.fresh_ms);
+    view_text(c, "client_key", c->token.jkt);
+    if (c->token.jkt.n > 0 && client_keys_acts_from(c->core, &c->token) > c->now.real)
+        view_time(c, "acts_from", client_keys_acts_from(c->core, &c->token));
     jsonw_obj_end(w);
 }
 
@@ -104,6 +108,7 @@ enum err api_me(struct job *c, struct err_info *reterr)
     jsonw_arr_end(w);
     TRY(write_projects(c, reterr));
     write_auth(c);
+    TRY(client_keys_view_new(c, reterr));
     jsonw_kint(w, "inbox", inbox);
     jsonw_kcstr(w, "public_url", cfg->public_url);
     jsonw_kcstr(w, "player_url", cfg->player_url);

@@ -215,7 +215,7 @@ static enum err apply(struct job *c, struct meta_project *row, const struct proj
     row->version++;
     TRY(meta_project_put(c->m, row, reterr));
     l.obj = row->id;
-    (void) leaf_add_number(&l, "unsigned", 1);
+    trail_mark(c, &l);
     trail_fact(c, &l, "name", p->name, SPAN_EMPTY);
     TRY(trail_write(c, &l, NULL, reterr));
     if (p->has_members)

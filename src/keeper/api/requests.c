@@ -110,7 +110,8 @@ static enum err store_vote(struct job *c, const struct life *l, const struct bal
     struct meta_vote row = {
         .request = l->q.id, .voter = c->me->id, .person = who_person(c->me),
         .verdict = b->approve ? SPAN("approve") : SPAN("deny"), .digest = b->digest, .comment = b->comment,
-        .auth_ms = c->token.auth_ms, .at_ms = c->now.real, .is_unsigned = 1,
+        .auth_ms = c->token.auth_ms, .at_ms = c->now.real,
+        .is_unsigned = c->act.is_unsigned, .act = c->act.jws,
     };
     struct leaf leaf = trail_leaf(c, LEAF_REQUEST_VOTED, trail_log(c, l->q.project));
 
@@ -119,7 +120,7 @@ static enum err store_vote(struct job *c, const struct life *l, const struct bal
     leaf.policy = l->q.policy;
     leaf.digest = l->q.digest;
     leaf.outcome = row.verdict;
-    (void) leaf_add_number(&leaf, "unsigned", 1);
+    trail_mark(c, &leaf);
     (void) leaf_add_number(&leaf, "auth_age_s", (c->now.real - c->token.auth_ms) / 1000);
     trail_fact(c, &leaf, "comment", b->comment, who_person(c->me));
     return trail_write(c, &leaf, NULL, reterr);
@@ -146,7 +147,7 @@ static enum err judge_vote(struct job *c, const struct life *l, const struct bal
 static enum err vote(struct job *c, bool approve, struct err_info *reterr)
 {
     struct ballot_paper b = { .approve = approve };
-    const struct life_by by = { .actor = c->me->id, .is_unsigned = true };
+    const struct life_by by = { .actor = c->me->id, .is_unsigned = c->act.is_unsigned };
     struct grant_step step;
     struct life l;
     bool ok;

@@ -4,6 +4,7 @@ static const struct api_route table[ROUTE_N_] = {
     [ROUTE_login] = { api_login, API_WRITE, LEAF_LOGIN_FAILED, false },
     [ROUTE_logout] = { api_logout, API_WRITE, LEAF_LOGIN_ENDED, false },
     [ROUTE_reauth] = { api_reauth, API_WRITE, LEAF_LOGIN_FAILED, false },
+    [ROUTE_client_key_register] = { api_client_key_register, API_WRITE, LEAF_CLIENT_KEY_REGISTERED, false },
     [ROUTE_demo] = { api_demo, API_READ, LEAF_API_READ, false },
     [ROUTE_me] = { api_me, API_READ, LEAF_API_READ, false },
     [ROUTE_users_list] = { api_users_list, API_READ, LEAF_API_READ, false },

@@ -113,7 +113,7 @@ static enum err created_record(struct job *c, const struct meta_token *t, struct
 
     l.obj = t->id;
     l.outcome = t->kind;
-    (void) leaf_add_number(&l, "unsigned", 1);
+    trail_mark(c, &l);
     if (t->expires_ms != 0)
         (void) leaf_add_number(&l, "expires_ms", t->expires_ms);
     trail_fact(c, &l, "label", t->label, SPAN_EMPTY);

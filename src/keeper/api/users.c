@@ -184,7 +184,7 @@ static enum err changed_record(struct job *c, const struct patch *p, struct err_
     struct leaf l = trail_leaf(c, LEAF_USER_CHANGED, SPAN_EMPTY);
 
     l.obj = p->a.id;
-    (void) leaf_add_number(&l, "unsigned", 1);
+    trail_mark(c, &l);
     if (p->has_password)
         (void) leaf_add_number(&l, "password", 1);
     if (p->has_subjects)

@@ -14,6 +14,7 @@
 #include "crypto/password.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
+#include "format/act.h"
 #include "keeper/state.h"
 #include "os/clock.h"
 
@@ -67,7 +68,7 @@ static void open_core(struct house *h)
         .public_url = "http://localhost:8080", .player_url = "http://localhost:8081", .dir = h->dir, .demo = true,
         .demo_password = HOUSE_PASSWORD, .envs = envs, .n_envs = 2, .key_life_s = 120, .bearer_life_s = 60,
         .lapse_ms = 4 * 3600 * 1000, .idle_session_ms = 15 * 60 * 1000, .session_ms = 12 * 3600 * 1000,
-        .cli_session_ms = 12 * 3600 * 1000, .fresh_ms = 15 * 60 * 1000, .vanish_ms = HOUSE_VANISH_MS,
+        .new_key_wait_ms = h->new_key_wait_ms, .token_votes = h->token_votes, .cli_session_ms = 12 * 3600 * 1000, .fresh_ms = 15 * 60 * 1000, .vanish_ms = HOUSE_VANISH_MS,
     };
     const struct core_env env = { .ctx = h, .clocks = clocks, .random = randomness, .deliver = deliver, .space = space,
                                   .fatal = fatal };
@@ -304,6 +305,11 @@ static struct cmd *prepare(struct house *h, const char *token, enum route_id rou
                               .body = tree_of(h, body), .prefix = SPAN_OF(h->prefix), .idem_key = span_str(idem_key),
                               .if_match = span_str(if_match), .trace = SPAN("0123456789abcdef0123456789abcdef") };
 
+    if (h->prove != NULL) {
+        in.proof_jkt = span_str(h->prove->jkt);
+        in.proof_pub = SPAN_OF(h->prove->pub);
+    }
+    in.act = span_str(h->act);
     if (token != NULL) {
         sha256(span_str(token), cred);
         in.cred_kind = CRED_BEARER;
@@ -382,6 +388,73 @@ const char *house_login(struct house *h, const char *user)
     r = house_call(h, NULL, ROUTE_login, NULL, NULL, body);
     assert_reply(h, r, 200, "");
     return reply_str(h, &r, "token");
+}
+
+/* ---- client keys ---- */
+
+void house_client_make(struct house_client *c)
+{
+    assert_ok(es256_generate(&c->priv, c->pub, NULL));
+    assert_ok(es256_signer_new(c->priv, c->pub, &c->signer, NULL));
+    key_jkt(c->pub, c->jkt);
+}
+
+void house_client_end(struct house_client *c)
+{
+    es256_signer_freep(&c->signer);
+    secret_freep(&c->priv);
+}
+
+const char *house_login_with(struct house *h, const char *user, const struct house_client *client)
+{
+    const char *token;
+
+    h->prove = client;
+    token = house_login(h, user);
+    h->prove = NULL;
+    return token;
+}
+
+/* "/v1/requests/{q}/approve" with id1 in the place of its parameter. */
+static const char *path_of(struct house *h, enum route_id route, const char *id1)
+{
+    const char *path = route_by_id(route)->path, *open = strchr(path, '{');
+    char text[512];
+
+    if (open == NULL)
+        return path;
+    (void) snprintf(text, sizeof(text), "%.*s%s%s", (int) (open - path), path, id1, strchr(open, '}') + 1);
+    return arena_str(&h->mem, span_str(text));
+}
+
+const char *house_act_header(struct house *h, const struct house_client *client, enum route_id route, const char *id1,
+                             const char *body)
+{
+    const char *operation = route_by_id(route)->name;
+    struct tree tree = tree_root(tree_of(h, body));
+    char htu[1024], header[ACT_HEADER_CAP];
+    struct buf digest = BUF_INIT(256);
+    struct act a = { .jkt = span_str(client->jkt), .act = span_str(operation), .iat = h->real / 1000,
+                     .id = span_str(id1) };
+
+    assert_ok(act_digest(act_kind(operation, tree), span_str(id1), tree, &digest, NULL));
+    (void) snprintf(htu, sizeof(htu), "http://localhost:8080%s", path_of(h, route, id1));
+    a.htu = span_str(htu);
+    a.digest = buf_span(&digest);
+    assert_ok(act_sign(&a, client->signer, header, NULL));
+    buf_deinit(&digest);
+    return arena_str(&h->mem, span_str(header));
+}
+
+struct reply house_act(struct house *h, const struct house_client *client, const char *token, enum route_id route,
+                       const char *id1, const char *body)
+{
+    struct reply r;
+
+    h->act = house_act_header(h, client, route, id1, body);
+    r = house_call(h, token, route, id1, NULL, body);
+    h->act = NULL;
+    return r;
 }
 
 const char *house_recording(struct house *h, const char *token, const char *title, const char *subject)
@@ -482,14 +555,11 @@ void house_expect(struct house *h, const struct reply *r, int status, const char
 
 /* ---- the log, the pushes ---- */
 
-int house_leaves(struct house *h, const char *type, const char *outcome)
+int house_leaves_with(struct house *h, const char *type, const char *want)
 {
     struct meta_log_list logs;
-    char want[80] = "";
     int found = 0;
 
-    if (outcome != NULL)
-        (void) snprintf(want, sizeof(want), "\"outcome\":\"%s\"", outcome);
     assert_ok(meta_logs(h->core->seats[0].v, &h->mem, &logs, NULL));
     for (size_t i = 0; i < logs.n; i++) {
         struct span types[] = { span_str(type) };
@@ -504,6 +574,15 @@ int house_leaves(struct house *h, const char *type, const char *outcome)
             found += memmem(items[k].leaf.p, items[k].leaf.n, want, strlen(want)) != NULL;
     }
     return found;
+}
+
+int house_leaves(struct house *h, const char *type, const char *outcome)
+{
+    char want[80] = "";
+
+    if (outcome != NULL)
+        (void) snprintf(want, sizeof(want), "\"outcome\":\"%s\"", outcome);
+    return house_leaves_with(h, type, want);
 }
 
 int house_pushed(struct house *h, enum ipc_type type)

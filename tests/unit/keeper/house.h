@@ -4,6 +4,7 @@
  * space and a vault that the test holds in its hands. Bodies are JSON text, read by the same reader as the gate's.
  */
 #include "base/tree.h"
+#include "crypto/es256.h"
 #include "keeper/core.h"
 #include "keeper/setup.h"
 #include "format/key.h"
@@ -12,6 +13,14 @@
 
 #define HOUSE_PASSWORD "correct horse battery"
 #define HOUSE_VANISH_MS (15 * 60 * 1000)
+
+/* A client's P-256 key. */
+struct house_client {
+    struct secret *priv;
+    struct es256_signer *signer;
+    uint8_t pub[ES256_PUB_LEN];
+    char jkt[KEY_JKT_LEN + 1];
+};
 
 struct house {
     char dir[128];
@@ -29,6 +38,10 @@ struct house {
     struct list seen;      /* every out since house_forget, in order */
     struct arena mem;      /* of replies; lives as long as the house */
     uint8_t prefix[4];
+    const struct house_client *prove; /* calls carry a proof by it, as the gate says it when it has checked one */
+    const char *act;                  /* … and this text of Keyhole-Act */
+    time_ms new_key_wait_ms;          /* auth.new_key_wait, token_votes: of the next open or restart */
+    bool token_votes;
 };
 
 struct reply {
@@ -70,6 +83,17 @@ void house_sleep(struct house *h, int64_t ms); /* both clocks */
 /* A sign-in of a demo account; token text in static storage of h->mem. */
 const char *house_login(struct house *h, const char *user);
 
+/* Keys, proofs, acts. */
+void house_client_make(struct house_client *c);
+void house_client_end(struct house_client *c);
+const char *house_login_with(struct house *h, const char *user, const struct house_client *client);
+/* The header that this call needs: signed now, over this body. */
+const char *house_act_header(struct house *h, const struct house_client *client, enum route_id route, const char *id1,
+                             const char *body);
+/* A call with its act. */
+struct reply house_act(struct house *h, const struct house_client *client, const char *token, enum route_id route,
+                       const char *id1, const char *body);
+
 /* The same from a browser: the answer sets a cookie (reply.token). */
 struct reply house_login_browser(struct house *h, const char *body);
 
@@ -86,6 +110,9 @@ void house_expect(struct house *h, const struct reply *r, int status, const char
 
 /* How many leaves of this type (and outcome, when not NULL) all logs hold. */
 int house_leaves(struct house *h, const char *type, const char *outcome);
+
+/* … and this piece of text, as it stands in the leaf. */
+int house_leaves_with(struct house *h, const char *type, const char *text);
 
 /* Pushes since house_forget: how many of this type went out. */
 int house_pushed(struct house *h, enum ipc_type type);
