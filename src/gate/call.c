@@ -47,6 +47,8 @@ size_t call_headers(struct call *c, struct http_header *to, const char *mime, bo
     add(to, &n, "x-content-type-options", "nosniff");
     add(to, &n, "referrer-policy", "no-referrer");
     add(to, &n, "trace-id", c->trace);
+    if (c->nonce[0] != '\0')
+        add(to, &n, "dpop-nonce", c->nonce);
     if (s->https)
         add(to, &n, "strict-transport-security", "max-age=31536000");
     return n;

@@ -7,6 +7,7 @@
  *           that, cleans up, and says nothing.
  * Threads:  its lane's.
  */
+#include "format/dpop.h"
 #include "format/route.h"
 #include "gate/lane.h"
 #include "gate/problem.h"
@@ -32,6 +33,7 @@ struct call {
     char trace[CALL_TRACE_LEN + 1];
     uint8_t prefix[NET_PREFIX_LEN]; /* STANDARDS 1.7, of the effective client */
     size_t prefix_len;
+    char nonce[DPOP_NONCE_LEN + 1]; /* goes out as DPoP-Nonce with the answer, whatever it is; "": none */
     struct arena memory;
     const struct call_ops *ops;
     void *state;

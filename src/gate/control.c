@@ -10,11 +10,14 @@
 #include "codec/jsonw.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "gate/proof.h"
 
 #define ANSWER_MS 30000
+#define ACT_MAX   200 /* <iat>.<86 characters>, and room */
 
 struct control {
     struct credential cred;
+    struct proof proof;       /* of a login or an issue; jkt empty: none came */
     struct buf body;
     struct buf query;
     struct buf tree;
@@ -65,7 +68,9 @@ static void write_problem(struct call *c, const struct ipc_answer *m, const stru
         all[n++] = (struct http_header){ SPAN("retry-after"), SPAN("2") };
     }
     if (m->status == 401)
-        all[n++] = (struct http_header){ SPAN("www-authenticate"), SPAN("Bearer realm=\"keyhole\"") };
+        all[n++] = (struct http_header){ SPAN("www-authenticate"),
+                                         span_eq_str(m->code, "key-binding") ? SPAN(PROOF_CHALLENGE)
+                                                                             : SPAN("Bearer realm=\"keyhole\"") };
     call_problem_full(c, &p, all, n);
 }
 
@@ -116,6 +121,7 @@ static void ask(struct call *c)
 {
     struct control *k = c->state;
     const struct http_head *h = exchange_head(c->ex);
+    const struct net_addr *client = &exchange_client(c->ex)->client;
     uint8_t digest[32];
     struct span origin;
     struct ipc_control m = {
@@ -128,16 +134,24 @@ static void ask(struct call *c)
         .body = buf_span(&k->tree),
         .body_sha256 = SPAN_OF(digest),
         .prefix = call_prefix(c),
+        .addr = span_of(client->b, client->family == 4 ? 4 : client->family == 6 ? 16 : 0),
+        .proof_jkt = span_str(k->proof.jkt),
+        .proof_pub = k->proof.jkt[0] == '\0' ? SPAN_EMPTY : SPAN_OF(k->proof.pub),
         .trace = span_of(c->trace, CALL_TRACE_LEN),
     };
 
     sha256(buf_span(&k->body), digest);
     (void) http_head_get(h, "idempotency-key", &m.idem_key);
     (void) http_head_get(h, "if-match", &m.if_match);
+    (void) http_head_get(h, "keyhole-act", &m.act);
     m.browser = http_head_get(h, "origin", &origin);
     m.client = m.browser ? SPAN("web") : SPAN("cli");
     if (m.idem_key.n > 128 || m.if_match.n > 128) {
         call_problem(c, "bad-request", "Idempotency-Key and If-Match have at most 128 characters.");
+        return;
+    }
+    if (m.act.n > ACT_MAX || http_head_count(h, "keyhole-act") > 1) {
+        call_problem(c, "bad-request", "There may be one Keyhole-Act, of at most 200 characters.");
         return;
     }
     if (c->lane->keeper == NULL || link_call(c->lane->keeper, IPC_T_CONTROL, &m, ANSWER_MS, on_answer, call_ref(c)) !=
@@ -326,6 +340,35 @@ static bool check_credential(struct call *c, struct credential *ret)
     return true;
 }
 
+/*
+ * The proof of a login or an issue (STANDARDS 1.8), when there is one: the keeper hears only of good ones, and of a login not
+ * before its client has the nonce, so that this never counts as a failed one. False: answered already.
+ */
+static bool check_proof(struct call *c, struct proof *p)
+{
+    const struct http_head *h = exchange_head(c->ex);
+    const struct proof_want want = proof_want_of(c, /* ath= */ NULL, /* jkt= */ NULL);
+    const bool login = c->route->id == ROUTE_login;
+
+    if ((!login && c->route->id != ROUTE_keys_issue) || http_head_count(h, "dpop") == 0)
+        return true;
+    proof_check(c->lane, h, &want, p);
+    if (p->verdict == DPOP_OK) {
+        if (login)
+            proof_nonce(c->lane, p->jkt, p->nonce); /* a fresh one to begin with */
+        memcpy(c->nonce, p->nonce, sizeof(c->nonce));
+        return true;
+    }
+    if (p->verdict != DPOP_NONCE || !p->bare) { /* a client's first word, without a nonce, is worth no record */
+        const struct refusal r = { .code = p->verdict == DPOP_FULL ? "rate-limited" : "key-binding", .route = c->route->name,
+                             .prefix = call_prefix(c) };
+
+        lane_refused(c->lane, &r);
+    }
+    proof_refuse(c, p, /* replay= */ false);
+    return false;
+}
+
 void control_answer(struct call *c)
 {
     const struct gate_settings *s = gate_settings(c->lane->gate);
@@ -341,7 +384,7 @@ void control_answer(struct call *c)
     buf_init(&k->body, s->body_bytes);
     buf_init(&k->query, 64 << 10);
     buf_init(&k->tree, 4 * s->body_bytes + (1 << 20));
-    if (!check_credential(c, &k->cred))
+    if (!check_credential(c, &k->cred) || !check_proof(c, &k->proof))
         return;
     if (exchange_head(c->ex)->query.n > 0 && call_query(c, &k->query, &e) != ERR_OK) {
         call_problem(c, "bad-request", e.text);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "gate/handlers.h"
+#include "gate/seen.h"
 #include "link/link.h"
 
 #define WORKERS       2
@@ -292,6 +293,8 @@ static void close_all(struct process *p)
     map_deinit(&g->stream_counts);
     map_deinit(&g->uses);
     key_ring_deinit(&g->ring);
+    g->nonce_key = secret_free(g->nonce_key);
+    g->seen = seen_free(g->seen);
     buf_deinit(&g->jwks);
     (void) gate_settings_free((struct gate_settings *) (uintptr_t) gate_settings(g));
     (void) pthread_rwlock_destroy(&g->keys_lock);
@@ -304,6 +307,8 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
     struct gate *g = &p->gate;
 
     random_fill(g->hash_secret, sizeof(g->hash_secret));
+    random_fill(g->seen_secret, sizeof(g->seen_secret));
+    random_fill(&g->nonce_node, sizeof(g->nonce_node));
     live_init(&g->live, g->hash_secret);
     map_init(&g->stream_counts, g->hash_secret, STREAM_COUNTS);
     map_init(&g->uses, g->hash_secret, KEY_USES);
@@ -315,6 +320,10 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
     TRY(live_table_init(&g->live_recs, g->hash_secret, reterr));
     TRY(live_tokens_init(&g->tokens, g->hash_secret, reterr));
     TRY(secret_init(SECRET_32_DEFAULT, SECRET_64_DEFAULT, reterr));
+    g->nonce_key = secret_random(32);
+    if (g->nonce_key == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no slot for the key of nonces");
+    TRY(seen_new(&g->seen, reterr));
     TRY(lane_new(g, 0, &g->lanes[0], reterr));
     g->n_lanes = 1;
     return link_new(g->lanes[0]->loop, control_fd, true, &control_ops, p, &p->control, reterr);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "gate/feed.h"
 #include "gate/handlers.h"
+#include "gate/proof.h"
 #include "gate/refusals.h"
 #include "gate/viewer.h"
 #include "os/clock.h"
@@ -270,8 +271,11 @@ enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_
     l->gate = g;
     l->index = index;
     l->refusals = refusals_new(g->hash_secret);
-    e = l->refusals == NULL ? ERR_RAISE(reterr, ERR_NOMEM, "no memory for a loop") : loop_new(&l->loop, reterr);
+    l->proof_keys = proof_keys_new(g->hash_secret);
+    e = l->refusals == NULL || l->proof_keys == NULL ? ERR_RAISE(reterr, ERR_NOMEM, "no memory for a loop")
+                                                     : loop_new(&l->loop, reterr);
     if (e != ERR_OK) {
+        (void) proof_keys_free(l->proof_keys);
         (void) refusals_free(l->refusals);
         free(l);
         return e;
@@ -298,6 +302,7 @@ struct lane *lane_free(struct lane *l)
         return NULL;
     loop_timer_cancel(&l->tick);
     l->refusals = refusals_free(l->refusals);
+    l->proof_keys = proof_keys_free(l->proof_keys);
     l->loop = loop_free(l->loop);
     free(l);
     return NULL;

@@ -7,6 +7,7 @@
 #include "codec/jsonw.h"
 #include "crypto/hash.h"
 #include "format/id.h"
+#include "gate/proof.h"
 #include "os/clock.h"
 
 #define ASKED_MAX 20 /* a second and loop: STANDARDS 1.4 step 11 */
@@ -128,37 +129,50 @@ static void tell_audit(struct call *c, const struct key_claims *k, enum key_verd
     lane_refused(c->lane, &key);
 }
 
-/* A fresh key would help: this one is over or withdrawn, and the grant is not. */
-static bool renew_helps(struct gate *g, const struct key_claims *k, enum key_verdict v)
+/* A fresh key would help: this one is over, withdrawn or of another place, and the grant is not. */
+static bool renew_helps(struct gate *g, const struct key_claims *k, enum key_verdict v, bool moved)
 {
     struct live_grant grant;
 
-    return (v == KEY_EXPIRED || v == KEY_REVOKED) && gate_grant(g, k->gid, &grant) && grant.state == GRANT_ACTIVE &&
-           clock_wall_ms() < grant.wend && clock_boot_ms() < grant.deadline;
+    return (v == KEY_EXPIRED || v == KEY_REVOKED || moved) && gate_grant(g, k->gid, &grant) &&
+           grant.state == GRANT_ACTIVE && clock_wall_ms() < grant.wend && clock_boot_ms() < grant.deadline;
 }
 
-static void refuse_call(struct call *c, const struct key_claims *k, enum key_verdict v, const char *detail)
+/* RFC 9110 11.6.1: how to authenticate; of a key that is known to be bound (or not), that way only. */
+static size_t add_challenges(const struct key_claims *k, enum key_verdict v, char text[2][200], struct http_header *h)
+{
+    static const char *const schemes[] = { "DPoP", "Bearer" };
+    const bool bound = k != NULL && k->cnf_jkt[0] != '\0', known = k != NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (known && bound != (i == 0))
+            continue;
+        (void) snprintf(text[i], sizeof(text[i]), "%s realm=\"keyhole\"%s%s%s%s", schemes[i],
+                        v == KEY_MISSING ? "" : v == KEY_SCOPE ? ", error=\"insufficient_scope\""
+                                                               : ", error=\"invalid_token\", error_description=\"",
+                        v == KEY_MISSING || v == KEY_SCOPE ? "" : key_verdict_code(v),
+                        v == KEY_MISSING || v == KEY_SCOPE ? "" : "\"", i == 0 ? ", algs=\"ES256\"" : "");
+        h[n++] = (struct http_header){ SPAN("www-authenticate"), span_str(text[i]) };
+    }
+    return n;
+}
+
+static void refuse_call(struct call *c, const struct key_claims *k, enum key_verdict v, bool moved, const char *detail)
 {
     const struct problem_kind *kind = problem_find(span_str(key_verdict_code(v)));
     struct problem p = { .code = span_str(key_verdict_code(v)), .detail = detail, .replay = true };
     struct http_header h[4];
-    char renew[64], challenge[200];
+    char renew[64], challenge[2][200];
     size_t n = 0;
 
     tell_audit(c, k, v);
-    if (k != NULL && renew_helps(c->lane->gate, k, v)) {
+    if (k != NULL && renew_helps(c->lane->gate, k, v, moved)) {
         (void) snprintf(renew, sizeof(renew), "/v1/grants/%s/keys", k->gid);
         p.renew = renew;
     }
-    if (kind->status == 401) {
-        (void) snprintf(challenge, sizeof(challenge), "Bearer realm=\"keyhole\"%s%s%s",
-                        v == KEY_MISSING ? "" : ", error=\"invalid_token\", error_description=\"",
-                        v == KEY_MISSING ? "" : key_verdict_code(v), v == KEY_MISSING ? "" : "\"");
-        h[n++] = (struct http_header){ SPAN("www-authenticate"), span_str(challenge) };
-    } else if (v == KEY_SCOPE) {
-        h[n++] = (struct http_header){ SPAN("www-authenticate"),
-                                       SPAN("Bearer realm=\"keyhole\", error=\"insufficient_scope\"") };
-    }
+    if (kind->status == 401 || v == KEY_SCOPE)
+        n = add_challenges(k, v, challenge, h);
     if (kind->status == 503 || kind->status == 429) {
         p.retry_after_s = 1;
         h[n++] = (struct http_header){ SPAN("retry-after"), SPAN("1") };
@@ -172,7 +186,7 @@ void replay_refuse(struct replay *r, enum key_verdict v, const char *detail)
         return;
     r->over = true;
     if (r->call->ex != NULL)
-        refuse_call(r->call, viewer_claims(r->viewer), v, detail);
+        refuse_call(r->call, viewer_claims(r->viewer), v, false, detail);
 }
 
 void replay_stop(struct replay *r, enum key_verdict v)
@@ -188,6 +202,14 @@ void replay_stop(struct replay *r, enum key_verdict v)
     if (replay_may(r, &live_code) != KEY_OK)
         code = live_code; /* the truer reason: revoked, suspended, over */
     r->ops->end(r, code);
+}
+
+void replay_ask_lease(struct replay *r, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx)
+{
+    struct viewer_span mine = *want;
+
+    mine.proof = r->proved ? r->proof : NULL;
+    viewer_lease(r->viewer, &mine, fn, ctx);
 }
 
 void replay_sent_all(struct replay *r)
@@ -258,28 +280,56 @@ static enum key_verdict check_route(const struct replay *r, const struct key_cla
     }
 }
 
-/* Step 12: a bearer key is bound to the client's address prefix, hard. */
-static enum key_verdict check_binding(struct call *c, const struct key_claims *k, const char *kid)
-{
-    struct gate *g = c->lane->gate;
-    enum key_verdict v = KEY_BINDING;
-    const struct key_ring_entry *e;
-
-    if (k->cnf_jkt[0] != '\0')
-        return KEY_BINDING; /* a bound key under Bearer (RFC 9449 7.1) */
-    pthread_rwlock_rdlock(&g->keys_lock);
-    e = key_ring_find(&g->ring, span_str(kid));
-    if (e != NULL && e->k_ctx != NULL && key_ctx_equal(k, e->k_ctx, call_prefix(c)))
-        v = KEY_OK;
-    pthread_rwlock_unlock(&g->keys_lock);
-    return v;
-}
+enum scheme { SCHEME_DPOP, SCHEME_BEARER };
 
 struct checked {
     struct key_claims claims;
     char kid[KEY_KID_LEN + 1];
     bool known; /* claims are authentic: what is said of a refusal may name them */
+    bool moved; /* all holds but the place: a fresh key helps */
+    enum scheme scheme;
+    uint8_t digest[32]; /* SHA-256 of the key's text: its ath */
+    struct proof proof;
 };
+
+static bool in_place(struct call *c, const struct checked *k)
+{
+    struct gate *g = c->lane->gate;
+    const struct key_ring_entry *e;
+    bool same;
+
+    pthread_rwlock_rdlock(&g->keys_lock);
+    e = key_ring_find(&g->ring, span_str(k->kid));
+    same = e != NULL && e->k_ctx != NULL && key_ctx_equal(&k->claims, e->k_ctx, call_prefix(c));
+    pthread_rwlock_unlock(&g->keys_lock);
+    return same;
+}
+
+/*
+ * Step 12: a bound key is worth something only with a proof by its client key; at another place it costs a renewal. A bearer
+ * key is bound to the place, hard.
+ */
+static enum key_verdict check_binding(struct call *c, struct checked *k)
+{
+    const bool bound = k->claims.cnf_jkt[0] != '\0';
+    struct proof_want want;
+
+    if (bound != (k->scheme == SCHEME_DPOP))
+        return KEY_BINDING; /* a bound key under Bearer (RFC 9449 7.1), or the reverse */
+    if (bound) {
+        want = proof_want_of(c, k->digest, k->claims.cnf_jkt);
+        proof_check(c->lane, exchange_head(c->ex), &want, &k->proof);
+        if (k->proof.verdict == DPOP_FULL)
+            return KEY_RATE_LIMITED;
+        if (k->proof.verdict != DPOP_OK)
+            return KEY_BINDING;
+        memcpy(c->nonce, k->proof.nonce, sizeof(c->nonce));
+    }
+    if (in_place(c, k))
+        return KEY_OK;
+    k->moved = bound;
+    return KEY_BINDING;
+}
 
 /* Steps 8 and 9, for bytes that this loop has verified before: the signature holds as long as the key that made it is known. */
 static enum key_verdict check_seen(const struct call *c, const struct viewer *seen, struct checked *ret)
@@ -317,21 +367,21 @@ static enum key_verdict check_key(struct call *c, struct span token, struct chec
     return v;
 }
 
-static enum key_verdict find_token(struct call *c, struct span *ret)
+static enum key_verdict find_token(struct call *c, struct span *ret, enum scheme *ret_scheme)
 {
     const struct http_head *h = exchange_head(c->ex);
-    struct span value, scheme;
+    struct span value, scheme, proof;
 
     if (http_head_count(h, "authorization") > 1)
         return KEY_INVALID_REQUEST;
     if (!http_head_get(h, "authorization", &value))
         return KEY_MISSING;
-    if (!span_cut(value, ' ', &scheme, ret))
+    (void) http_head_get(h, "dpop", &proof);
+    if (value.n + proof.n > DPOP_BOTH_MAX || !span_cut(value, ' ', &scheme, ret))
         return KEY_MALFORMED;
     *ret = span_trim(*ret);
-    if (!span_eq_nocase(scheme, "Bearer"))
-        return span_eq_nocase(scheme, "DPoP") ? KEY_BINDING : KEY_MISSING;
-    return KEY_OK;
+    *ret_scheme = span_eq_nocase(scheme, "DPoP") ? SCHEME_DPOP : SCHEME_BEARER;
+    return *ret_scheme == SCHEME_DPOP || span_eq_nocase(scheme, "Bearer") ? KEY_OK : KEY_MISSING;
 }
 
 /* RFC 6750 2: a key in the address is refused, whatever else was sent. */
@@ -349,17 +399,16 @@ static enum key_verdict check(struct replay *r, struct checked *k)
     struct gate *g = c->lane->gate;
     struct span token;
     struct viewer *seen;
-    uint8_t digest[32];
     enum live_verdict live;
-    enum key_verdict v = key_in_query(r) ? KEY_INVALID_REQUEST : find_token(c, &token);
+    enum key_verdict v = key_in_query(r) ? KEY_INVALID_REQUEST : find_token(c, &token, &k->scheme);
     int code;
 
     if (v != KEY_OK)
         return v;
     if (token.n > KEY_LEN_MAX)
         return KEY_MALFORMED;
-    sha256(token, digest);
-    seen = viewer_find(c->lane, digest);
+    sha256(token, k->digest);
+    seen = viewer_find(c->lane, k->digest);
     v = seen != NULL ? check_seen(c, seen, k) : check_key(c, token, k);
     if (v == KEY_OK)
         v = check_route(r, &k->claims);
@@ -372,8 +421,28 @@ static enum key_verdict check(struct replay *r, struct checked *k)
         return of_live(live);
     if (live == LIVE_UNKNOWN && c->lane->asked++ >= ASKED_MAX)
         return KEY_AUTHORITY_STALE;
-    v = check_binding(c, &k->claims, k->kid);
-    return v == KEY_OK ? viewer_get(c->lane, digest, &k->claims, k->kid, &r->viewer) : v;
+    v = check_binding(c, k);
+    if (v == KEY_OK)
+        v = viewer_get(c->lane, k->digest, &k->claims, k->kid, &r->viewer);
+    if (v == KEY_OK && k->scheme == SCHEME_DPOP) {
+        r->proved = true;
+        memcpy(r->proof, k->proof.sha256, sizeof(r->proof));
+        viewer_proved(r->viewer, r->proof);
+    }
+    return v;
+}
+
+/* The problem of what 'check' found; before that nothing was answered. */
+static void refuse_checked(struct call *c, const struct checked *k, enum key_verdict v)
+{
+    const struct key_claims *claims = k->known ? &k->claims : NULL;
+
+    if (k->proof.verdict != DPOP_OK) { /* it was the proof */
+        tell_audit(c, claims, v);
+        proof_refuse(c, &k->proof, true);
+    } else {
+        refuse_call(c, claims, v, k->moved, "");
+    }
 }
 
 /* ---- life ---- */
@@ -517,7 +586,7 @@ static void on_ready(void *ctx, enum key_verdict v)
     r->using = true;
     viewer_use(r->viewer);
     on_window(r);
-    viewer_lease(r->viewer, &manifest, on_unlocked, r);
+    replay_ask_lease(r, &manifest, on_unlocked, r);
 }
 
 static const struct replay_ops *ops_of(const struct replay *r)
@@ -534,7 +603,7 @@ static const struct replay_ops *ops_of(const struct replay *r)
 void replay_answer(struct call *c)
 {
     struct replay *r = calloc(1, sizeof(*r));
-    struct checked k = { .known = false };
+    struct checked k = { .known = false }; /* a proof that was not asked for is none that failed */
     struct err_info e;
     enum key_verdict v;
 
@@ -558,7 +627,7 @@ void replay_answer(struct call *c)
     v = check(r, &k);
     if (v != KEY_OK) {
         r->over = true;
-        refuse_call(c, k.known ? &k.claims : NULL, v, "");
+        refuse_checked(c, &k, v);
         return;
     }
     viewer_ready(r->viewer, call_prefix(c), on_ready, (call_ref(c), r));

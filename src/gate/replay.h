@@ -34,6 +34,8 @@ struct replay {
     struct loop_timer window; /* the window's end, whoever else notices it */
     uint64_t events;  /* what there was, durable, when it was unlocked: nothing from here on is served but by follow=1 */
     bool live;        /* more may come */
+    bool proved;      /* under a bound key: */
+    uint8_t proof[32]; /* SHA-256 of the proof that opened it */
     void *state;
 };
 
@@ -47,6 +49,9 @@ void replay_bad_parameter(struct replay *r, const char *name, const char *detail
 
 /* Either way: a problem when nothing was sent, else the ending of that code. */
 void replay_stop(struct replay *r, enum key_verdict v);
+
+/* viewer_lease in the name of this request: the record says which proof asked. */
+void replay_ask_lease(struct replay *r, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx);
 
 /* All that is to be sent was handed to the net. */
 void replay_sent_all(struct replay *r);

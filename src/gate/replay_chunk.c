@@ -143,7 +143,7 @@ static void manifest_begin(struct replay *r)
     static const struct viewer_span span = { .what = LEASE_MANIFEST };
 
     (void) call_ref(r->call);
-    viewer_lease(r->viewer, &span, read_manifest, r);
+    replay_ask_lease(r, &span, read_manifest, r);
 }
 
 /* A whole answer has nothing to say at its end: it is refused, or what of it is unsent is dropped. */
@@ -235,7 +235,7 @@ static void lease_chunk(struct replay *r)
         return;
     }
     (void) call_ref(r->call);
-    viewer_lease(r->viewer, &span, on_chunk_leased, r);
+    replay_ask_lease(r, &span, on_chunk_leased, r);
 }
 
 static void on_chunk_read(void *ctx, struct viewer_read *read)

@@ -230,7 +230,7 @@ static void lease_loaded(struct replay *r)
         return;
     }
     (void) call_ref(r->call);
-    viewer_lease(r->viewer, &span, on_leased, r);
+    replay_ask_lease(r, &span, on_leased, r);
 }
 
 static void next_step(struct replay *r)

@@ -137,7 +137,7 @@ static void lease_loaded(struct replay *r)
     f->leased = false;
     f->leasing = true;
     (void) call_ref(r->call);
-    viewer_lease(r->viewer, &span, on_leased, r);
+    replay_ask_lease(r, &span, on_leased, r);
 }
 
 static void on_live_leased(void *ctx, enum key_verdict v)
@@ -186,7 +186,7 @@ static void lease_live(struct replay *r)
     l->asked_next = clock_boot_ms();
     l->spent = 0;
     (void) call_ref(r->call);
-    viewer_lease(r->viewer, &span, on_live_leased, r);
+    replay_ask_lease(r, &span, on_live_leased, r);
 }
 
 /* Under the live lease? Then it is charged. KEY_OK: send it; KEY_AUTHORITY_STALE: no lease covers it. */

@@ -114,7 +114,7 @@ static void lease_more(struct replay *r)
     s->leased = false;
     s->leasing = true;
     (void) call_ref(r->call);
-    viewer_lease(r->viewer, &span, on_leased, r);
+    replay_ask_lease(r, &span, on_leased, r);
 }
 
 struct asked {
@@ -149,7 +149,7 @@ static void lease_ahead(struct replay *r, const struct lines *look)
     a->replay = r;
     s->ahead = true;
     (void) call_ref(r->call);
-    viewer_lease(r->viewer, &a->span, on_ahead, a);
+    replay_ask_lease(r, &a->span, on_ahead, a);
 }
 
 static void on_fetched(void *ctx, struct viewer_read *read)

@@ -44,6 +44,7 @@ struct gate_settings {
 };
 
 struct lane;
+struct seen;
 
 struct gate {
     const struct gate_settings *_Atomic settings;
@@ -58,6 +59,11 @@ struct gate {
 
     pthread_rwlock_t live_lock;
     struct live live;
+
+    struct secret *nonce_key; /* of this process: no proof made before it counts (STANDARDS 1.6) */
+    uint16_t nonce_node;
+    uint8_t seen_secret[16];
+    struct seen *seen;        /* proofs that were used */
 
     pthread_mutex_t streams_lock;
     struct map stream_counts; /* of struct stream_count, by "k" jti, "g" gid, "p" sub */

@@ -107,6 +107,12 @@ const char *viewer_kid(const struct viewer *v)
     return v->kid;
 }
 
+void viewer_proved(struct viewer *v, const uint8_t proof[32])
+{
+    memcpy(v->proof, proof, sizeof(v->proof));
+    v->proved = true;
+}
+
 const struct key_claims *viewer_claims(const struct viewer *v)
 {
     return &v->claims;
@@ -191,8 +197,8 @@ static void on_facts(void *ctx, enum err err, enum ipc_type type, const void *bo
 static enum key_verdict ask(struct viewer *v, struct span prefix)
 {
     const struct key_claims *c = &v->claims;
-    const struct ipc_key_first m = { span_str(c->jti), span_str(c->gid), c->gen, span_str(c->rid),
-                                     span_str(c->pid), span_str(c->sub), span_str(c->env), prefix };
+    const struct ipc_key_first m = { span_str(c->jti), span_str(c->gid), c->gen, span_str(c->rid), span_str(c->pid),
+                                     span_str(c->sub), span_str(c->env), prefix, span_str(c->cnf_jkt) };
 
     if (v->lane->keeper == NULL)
         return KEY_KEEPER_UNAVAILABLE;

@@ -42,6 +42,8 @@ void viewer_unref(struct viewer *v);
 const struct key_claims *viewer_claims(const struct viewer *v);
 /* Which signing key verified it. */
 const char *viewer_kid(const struct viewer *v);
+/* A request of this key was let in with this proof (SHA-256). */
+void viewer_proved(struct viewer *v, const uint8_t proof[32]);
 
 /* What the keeper said; valid after viewer_ready gave KEY_OK. */
 struct viewer_facts {
@@ -69,6 +71,7 @@ struct viewer_span {
     uint64_t from_seq, to_seq; /* inclusive; both 0 for the manifest; LIVE: no to_seq */
     int64_t from_ms, to_ms;
     uint64_t bytes;            /* of events, before compression; LIVE: the most */
+    const uint8_t *proof;      /* SHA-256 of the proof that asks; NULL: the last one of this key, or a bearer key */
 };
 
 /*

@@ -24,6 +24,8 @@ struct viewer {
     uint8_t digest[32];
     struct key_claims claims;
     char kid[KEY_KID_LEN + 1];
+    uint8_t proof[32];        /* SHA-256 of the last one; of a bound key */
+    bool proved;
     unsigned refs;
     bool in_map;
     enum viewer_state state;

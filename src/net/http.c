@@ -236,8 +236,9 @@ static bool is_one_of(struct span name, const char *const *list, size_t n)
 /* (Two credentials are refused by the role, with its own code and a record.) */
 bool http_head_doubled(const struct http_head *h)
 {
-    static const char *const single[] = { "batch-seq",       "content-type",  "dpop",   "expect",
-                                          "idempotency-key", "last-event-id", "origin", "range" };
+    /* authorization and dpop are the role's to count: it says what is wrong and leaves a record */
+    static const char *const single[] = { "batch-seq",     "content-type", "expect", "idempotency-key",
+                                          "last-event-id", "origin",       "range" };
 
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
         if (http_head_count(h, single[i]) > 1)

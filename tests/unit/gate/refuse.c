@@ -180,10 +180,10 @@ static const struct {
     bool renew, named;     /* named: the audit record has the key's id */
     int stream_code;
 } cases[] = {
-    { "no key", NO_KEY, 401, "key-missing", "Bearer realm=\"keyhole\"", false, false, 4401 },
+    { "no key", NO_KEY, 401, "key-missing", "realm=\"keyhole\"", false, false, 4401 },
     { "two Authorization headers", TWO_KEYS, 400, "invalid-request", NULL, false, false, 4400 },
-    { "DPoP scheme with a bearer key", DPOP, 401, "key-binding", "key-binding", false, false, 4403 },
-    { "another scheme", BASIC, 401, "key-missing", "Bearer realm=\"keyhole\"", false, false, 4401 },
+    { "DPoP scheme with a bearer key", DPOP, 401, "key-binding", "key-binding", false, true, 4403 },
+    { "another scheme", BASIC, 401, "key-missing", "realm=\"keyhole\"", false, false, 4401 },
     { "a scheme alone", NO_SPACE, 401, "key-malformed", "key-malformed", false, false, 4401 },
     { "key in the address too", QUERY, 400, "invalid-request", NULL, false, false, 4400 },
     { "key in the address only", QUERY_ONLY, 400, "invalid-request", NULL, false, false, 4400 },

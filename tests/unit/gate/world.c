@@ -195,6 +195,7 @@ static void on_key_first(struct link *k, const struct link_msg *m)
     struct ipc_row_wrap wrap;
 
     w.n_key_first++;
+    copy(w.last_jkt, sizeof(w.last_jkt), in->jkt);
     if (w.ways.key_first_grant) {
         out.grant.rows = &w.grant;
         out.grant.n = 1;
@@ -240,6 +241,8 @@ static void write_lease(const struct ipc_lease *in, uint64_t idx)
                                .to_ms = in->to_ms, .bytes = in->bytes, .release = in->release, .at = clock_boot_ms() };
     copy(l->jti, sizeof(l->jti), in->jti);
     copy(l->rid, sizeof(l->rid), in->rid);
+    if (in->proof.n == sizeof(l->proof))
+        memcpy(l->proof, in->proof.p, sizeof(l->proof));
 }
 
 static void on_lease(struct link *k, const struct link_msg *m)
@@ -307,8 +310,15 @@ static void on_control_call(struct link *k, const struct link_msg *m)
     copy(c->if_match, sizeof(c->if_match), in->if_match);
     copy(c->client, sizeof(c->client), in->client);
     copy(c->trace, sizeof(c->trace), in->trace);
+    copy(c->jkt, sizeof(c->jkt), in->proof_jkt);
+    copy(c->act, sizeof(c->act), in->act);
     if (in->cred.n == 32)
         memcpy(c->cred, in->cred.p, 32);
+    if (in->proof_pub.n == sizeof(c->pub))
+        memcpy(c->pub, in->proof_pub.p, sizeof(c->pub));
+    c->addr_n = in->addr.n;
+    if (in->addr.n > 0 && in->addr.n <= sizeof(c->addr))
+        memcpy(c->addr, in->addr.p, in->addr.n);
     if (w.ways.hold_controls)
         hold(k, m->call, true, 0);
     else

@@ -46,6 +46,7 @@ struct world_lease {
     uint8_t what;
     uint64_t from_seq, to_seq, from_ms, to_ms, bytes;
     bool release;
+    uint8_t proof[32]; /* zero: none */
     int64_t at;
 };
 
@@ -68,6 +69,9 @@ struct world_control {
     bool browser;
     uint8_t cred[32];
     size_t cred_n, body_n;
+    char jkt[KEY_JKT_LEN + 1], act[300];
+    uint8_t pub[64], addr[16];
+    size_t addr_n;
 };
 
 /* How the keeper answers; tests change it. */
@@ -122,6 +126,7 @@ struct world {
     size_t n_held;
     unsigned n_key_first, n_open, n_stream_open, n_stream_close, n_watch_close;
     uint16_t last_end_code;
+    char last_jkt[KEY_JKT_LEN + 1]; /* of KEY_FIRST */
     struct { uint64_t sub; int lane; } watches[16];
     size_t n_watches;
     void (*greet)(struct link *k); /* a keeper that comes says this too, on channel 0 */
