@@ -11,6 +11,7 @@
 #define LOOK_AGAIN_MS 30000  /* with them: an event may have been missed */
 #define EVENT_MAX     65536
 #define DEFAULT_FOR_S 1800
+#define FOLLOWS_ON_MS 500   /* less than this is the same end, measured twice */
 
 int64_t mono_ms(void)
 {
@@ -31,25 +32,35 @@ static bool has_action(struct tree grant, const char *action)
     return false;
 }
 
-/* The open one, else one that opens at first use. */
+/* The open one that ends last, else one that opens at first use. */
 static bool choose(struct tree items, const char *action, struct access *ret)
 {
     struct span at = items.payload;
     struct tree g;
-    bool found = false, active = false;
+    int64_t best = -1;
 
     while (items.tag == TREE_ARR && tree_next(&at, &g)) {
         bool open = span_eq_str(get(g, "state"), "ACTIVE");
         int64_t left = 0;
 
-        if (!has_action(g, action) || (found && (active || !open)) ||
-            !span_to_str(get(g, "id"), ret->grant, sizeof(ret->grant)))
+        if (span_eq_str(get(g, "state"), "SUSPENDED") || !has_action(g, action))
             continue;
-        found = true;
-        active = open;
-        ret->window_end = open && tree_get_int(g, "left_ms", &left) ? mono_ms() + left : INT64_MAX;
+        if (open && !tree_get_int(g, "left_ms", &left))
+            left = 1;
+        if (left <= best || !span_to_str(get(g, "id"), ret->grant, sizeof(ret->grant)))
+            continue;
+        best = left;
+        ret->window_end = open ? mono_ms() + left : INT64_MAX;
     }
-    return found;
+    return best >= 0;
+}
+
+static void live_path(struct buf *path, const char *rid)
+{
+    buf_add_str(path, "/v1/grants");
+    path_add(path, "state", "live");
+    path_add(path, "box", "mine");
+    path_add(path, "recording", rid);
 }
 
 int access_find(struct cli *c, const char *rid, const char *action, bool quietly, struct access *ret)
@@ -61,10 +72,8 @@ int access_find(struct cli *c, const char *rid, const char *action, bool quietly
     *ret = (struct access){ .c = c, .window_end = INT64_MAX };
     (void) span_to_str(span_str(rid), ret->rid, sizeof(ret->rid));
     ret->scope = strcmp(action, "export") == 0 ? "export" : NULL;
-    buf_add_str(&path, "/v1/grants");
-    path_add(&path, "state", "live");
-    path_add(&path, "box", "mine");
-    path_add(&path, "recording", rid);
+    ret->action = action;
+    live_path(&path, rid);
     code = cli_get(c, &path, &r);
     if (code == EXIT_DONE && !choose(get_node(r.root, "items"), action, ret)) {
         code = EXIT_REFUSED;
@@ -143,7 +152,31 @@ bool access_look(struct access *a, bool *ret_open)
     return ok;
 }
 
-bool access_key(struct access *a)
+bool access_next(struct access *a)
+{
+    struct access other = { .window_end = INT64_MAX };
+    struct buf path = BUF_INIT(PATH_CAP);
+    struct http_reply r = { 0 };
+    bool found;
+
+    if (a->action == NULL)
+        return false;
+    live_path(&path, a->rid);
+    found = cli_try(a->c, "GET", &path, NULL, &r) == EXIT_DONE && choose(get_node(r.root, "items"), a->action, &other) &&
+            other.window_end != INT64_MAX && strcmp(other.grant, a->grant) != 0 &&
+            (a->window_end == INT64_MAX || other.window_end > a->window_end + FOLLOWS_ON_MS);
+    if (found) {
+        memcpy(a->grant, other.grant, sizeof(a->grant));
+        a->window_end = other.window_end;
+        a->last = false;
+        a->renew_at = 0;
+    }
+    http_reply_deinit(&r);
+    buf_deinit(&path);
+    return found;
+}
+
+static bool issue(struct access *a)
 {
     struct buf path = BUF_INIT(PATH_CAP);
     struct http_reply r = { 0 };
@@ -169,6 +202,11 @@ bool access_key(struct access *a)
     http_reply_deinit(&r);
     buf_deinit(&path);
     return ok;
+}
+
+bool access_key(struct access *a)
+{
+    return issue(a) || (a->exit_code == EXIT_EXPIRED && access_next(a) && issue(a));
 }
 
 bool access_key_due(const struct access *a)

@@ -12,6 +12,7 @@ struct access {
     char grant[ID_CAP];
     char rid[ID_CAP];
     const char *scope; /* "export", or NULL for play */
+    const char *action;
 
     char key[KEY_TEXT_CAP]; /* "" : none yet. Wiped by access_deinit */
     char key_id[JTI_CAP];
@@ -37,8 +38,13 @@ int64_t mono_ms(void);
 int access_find(struct cli *c, const char *rid, const char *action, bool quietly, struct access *ret);
 void access_deinit(struct access *a);
 
-/* A fresh key. Reports nothing: code, why and exit_code say what was wrong. */
+/*
+ * A fresh key. Reports nothing: code, why and exit_code say what was wrong. When the access is over and another one follows on
+ * it (more time, an extension), the key is of that one.
+ */
 bool access_key(struct access *a);
+/* Goes over to the caller's other open access to the recording that ends last, if it ends later than this one. */
+bool access_next(struct access *a);
 /* Is it time? (no key yet, or past renew_at and renewing helps) */
 bool access_key_due(const struct access *a);
 

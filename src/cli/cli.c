@@ -249,6 +249,56 @@ static void print_tests(struct tree tests)
     }
 }
 
+bool problem_left(struct tree problem, struct buf *out)
+{
+    static const struct {
+        const char *name, *text;
+        bool bytes;
+    } limits[] = {
+        { "key_streams", "at once with one key", false },
+        { "grant_streams", "at once under this access", false },
+        { "person_streams", "at once for you", false },
+        { "key_bytes", "with one key", true },
+        { "key_rate", "a second", true },
+        { "key_requests", "calls a second", false },
+    };
+    struct tree left = get_node(problem, "left");
+    int64_t limit = get_int(left, "limit"), used = get_int(left, "used");
+
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (!span_eq_str(get(left, "name"), limits[i].name))
+            continue;
+        if (limits[i].bytes)
+            text_bytes(out, used);
+        else
+            buf_addf(out, "%lld", (long long) used);
+        buf_add_str(out, " of ");
+        if (limits[i].bytes)
+            text_bytes(out, limit);
+        else
+            buf_addf(out, "%lld", (long long) limit);
+        buf_addf(out, " %s, ", limits[i].text);
+        if (limits[i].bytes)
+            text_bytes(out, limit > used ? limit - used : 0);
+        else
+            buf_addf(out, "%lld", (long long) (limit > used ? limit - used : 0));
+        buf_add_str(out, " left");
+        return true;
+    }
+    return false;
+}
+
+static void print_left(const struct http_reply *r)
+{
+    struct buf b = BUF_INIT(512);
+
+    if (problem_left(r->root, &b))
+        (void) fprintf(stderr, "  used %s\n", buf_cstr(&b));
+    if (r->retry_after_ms > 0)
+        (void) fprintf(stderr, "  again in %lld s\n", (long long) (r->retry_after_ms + 999) / 1000);
+    buf_deinit(&b);
+}
+
 static void print_problem(const struct http_reply *r)
 {
     struct span title = get(r->root, "title"), detail = get(r->root, "detail"), cause = get(r->root, "cause");
@@ -283,6 +333,7 @@ static void print_problem(const struct http_reply *r)
     print_errors(get_node(r->root, "errors"));
     print_tests(get_node(r->root, "tests"));
     print_people(get_node(r->root, "who_can_change"));
+    print_left(r);
     for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
         if (strcmp(hints[i].code, r->code) == 0)
             (void) fprintf(stderr, "  %s\n", hints[i].hint);
@@ -331,10 +382,17 @@ int cli_try(struct cli *c, const char *method, struct buf *path, struct buf *bod
     q.idempotent = strcmp(method, "GET") != 0 && !(n > 5 && memcmp(path->p + n - 5, "/keys", 5) == 0);
     for (size_t i = 0; i < sizeof(no_key) / sizeof(no_key[0]); i++)
         q.idempotent = q.idempotent && strcmp(q.path, no_key[i]) != 0;
-    code = sign_call(c, &q, &signature);
-    if (code != EXIT_DONE)
-        return code;
-    return http_call(c->http, &q, ret) ? EXIT_DONE : EXIT_FAILED;
+    for (;;) {
+        code = sign_call(c, &q, &signature);
+        if (code != EXIT_DONE || http_call(c->http, &q, ret))
+            return code;
+        if (!sign_adopt(c, ret->code, &code) && code == EXIT_DONE)
+            return EXIT_FAILED;
+        http_reply_deinit(ret); /* what was wrong has been mended, or reported */
+        *ret = (struct http_reply){ 0 };
+        if (code != EXIT_DONE)
+            return code;
+    }
 }
 
 int cli_send(struct cli *c, const char *method, struct buf *path, struct buf *body, struct http_reply *ret)

@@ -87,6 +87,9 @@ int cli_try(struct cli *c, const char *method, struct buf *path, struct buf *bod
 /* Reports a problem answer, or that there was none. Returns its exit code. */
 int cli_problem(struct cli *c, const struct http_reply *r);
 
+/* "2 of 2 at once with one key, 0 left", of a problem that says which limit was reached. False: it does not. */
+bool problem_left(struct tree problem, struct buf *out);
+
 /* A vote or change that wants a fresh sign-in: on `reauth-needed` asks for the password and calls again. */
 int cli_send_fresh(struct cli *c, const char *method, struct buf *path, struct buf *body, struct http_reply *ret);
 

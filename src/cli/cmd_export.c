@@ -19,7 +19,8 @@
 
 #define PATH_CAP    8192
 #define TRIES       6 /* in a row without a new event */
-#define WAIT_MAX_MS 5000
+#define WAIT_MAX_MS 60000
+#define SAY_MS      2000
 
 struct export {
     struct cli *c;
@@ -112,8 +113,9 @@ static bool call(struct export *x, struct http_reply *r)
 
 static bool may_go_on(const struct http_reply *r)
 {
-    return r->status == 0 || r->cut || r->retryable || (r->status == 401 && get(r->root, "renew").n > 0) ||
-           (r->status >= 200 && r->status < 300);
+    return r->status == 0 || r->cut || r->retryable || (r->status == 401 && strncmp(r->code, "key-", 4) == 0) ||
+           strcmp(r->code, "grant-ended") == 0 || /* asking for a key says it, or finds access that follows on */
+           span_eq_str(get(get_node(r->root, "left"), "name"), "key_bytes") || (r->status >= 200 && r->status < 300);
 }
 
 static void rest(int tries, int64_t retry_after_ms)
@@ -121,6 +123,8 @@ static void rest(int tries, int64_t retry_after_ms)
     int64_t ms = retry_after_ms > 0 ? retry_after_ms : 200LL << tries;
     struct timespec t = { (ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms) / 1000, ms > WAIT_MAX_MS ? 0 : ms % 1000 * 1000000 };
 
+    if (retry_after_ms > SAY_MS)
+        note("too fast for the server; going on in %lld s", (long long) t.tv_sec);
     (void) nanosleep(&t, NULL);
 }
 

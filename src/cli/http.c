@@ -17,6 +17,7 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define RETRIES            3
 #define RETRY_WAIT_MAX_MS  5000
+#define RATE_WAIT_MAX_MS   60000
 #define TOKEN_MAX          2048
 #define NONCE_CAP          160
 
@@ -643,6 +644,7 @@ bool http_call(struct http *h, const struct http_request *q, struct http_reply *
 {
     char key[32] = "";
     uint8_t rnd[16];
+    int64_t most;
 
     *ret = (struct http_reply){ 0 };
     if (q->idempotent) {
@@ -653,9 +655,8 @@ bool http_call(struct http *h, const struct http_request *q, struct http_reply *
         once(h, q, key, ret);
         if (i == RETRIES || !may_repeat(q, ret))
             return ret->status >= 200 && ret->status < 300 && !ret->cut;
-        pause_ms(ret->retry_after_ms <= 0                  ? 300 << i
-                 : ret->retry_after_ms > RETRY_WAIT_MAX_MS ? RETRY_WAIT_MAX_MS
-                                                           : ret->retry_after_ms);
+        most = strcmp(ret->code, "rate-limited") == 0 ? RATE_WAIT_MAX_MS : RETRY_WAIT_MAX_MS;
+        pause_ms(ret->retry_after_ms <= 0 ? 300 << i : ret->retry_after_ms > most ? most : ret->retry_after_ms);
         http_reply_deinit(ret);
         *ret = (struct http_reply){ 0 };
     }

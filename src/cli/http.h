@@ -9,8 +9,8 @@
  * Proofs:  a call that is proven carries a DPoP proof by the client key, with the nonce that the server gave last with any answer.
  *          One that wants another nonce (use_dpop_nonce) is made once more with that; streams too.
  * Retry:   a call that the server answered with retryable = true is repeated up to three times, after Retry-After (at most
- *          5 s each); so is a connection that broke before any answer, when the call can be repeated harmlessly (GET, or an
- *          Idempotency-Key).
+ *          5 s each, a minute for rate-limited); so is a connection that broke before any answer, when the call can be repeated
+ *          harmlessly (GET, or an Idempotency-Key).
  */
 #include "base/arena.h"
 #include "base/times.h"

@@ -113,16 +113,14 @@ static void rest(int tries)
 /* What a fetch that did not get through means. -1: try again. */
 static int judge(struct plain *p, const struct http_reply *r)
 {
-    if (p->ended && p->end_code == 4410) {
-        note("the window has ended");
-        return EXIT_EXPIRED;
-    }
+    if ((p->ended && p->end_code == 4410) || strcmp(r->code, "grant-ended") == 0)
+        return -1; /* asking for a key says it, or finds access that follows on */
     if (p->ended && (p->end_code == 4411 || p->end_code == 4403 || p->end_code == 4423)) {
         note("the access was ended");
         return EXIT_REFUSED;
     }
     if (p->ended || r->status == 0 || r->cut || r->retryable || (r->status >= 200 && r->status < 300) ||
-        (r->status == 401 && get(r->root, "renew").n > 0))
+        (r->status == 401 && strncmp(r->code, "key-", 4) == 0))
         return -1;
     return cli_problem(p->play->c, r);
 }

@@ -1,5 +1,7 @@
 #include "cli/signed.h"
 
+#include <stdlib.h>
+
 #include "codec/json.h"
 #include "crypto/random.h"
 #include "format/route.h"
@@ -72,4 +74,51 @@ int sign_call(struct cli *c, struct http_request *q, struct signature *s)
         q->headers = s->headers;
     }
     return EXIT_DONE;
+}
+
+/* ---- tokens ---- */
+
+static int register_key(struct cli *c)
+{
+    struct http_request q = { .method = "POST", .path = "/v1/client-key", .prove = true };
+    struct http_reply r = { 0 };
+    int code = http_call(c->http, &q, &r) ? EXIT_DONE : cli_problem(c, &r);
+
+    http_reply_deinit(&r);
+    if (code == EXIT_DONE && !c->json)
+        note("from now on this token works with the client key of this profile only");
+    return code;
+}
+
+bool sign_adopt(struct cli *c, const char *code, int *ret_exit)
+{
+    struct http_request q = { .method = "GET", .path = "/v1/me" };
+    struct client_key *k = NULL;
+    struct http_reply r = { 0 };
+    struct err_info e = { 0 };
+    struct span bound;
+    char *url;
+
+    *ret_exit = EXIT_DONE;
+    if ((strcmp(code, "proof-needed") != 0 && strcmp(code, "act-needed") != 0) || c->unbound ||
+        http_client_key(c->http) != NULL || !http_call(c->http, &q, &r) ||
+        !span_eq_str(get(get_node(r.root, "auth"), "kind"), "api-token")) {
+        http_reply_deinit(&r);
+        return false;
+    }
+    url = get_dup(r.root, "public_url");
+    http_set_public_url(c->http, url);
+    free(url);
+    bound = get(get_node(r.root, "auth"), "client_key");
+    if (client_key_make(http_url(c->http), &k, &e) != ERR_OK) {
+        *ret_exit = fail_err(&e);
+    } else if (bound.n > 0 && !span_eq_str(bound, client_key_jkt(k))) {
+        *ret_exit = fail("this token is bound to another client key (" SPAN_FMT "): use it where it was used first", SPAN_ARG(bound));
+        k = client_key_free(k);
+    } else {
+        http_set_client_key(c->http, k);
+        *ret_exit = bound.n > 0 ? EXIT_DONE : register_key(c);
+    }
+    http_reply_deinit(&r);
+    return *ret_exit == EXIT_DONE;
 }

@@ -15,3 +15,10 @@ struct signature {
  * changes without a client key. 0, or the exit code of what has been reported.
  */
 int sign_call(struct cli *c, struct http_request *q, struct signature *s);
+
+/*
+ * After 'code' (proof-needed, act-needed) for a token that came without a client key: takes this profile's key for the server,
+ * makes one if there is none, and registers it for the token unless that was done before. True: the call is worth another try.
+ * *ret_exit is not EXIT_DONE when something was reported.
+ */
+bool sign_adopt(struct cli *c, const char *code, int *ret_exit);

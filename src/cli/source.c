@@ -15,6 +15,8 @@
 #define BACKOFF_MAX   8000
 #define IDLE_RESUME_MS 1000  /* of play; further behind the last event: from the place instead */
 #define GRACE_MS       1500
+#define NEXT_MS        5000 /* between looks for access that follows on */
+#define REFUSED_MAX    3    /* fresh keys that are refused, one after another */
 
 void source_init(struct source *s, const struct access *a, const struct source_ops *ops, void *ctx)
 {
@@ -149,7 +151,6 @@ static const struct {
     { 4401, SOURCE_GOES_ON, EXIT_EXPIRED, "the sign-in for this recording could not be renewed" },
     { 4403, SOURCE_REFUSED, EXIT_REFUSED, "this is not permitted" },
     { 4409, SOURCE_REFUSED, EXIT_REFUSED, "too much is playing at once under this access" },
-    { 4410, SOURCE_WINDOW, EXIT_EXPIRED, "the window has ended" },
     { 4411, SOURCE_REVOKED, EXIT_REFUSED, "the access was ended" },
     { 4412, SOURCE_REFUSED, EXIT_REFUSED, "sign in again: keyhole login" },
     { 4423, SOURCE_REFUSED, EXIT_REFUSED, "the access is suspended" },
@@ -167,8 +168,24 @@ static void another_key(struct source *s, const char *why)
         close_stream(s);
 }
 
+/* The window is over: under the access that follows on it, if there is one. */
+static void window_over(struct source *s)
+{
+    if (!access_next(&s->access)) {
+        finish(s, SOURCE_WINDOW, EXIT_EXPIRED, "the window has ended");
+        return;
+    }
+    s->ending = false;
+    drop_key(s);
+    close_stream(s);
+}
+
 static void ended(struct source *s, int64_t code, int64_t retry_after_s)
 {
+    if (code == 4410) {
+        window_over(s);
+        return;
+    }
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         if (codes[i].code != code)
             continue;
@@ -184,22 +201,42 @@ static void ended(struct source *s, int64_t code, int64_t retry_after_s)
     finish(s, SOURCE_FAILED, EXIT_FAILED, "the server ended the stream for a reason this version does not know");
 }
 
+/* Refusals that no fresh key mends. */
+static void refused_for_good(struct source *s, const struct http_reply *r)
+{
+    bool refused = r->status == 401 || r->status == 403;
+    struct buf why = BUF_INIT(sizeof(s->why)), left = BUF_INIT(200);
+
+    if (problem_left(r->root, &left))
+        buf_addf(&why, "too much is playing: %s", buf_cstr(&left));
+    else if (strcmp(r->code, "grant-suspended") == 0)
+        buf_add_str(&why, "the access is suspended");
+    else
+        buf_addf(&why, "the server refused [%s]", r->code);
+    finish(s, refused ? SOURCE_REFUSED : SOURCE_FAILED, refused ? EXIT_REFUSED : EXIT_FAILED, buf_cstr(&why));
+    buf_deinit(&left);
+    buf_deinit(&why);
+}
+
 /* A refusal instead of a stream. */
 static void refused(struct source *s, const struct http_reply *r)
 {
     char why[400];
 
     if (r->status == 0 || r->status >= 500 || r->status == 429 || r->retryable) {
-        (void) snprintf(why, sizeof(why), "%s", r->status == 0 ? r->error.text : "the server cannot replay at the moment");
+        (void) snprintf(why, sizeof(why), "%s",
+                        r->status == 0     ? r->error.text
+                        : r->status == 429 ? "the server finds this too fast"
+                                           : "the server cannot replay at the moment");
         later(s, r->retry_after_ms, why);
-    } else if (r->status == 401 && get(r->root, "renew").n > 0) {
-        another_key(s, "no key is taken"); /* also a revoked one: after a restart a fresh one works, else asking for it tells why */
+    } else if (r->status == 401 && strncmp(r->code, "key-", 4) == 0 && ++s->refused_keys < REFUSED_MAX) {
+        another_key(s, "no key is taken"); /* after a restart, a roll of the signing keys, from another network a fresh one works */
+    } else if (strcmp(r->code, "quota") == 0 && span_eq_str(get(get_node(r->root, "left"), "name"), "key_bytes")) {
+        another_key(s, "no key is taken");
     } else if (strcmp(r->code, "grant-ended") == 0) {
-        finish(s, SOURCE_WINDOW, EXIT_EXPIRED, "the window has ended");
+        window_over(s);
     } else {
-        (void) snprintf(why, sizeof(why), "the server refused [%s]", r->code);
-        finish(s, r->status == 401 || r->status == 403 ? SOURCE_REFUSED : SOURCE_FAILED,
-               r->status == 401 || r->status == 403 ? EXIT_REFUSED : EXIT_FAILED, why);
+        refused_for_good(s, r);
     }
 }
 
@@ -272,6 +309,7 @@ static void named_event(struct source *s, const struct sse_event *e)
     if (span_eq_str(e->name, "from")) {
         s->begun = true;
         s->tries = 0;
+        s->refused_keys = 0;
         s->trouble_since = 0;
         s->live = s->live && !s->fresh; /* a fresh key in between changes nothing */
         s->ops->on_from(s->ctx, root, s->fresh);
@@ -286,6 +324,7 @@ static void named_event(struct source *s, const struct sse_event *e)
         s->access.last = false;
     } else if (span_eq_str(e->name, "window.ending")) {
         s->ending = true;
+        s->next_at = 0;
         s->access.last = true;
     } else if (good && get_int(root, "code") != 0) {
         ended(s, get_int(root, "code"), get_int(root, "retry_after_s"));
@@ -351,9 +390,13 @@ enum source_end source_step(struct source *s)
         return s->end;
     if (s->stream != NULL)
         read_stream(s);
+    if (s->ending && s->stream != NULL && mono_ms() >= s->next_at) { /* before it has ended, nothing stands still */
+        s->next_at = mono_ms() + NEXT_MS;
+        s->ending = !access_next(&s->access);
+    }
     /* The server says it first, as long as there is a stream. */
     if (s->end == SOURCE_GOES_ON && mono_ms() >= s->access.window_end + (s->stream != NULL ? GRACE_MS : 0))
-        finish(s, SOURCE_WINDOW, EXIT_EXPIRED, "the window has ended");
+        window_over(s);
     if (!s->wanted || s->end != SOURCE_GOES_ON)
         return s->end;
     if (s->stream != NULL && access_key_due(&s->access))

@@ -5,7 +5,8 @@
  *
  * Life:    source_init -> (source_play | source_stop | source_step)* -> source_deinit.
  * One stream at most is open. Before its key ends a fresh one is fetched and the stream opened anew with Last-Event-ID: the
- * receiver sees no event twice and misses none. source_stop closes it: nothing is fetched until source_play.
+ * receiver sees no event twice and misses none. When the window ends and other access of the caller's follows on it (more time, an
+ * extension), playing goes on under that. source_stop closes it: nothing is fetched until source_play.
  * source_follow follows a recording that is still being made: what is there from the last place where playing can start comes at
  * once, then each event when it is durable. It ends with SOURCE_PLAYED when the recording does.
  * A connection that breaks, or a server that is away, is tried again for SOURCE_PATIENCE_MS.
@@ -55,6 +56,8 @@ struct source {
     int64_t trouble_since; /* 0: none */
     unsigned tries;
     bool ending;         /* window.ending has come */
+    int64_t next_at;     /* when to look again whether other access follows on this */
+    unsigned refused_keys; /* in a row */
 
     enum source_end end;
     int exit_code;
