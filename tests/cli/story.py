@@ -383,7 +383,7 @@ def audit_offline():
     S.stop()
     eq(S.run("audit", "verify", str(S.dir), check=False).code, 2, "without a key")
     r = S.run("audit", "verify", str(S.dir), "--vkey", str(keys))
-    eq(r.out.count(": good"), 3)
+    eq(r.out.count(": good"), 6, "the records and the tiles of three logs")
     has(S.run("audit", "verify", str(S.dir), "--vkey", str(keys), "--log", "system").out, "system: good")
     # Somebody who owns the machine changes a record, past the triggers.
     db = sqlite3.connect(S.dir / "meta" / "keyhole.db")
@@ -399,7 +399,7 @@ def audit_offline():
     eq(r.code, 1)
     has(r.out, "system: BAD")
     has(r.out, "at record 4")
-    eq(r.out.count(": good"), 2, "the others")
+    eq(r.out.count(": good"), 5, "the others, and all tiles")
     r = S.run("audit", "verify", "/nonexistent", "--vkey", str(keys), check=False)
     eq(r.code, 1)
 
