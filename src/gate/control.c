@@ -340,6 +340,12 @@ static bool check_credential(struct call *c, struct credential *ret)
     return true;
 }
 
+/* Elsewhere a DPoP header means nothing, and is not looked at. */
+static bool takes_proof(const struct route *r)
+{
+    return r->id == ROUTE_login || r->id == ROUTE_client_key_register || r->id == ROUTE_keys_issue;
+}
+
 /*
  * The proof of a login or an issue (STANDARDS 1.8), when there is one: the keeper hears only of good ones, and of a login not
  * before its client has the nonce, so that this never counts as a failed one. False: answered already.
@@ -350,7 +356,7 @@ static bool check_proof(struct call *c, struct proof *p)
     const struct proof_want want = proof_want_of(c, /* ath= */ NULL, /* jkt= */ NULL);
     const bool login = c->route->id == ROUTE_login;
 
-    if ((!login && c->route->id != ROUTE_keys_issue) || http_head_count(h, "dpop") == 0)
+    if (!takes_proof(c->route) || http_head_count(h, "dpop") == 0)
         return true;
     proof_check(c->lane, h, &want, p);
     if (p->verdict == DPOP_OK) {

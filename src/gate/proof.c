@@ -103,7 +103,7 @@ void proof_refuse(struct call *c, const struct proof *p, bool replay)
 {
     struct problem problem = { .code = SPAN("key-binding"), .detail = dpop_verdict_text(p->verdict), .replay = replay };
     struct http_header h = { SPAN("www-authenticate"), SPAN(PROOF_CHALLENGE) };
-    char detail[700];
+    char detail[700], members[600];
 
     if (p->verdict == DPOP_FULL) {
         problem = (struct problem){ SPAN("rate-limited"), problem.detail, SPAN_EMPTY, NULL, replay, 1 };
@@ -115,6 +115,8 @@ void proof_refuse(struct call *c, const struct proof *p, bool replay)
         (void) snprintf(detail, sizeof(detail), "%s htu has to begin with %s (public_url).", problem.detail,
                         gate_settings(c->lane->gate)->public_url);
         problem.detail = detail;
+        (void) snprintf(members, sizeof(members), "{\"public_url\":\"%s\"}", gate_settings(c->lane->gate)->public_url);
+        problem.members = span_str(members);
     }
     memcpy(c->nonce, p->nonce, sizeof(c->nonce));
     call_problem_full(c, &problem, &h, 1);
