@@ -7,6 +7,8 @@
 #include "base/utf8.h"
 #include "codec/confuse.h"
 #include "crypto/hash.h"
+#include "crypto/secret.h"
+#include "format/hook.h"
 #include "net/addr.h"
 #include "net/http.h"
 #include "os/file.h"
@@ -24,6 +26,7 @@
 #define HOUR       (60 * MINUTE)
 
 static const char *const header_words[] = { "forwarded", "x-forwarded-for", NULL };
+static const char *const hook_words[] = { "standard", "github", "gitlab", NULL };
 static const char *const log_words[] = { "auto", "json", NULL };
 
 static const struct confuse_opt tls_opts[] = {
@@ -95,6 +98,14 @@ static const struct confuse_opt demo_opts[] = {
     { .name = NULL },
 };
 
+static const struct confuse_opt hook_opts[] = {
+    { .name = "project", .type = CONFUSE_STR },
+    { .name = "format", .type = CONFUSE_ENUM, .words = hook_words },
+    { .name = "secret", .type = CONFUSE_STR },
+    { .name = "secret_file", .type = CONFUSE_STR },
+    { 0 },
+};
+
 static const struct confuse_opt schema[] = {
     { .name = "public_url", .type = CONFUSE_STR },
     { .name = "player_url", .type = CONFUSE_STR },
@@ -115,6 +126,7 @@ static const struct confuse_opt schema[] = {
     { .name = "store", .type = CONFUSE_SECTION, .opts = store_opts },
     { .name = "live", .type = CONFUSE_SECTION, .opts = live_opts },
     { .name = "clock", .type = CONFUSE_SECTION, .opts = clock_opts },
+    { .name = "hook", .type = CONFUSE_SECTION, .opts = hook_opts, .flags = CONFUSE_TITLE | CONFUSE_MULTI },
     { .name = "demo", .type = CONFUSE_SECTION, .opts = demo_opts },
     { .name = NULL },
 };
@@ -365,6 +377,81 @@ static enum err read_file(void *ctx, const char *path, struct buf *text, struct 
     return ERR_OK;
 }
 
+/* ---- hooks ---- */
+
+static bool is_name(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        bool first = (s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9');
+
+        if (!first && (i == 0 || strchr("._-", s.p[i]) == NULL))
+            return false;
+    }
+    return s.n > 0 && s.n <= 64;
+}
+
+static enum err hook_secrets(struct config *c, struct reading *r, struct tree one, struct config_hook *h,
+                             struct err_info *reterr)
+{
+    struct buf text = BUF_INIT(HOOK_SECRETS_MAX * (HOOK_SECRET_MAX + 2));
+    struct span secret = SPAN_EMPTY, file = SPAN_EMPTY;
+    char path[4096];
+    enum err e = ERR_OK;
+
+    if (tree_get_str(one, "secret", &secret) == tree_get_str(one, "secret_file", &file))
+        return ERR_RAISE(reterr, ERR_INVAL, "hook \"%s\": either secret or secret_file is needed", h->name);
+    if (file.n > 0) {
+        if (!span_to_str(file, path, sizeof(path)) || path[0] != '/')
+            return ERR_RAISE(reterr, ERR_INVAL, "hook \"%s\": secret_file is an absolute path", h->name);
+        e = read_file(r, path, &text, reterr);
+        secret = buf_span(&text);
+    }
+    if (e == ERR_OK) {
+        h->secrets = arena_str(&c->memory, secret);
+        e = h->secrets == NULL ? ERR_RAISE(reterr, ERR_NOMEM, "no memory for the configuration") : ERR_OK;
+    }
+    if (text.p != NULL)
+        secret_wipe(text.p, text.cap);
+    buf_deinit(&text);
+    return e;
+}
+
+static enum err fill_hook(struct config *c, struct reading *r, struct tree one, struct err_info *reterr)
+{
+    struct config_hook *h = &c->hooks[c->n_hooks];
+    struct err_info why;
+    enum hook_format f;
+
+    get_str(c, one, "title", &h->name);
+    get_str(c, one, "project", &h->project);
+    get_str(c, one, "format", &h->format);
+    if (h->name == NULL || !is_name(span_str(h->name)))
+        return ERR_RAISE(reterr, ERR_INVAL, "hook: a name has 1 to 64 of a-z 0-9 . _ -");
+    if (h->project == NULL || h->project[0] == '\0')
+        return ERR_RAISE(reterr, ERR_INVAL, "hook \"%s\": project says whose requests it ends", h->name);
+    if (h->format == NULL || !hook_format_parse(span_str(h->format), &f))
+        return ERR_RAISE(reterr, ERR_INVAL, "hook \"%s\": format is standard, github or gitlab", h->name);
+    TRY(hook_secrets(c, r, one, h, reterr));
+    c->n_hooks++;
+    if (hook_secrets_check(f, span_str(h->secrets), &why) != ERR_OK)
+        return ERR_RAISE(reterr, ERR_INVAL, "hook \"%s\": %s", h->name, why.text);
+    return ERR_OK;
+}
+
+static enum err fill_hooks(struct config *c, struct reading *r, struct tree root, struct err_info *reterr)
+{
+    struct tree list, one;
+
+    if (!tree_get(root, "hook", &list))
+        return ERR_OK;
+    for (struct span at = list.payload; tree_next(&at, &one);) {
+        if (c->n_hooks == CONFIG_HOOKS_MAX)
+            return ERR_RAISE(reterr, ERR_LIMIT, "hook: more than %d", CONFIG_HOOKS_MAX);
+        TRY(fill_hook(c, r, one, reterr));
+    }
+    return ERR_OK;
+}
+
 static enum err load(const char *path, struct config *c, struct reading *r, struct buf *text, struct buf *tree,
                      struct err_info *reterr)
 {
@@ -374,6 +461,7 @@ static enum err load(const char *path, struct config *c, struct reading *r, stru
     source.text = buf_span(text);
     TRY(confuse_load(&source, schema, tree, reterr));
     TRY(fill(c, tree_root(buf_span(tree)), reterr));
+    TRY(fill_hooks(c, r, tree_root(buf_span(tree)), reterr));
     TRY(check(c, reterr));
     return hash_final(r->hash, c->sha256, reterr);
 }
@@ -404,8 +492,13 @@ enum err config_load(const char *path, struct config **ret, struct err_info *ret
 
 struct config *config_free(struct config *c)
 {
-    if (c != NULL)
-        arena_deinit(&c->memory);
+    if (c == NULL)
+        return NULL;
+    for (size_t i = 0; i < c->n_hooks; i++) {
+        if (c->hooks[i].secrets != NULL)
+            secret_wipe((char *) (uintptr_t) c->hooks[i].secrets, strlen(c->hooks[i].secrets));
+    }
+    arena_deinit(&c->memory);
     free(c);
     return NULL;
 }

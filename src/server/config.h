@@ -9,11 +9,18 @@
 #include "base/err.h"
 #include "base/times.h"
 
-#define CONFIG_LIST_MAX 16
+#define CONFIG_LIST_MAX  16
+#define CONFIG_HOOKS_MAX 32
 
 struct config_list {
     const char *items[CONFIG_LIST_MAX];
     size_t n;
+};
+
+/* hook "name" { … }: who may send signed notices (docs/policy.md). */
+struct config_hook {
+    const char *name, *project, *format;
+    const char *secrets; /* one a line: what 'secret' said, or the file's text */
 };
 
 enum proxy_header { PROXY_FORWARDED, PROXY_X_FORWARDED_FOR };
@@ -72,6 +79,8 @@ struct config {
         time_ms vanish_after; /* a recording without a batch for so long is ended */
         unsigned max_open;    /* recordings that one ingest token may have open */
     } live;
+    struct config_hook hooks[CONFIG_HOOKS_MAX];
+    size_t n_hooks;
     bool require_sync;
     bool log_json; /* else human on a terminal, JSON elsewhere */
 };

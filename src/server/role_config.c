@@ -54,6 +54,7 @@ static enum err send_gate(const struct config *c, struct link *to)
 static enum err send_keeper(const struct config *c, struct link *to)
 {
     struct ipc_row_text envs[CONFIG_LIST_MAX];
+    struct ipc_row_hook hooks[CONFIG_HOOKS_MAX];
     struct ipc_keeper_config m = {
         .public_url = span_str(c->public_url),
         .player_url = span_str(c->player_url),
@@ -80,6 +81,11 @@ static enum err send_keeper(const struct config *c, struct link *to)
     texts(&c->envs, envs);
     m.envs.rows = envs;
     m.envs.n = (uint32_t) c->envs.n;
+    for (size_t i = 0; i < c->n_hooks; i++)
+        hooks[i] = (struct ipc_row_hook){ span_str(c->hooks[i].name), span_str(c->hooks[i].project),
+                                          span_str(c->hooks[i].format), span_str(c->hooks[i].secrets) };
+    m.hooks.rows = hooks;
+    m.hooks.n = (uint32_t) c->n_hooks;
     return link_send(to, IPC_T_KEEPER_CONFIG, &m);
 }
 
