@@ -182,6 +182,7 @@ static bool issue(struct access *a)
     struct http_reply r = { 0 };
     struct body b;
     bool ok, open;
+    int code;
 
     body_begin(&b);
     jsonw_kcstr(&b.w, "recording", a->rid);
@@ -191,10 +192,16 @@ static bool issue(struct access *a)
         jsonw_arr_end(&b.w);
     }
     path_id(&path, "/v1/grants/", a->grant, "/keys");
-    ok = cli_try(a->c, "POST", &path, body_end(&b), &r) == EXIT_DONE;
-    if (!ok)
+    code = cli_try(a->c, "POST", &path, body_end(&b), &r);
+    ok = code == EXIT_DONE;
+    if (!ok) {
         keep_why(a, &r);
-    else if (!(ok = keep_key(a, r.root)))
+        if (r.status == 0 && r.error.code == ERR_OK) { /* it was reported: the client key */
+            a->exit_code = code;
+            (void) snprintf(a->why, sizeof(a->why), "no key without the client key");
+            (void) snprintf(a->code, sizeof(a->code), "client-key");
+        }
+    } else if (!(ok = keep_key(a, r.root)))
         a->exit_code = EXIT_FAILED;
     if (ok && a->window_end == INT64_MAX)
         (void) access_look(a, &open); /* the first key has opened the window */

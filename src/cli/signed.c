@@ -85,8 +85,6 @@ static int register_key(struct cli *c)
     int code = http_call(c->http, &q, &r) ? EXIT_DONE : cli_problem(c, &r);
 
     http_reply_deinit(&r);
-    if (code == EXIT_DONE && !c->json)
-        note("from now on this token works with the client key of this profile only");
     return code;
 }
 
@@ -117,8 +115,11 @@ bool sign_adopt(struct cli *c, const char *code, int *ret_exit)
         k = client_key_free(k);
     } else {
         http_set_client_key(c->http, k);
-        *ret_exit = bound.n > 0 ? EXIT_DONE : register_key(c);
+        /* Asking for a key with a proof registers it; an act needs that done before. */
+        *ret_exit = bound.n > 0 || strcmp(code, "proof-needed") == 0 ? EXIT_DONE : register_key(c);
     }
+    if (*ret_exit == EXIT_DONE && bound.n == 0 && !c->json)
+        note("from now on this token works with the client key of this profile only");
     http_reply_deinit(&r);
     return *ret_exit == EXIT_DONE;
 }
