@@ -111,7 +111,8 @@ bool sign_adopt(struct cli *c, const char *code, int *ret_exit)
     if (client_key_make(http_url(c->http), &k, &e) != ERR_OK) {
         *ret_exit = fail_err(&e);
     } else if (bound.n > 0 && !span_eq_str(bound, client_key_jkt(k))) {
-        *ret_exit = fail("this token is bound to another client key (" SPAN_FMT "): use it where it was used first", SPAN_ARG(bound));
+        (void) fail("this token is bound to another client key (" SPAN_FMT "): use it where it was used first", SPAN_ARG(bound));
+        *ret_exit = EXIT_REFUSED;
         k = client_key_free(k);
     } else {
         http_set_client_key(c->http, k);
