@@ -11,7 +11,9 @@
 #include "crypto/random.h"
 #include "meta/people.h"
 
-#define LOGS_MAX 1000000
+#define LOGS_MAX        1000000
+#define STATE_OPEN      "open"
+#define STATE_CONTINUED "continued"
 
 struct log {
     struct list dirty; /* linked while a transaction has appended */
@@ -24,7 +26,14 @@ struct log {
     struct merkle_hash signed_root;
     uint64_t noted_now, noted_next;   /* size of the last one that became a leaf of system */
     bool made;             /* by the open transaction */
-    bool sealed;
+    bool closed;           /* a later generation goes on: never sealed, never signed, takes nothing */
+    bool closing;          /* … by the open transaction */
+    enum audit_fault fault;
+    bool stored;           /* its row says that it is sealed */
+    uint64_t vault;        /* size that the vault signed last, as it said when it refused */
+    struct buf known;      /* a signed checkpoint from elsewhere, of more records than the table's newest */
+    uint64_t known_size;
+    struct merkle_hash known_root;
     char why[200];
 };
 
@@ -35,6 +44,7 @@ struct audit {
     struct log **all;  /* in the order in which they were made */
     size_t n_all;
     struct list dirty;
+    bool continuing; /* the open transaction lets a sealed log go on: others may still be sealed */
     bool have_pk;
     uint8_t pk[NOTE_ED25519_PK];
 };
@@ -47,6 +57,7 @@ static struct log *log_free(struct log *g)
         return NULL;
     list_remove(&g->dirty);
     free(g->origin);
+    buf_deinit(&g->known);
     free(g);
     return NULL;
 }
@@ -62,6 +73,11 @@ static struct log *find(const struct audit *a, struct span log)
 
     (void) log_id_generation(log, &base);
     return map_get(&a->logs, base);
+}
+
+static bool sealed(const struct log *g)
+{
+    return g->fault != AUDIT_SOUND && !g->closed && !g->closing;
 }
 
 static void touch(struct audit *a, struct log *g)
@@ -85,6 +101,7 @@ static enum err log_new(struct audit *a, struct span name, struct log **ret, str
     (void) span_to_str(name, g->name, sizeof(g->name)); /* log_id_check: it fits */
     (void) log_id_generation(name, &base);
     g->base_len = base.n;
+    buf_init(&g->known, NOTE_MAX);
     *ret = g;
     return ERR_OK;
 }
@@ -105,18 +122,100 @@ static enum err log_keep(struct audit *a, struct log *g, struct err_info *reterr
     return ERR_OK;
 }
 
+/* The generation before it, if there is one, is the newest again. */
 static void log_drop_last(struct audit *a)
 {
-    struct log *g = a->all[--a->n_all];
+    struct log *g = a->all[--a->n_all], *older = NULL;
+    struct span base = span_of(g->name, g->base_len);
 
-    (void) map_del(&a->logs, span_of(g->name, g->base_len));
+    for (size_t i = 0; i < a->n_all; i++) {
+        if (span_eq(base, span_of(a->all[i]->name, a->all[i]->base_len)))
+            older = a->all[i];
+    }
+    (void) map_del(&a->logs, base);
+    if (older != NULL && !map_put(&a->logs, span_of(older->name, older->base_len), older, NULL))
+        abort(); /* there was an entry just now: this needs no memory */
     (void) log_free(g);
 }
 
-static void seal(struct log *g, const char *why)
+/* ---- sealing ---- */
+
+static const char *const fault_words[] = { [AUDIT_SOUND] = "sound",     [AUDIT_SHORTER] = "shorter",
+                                           [AUDIT_CHANGED] = "changed", [AUDIT_REFUSED] = "refused",
+                                           [AUDIT_SCRUB] = "scrub",     [AUDIT_DAMAGED] = "damaged" };
+
+const char *audit_fault_word(enum audit_fault f)
 {
-    g->sealed = true;
+    return fault_words[f];
+}
+
+bool audit_fault_find(struct span word, enum audit_fault *ret)
+{
+    for (size_t i = 0; i < sizeof(fault_words) / sizeof(fault_words[0]); i++) {
+        if (span_eq_str(word, fault_words[i])) {
+            *ret = (enum audit_fault) i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void seal(struct log *g, enum audit_fault fault, const char *why)
+{
+    if (g->fault != AUDIT_SOUND || g->closed)
+        return;
+    g->fault = fault;
     (void) snprintf(g->why, sizeof(g->why), "%s: %s", g->name, why);
+}
+
+void audit_seal(struct audit *a, struct span log, enum audit_fault fault, const char *why, uint64_t vault)
+{
+    struct log *g = find(a, log);
+
+    if (g == NULL || !span_eq_str(log, g->name))
+        return;
+    seal(g, fault, why);
+    g->vault = vault > g->vault ? vault : g->vault;
+}
+
+enum audit_fault audit_fault_of(const struct audit *a, struct span log)
+{
+    for (size_t i = 0; i < a->n_all; i++) {
+        if (span_eq_str(log, a->all[i]->name))
+            return a->all[i]->fault;
+    }
+    return AUDIT_SOUND;
+}
+
+void audit_fault_setting(struct span log, char out[AUDIT_FAULT_CAP])
+{
+    (void) snprintf(out, AUDIT_FAULT_CAP, "audit.fault." SPAN_FMT, SPAN_ARG(log));
+}
+
+enum err audit_seal_store(struct audit *a, struct err_info *reterr)
+{
+    for (size_t i = 0; i < a->n_all; i++) {
+        struct log *g = a->all[i];
+        char name[AUDIT_FAULT_CAP];
+
+        if (!sealed(g) || g->stored)
+            continue;
+        audit_fault_setting(log_name(g), name);
+        TRY(meta_setting_put(a->m, name, (int64_t) g->vault, span_str(fault_words[g->fault]), reterr));
+        g->stored = true; /* a rollback costs the next start a comparison, no more */
+    }
+    return ERR_OK;
+}
+
+const char *audit_next_sealed(const struct audit *a, size_t *at)
+{
+    while (*at < a->n_all) {
+        const struct log *g = a->all[(*at)++];
+
+        if (sealed(g))
+            return g->name;
+    }
+    return NULL;
 }
 
 /* ---- opening ---- */
@@ -139,7 +238,7 @@ static bool rebuild_row(void *ctx, const struct meta_audit *row)
         char why[96];
 
         (void) snprintf(why, sizeof(why), "record %llu is missing or has no proper hash", (unsigned long long) f->size);
-        seal(r->g, why);
+        seal(r->g, AUDIT_DAMAGED, why);
         return false;
     }
     memcpy(h.b, row->hash.p, MERKLE_HASH_LEN);
@@ -183,7 +282,7 @@ static enum err newest_checkpoint(struct audit *a, struct log *g, struct err_inf
         return ERR_OK;
     TRY(e);
     if (c.root.n != MERKLE_HASH_LEN || c.size <= 0) {
-        seal(g, "its newest checkpoint is damaged");
+        seal(g, AUDIT_DAMAGED, "its newest checkpoint is damaged");
         return ERR_OK;
     }
     g->signed_now = (uint64_t) c.size;
@@ -194,6 +293,42 @@ static enum err newest_checkpoint(struct audit *a, struct log *g, struct err_inf
 static void noted_setting(const struct log *g, char out[64])
 {
     (void) snprintf(out, 64, "audit.noted.%s", g->name);
+}
+
+/* What was found in an earlier life of this process. */
+static enum err read_fault(struct audit *a, struct log *g, struct err_info *reterr)
+{
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
+    enum audit_fault fault;
+    struct span word;
+    char name[64];
+    int64_t vault;
+    enum err e;
+
+    arena_init(&mem, 4096);
+    audit_fault_setting(log_name(g), name);
+    e = meta_setting_get(meta_view(a->m), name, &mem, &vault, &word, reterr);
+    if (e == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(e);
+    g->stored = true;
+    g->vault = (uint64_t) vault;
+    if (audit_fault_find(word, &fault))
+        seal(g, fault, "it was found not to hold together");
+    return ERR_OK;
+}
+
+/* A generation that is over: its length and its last time. */
+static enum err read_closed(struct audit *a, struct log *g, struct err_info *reterr)
+{
+    int64_t n;
+
+    g->closed = true;
+    TRY(meta_audit_count(meta_view(a->m), log_name(g), &n, reterr));
+    g->now.size = g->next.size = (uint64_t) n;
+    TRY(meta_audit_hashes(meta_view(a->m), log_name(g), n - 1, last_time, &g->now_t, reterr));
+    g->next_t = g->now_t;
+    return ERR_OK;
 }
 
 static enum err log_read(struct audit *a, struct log *g, struct err_info *reterr)
@@ -212,14 +347,15 @@ static enum err log_read(struct audit *a, struct log *g, struct err_info *reterr
     } else {
         e = read_frontier(a, g, (uint64_t) n, &r, reterr);
         if (e == ERR_NOTFOUND || e == ERR_CORRUPT)
-            seal(g, "its tree cannot be read");
+            seal(g, AUDIT_DAMAGED, "its tree cannot be read");
         else
             TRY(e);
     }
-    if (!g->sealed && g->signed_now > g->now.size)
-        seal(g, "it is shorter than its newest checkpoint");
-    else if (!g->sealed && g->signed_now > 0 && !merkle_eq(&r.at_stop, &g->signed_root))
-        seal(g, "its records are not those of its newest checkpoint");
+    if (g->signed_now > g->now.size)
+        seal(g, AUDIT_SHORTER, "it is shorter than its newest checkpoint");
+    else if (g->signed_now > 0 && !merkle_eq(&r.at_stop, &g->signed_root))
+        seal(g, AUDIT_CHANGED, "its records are not those of its newest checkpoint");
+    TRY(read_fault(a, g, reterr));
     noted_setting(g, name);
     e = meta_setting_get(meta_view(a->m), name, NULL, &noted, NULL, reterr);
     if (e != ERR_OK && e != ERR_NOTFOUND)
@@ -256,7 +392,7 @@ enum err audit_open(struct meta *m, struct span host, struct audit **ret_audit, 
             return ERR_RAISE(reterr, ERR_CORRUPT, "audit log: a log with an improper name");
         TRY(log_new(a, logs.rows[i].log, &g, reterr));
         TRY(log_keep(a, g, reterr));
-        TRY(log_read(a, g, reterr));
+        TRY(span_eq_str(logs.rows[i].state, STATE_CONTINUED) ? read_closed(a, g, reterr) : log_read(a, g, reterr));
     }
     *ret_audit = TAKE(a);
     return ERR_OK;
@@ -289,7 +425,7 @@ void audit_set_key(struct audit *a, const uint8_t pk[NOTE_ED25519_PK])
 const char *audit_sealed(const struct audit *a, struct span log)
 {
     for (size_t i = 0; i < a->n_all; i++) {
-        if (a->all[i]->sealed && (log.n == 0 || find(a, log) == a->all[i]))
+        if (sealed(a->all[i]) && (log.n == 0 || find(a, log) == a->all[i]))
             return a->all[i]->why;
     }
     return NULL;
@@ -311,16 +447,22 @@ void audit_origin(const struct audit *a, struct span log, struct buf *b)
 
 /* ---- appending ---- */
 
+/* One log that does not hold together, and nothing is recorded in any: read-only (STANDARDS 3.5). */
+static enum err all_sound(const struct audit *a, struct err_info *reterr)
+{
+    const char *why = a->continuing ? NULL : audit_sealed(a, SPAN_EMPTY);
+
+    return why == NULL ? ERR_OK : ERR_RAISE(reterr, ERR_STATE, "audit log is sealed: %s", why);
+}
+
 static enum err writable(const struct audit *a, struct span log, struct log **ret, struct err_info *reterr)
 {
     struct log *g = find(a, log);
 
     if (g == NULL)
         return ERR_RAISE(reterr, ERR_NOTFOUND, "audit log: no log " SPAN_FMT, SPAN_ARG(log));
-    if (g->sealed)
-        return ERR_RAISE(reterr, ERR_STATE, "audit log is sealed: %s", g->why);
     *ret = g;
-    return ERR_OK;
+    return all_sound(a, reterr);
 }
 
 static enum err seal_fact(struct audit *a, const struct leaf *l, size_t k, struct err_info *reterr)
@@ -397,13 +539,14 @@ enum err audit_append(struct audit *a, struct leaf *l, struct err_info *reterr)
 
 enum err audit_create_log(struct audit *a, struct leaf *first, struct err_info *reterr)
 {
-    struct meta_log row = { .log = first->log, .state = SPAN("open"), .created_ms = first->t };
+    struct meta_log row = { .log = first->log, .state = SPAN(STATE_OPEN), .created_ms = first->t };
     struct log *g;
 
     if (!log_id_check(first->log))
         return ERR_RAISE(reterr, ERR_INVAL, "audit log: '" SPAN_FMT "' names no log", SPAN_ARG(first->log));
     if (find(a, first->log) != NULL)
         return ERR_RAISE(reterr, ERR_EXISTS, "audit log: there is a log " SPAN_FMT, SPAN_ARG(first->log));
+    TRY(all_sound(a, reterr));
     TRY(log_new(a, first->log, &g, reterr));
     g->made = true;
     row.origin = span_str(g->origin);
@@ -415,6 +558,7 @@ enum err audit_create_log(struct audit *a, struct leaf *first, struct err_info *
 
 void audit_committed(struct audit *a)
 {
+    a->continuing = false;
     LIST_FOREACH(it, &a->dirty)
     {
         struct log *g = LIST_ENTRY(it, struct log, dirty);
@@ -424,12 +568,14 @@ void audit_committed(struct audit *a)
         g->signed_now = g->signed_next;
         g->noted_now = g->noted_next;
         g->made = false;
+        g->closed |= g->closing;
         list_remove(it);
     }
 }
 
 void audit_rolled_back(struct audit *a)
 {
+    a->continuing = false;
     while (a->n_all > 0 && a->all[a->n_all - 1]->made)
         log_drop_last(a);
     LIST_FOREACH(it, &a->dirty)
@@ -440,6 +586,7 @@ void audit_rolled_back(struct audit *a)
         g->next_t = g->now_t;
         g->signed_next = g->signed_now;
         g->noted_next = g->noted_now;
+        g->closing = false;
         list_remove(it);
     }
 }
@@ -456,17 +603,27 @@ enum err audit_size(const struct audit *a, struct span log, uint64_t *ret_size, 
     return ERR_OK;
 }
 
-bool audit_due(const struct audit *a, size_t *at, struct audit_due *ret)
+static bool next_signed(const struct audit *a, size_t *at, bool grown, struct audit_due *ret)
 {
     while (*at < a->n_all) {
         const struct log *g = a->all[(*at)++];
 
-        if (g->sealed || g->now.size <= g->signed_now)
+        if (sealed(g) || g->closed || g->now.size == 0 || (grown && g->now.size <= g->signed_now))
             continue;
         *ret = (struct audit_due){ log_name(g), span_str(g->origin), g->now.size, g->signed_now, merkle_root(&g->now) };
         return true;
     }
     return false;
+}
+
+bool audit_due(const struct audit *a, size_t *at, struct audit_due *ret)
+{
+    return next_signed(a, at, true, ret);
+}
+
+bool audit_each(const struct audit *a, size_t *at, struct audit_due *ret)
+{
+    return next_signed(a, at, false, ret);
 }
 
 static enum err committed(const struct audit *a, struct span log, uint64_t size, struct tree_reader *ret,
@@ -530,7 +687,11 @@ enum err audit_checkpoint_store(struct audit *a, struct span log, struct span no
     struct tree_reader t;
     struct log *g;
 
-    TRY(writable(a, log, &g, reterr));
+    g = find(a, log);
+    if (g == NULL)
+        return ERR_RAISE(reterr, ERR_NOTFOUND, "audit log: no log " SPAN_FMT, SPAN_ARG(log));
+    if (sealed(g))
+        return ERR_RAISE(reterr, ERR_STATE, "audit log is sealed: %s", g->why);
     TRY(note_check(a, g, note, &c, reterr));
     TRY(committed(a, log, c.size, &t, reterr));
     if (c.size <= g->signed_next)
@@ -550,6 +711,121 @@ enum err audit_checkpoint_store(struct audit *a, struct span log, struct span no
     g->signed_root = root;
     return ERR_OK;
 }
+
+enum err audit_compare(struct audit *a, struct span log, struct span note, struct err_info *reterr)
+{
+    struct log *g = find(a, log);
+    struct note_checkpoint c;
+    struct merkle_hash root;
+    struct tree_reader t;
+    enum err e;
+
+    if (g == NULL || !span_eq_str(log, g->name) || g->closed)
+        return ERR_OK;
+    if (!a->have_pk)
+        return ERR_RAISE(reterr, ERR_INVAL, "checkpoint of %s: the key is not known", g->name);
+    TRY(note_check(a, g, note, &c, reterr));
+    if (c.size > g->signed_now) {
+        buf_reset(&g->known);
+        buf_add_span(&g->known, note);
+        g->known_size = g->known.failed ? 0 : c.size;
+        g->known_root = c.root;
+    }
+    if (c.size > g->now.size) {
+        seal(g, AUDIT_SHORTER, "it is shorter than a checkpoint that was signed");
+        return ERR_OK;
+    }
+    t = (struct tree_reader){ meta_view(a->m), log_name(g) };
+    e = merkle_root_at(c.size, tree_read, &t, &root, reterr);
+    if (e == ERR_CORRUPT || e == ERR_NOTFOUND)
+        seal(g, AUDIT_DAMAGED, "its tree cannot be read");
+    else
+        TRY(e);
+    if (e == ERR_OK && !merkle_eq(&root, &c.root))
+        seal(g, AUDIT_CHANGED, "its records are not those of a checkpoint that was signed");
+    return ERR_OK;
+}
+
+/* ---- generations ---- */
+
+/* What the new generation says of the old one; the note from elsewhere counts when it covers more. */
+static enum err continued_leaf(struct audit *a, const struct log *old, const struct leaf *first, bool console,
+                               struct arena *mem, struct leaf *ret, struct err_info *reterr)
+{
+    struct leaf l = { .t = first->t, .type = LEAF_LOG_CONTINUED, .actor = first->actor, .act = first->act,
+                      .obj = log_name(old), .outcome = span_str(fault_words[old->fault]) };
+    struct meta_checkpoint c = { .size = 0 };
+    struct buf root = BUF_INIT(64);
+    uint64_t size = 0;
+    enum err e = meta_checkpoint_newest(meta_view(a->m), log_name(old), mem, &c, reterr);
+
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    if (old->known_size > (uint64_t) c.size) {
+        size = old->known_size;
+        l.note = buf_span(&old->known);
+        base64url_add(&root, SPAN_OF(old->known_root.b));
+    } else if (e == ERR_OK) {
+        size = (uint64_t) c.size;
+        l.note = c.note;
+        base64url_add(&root, c.root);
+    }
+    l.digest = arena_span(mem, buf_span(&root));
+    buf_deinit(&root);
+    (void) leaf_add_number(&l, "size", (int64_t) size); /* five at most: there is room */
+    (void) leaf_add_number(&l, "rows", (int64_t) old->now.size);
+    (void) leaf_add_number(&l, "signed", c.size);
+    if (old->vault > 0)
+        (void) leaf_add_number(&l, "vault", (int64_t) old->vault);
+    if (console)
+        (void) leaf_add_number(&l, "console", 1);
+    *ret = l;
+    return ERR_OK;
+}
+
+static enum err close_row(struct audit *a, const struct log *g, struct arena *mem, struct err_info *reterr)
+{
+    struct meta_log row;
+
+    TRY(meta_log_get(meta_view(a->m), log_name(g), mem, &row, reterr));
+    row.state = SPAN(STATE_CONTINUED);
+    return meta_log_put(a->m, &row, reterr);
+}
+
+enum err audit_continue(struct audit *a, struct span log, uint32_t generation, const struct leaf *first, bool console,
+                        struct span *ret_name, struct err_info *reterr)
+{
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
+    struct log *old = find(a, log), *g;
+    struct meta_log row = { .state = SPAN(STATE_OPEN), .created_ms = first->t };
+    char name[LOG_ID_CAP];
+    struct span base;
+    struct leaf l;
+    uint32_t n;
+
+    arena_init(&mem, 1u << 20);
+    if (old == NULL || !sealed(old) || !span_eq_str(log, old->name))
+        return ERR_RAISE(reterr, ERR_STATE, "audit log " SPAN_FMT " is not sealed", SPAN_ARG(log));
+    n = log_id_generation(log, &base) + 1;
+    if (snprintf(name, sizeof(name), SPAN_FMT "~%u", SPAN_ARG(base), n > generation ? n : generation) >=
+        (int) sizeof(name) || !log_id_check(span_str(name)))
+        return ERR_RAISE(reterr, ERR_LIMIT, "audit log " SPAN_FMT " has too many generations", SPAN_ARG(base));
+    TRY(continued_leaf(a, old, first, console, &mem, &l, reterr));
+    TRY(close_row(a, old, &mem, reterr));
+    touch(a, old);
+    a->continuing = old->closing = true;
+    TRY(log_new(a, span_str(name), &g, reterr));
+    g->made = true;
+    row.log = log_name(g);
+    row.origin = span_str(g->origin);
+    TRY(log_keep(a, g, reterr));
+    touch(a, g);
+    TRY(meta_log_add(a->m, &row, reterr));
+    *ret_name = row.log;
+    return append(a, g, &l, reterr);
+}
+
+/* ---- the minute ---- */
 
 static enum err note_one(struct audit *a, struct log *g, time_ms now, struct err_info *reterr)
 {
@@ -577,7 +853,7 @@ enum err audit_note_checkpoints(struct audit *a, time_ms now, size_t *ret_n, str
     for (size_t i = 0; i < a->n_all; i++) {
         struct log *g = a->all[i];
 
-        if (g->sealed || g->signed_now == g->noted_next || g->signed_now != g->signed_next ||
+        if (sealed(g) || g->closed || g->signed_now == g->noted_next || g->signed_now != g->signed_next ||
             span_starts(log_name(g), LOG_ID_SYSTEM))
             continue;
         TRY(note_one(a, g, now, reterr));

@@ -8,7 +8,7 @@
  * Order:    a log's indices have no gaps; its times never go back (a record stamped earlier than the one before takes
  *           that one's time).
  * Failure:  whatever fails inside a transaction: roll it back. A log whose table does not agree with its newest
- *           checkpoint is *sealed*: it can be read, nothing can be appended (ERR_STATE).
+ *           checkpoint is *sealed*: it can be read, and as long as one is, nothing can be appended to any (ERR_STATE).
  * Cost:     a record is one hash row and one leaf row, each 256th also a node row; sealed facts one row each.
  */
 #include "format/leaf.h"
@@ -33,6 +33,46 @@ void audit_set_key(struct audit *a, const uint8_t pk[NOTE_ED25519_PK]);
 /* Why a log is sealed; NULL: none is. 'log' may be empty: any. Borrowed until close. */
 const char *audit_sealed(const struct audit *a, struct span log);
 
+/* What was found; its word stands in log.continued. */
+enum audit_fault {
+    AUDIT_SOUND,
+    AUDIT_SHORTER, /* fewer records than were signed */
+    AUDIT_CHANGED, /* other records than were signed */
+    AUDIT_REFUSED, /* the vault has signed something else */
+    AUDIT_SCRUB,   /* a record that is not its hash, found by the scrub */
+    AUDIT_DAMAGED, /* rows that are missing or cannot be read */
+};
+
+/* "shorter". Never NULL. */
+const char *audit_fault_word(enum audit_fault f);
+bool audit_fault_find(struct span word, enum audit_fault *ret);
+
+/*
+ * Seals a log (its newest generation) in memory. 'vault': the size that the vault has signed last, 0: not known. The
+ * first reason stays. Unknown logs are ignored. audit_seal_store keeps it over a restart.
+ */
+void audit_seal(struct audit *a, struct span log, enum audit_fault fault, const char *why, uint64_t vault);
+
+/* The setting that says over restarts that a log is sealed: its data is the fault's word. */
+#define AUDIT_FAULT_CAP 64
+void audit_fault_setting(struct span log, char out[AUDIT_FAULT_CAP]);
+
+/* Inside a transaction: settings of logs that were sealed since the last call. */
+NODISCARD enum err audit_seal_store(struct audit *a, struct err_info *reterr);
+
+/*
+ * A signed checkpoint that lies elsewhere (DIR/audit/<log>/checkpoint): seals the log when its table does not begin with
+ * what was signed (an older database was put back, records were changed). ERR_INVAL: not a note of this log and key, or
+ * no key is known yet; it proves nothing and nothing happens.
+ */
+NODISCARD enum err audit_compare(struct audit *a, struct span log, struct span note, struct err_info *reterr);
+
+/* What was found in a log, by its full name. */
+enum audit_fault audit_fault_of(const struct audit *a, struct span log);
+
+/* Visits sealed logs by name: for (size_t at = 0; (n = audit_next_sealed(a, &at)) != NULL;). Borrowed until close. */
+const char *audit_next_sealed(const struct audit *a, size_t *at);
+
 /* The largest time in any log: the high-water mark of STANDARDS 1.5. 0: no record yet. */
 time_ms audit_high_water(const struct audit *a);
 
@@ -51,6 +91,14 @@ NODISCARD enum err audit_create_log(struct audit *a, struct leaf *first, struct 
  */
 NODISCARD enum err audit_append(struct audit *a, struct leaf *l, struct err_info *reterr);
 
+/*
+ * Lets a sealed log go on as its next generation, at least number 'generation' (docs/formats/audit.md): makes the log and
+ * its first leaf, log.continued, from first->actor and first->t; 'console': root did it. The old one takes no record and
+ * gets no checkpoint ever again. ret_name: the new log's, borrowed until close. ERR_STATE: it is not sealed.
+ */
+NODISCARD enum err audit_continue(struct audit *a, struct span log, uint32_t generation, const struct leaf *first,
+                                  bool console, struct span *ret_name, struct err_info *reterr);
+
 void audit_committed(struct audit *a);
 void audit_rolled_back(struct audit *a);
 
@@ -65,6 +113,9 @@ struct audit_due {
     uint64_t size, old_size; /* old_size: of the newest stored checkpoint, 0 without one */
     struct merkle_hash root;
 };
+/* Every log that may still be signed, whether it grew or not: what the vault signed last is compared with it. */
+bool audit_each(const struct audit *a, size_t *at, struct audit_due *ret);
+
 /*
  * Visits the logs whose newest checkpoint does not cover all that is committed: for (size_t at = 0; audit_due(a, &at, &d);).
  */

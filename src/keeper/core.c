@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "keeper/clock_trust.h"
 #include "keeper/dispatch.h"
 #include "keeper/integrator.h"
 #include "keeper/ongoing.h"
 #include "keeper/session.h"
 #include "keeper/state.h"
+#include "keeper/unseal.h"
 
 #define WATCHING_MAX 100000
 #define VOLUMES_MAX  200000
@@ -78,6 +80,7 @@ static enum err open_database(struct core *c, struct err_info *reterr)
     (void) snprintf(c->db_path, sizeof(c->db_path), "%s/meta/keyhole.db", c->cfg.dir);
     TRY(meta_open(c->db_path, &c->m, reterr));
     TRY(audit_open(c->m, host_of(c->cfg.public_url), &c->audit, reterr));
+    TRY(unseal_compare(c, reterr));
     TRY(meta_wal_open(c->db_path, &c->wal, reterr));
     TRY(tiles_new(c->cfg.dir, c->db_path, &c->tiles, reterr));
     atomic_store(&c->tiles_due, true);
@@ -108,6 +111,7 @@ static enum err load_epoch(struct core *c, struct err_info *reterr)
 static enum err open_memory(struct core *c, struct err_info *reterr)
 {
     struct clock_reading now = { 0 };
+    time_ms mark;
     bool synced;
 
     c->env.random(c->env.ctx, c->map_secret, sizeof(c->map_secret));
@@ -119,7 +123,8 @@ static enum err open_memory(struct core *c, struct err_info *reterr)
     c->touches = touches_new();
     if (c->throttle == NULL || c->counts == NULL || c->touches == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "keeper");
-    clock_guard_init(&c->clock, audit_high_water(c->audit));
+    TRY(clock_trust_mark(c, &mark, reterr));
+    clock_guard_init(&c->clock, mark);
     c->env.clocks(c->env.ctx, &now, &synced);
     atomic_store(&c->clock_bad, !clock_guard_see(&c->clock, now.real, now.boot, synced));
     c->started_ms = now.real;
@@ -253,7 +258,7 @@ static enum err run_all(struct core *c, struct cmd **cmds, size_t n, struct grou
 static void publish(struct core *c, struct cmd **cmds, size_t n, struct group *g)
 {
     audit_committed(c->audit);
-    clock_guard_mark(&c->clock, audit_high_water(c->audit));
+    clock_trust_committed(c);
     for (struct after *a = g->after; a != NULL; a = a->next)
         a->fn(c, a->arg);
     for (size_t i = 0; i < n; i++) {
@@ -370,14 +375,16 @@ enum err core_checkpoint(struct core *c, struct err_info *reterr)
 
 enum err core_tiles(struct core *c, struct err_info *reterr)
 {
+    struct err_info err = { 0 };
     size_t n;
     enum err e;
 
     if (atomic_load(&c->audit_sealed) || !atomic_exchange(&c->tiles_due, false))
         return ERR_OK;
-    e = tiles_run(c->tiles, &n, reterr);
-    if (e == ERR_OK || e == ERR_IO)
-        return e;
-    log_err(LOG_ERROR, e == ERR_CORRUPT ? "alarm.audit-tiles" : "audit.tiles", reterr);
-    return ERR_OK;
+    e = tiles_run(c->tiles, &n, &err);
+    if (e != ERR_OK)
+        log_err(LOG_ERROR, e == ERR_CORRUPT ? "alarm.audit-tiles" : "audit.tiles", &err);
+    if (reterr != NULL)
+        *reterr = err;
+    return e == ERR_IO ? e : ERR_OK;
 }

@@ -75,14 +75,21 @@ static enum err ask(struct job *c, const struct audit_due *d, struct err_info *r
     return ERR_OK;
 }
 
+static void compared(struct core *core, void *arg)
+{
+    (void) arg;
+    core->compare_all = false;
+}
+
 enum err integrator_run(struct job *c, struct err_info *reterr)
 {
     struct audit_due d;
 
     if (c->core->signing_roots > 0 || !atomic_load(&c->core->vault_there))
         return ERR_OK;
-    for (size_t at = 0; audit_due(c->core->audit, &at, &d);)
+    for (size_t at = 0; c->core->compare_all ? audit_each(c->core->audit, &at, &d) : audit_due(c->core->audit, &at, &d);)
         TRY(ask(c, &d, reterr));
+    job_after(c, compared, NULL);
     return ERR_OK;
 }
 
@@ -109,7 +116,7 @@ enum err integrator_signed(struct job *c, const struct ipc_checkpoint *in, struc
     if (in->code.n > 0) {
         /* The vault has signed another log than this one: nothing may be opened under it (STANDARDS 3.5). */
         if (span_eq_str(in->code, "audit-sealed"))
-            c->core->forked = true;
+            audit_seal(c->core->audit, in->log, AUDIT_REFUSED, "the vault has signed something else", in->size);
         log_event(LOG_ERROR, "alarm.checkpoint-refused", LOG_SPAN("log", in->log), LOG_SPAN("code", in->code));
         return ERR_OK;
     }

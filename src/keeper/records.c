@@ -33,7 +33,7 @@ enum err records_of_call(struct job *c, const struct api_route *api, struct err_
         n.code = c->answer->code;
         counts_add(c->core->counts, &n);
         /* On a reader the writer does it within the second. */
-        return c->m == NULL ? ERR_OK : records_write(c, false, reterr);
+        return c->m == NULL || atomic_load(&c->core->audit_sealed) ? ERR_OK : records_write(c, false, reterr);
     }
     if (c->route->trace == TRACE_READ && api->kind != API_WRITE) {
         count_of(c, &n);

@@ -82,6 +82,7 @@ struct core {
     struct tiles *tiles;  /* the evidence thread's */
     struct seat seats[1 + CORE_READERS]; /* 0: the writer */
     struct clock_guard clock;
+    time_ms clock_passed_over; /* a time in the logs that a wrong jump left (clock_trust.h) */
     time_ms started_ms;
     bool clock_said_bad;  /* the log says that the clock is not trusted */
 
@@ -106,7 +107,9 @@ struct core {
     uint8_t map_secret[16];
     unsigned signing_roots; /* SIGN_CHECKPOINT under way */
     struct list vault_sizes; /* of logs whose last signed size the vault had to tell (integrator.c) */
-    bool forked;          /* the vault signed something else than what the table holds */
+    bool compare_all;     /* the vault has come: every log is held against what it signed last */
+    bool begun;           /* service.started was written */
+    uint64_t unrecorded;  /* records that a sealed log did not take (unseal.h) */
     bool rebased;         /* deadlines of live windows are on this boot */
     char db_path[512];
 

@@ -1,6 +1,7 @@
 #include "keeper/ticks.h"
 
 #include "base/log.h"
+#include "keeper/clock_trust.h"
 #include "keeper/ingest.h"
 #include "keeper/ingest_tokens.h"
 #include "keeper/integrator.h"
@@ -65,8 +66,15 @@ static enum err new_config(struct job *c, const struct ipc_keeper_config *in, st
     return config_record(c, reterr);
 }
 
-static enum err start(struct job *c, struct err_info *reterr)
+static void begun(struct core *core, void *arg)
 {
+    (void) arg;
+    core->begun = true;
+}
+
+enum err ticks_start(struct job *c, struct err_info *reterr)
+{
+    job_after(c, begun, NULL);
     TRY(write_plain(c, LEAF_SERVICE_STARTED, reterr));
     TRY(config_record(c, reterr));
     TRY(ingest_forget(c, 0, reterr));
@@ -139,11 +147,19 @@ static enum err second(struct job *c, struct err_info *reterr)
     return records_write(c, false, reterr);
 }
 
+/* Nothing but what keeps the state. */
+static enum err sealed_second(struct job *c, struct err_info *reterr)
+{
+    check_space(c->core);
+    return audit_seal_store(c->core->audit, reterr);
+}
+
 static enum err minute(struct job *c, struct err_info *reterr)
 {
     size_t n_noted;
     int n_purged;
 
+    TRY(clock_trust_minute(c, reterr));
     TRY(records_write(c, true, reterr));
     TRY(session_sweep(c, reterr));
     TRY(meta_idempotency_purge(c->m, c->now.real, PURGE_MAX, &n_purged, reterr));
@@ -182,6 +198,7 @@ static enum err gate_closed(struct job *c, struct err_info *reterr)
 static enum err vault_open(struct job *c, struct err_info *reterr)
 {
     atomic_store(&c->core->vault_there, true);
+    c->core->compare_all = true; /* true whatever becomes of this transaction */
     TRY(life_resync(c, c->cmd->chan, false, reterr));
     return integrator_begin_logs(c, reterr);
 }
@@ -191,11 +208,12 @@ enum err ticks_run(struct job *c, struct err_info *reterr)
     /* A sealed log takes no record, so nothing that leaves one can happen (STANDARDS 3.5): read-only. */
     bool sealed = audit_sealed(c->core->audit, SPAN_EMPTY) != NULL;
 
-    atomic_store(&c->core->audit_sealed, sealed || c->core->forked);
+    if (sealed != atomic_exchange(&c->core->audit_sealed, sealed) && sealed)
+        log_event(LOG_ERROR, "alarm.audit-sealed", LOG_STR("text", audit_sealed(c->core->audit, SPAN_EMPTY)));
     switch (c->cmd->kind) {
-    case CMD_START: return sealed ? ERR_OK : start(c, reterr);
+    case CMD_START: return sealed ? ERR_OK : ticks_start(c, reterr);
     case CMD_STOP: return sealed ? ERR_OK : stop(c, reterr);
-    case CMD_SECOND: return sealed ? ERR_OK : second(c, reterr);
+    case CMD_SECOND: return sealed ? sealed_second(c, reterr) : second(c, reterr);
     case CMD_CONFIG: return sealed ? ERR_OK : new_config(c, c->cmd->msg, reterr);
     case CMD_MINUTE: return sealed ? ERR_OK : minute(c, reterr);
     case CMD_INTEGRATE: return integrator_run(c, reterr);

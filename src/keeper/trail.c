@@ -1,5 +1,8 @@
 #include "keeper/trail.h"
 
+#include "base/log.h"
+#include "keeper/unseal.h"
+
 struct span trail_log(struct job *c, struct span project)
 {
     (void) c;
@@ -34,7 +37,15 @@ void trail_mark(const struct job *c, struct leaf *l)
 
 enum err trail_write(struct job *c, struct leaf *l, uint64_t *ret_idx, struct err_info *reterr)
 {
-    TRY(audit_append(c->core->audit, l, reterr));
+    enum err e = audit_append(c->core->audit, l, reterr);
+
+    if (e == ERR_STATE && unseal_may_miss(l->type) && audit_sealed(c->core->audit, SPAN_EMPTY) != NULL) {
+        c->core->unrecorded++; /* said when the log goes on; the journal has it now */
+        log_event(LOG_WARN, "audit.unrecorded", LOG_STR("type", leaf_type_word(l->type)), LOG_SPAN("actor", l->actor),
+                  LOG_SPAN("outcome", l->outcome));
+        return ERR_OK;
+    }
+    TRY(e);
     if (ret_idx != NULL)
         *ret_idx = l->i;
     return ERR_OK;

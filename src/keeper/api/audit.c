@@ -1,4 +1,5 @@
 /* Reading the audit log: records, logs, checkpoints, tiles, proofs, public keys. Reading is itself a record, counted by reader, log and minute. */
+#include "audit/audit.h"
 #include "audit/tiles.h"
 #include "audit/tree.h"
 #include "codec/base64.h"
@@ -244,6 +245,22 @@ static enum err write_checkpoint(struct job *c, struct span log, struct err_info
     return ERR_OK;
 }
 
+static enum err write_state(struct job *c, const struct meta_log *row, struct err_info *reterr)
+{
+    char name[AUDIT_FAULT_CAP];
+    struct span word = SPAN_EMPTY;
+    enum err e;
+
+    audit_fault_setting(row->log, name);
+    e = meta_setting_get(c->v, name, c->mem, NULL, &word, reterr);
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    jsonw_kstr(&c->w, "state", e == ERR_OK && span_eq_str(row->state, "open") ? SPAN("sealed") : row->state);
+    if (e == ERR_OK)
+        jsonw_kstr(&c->w, "why", word);
+    return ERR_OK;
+}
+
 enum err api_audit_log_write(struct job *c, const struct meta_log *row, struct err_info *reterr)
 {
     struct span base;
@@ -265,7 +282,7 @@ enum err api_audit_log_write(struct job *c, const struct meta_log *row, struct e
     }
     jsonw_kstr(&c->w, "origin", row->origin);
     jsonw_kint(&c->w, "size", size);
-    jsonw_kstr(&c->w, "state", row->state);
+    TRY(write_state(c, row, reterr));
     TRY(write_checkpoint(c, row->log, reterr));
     jsonw_ktime(&c->w, "made_at", row->created_ms);
     jsonw_obj_end(&c->w);

@@ -317,12 +317,101 @@ static void a_log_that_was_changed_is_sealed(void **state)
         assert_null(audit_sealed(f.a, SPAN(PROJECT)));
         begin(&f);
         assert_err(audit_append(f.a, &l, NULL), ERR_STATE);
-        append_lease(&f, PROJECT, 1);
-        commit(&f);
+        l.log = SPAN(PROJECT); /* sound, but nothing is recorded anywhere while one is not */
+        assert_err(audit_append(f.a, &l, NULL), ERR_STATE);
+        rollback(&f);
         while (audit_due(f.a, &at, &d))
             assert_span_str(d.log, PROJECT);
         fixture_deinit(&f);
     }
+}
+
+/* A rolled-back continuation never was; a committed one holds over restarts, and the old name means the new log. */
+static void a_sealed_log_goes_on(void **state)
+{
+    struct fixture f;
+    struct leaf first = { .t = 50, .actor = SPAN("system") }, l = record("system", LEAF_LOGIN_OK, 60);
+    struct span name;
+    uint64_t size;
+    size_t at = 0;
+
+    (void) state;
+    fixture_init(&f);
+    begin(&f);
+    create_log(&f, "system", 5);
+    commit(&f);
+    (void) sign_due(&f, 9);
+    begin(&f);
+    assert_err(audit_continue(f.a, SPAN("system"), 2, &first, false, &name, NULL), ERR_STATE);
+    rollback(&f);
+    audit_seal(f.a, SPAN("system~9"), AUDIT_SCRUB, "no such log", 0);
+    assert_null(audit_sealed(f.a, SPAN_EMPTY));
+    audit_seal(f.a, SPAN("system"), AUDIT_SCRUB, "record 0", 0);
+    audit_seal(f.a, SPAN("system"), AUDIT_REFUSED, "and then", 3);
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_SCRUB); /* the first reason stays */
+    begin(&f);
+    assert_ok(audit_continue(f.a, SPAN("system"), 4, &first, false, &name, NULL));
+    assert_span_str(name, "system~4");
+    rollback(&f);
+    assert_string_equal(audit_next_sealed(f.a, &at), "system");
+    assert_null(audit_next_sealed(f.a, &at));
+    begin(&f);
+    assert_ok(audit_seal_store(f.a, &f.e));
+    commit(&f);
+    fixture_reopen(&f);
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_SCRUB);
+    begin(&f);
+    assert_ok(audit_continue(f.a, SPAN("system"), 0, &first, true, &name, NULL));
+    assert_ok(audit_append(f.a, &l, NULL));
+    assert_span_str(l.log, "system~2");
+    assert_int_equal(l.i, 1);
+    commit(&f);
+    for (int i = 0; i < 2; i++) {
+        assert_null(audit_sealed(f.a, SPAN_EMPTY));
+        assert_ok(audit_size(f.a, SPAN("system"), &size, NULL));
+        assert_int_equal(size, 2);
+        fixture_reopen(&f);
+    }
+    assert_int_equal(sign_due(&f, 70), 1);
+    fixture_deinit(&f);
+}
+
+/* A checkpoint from elsewhere: proves what it is signed for, and nothing when it is not. */
+static void a_checkpoint_from_elsewhere(void **state)
+{
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
+    struct meta_checkpoint c;
+    struct fixture f;
+
+    (void) state;
+    arena_init(&mem, 65536);
+    fixture_init(&f);
+    begin(&f);
+    create_log(&f, "system", 5);
+    append_lease(&f, "system", 1);
+    commit(&f);
+    (void) sign_due(&f, 9);
+    assert_ok(meta_checkpoint_newest(meta_view(f.m), SPAN("system"), &mem, &c, NULL));
+    assert_ok(audit_compare(f.a, SPAN("system"), c.note, &f.e));
+    assert_ok(audit_compare(f.a, SPAN("p_AAAAAAAAAAAAAAAA"), c.note, &f.e)); /* not here: nothing to compare */
+    assert_err(audit_compare(f.a, SPAN("system"), SPAN("no note"), NULL), ERR_INVAL);
+    assert_null(audit_sealed(f.a, SPAN_EMPTY));
+    forge(&f, "DELETE FROM checkpoint");
+    forge(&f, "DELETE FROM audit WHERE idx=1");
+    fixture_reopen(&f);
+    assert_null(audit_sealed(f.a, SPAN_EMPTY)); /* by itself the table is sound */
+    assert_ok(audit_compare(f.a, SPAN("system"), c.note, &f.e));
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_SHORTER);
+    fixture_deinit(&f);
+
+    fixture_init(&f);
+    begin(&f);
+    create_log(&f, "system", 6); /* another history */
+    append_lease(&f, "system", 2);
+    commit(&f);
+    assert_ok(audit_compare(f.a, SPAN("system"), c.note, &f.e));
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_CHANGED);
+    fixture_deinit(&f);
 }
 
 /* A process that dies anywhere between append and answer: what was committed is there, and the log goes on. */
@@ -467,6 +556,8 @@ int main(void)
         cmocka_unit_test(false_checkpoints_are_not_stored),
         cmocka_unit_test(proofs_hold_in_a_long_log),
         cmocka_unit_test(a_log_that_was_changed_is_sealed),
+        cmocka_unit_test(a_sealed_log_goes_on),
+        cmocka_unit_test(a_checkpoint_from_elsewhere),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_log),
         cmocka_unit_test(the_tail_filters),
     };

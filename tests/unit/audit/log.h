@@ -73,6 +73,12 @@ static inline void commit(struct fixture *f)
     audit_committed(f->a);
 }
 
+static inline void rollback(struct fixture *f)
+{
+    assert_ok_err(meta_rollback(f->m, &f->e), &f->e);
+    audit_rolled_back(f->a);
+}
+
 static inline struct leaf record(const char *log, enum leaf_type type, time_ms t)
 {
     return (struct leaf){ .log = span_str(log), .t = t, .type = type, .actor = SPAN("u_8zYGTnU-_hqeQ2Lx"),

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "audit/check.h"
 #include "crypto/ed25519.h"
 #include "crypto/secret.h"
 #include "format/receipt.h"
 #include "format/tile.h"
 #include "house.h"
+#include "keeper/accounts.h"
 #include "keeper/state.h"
 #include "keeper/trail.h"
 #include "keeper/transact.h"
@@ -300,6 +302,219 @@ static void receipts(void **state)
     assert_reply(&h, r, 404, "not-found");
 }
 
+/* ---- sealed, and going on ---- */
+
+static enum err make_admins(struct job *c, void *arg, struct err_info *reterr)
+{
+    static const char *const names[] = { "approver", "lead" };
+    const struct people *people = job_people(c, reterr);
+
+    (void) arg;
+    for (size_t i = 0; i < 2; i++)
+        TRY(accounts_give(c, people_by_name(people, span_str(names[i]))->id, SPAN("admin"), SPAN("*"), reterr));
+    return ERR_OK;
+}
+
+static int open_two(void **state)
+{
+    (void) open_house(state);
+    assert_ok(transact(h.core, make_admins, NULL, NULL));
+    integrate();
+    return 0;
+}
+
+/* With $D the state directory. */
+static void shell(const char *cmd)
+{
+    assert_int_equal(setenv("D", h.dir, 1), 0);
+    assert_int_equal(system(cmd), 0);
+}
+
+/* The house is closed; its database is the one of before. */
+static void reopen(void)
+{
+    house_restart(&h);
+    tell_keys();
+    house_tick(&h, CMD_SECOND);
+}
+
+static void expect_sealed(const char *fault)
+{
+    struct reply r = house_call(&h, h.admin, ROUTE_audit_logs, "", NULL, NULL);
+
+    assert_reply(&h, r, 200, "");
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "sealed");
+    assert_string_equal(reply_str(&h, &r, "items.0.why"), fault);
+    assert_false(core_health(h.core).audit_ok);
+    r = house_call(&h, h.admin, ROUTE_project_create, "", NULL, "{\"name\":\"other\"}");
+    assert_int_equal(r.status, 503);
+}
+
+static const char *const why = "{\"reason\":\"a database of yesterday was put back\"}";
+
+/* Two administrators; the first one twice is still one. */
+static struct reply unseal(const char *log)
+{
+    const char *one = house_login(&h, "approver"), *two = house_login(&h, "lead");
+    struct reply r = house_call(&h, house_login(&h, "engineer"), ROUTE_audit_unseal, log, NULL, why);
+
+    assert_int_equal(r.status, 403);
+    r = house_call(&h, one, ROUTE_audit_unseal, log, NULL, "{\"reason\":\"short\"}");
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, one, ROUTE_audit_unseal, log, NULL, why);
+    assert_reply(&h, r, 202, "");
+    r = house_call(&h, one, ROUTE_audit_unseal, log, NULL, why);
+    assert_reply(&h, r, 202, "");
+    r = house_call(&h, two, ROUTE_audit_unseal, log, NULL, why);
+    assert_reply(&h, r, 200, "");
+    return r;
+}
+
+static enum audit_verdict verdict_of(const char *log, struct audit_result *ret)
+{
+    char origin[100];
+    struct note_vkey key;
+
+    (void) snprintf(origin, sizeof(origin), "localhost:8080/v1/audit/%s", log);
+    assert_ok(note_vkey_init(&key, span_str(origin), log_pk, NULL));
+    assert_ok(audit_check(h.core->seats[0].v, span_str(log), &key, ret, NULL));
+    return ret->verdict;
+}
+
+static bool keep_first(void *ctx, const struct meta_audit *row)
+{
+    buf_add_span(ctx, row->leaf);
+    buf_add_c(ctx, '\n');
+    return row->idx < 1;
+}
+
+static void both_generations_hold(const char *log, uint64_t old_rows, const char *fault)
+{
+    CLEANUP(buf_deinit) struct buf leaves = BUF_INIT(65536);
+    struct audit_result result;
+    char next[LOG_ID_CAP], want[200];
+
+    assert_int_equal(verdict_of(log, &result), AUDIT_GOOD);
+    assert_int_equal(result.n_leaves, old_rows);
+    (void) snprintf(next, sizeof(next), "%s~2", log);
+    assert_int_equal(verdict_of(next, &result), AUDIT_GOOD);
+    assert_int_equal(result.n_signed, result.n_leaves);
+    assert_ok(meta_audit_leaves(h.core->seats[0].v, span_str(next), 0, keep_first, &leaves, NULL));
+    (void) snprintf(want, sizeof(want), "\"type\":\"log.continued\",\"actor\":\"u_");
+    assert_non_null(strstr(buf_cstr(&leaves), want));
+    (void) snprintf(want, sizeof(want), "\"obj\":\"%s\",\"outcome\":\"%s\",\"digest\":\"", log, fault);
+    assert_non_null(strstr(buf_cstr(&leaves), want));
+    (void) snprintf(want, sizeof(want), "\"note\":\"localhost:8080/v1/audit/%s\\u000a", log);
+    assert_non_null(strstr(buf_cstr(&leaves), want));
+    assert_non_null(strstr(buf_cstr(&leaves), "\"type\":\"audit.unsealed\""));
+}
+
+static void an_older_database_is_sealed_and_goes_on(void **state)
+{
+    struct reply r;
+    uint64_t rows;
+
+    (void) state;
+    assert_ok(audit_size(h.core->audit, SPAN("system"), &rows, NULL));
+    h.core = core_close(h.core);
+    shell("cp -r $D/meta $D/meta.old");
+    reopen();
+    grow(10);
+    integrate();
+    h.core = core_close(h.core);
+    shell("rm -r $D/meta && mv $D/meta.old $D/meta");
+    reopen();
+    expect_sealed("shorter");
+    r = unseal("all");
+    assert_string_equal(reply_str(&h, &r, "items.0.log"), "system~2");
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "open");
+    assert_true(core_health(h.core).audit_ok);
+    integrate();
+    both_generations_hold("system", rows, "shorter");
+    assert_int_equal(house_leaves(&h, "service.started", NULL) > 0, true);
+    r = house_call(&h, house_login(&h, "approver"), ROUTE_audit_unseal, "all", NULL, why);
+    assert_reply(&h, r, 409, "state");
+    reopen(); /* the older generation is no reason to seal anything */
+    assert_true(core_health(h.core).audit_ok);
+    integrate();
+    both_generations_hold("system", rows, "shorter");
+    r = house_call(&h, h.admin, ROUTE_audit_system_checkpoint, "", NULL, NULL);
+    assert_reply(&h, r, 200, ""); /* of the old one, still */
+    assert_true(span_starts(r.text, "localhost:8080/v1/audit/system\n"));
+    r = house_call(&h, h.admin, ROUTE_audit_checkpoint, "system~2", NULL, NULL);
+    assert_reply(&h, r, 200, "");
+    assert_true(span_starts(r.text, "localhost:8080/v1/audit/system~2\n"));
+}
+
+static void what_the_vault_refuses_is_sealed_over_restarts(void **state)
+{
+    const struct ipc_checkpoint no = { .log = SPAN("system"), .status = 409, .code = SPAN("audit-sealed"), .size = 77 };
+    struct cmd *c = cmd_new(CMD_SIGNED_ROOT, 0, 0, IPC_T_CHECKPOINT, &no);
+    uint64_t rows;
+
+    (void) state;
+    core_run(h.core, &c, 1);
+    house_tick(&h, CMD_SECOND);
+    expect_sealed("refused");
+    reopen();
+    expect_sealed("refused");
+    assert_ok(audit_size(h.core->audit, SPAN("system"), &rows, NULL));
+    (void) unseal("system");
+    integrate();
+    both_generations_hold("system", rows, "refused");
+}
+
+static void a_changed_record_is_sealed(void **state)
+{
+    char sql[] = "python3 - <<'E'\nimport sqlite3, os\nd = sqlite3.connect(os.environ['D'] + '/meta/keyhole.db')\n"
+                 "d.execute('DROP TRIGGER audit_no_update')\n"
+                 "d.execute(\"UPDATE audit SET hash=zeroblob(32) WHERE log='system' AND idx=2\")\nd.commit()\nE";
+
+    (void) state;
+    h.core = core_close(h.core);
+    shell(sql);
+    reopen();
+    expect_sealed("changed");
+    (void) unseal("all");
+    integrate();
+    assert_true(core_health(h.core).audit_ok);
+}
+
+static void the_clock_is_trusted_by_two(void **state)
+{
+    const char *one, *two;
+    struct reply r;
+
+    (void) state;
+    h.real += 10LL * 365 * 86400 * 1000; /* a wrong jump, and records that are stamped so */
+    house_tick(&h, CMD_MINUTE);
+    grow(1);
+    h.real -= 10LL * 365 * 86400 * 1000;
+    house_tick(&h, CMD_SECOND);
+    assert_false(core_health(h.core).clock_ok);
+    house_restart(&h);
+    assert_false(core_health(h.core).clock_ok);
+    one = house_login(&h, "approver");
+    two = house_login(&h, "lead");
+    r = house_call(&h, one, ROUTE_clock_trust, "", NULL, why);
+    assert_reply(&h, r, 202, "");
+    assert_false(core_health(h.core).clock_ok);
+    r = house_call(&h, two, ROUTE_clock_trust, "", NULL, why);
+    assert_int_equal(r.status, 204);
+    house_tick(&h, CMD_SECOND);
+    assert_true(core_health(h.core).clock_ok);
+    r = house_call(&h, two, ROUTE_clock_trust, "", NULL, why);
+    assert_reply(&h, r, 409, "state");
+    house_restart(&h); /* the records of the future are passed over from now on */
+    assert_true(core_health(h.core).clock_ok);
+    house_tick(&h, CMD_MINUTE);
+    h.real += 120000;
+    house_tick(&h, CMD_MINUTE);
+    h.real -= 60000; /* … and a step back is one again, also over a restart */
+    house_restart(&h);
+    assert_false(core_health(h.core).clock_ok);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,8 +522,14 @@ int main(void)
         cmocka_unit_test(compares_files),     cmocka_unit_test(only_what_is_covered),
         cmocka_unit_test(receipts),
     };
+    const struct CMUnitTest sealing[] = {
+        cmocka_unit_test_setup_teardown(an_older_database_is_sealed_and_goes_on, open_two, close_house),
+        cmocka_unit_test_setup_teardown(what_the_vault_refuses_is_sealed_over_restarts, open_two, close_house),
+        cmocka_unit_test_setup_teardown(a_changed_record_is_sealed, open_two, close_house),
+        cmocka_unit_test_setup_teardown(the_clock_is_trusted_by_two, open_two, close_house),
+    };
 
     if (secret_init(64, 64, NULL) != ERR_OK)
         return 1;
-    return cmocka_run_group_tests(tests, open_house, close_house);
+    return cmocka_run_group_tests(tests, open_house, close_house) + cmocka_run_group_tests(sealing, NULL, NULL);
 }

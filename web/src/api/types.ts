@@ -915,7 +915,7 @@ export type AuditLog = {
   size: number;
   /** sealed: it does not hold together, nothing is added; continued: a later generation goes on */
   state: "open" | "sealed" | "continued";
-  /** sealed: what was found */
+  /** sealed, or continued because of it: what was found: `shorter` `changed` `refused` `scrub` `damaged` */
   why?: string;
   checkpoint?: {
     size: number;
