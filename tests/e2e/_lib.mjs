@@ -91,6 +91,39 @@ export async function signIn(server, name) {
   return a.json.token;
 }
 
+/*
+ * A replay call as the page itself makes one: with a proof by the pair that this browser keeps for the account (which no script can read, only use).
+ * `steal`: a pair of the caller's own instead.
+ */
+export function proved(page, account, path, key, { steal = false } = {}) {
+  return page.evaluate(async ({ who, to, carried, own }) => {
+    const b64 = (b) => btoa(String.fromCharCode(...new Uint8Array(b))).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+    const text = (o) => b64(new TextEncoder().encode(JSON.stringify(o)));
+    const open = indexedDB.open("keyhole", 1);
+    const db = await new Promise((ok, fail) => { open.onsuccess = () => ok(open.result); open.onerror = fail; });
+    const get = db.transaction("client").objectStore("client").get(who);
+    let kept = await new Promise((ok, fail) => { get.onsuccess = () => ok(get.result); get.onerror = fail; });
+    db.close();
+    if (own) {
+      const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
+      const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", pair.publicKey);
+      kept = { privateKey: pair.privateKey, jwk: { kty, crv, x, y } };
+    }
+    const ath = b64(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(carried)));
+    for (let nonce, tries = 0; ; tries++) {
+      const input = `${text({ typ: "dpop+jwt", alg: "ES256", jwk: kept.jwk })}.${text({ jti: b64(crypto.getRandomValues(new Uint8Array(16))), htm: "GET", htu: location.origin + to.replace(/\?.*/, ""), iat: Math.floor(Date.now() / 1000), ath, ...(nonce ? { nonce } : {}) })}`;
+      const sig = b64(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, kept.privateKey, new TextEncoder().encode(input)));
+      const r = await fetch(to, { headers: { Authorization: `DPoP ${carried}`, DPoP: `${input}.${sig}` }, credentials: "omit" });
+      nonce = r.headers.get("DPoP-Nonce");
+      if (tries === 0 && r.status === 401 && /use_dpop_nonce/.test(r.headers.get("WWW-Authenticate") ?? "")) continue;
+      const body = await r.text();
+      let code = null;
+      try { code = JSON.parse(body).code ?? null; } catch { /* content */ }
+      return { status: r.status, code };
+    }
+  }, { who: account, to: path, carried: key, own: steal });
+}
+
 export async function startBrowser() {
   const { chromium } = need("playwright-core");
   return chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });

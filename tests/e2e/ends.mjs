@@ -1,6 +1,6 @@
 // How watching ends, each way, in a real Chromium; what happens when a role of the server dies while one watches; renewal.
 import { readdirSync, readFileSync } from "node:fs";
-import { approve, ask, call, equal, eventually, person, playerFrame, shot, signIn, sleep, suite } from "./_lib.mjs";
+import { approve, ask, call, equal, eventually, person, playerFrame, proved, shot, signIn, sleep, suite } from "./_lib.mjs";
 
 const TERMINAL = "Restart of the wrong unit";
 const CHECKOUT = "Checkout fails for a discounted cart";
@@ -16,7 +16,7 @@ async function watching({ server, browser }, title = TERMINAL, seconds = 120) {
     const m = /\/v1\/replay\/(r_[^/]+)\//.exec(r.url());
     if (m) {
       rid = m[1];
-      keys.add(r.headers().authorization.replace("Bearer ", ""));
+      keys.add(r.headers().authorization.replace(/^DPoP /, ""));
     }
   });
   await ask(engineer, title, seconds);
@@ -38,7 +38,7 @@ async function over(page, why, ms = 4000) {
 }
 async function keysRefused(server, w, codes) {
   for (const key of w.keys) {
-    const a = await call(server, "GET", `/v1/replay/${w.rid()}/manifest`, { token: key });
+    const a = await proved(w.engineer, "engineer", `/v1/replay/${w.rid()}/manifest`, key);
     if (!codes.includes(a.code)) throw new Error(`${a.status} ${a.code}, not ${codes}`);
   }
 }

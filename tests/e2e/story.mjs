@@ -1,5 +1,5 @@
 // The whole story in a real Chromium against the real server: closed, asked, approved, played, over by itself, in the audit log.
-import { approve, ask, call, equal, eventually, keyhole, person, playerFrame, run, shot, signIn, sleep, suite } from "./_lib.mjs";
+import { approve, ask, call, equal, eventually, keyhole, person, playerFrame, proved, run, shot, signIn, sleep, suite } from "./_lib.mjs";
 
 const WINDOW_S = 20;
 const ROUTES = ["manifest", "chunks/0", "events?from_ms=0", "stream?from_ms=0", "export"];
@@ -22,11 +22,28 @@ function listen(page) {
   const outside = [];
   page.on("request", (r) => {
     const auth = r.headers().authorization;
-    if (/\/v1\/replay\//.test(r.url())) keys.add(auth?.replace("Bearer ", "") ?? "none");
-    else if (auth?.startsWith("Bearer eyJ")) outside.push(r.url());
+    if (/\/v1\/replay\//.test(r.url())) keys.add(auth?.replace(/^DPoP /, "") ?? "none");
+    else if (/ eyJ/.test(auth ?? "")) outside.push(r.url());
     if (/eyJ/.test(r.url())) outside.push(r.url());
   });
   return { keys, outside };
+}
+
+/* A key that somebody else got hold of opens nothing: as it is, with another browser's proof, with a proof by no matter whom. */
+async function stolen(server, thief, rid, key, owner) {
+  const path = `/v1/replay/${rid}/manifest`;
+  equal("as bearer", (await call(server, "GET", path, { token: key })).code, "key-binding");
+  equal("without a proof", (await call(server, "GET", path, { headers: { Authorization: `DPoP ${key}` } })).code, "key-binding");
+  equal("with another account's proof", (await proved(thief, "approver", path, key)).code, "key-binding");
+  equal("with a proof of one's own", (await proved(owner, "engineer", path, key, { steal: true })).code, "key-binding");
+  equal("the pair cannot be read", await owner.evaluate(async () => {
+    const open = indexedDB.open("keyhole", 1);
+    const db = await new Promise((ok) => { open.onsuccess = () => ok(open.result); });
+    const all = db.transaction("client").objectStore("client").getAll();
+    const [k] = await new Promise((ok) => { all.onsuccess = () => ok(all.result); });
+    db.close();
+    return crypto.subtle.exportKey("jwk", k.privateKey).then(() => "it can", (e) => e.name);
+  }), "InvalidAccessError");
 }
 
 async function wholeStory({ server, browser }, title, isKind, shows, later) {
@@ -59,16 +76,22 @@ async function wholeStory({ server, browser }, title, isKind, shows, later) {
   await shot(engineer, `${isKind}-3-later`);
   const during = [...heard.keys];
   if (during.length === 0 || !during.every((k) => k.startsWith("eyJ"))) throw new Error(`keys: ${during}`);
-  equal("a key works while it lasts", (await call(server, "GET", `/v1/replay/${r.id}/manifest`, { token: during.at(-1) })).status, 200);
+  const manifest = (id) => `/v1/replay/${id}/manifest`;
+  equal("a key works while it lasts", (await proved(engineer, "engineer", manifest(r.id), during.at(-1))).status, 200);
+  await stolen(server, approver, r.id, during.at(-1), engineer);
   const other = (await recordings(server, token)).find((x) => x.id !== r.id);
-  await refused(server, other.id, during.at(-1), ["recording-mismatch", "scope"]);
+  equal("another recording", (await proved(engineer, "engineer", manifest(other.id), during.at(-1))).code, "recording-mismatch");
 
   await engineer.locator("[data-ended=window]").waitFor({ timeout: (WINDOW_S + 8) * 1000 });
   const took = (Date.now() - began) / 1000;
   if (took > WINDOW_S + 3) throw new Error(`it went on for ${took} s`);
   await shot(engineer, `${isKind}-4-over`);
   equal("frames after the end", await engineer.locator("iframe").count(), 0);
-  for (const key of heard.keys) await refused(server, r.id, key, ["grant-ended", "key-expired", "key-revoked"]);
+  for (const key of heard.keys) {
+    const a = await proved(engineer, "engineer", manifest(r.id), key);
+    equal("over", [a.status >= 400, ["grant-ended", "key-expired", "key-revoked"].includes(a.code)], [true, true]);
+    await refused(server, r.id, key, ["grant-ended", "key-expired", "key-revoked", "key-binding"]);
+  }
   equal("the key went nowhere else", heard.outside, []);
   await engineer.getByRole("link", { name: "Ask again" }).click();
   await engineer.getByText("Your last access has ended.").waitFor();

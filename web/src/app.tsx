@@ -14,6 +14,7 @@ import { GroupsPage } from "./pages/admin/groups";
 import { PeoplePage } from "./pages/admin/people";
 import { ProjectsPage } from "./pages/admin/projects";
 import { TokensPage } from "./pages/admin/tokens";
+import { GrantPage } from "./pages/access/one";
 import { AccessPage } from "./pages/access/view";
 import { AuditPage } from "./pages/audit/view";
 import { InboxPage } from "./pages/inbox/view";
@@ -28,6 +29,7 @@ import { TourPage } from "./pages/tour/view";
 import { WatchPage } from "./pages/watch/view";
 import { WatchingPage } from "./pages/watching/view";
 import { t, tOr } from "./texts";
+import { FreezeBanner, NewSignIns } from "./ui/banners";
 import { Button, Dialog, Field, Link, Loading, Lock, Trouble } from "./ui/parts";
 
 function page(path: string, s: Session): ComponentChildren {
@@ -42,6 +44,7 @@ function page(path: string, s: Session): ComponentChildren {
   if ((m = matchPath("/requests/{q}", path))) return <RequestPage key={m["q"]} id={m["q"] ?? ""} />;
   if (path === "/inbox") return votes ? <InboxPage /> : <ForbiddenPage />;
   if (path === "/access") return <AccessPage />;
+  if ((m = matchPath("/access/{g}", path))) return <GrantPage key={m["g"]} id={m["g"] ?? ""} />;
   if (path === "/watching") return watches ? <WatchingPage /> : <ForbiddenPage />;
   if (path === "/audit") return hasRole(me, "auditor") ? <AuditPage /> : <ForbiddenPage />;
   if (path === "/reports") return hasRole(me, "auditor") ? <ReportsPage key={s.nav.path.value} /> : <ForbiddenPage />;
@@ -172,8 +175,9 @@ export function View({ session }: { session: Session }) {
     <SessionContext.Provider value={session}>
       <Top />
       <Proof />
+      {session.me.value && <FreezeBanner />}
       {session.me.value && !session.live.connected.value && <div class="offline" role="status">{t("app.offline")}</div>}
-      <main id={session.nav.inPage ? "content" : undefined}>{page(splitPath(session.nav.path.value).path, session)}</main>
+      <main id={session.nav.inPage ? "content" : undefined}>{session.me.value && session.nav.inPage && <NewSignIns me={session.me.value} />}{page(splitPath(session.nav.path.value).path, session)}</main>
       <Confirm />
     </SessionContext.Provider>
   );

@@ -43,14 +43,25 @@ describe("digest", () => {
     expect(shownObject(r)).toEqual(digest_object);
     expect(await checkedDigest(r)).toBe(r.digest);
   });
+  it("covers who else watches, and what is decided beforehand", async () => {
+    const r = await request();
+    Object.assign(r, { viewers: [r.requester, { id: "u_000000000000000a", name: "second" }], more: { same: "session", max: 5 }, more_time: { times: 1, each_s: 1800 }, extends: { grant: "g_0123456789abcdef", kind: "extend" } });
+    r.digest_object = { ...r.digest_object, viewers: ["u_000000000000000a", r.requester.id], more: { same: "session", max: 5 }, more_time: { times: 1, each_s: 1800 }, extends: "g_0123456789abcdef" };
+    r.digest = await requestDigest(r.digest_object);
+    expect(shownObject(r)).toEqual(r.digest_object);
+    expect(await checkedDigest(r)).toBe(r.digest);
+  });
   it.each<[string, (r: Request) => void]>([
     ["another reason", (r) => { r.purpose.reason = "other"; }],
     ["another recording", (r) => { r.recordings = [{ id: "r_a" }]; }],
     ["longer", (r) => { r.duration_s = 3600; }],
     ["another person", (r) => { r.requester = { id: "u_x", name: "engineer" }; }],
     ["more actions", (r) => { r.actions = ["play", "export"]; }],
-    ["a second viewer that the page does not show", (r) => { r.digest_object = { ...r.digest_object, viewers: ["u_0123456789abcdef", "u_x"] }; }],
-    ["time beforehand", (r) => { r.digest_object = { ...r.digest_object, more_time: { times: 1 } }; }],
+    ["a viewer who is not asked for", (r) => { r.viewers = [r.requester, { id: "u_x", name: "x" }]; }],
+    ["other time beforehand", (r) => { r.more_time = { times: 2, each_s: 60 }; }],
+    ["recordings to be added", (r) => { r.more = { same: "session", max: 5 }; }],
+    ["another access to go on with", (r) => { r.extends = { grant: "g_x", kind: "extend" }; }],
+    ["parts, which no page shows", (r) => { r.digest_object = { ...r.digest_object, parts: [{}] }; }],
     ["another digest", (r) => { r.digest = "x"; }],
   ])("refuses %s", async (_, change) => {
     const r = await request();

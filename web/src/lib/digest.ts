@@ -28,16 +28,13 @@ export async function requestDigest(o: DigestObject): Promise<string> {
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }
 
-const empty = (v: object) => Object.keys(v).length === 0;
-
 /*
- * The object built from what the page shows. What it does not show comes from the server's own object, and must be unused:
- * null when it is not (the page could then hide something from the voter).
+ * The object built from what the page shows (RequestFacts). The salt, which is random, comes from the server's own object; a part that no page
+ * shows must be unused: null when it is not (the page could then hide something from the voter).
  */
 export function shownObject(r: Request): DigestObject | null {
   const d = r.digest_object;
-  if (!empty(d.more) || !empty(d.more_time) || d.parts.length > 0 || d.extends !== "") return null;
-  if (d.viewers.length !== 1 || d.viewers[0] !== r.requester.id) return null;
+  if (d.parts.length > 0) return null;
   return {
     id: r.id,
     salt: d.salt,
@@ -52,11 +49,11 @@ export function shownObject(r: Request): DigestObject | null {
     start: r.start,
     start_by_s: r.start_by_s,
     duration_s: r.duration_s,
-    viewers: d.viewers,
-    more: d.more,
-    more_time: d.more_time,
-    parts: d.parts,
-    extends: d.extends,
+    viewers: (r.viewers ?? [r.requester]).map((x) => x.id).sort(),
+    more: r.more ?? {},
+    more_time: r.more_time ?? {},
+    parts: [],
+    extends: r.extends?.grant ?? "",
     policy: r.policy,
   };
 }

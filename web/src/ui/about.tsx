@@ -1,8 +1,8 @@
 /* How recordings, requests and access look wherever they appear. */
-import type { Grant, Problem, Recording, Request, RequestRecording } from "../api/types";
+import type { Grant, Linked, More, MoreTime, Problem, Recording, Request, RequestRecording } from "../api/types";
 import { bytes, clock, count, span, timeOfDay, when } from "../lib/words";
 import { t, tOr } from "../texts";
-import { Badge, Lock, TimeLeft } from "./parts";
+import { Badge, Card, Link, Lock, TimeLeft } from "./parts";
 
 export function titleOf(r: { title?: string | null; id: string }): string {
   return r.title || t("common.untitled");
@@ -60,6 +60,29 @@ export function startText(r: { start: string; start_by_s: number }): string {
 
 export function actionsText(actions: string[]): string {
   return actions.map((a) => tOr(`action.${a}`, "common.unknown")).join(", ");
+}
+
+/* What was decided beforehand: recordings that may be added, time that may be added. */
+export function beforehandText(r: { more?: More | null; more_time?: MoreTime | null }): string {
+  return [
+    r.more?.max ? t(`beforehand.more.${r.more.same ?? "session"}`, { n: r.more.max }) : "",
+    r.more_time?.times ? t("beforehand.time", { n: r.more_time.times, time: span(r.more_time.each_s ?? 0) }) : "",
+  ].filter(Boolean).join(" ");
+}
+
+/* Requests that prolong, join or widen another one. */
+export function LinkedList({ list }: { list?: Linked[] | undefined }) {
+  if (!list?.length) return null;
+  return (
+    <Card title={t("linked.title")}>
+      <ul class="plain rows">
+        {list.map((l) => (
+          <li key={l.request}><StateBadge state={l.state} /> <Link to={`/requests/${l.request}`}>{t(`linked.${l.kind}`, { name: l.requester.name })}</Link>
+            {l.grant !== null && <Link to={`/access/${l.grant}`}>{t("linked.access")}</Link>}</li>
+        ))}
+      </ul>
+    </Card>
+  );
 }
 
 /* Which limit was reached, and how much of it is used; empty when the server did not say. */

@@ -47,6 +47,8 @@ export function AccessPage() {
                 <StateBadge state={g.state} />
                 {g.recordings.map((r) => <Link key={r.id} to={`/recordings/${r.id}`}>{titleOf(r)}</Link>)}
                 {g.window ? <TimeLeft until={g.window.end} /> : <span class="help">{g.start === "first-use" ? t("myaccess.at_first_use") : when(g.opens_by)} ({span(g.duration_s)})</span>}
+                {g.ends_early && <span class="help">{t("one.ends_early.ticket")}</span>}
+                <Link to={`/access/${g.id}`}>{t("common.details")}</Link>
                 <GiveBack grant={g} onDone={() => { said.value = t("myaccess.given"); live.again(); }} />
               </li>
             ))}

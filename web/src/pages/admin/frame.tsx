@@ -55,7 +55,7 @@ export const ROLES: Role[] = ["viewer", "approver", "auditor", "project-admin", 
 
 export function roleText(r: { role: string; project?: string | null; group?: string | null }, projects: Me["projects"]): string {
   const role = tOr(`role.${r.role}`, "common.unknown");
-  const where = r.role === "admin" ? "" : r.project === "*" || !r.project ? t("role.everywhere") : (projects.find((p) => p.id === r.project)?.name ?? r.project);
+  const where = r.role === "admin" ? "" : r.project === "*" || !r.project ? t("role.everywhere") : r.project === "system" ? t("role.system") : (projects.find((p) => p.id === r.project)?.name ?? r.project);
   const text = where === "" ? role : t("role.in", { role, project: where });
   return r.group ? t("role.by_group", { role: text, group: r.group }) : text;
 }

@@ -1,13 +1,34 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Request } from "../../api/types";
+import type { Grant, Request } from "../../api/types";
 import { useList } from "../../lib/load";
 import { useSession } from "../../lib/session";
 import { span, when } from "../../lib/words";
 import { t } from "../../texts";
 import { StateBadge, titleOf } from "../../ui/about";
 import { Button, Card, Empty, Link, Loading, Notice, PageHead, Trouble } from "../../ui/parts";
+import { EmergencyFacts, ReviewForm } from "../access/one";
 import { RequestFacts, VoteForm } from "../request/view";
+
+/* Uses of emergency access that wait for somebody who looks at them. */
+function Reviews() {
+  const grants = useList<Grant>("/v1/grants", { box: "all", limit: 100 }, (c) => c.type === "grant" || c.type === "request");
+  const due = (grants.data.value?.items ?? []).filter((g) => g.break_glass && (g.review === "due" || g.review === "overdue"));
+  if (due.length === 0) return null;
+  return (
+    <Card title={t("review.waiting")} tone="bad">
+      <ul class="plain stack">
+        {due.map((g) => (
+          <li key={g.id} data-review={g.id}>
+            <p><StateBadge state={g.state} /> <Link to={`/access/${g.id}`}>{t("review.of", { name: g.holder.name, incident: g.break_glass?.incident ?? "" })}</Link> <span class="help">{g.recordings.map(titleOf).join(", ")}</span></p>
+            <EmergencyFacts g={g} />
+            <ReviewForm g={g} onDone={grants.again} />
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
 
 export function InboxPage() {
   const s = useSession();
@@ -48,6 +69,7 @@ export function InboxPage() {
       )}
       {said.value !== "" && said.value !== t("inbox.arrived") && <Notice tone="good">{said.value}</Notice>}
       {waiting.data.value?.cursor && <Button onClick={() => void waiting.more()}>{t("common.more")}</Button>}
+      <Reviews />
       {decided.length > 0 && (
         <Card title={t("inbox.recent")}>
           <ul class="plain rows">

@@ -1,10 +1,15 @@
+import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { Action, Check, Recording, Request, Terms } from "../../api/types";
 import { useSession } from "../../lib/session";
 import { reasonLength, span } from "../../lib/words";
 import { t, tOr } from "../../texts";
+import { ActTrouble, useAct } from "../../ui/act";
 import { Button, Card, Field, Loading, Trouble } from "../../ui/parts";
-import { createAsk, unitSeconds, type Before, type Unit } from "./state";
+import { createAsk, unitSeconds, type Ask, type Before, type Unit } from "./state";
+
+const EMERGENCY_MAX = 60; // minutes; the rules may allow less
+const EMERGENCY_MIN = 20; // characters
 
 function whoText(terms: Terms): string {
   const names = terms.approvers.map((p) => p.name).join(", ");
@@ -33,6 +38,84 @@ function Needed({ check, terms }: { check: Check; terms: Terms | null }) {
         })}</p>
       ))}
     </div>
+  );
+}
+
+/* Who else will watch, and what may be added later without asking anew: all of it is decided with the request. */
+function Beforehand({ ask, terms, error }: { ask: Ask; terms: Terms; error: string | undefined }) {
+  const people = (terms.viewers ?? 1) - 1;
+  if (people <= 0 && !terms.more && !terms.more_time) return null;
+  return (
+    <details class="beforehand" open={error !== undefined || undefined}>
+      <summary>{t("ask.beforehand")}</summary>
+      {people > 0 && <Field label={t("ask.viewers")} error={error} help={t("ask.viewers_help", { n: people })}>{(ids) => (
+        <input {...ids} autocapitalize="none" spellcheck={false} value={ask.viewers.value} onInput={(e) => { ask.viewers.value = e.currentTarget.value; }} />
+      )}</Field>}
+      {terms.more && <Field label={t("ask.more")} help={t("ask.more_help", { n: terms.more.max })}>{(ids) => (
+        <div class="row">
+          <select {...ids} value={ask.moreSame.value} onChange={(e) => { ask.moreSame.value = e.currentTarget.value as "session"; }}>
+            <option value="">{t("common.none")}</option>
+            {terms.more?.same.map((x) => <option key={x} value={x}>{t(`ask.more.${x}`)}</option>)}
+          </select>
+          {ask.moreSame.value !== "" && <input class="tiny" type="number" min={1} max={terms.more?.max} aria-label={t("ask.more_max")} value={ask.moreMax.value} onInput={(e) => { ask.moreMax.value = Number(e.currentTarget.value); }} />}
+        </div>
+      )}</Field>}
+      {terms.more_time && <Field label={t("ask.more_time")} help={t("ask.more_time_help", { n: terms.more_time.times, time: span(terms.more_time.each_s) })}>{(ids) => (
+        <div class="row">
+          <select {...ids} value={ask.timeTimes.value} onChange={(e) => { ask.timeTimes.value = Number(e.currentTarget.value); }}>
+            {Array.from({ length: (terms.more_time?.times ?? 0) + 1 }, (_, i) => <option key={i} value={i}>{i === 0 ? t("common.none") : t("ask.more_time.times", { n: i })}</option>)}
+          </select>
+          {ask.timeTimes.value > 0 && <><input class="tiny" type="number" min={1} max={Math.floor((terms.more_time?.each_s ?? 60) / 60)} aria-label={t("ask.more_time_each")} value={ask.timeEach.value} onInput={(e) => { ask.timeEach.value = Number(e.currentTarget.value); }} /> {t("unit.min")}</>}
+        </div>
+      )}</Field>}
+    </details>
+  );
+}
+
+/* Break-glass, for those who hold the role: opens at once, is told to everybody who approves, and is reviewed. */
+export function Emergency({ recording, onAsked }: { recording: Recording; onAsked: (r: Request) => void }) {
+  const s = useSession();
+  const act = useAct();
+  const incident = useSignal("");
+  const reason = useSignal("");
+  const minutes = useSignal(30);
+  const tried = useSignal(false);
+  const short = reasonLength(reason.value) < EMERGENCY_MIN;
+  const me = s.me.value;
+  if (!me?.roles.some((r) => r.role === "breakglass" && (r.project === "*" || r.project === recording.project))) return null;
+
+  async function open(): Promise<void> {
+    tried.value = true;
+    if (short || incident.value.trim() === "") return;
+    const why = reason.value.trim();
+    const purpose = await s.client.send<Check>("POST", "/v1/requests/check", { recordings: [recording.id], actions: ["play"] }).then((c) => c.purposes[0]?.purpose, () => undefined);
+    const q = await act.run("open", () => s.client.send<Request>("POST", "/v1/requests", {
+      recordings: [recording.id], actions: recording.live ? ["play", "live"] : ["play"], duration_s: minutes.value * 60, start: "approval",
+      purpose: { code: purpose ?? "security", reason: why, ticket: incident.value.trim() }, break_glass: { incident: incident.value.trim(), reason: why },
+    }));
+    if (q !== undefined) onAsked(q);
+  }
+  return (
+    <Card title={t("emergency.title")} tone="bad">
+      <details data-emergency>
+        <summary>{t("emergency.open")}</summary>
+        <form class="stack" noValidate onSubmit={(e) => { e.preventDefault(); void open(); }}>
+          <p>{t("emergency.text")}</p>
+          <Field label={t("emergency.incident")} error={tried.value && incident.value.trim() === "" ? t("field.missing") : undefined}>{(ids) => (
+            <input {...ids} maxLength={200} value={incident.value} onInput={(e) => { incident.value = e.currentTarget.value; }} />
+          )}</Field>
+          <Field label={t("emergency.reason")} help={t("ask.reason_help", { n: EMERGENCY_MIN })} error={tried.value && short ? t("field.too-short", { limit: EMERGENCY_MIN }) : undefined}>{(ids) => (
+            <textarea {...ids} rows={2} maxLength={2000} value={reason.value} onInput={(e) => { reason.value = e.currentTarget.value; }} />
+          )}</Field>
+          <Field label={t("ask.duration")} help={t("ask.duration_max", { time: span(EMERGENCY_MAX * 60) })}>{(ids) => (
+            <div class="row"><input {...ids} class="tiny" type="number" min={1} max={EMERGENCY_MAX} value={minutes.value} onInput={(e) => { minutes.value = Math.min(EMERGENCY_MAX, Math.max(1, Number(e.currentTarget.value) || 1)); }} /> {t("unit.min")}</div>
+          )}</Field>
+          <ActTrouble act={act} />
+          {act.trouble?.cause !== undefined && <p class="help">{tOr(`emergency.limit.${act.trouble.cause}`, "code.break-glass-limit")}</p>}
+          <Button type="submit" look="danger" busy={act.busy !== ""}>{t("emergency.submit")}</Button>
+        </form>
+      </details>
+    </Card>
   );
 }
 
@@ -102,12 +185,15 @@ export function AskForm({ recording, before, onAsked }: { recording: Recording; 
                 </select>
               </div>
             )}</Field>
-            {terms !== null && terms.start.includes("first-use") && terms.verdict !== "auto" && <Field label={t("ask.start")} error={said("start")}>{(ids) => (
-              <select {...ids} value={ask.start.value} onChange={(e) => { ask.start.value = e.currentTarget.value as "first-use" | "approval"; }}>
-                <option value="first-use">{t("ask.start.first-use")}</option>
-                <option value="approval">{t("ask.start.approval")}</option>
-              </select>
+            {terms !== null && terms.start.length > 1 && terms.verdict !== "auto" && <Field label={t("ask.start")} error={said("start")}>{(ids) => (
+              <div class="row wrap">
+                <select {...ids} value={ask.start.value} onChange={(e) => { ask.start.value = e.currentTarget.value as "first-use" | "approval" | "time"; }}>
+                  {(["first-use", "approval", "time"] as const).filter((x) => terms.start.includes(x)).map((x) => <option key={x} value={x}>{t(`ask.start.${x}`)}</option>)}
+                </select>
+                {ask.start.value === "time" && <input class="short" type="datetime-local" aria-label={t("ask.start.at")} value={ask.startAt.value} onInput={(e) => { ask.startAt.value = e.currentTarget.value; }} />}
+              </div>
             )}</Field>}
+            {terms !== null && <Beforehand ask={ask} terms={terms} error={said("viewers")} />}
           </div>
           <Needed check={check} terms={terms} />
           <Trouble problem={ask.trouble.value} />

@@ -32,7 +32,13 @@ export function createAsk(s: Session, recording: Recording, before: Before) {
   const ticket = signal(before.ticket ?? "");
   const n = signal(0);
   const unit = signal<Unit>("min");
-  const start = signal<"first-use" | "approval">("first-use");
+  const start = signal<"first-use" | "approval" | "time">("first-use");
+  const startAt = signal(""); // of a datetime-local field
+  const viewers = signal(""); // names of who else will watch
+  const moreSame = signal<"" | "session" | "subject" | "link">("");
+  const moreMax = signal(1);
+  const timeTimes = signal(0);
+  const timeEach = signal(0); // minutes
   const check = signal<Check | null>(null);
   const trouble = signal<Problem | null>(null);
   const busy = signal(false);
@@ -59,6 +65,9 @@ export function createAsk(s: Session, recording: Recording, before: Before) {
     if (now === null) return;
     if (purpose.value === "" || !check.value?.purposes.some((p) => p.purpose === purpose.value)) purpose.value = now.purpose;
     if (!touched) setDuration(now.default_s);
+    if (moreSame.value !== "" && !now.more?.same.includes(moreSame.value)) moreSame.value = "";
+    if (!now.more_time) timeTimes.value = 0;
+    else if (timeEach.value === 0) timeEach.value = Math.floor(now.more_time.each_s / 60);
     if (!now.start.includes(start.value)) start.value = now.start.includes("first-use") ? "first-use" : "approval";
   }
 
@@ -92,11 +101,23 @@ export function createAsk(s: Session, recording: Recording, before: Before) {
     if (now.ticket === "required" && ticket.value.trim() === "") out["ticket"] = { code: "missing" };
     if (!(duration_s.value >= 1)) out["duration_s"] = { code: "too-small", limit: 1 };
     else if (duration_s.value > now.max_s) out["duration_s"] = { code: "too-large", limit: now.max_s };
+    if (start.value === "time" && startAt.value === "") out["start"] = { code: "missing" };
+    else if (start.value === "time" && Date.parse(startAt.value) < s.now()) out["start"] = { code: "in-the-past" };
+    if (others().length + 1 > (now.viewers ?? 1)) out["viewers"] = { code: "too-many", limit: (now.viewers ?? 1) - 1 };
     return out;
   });
+  const others = () => viewers.value.split(/[,\s]+/).filter((x) => x !== "");
+  function beforehand(): Partial<RequestIn> {
+    const now = terms.value;
+    return {
+      ...(others().length > 0 ? { viewers: others() } : {}),
+      ...(moreSame.value !== "" && now?.more ? { more: { same: moreSame.value, max: Math.min(moreMax.value, now.more.max) } } : {}),
+      ...(timeTimes.value > 0 && now?.more_time ? { more_time: { times: Math.min(timeTimes.value, now.more_time.times), each_s: Math.min(timeEach.value * 60, now.more_time.each_s) } } : {}),
+    };
+  }
 
   return {
-    actions, purpose, reason, ticket, n, unit, start, check, terms, trouble, busy, tried, errors, duration_s,
+    actions, purpose, reason, ticket, n, unit, start, startAt, viewers, moreSame, moreMax, timeTimes, timeEach, check, terms, trouble, busy, tried, errors, duration_s,
     runCheck,
     setPurpose(code: string) { purpose.value = code; settle(); soon(); },
     setActions(list: Action[]) { actions.value = list; soon(); },
@@ -106,7 +127,7 @@ export function createAsk(s: Session, recording: Recording, before: Before) {
       tried.value = true;
       if (Object.keys(errors.value).length > 0) return null;
       const body: RequestIn = {
-        recordings: [recording.id], actions: actions.value, duration_s: duration_s.value, start: start.value,
+        recordings: [recording.id], actions: actions.value, duration_s: duration_s.value, start: start.value === "time" ? new Date(startAt.value).toISOString() : start.value, ...beforehand(),
         purpose: { code: purpose.value, reason: reason.value.trim(), ...(ticket.value.trim() === "" ? {} : { ticket: ticket.value.trim() }) },
       };
       busy.value = true;

@@ -2,17 +2,21 @@ import { useSignal } from "@preact/signals";
 import type { Grant, Problem, Recording, Request } from "../../api/types";
 import { problemFrom } from "../../lib/http";
 import { useLoad } from "../../lib/load";
-import { useSession } from "../../lib/session";
+import { hasRole, useSession } from "../../lib/session";
 import { clock, count, span, when } from "../../lib/words";
 import { t, tOr } from "../../texts";
-import { AccessBadge, actionsText, Links, LiveBadge, Tags, titleOf } from "../../ui/about";
-import { Button, Card, Facts, Link, Loading, Lock, PageHead, TimeLeft, Trouble } from "../../ui/parts";
+import { AccessBadge, actionsText, beforehandText, Links, LiveBadge, Tags, titleOf } from "../../ui/about";
+import { Button, Card, Facts, Link, Loading, Lock, PageHead, Trouble } from "../../ui/parts";
+import { Standing } from "../access/one";
 import { MissingPage } from "../other/view";
-import { AskForm } from "./ask";
+import { Progress } from "../request/view";
+import { AskForm, Emergency } from "./ask";
 import type { Before } from "./state";
 
 function About({ r }: { r: Recording }) {
-  const project = useSession().me.value?.projects.find((p) => p.id === r.project)?.name;
+  const me = useSession().me.value;
+  if (!me) return null;
+  const project = me.projects.find((p) => p.id === r.project)?.name;
   return (
     <Card title={t("recording.facts")}>
       <Facts rows={[
@@ -30,6 +34,7 @@ function About({ r }: { r: Recording }) {
         [t("recording.class"), r.class],
         [t("recording.id"), <code>{r.id}</code>],
       ]} />
+      {hasRole(me, "auditor") && <p><Link to={`/reports?kind=recording&recording=${r.id}`}>{t("reports.link")}</Link></p>}
     </Card>
   );
 }
@@ -38,17 +43,19 @@ function About({ r }: { r: Recording }) {
 function Waiting({ request }: { request: Request }) {
   const s = useSession();
   const trouble = useSignal<Problem | null>(null);
-  const agreed = request.votes.filter((v) => v.vote === "approve").length;
   return (
     <Card title={t("wait.title")} tone="warm">
-      <p role="status">{t("wait.progress", { n: agreed, need: request.need })} {request.approvers && request.approvers.length > 0 && t("ask.need.who", { names: request.approvers.map((p) => p.name).join(", ") })}</p>
+      <div role="status"><Progress q={request} /></div>
       <p class="help">{t("wait.text", { time: when(request.lapses_at) })}</p>
       <Facts rows={[
         [t("request.purpose"), request.purpose.code],
         [t("request.reason"), request.purpose.reason],
         [t("request.ticket"), request.purpose.ticket],
         [t("request.duration"), span(request.duration_s)],
+        [t("request.viewers"), (request.viewers?.length ?? 1) > 1 && request.viewers?.map((p) => p.name).join(", ")],
+        [t("request.beforehand"), beforehandText(request)],
       ]} />
+      <p><Link to={`/requests/${request.id}`}>{t("recording.request")}</Link></p>
       <Trouble problem={trouble.value} />
       {request.can?.includes("cancel") !== false && (
         <Button onClick={() => void s.client.send("POST", `/v1/requests/${request.id}/cancel`).catch((e: unknown) => { trouble.value = problemFrom(e); })}>{t("wait.cancel")}</Button>
@@ -64,12 +71,9 @@ function Ready({ r, grant }: { r: Recording; grant: Grant }) {
   return (
     <Card title={t(open ? "access.open.long" : "access.scheduled.long")} tone="good">
       {!watchable && <p>{t("recording.other_access", { actions: actionsText(grant.actions) })}</p>}
-      {open && grant.window && <p><TimeLeft until={grant.window.end} /></p>}
-      {grant.state === "SCHEDULED" && grant.opens_by && (
-        <p>{grant.start === "first-use" ? t("recording.start_note", { time: span(grant.duration_s), by: when(grant.opens_by) }) : t("recording.opens_at", { time: when(grant.opens_by) })}</p>
-      )}
-      {grant.state === "SUSPENDED" && <p>{t("watch.end.suspended.text")}</p>}
+      <Standing g={grant} />
       {watchable && now && <Link to={`/watch/${r.id}`} class="button main" data-tour="watch">{t(open ? "recording.watch" : "recording.start")}</Link>}
+      <p><Link to={`/access/${grant.id}`}>{t("recording.access")}</Link></p>
     </Card>
   );
 }
@@ -117,9 +121,10 @@ export function RecordingPage({ rid }: { rid: string }) {
                 {lastWords(q, g).map((w) => <p key={w}>{w}</p>)}
               </Card>
               <AskForm recording={r} before={before} onAsked={seen.again} />
+              <Emergency recording={r} onAsked={seen.again} />
             </>
           )}
-          {r.access === "asked" && q !== null && <Waiting request={q} />}
+          {r.access === "asked" && q !== null && <><Waiting request={q} /><Emergency recording={r} onAsked={seen.again} /></>}
           {(r.access === "open" || r.access === "scheduled") && g !== null && <Ready r={r} grant={g} />}
         </div>
         <About r={r} />

@@ -8,7 +8,7 @@ import { mayProve } from "../../lib/proof";
 import { useSession, withFresh } from "../../lib/session";
 import { span, when } from "../../lib/words";
 import { t, tOr } from "../../texts";
-import { actionsText, RecordingLine, startText, StateBadge } from "../../ui/about";
+import { actionsText, beforehandText, LinkedList, RecordingLine, startText, StateBadge } from "../../ui/about";
 import { Button, Card, Facts, Field, Link, Loading, Notice, PageHead, Trouble } from "../../ui/parts";
 import { MissingPage } from "../other/view";
 
@@ -24,13 +24,37 @@ export function RequestFacts({ q }: { q: Request }) {
       [t("request.ticket"), q.purpose.ticket],
       [t("request.duration"), span(q.duration_s)],
       [t("request.start"), startText(q)],
+      [t("request.viewers"), (q.viewers?.length ?? 1) > 1 && q.viewers?.map((p) => p.name).join(", ")],
+      [t("request.beforehand"), beforehandText(q)],
+      [t("request.extends"), q.extends && <LinkedTo q={q} />],
+      [t("request.break_glass"), q.break_glass && <><b>{q.break_glass.incident}</b> <span class="reason">{q.break_glass.reason}</span></>],
       [t("common.project"), q.project_name],
       [t("request.env"), q.env],
       [t("request.rule"), q.rule],
       [t("request.asked"), when(q.created_at)],
       [t("request.lapses"), q.state === "PENDING" && when(q.lapses_at)],
-      [t("request.votes", { n: q.need }), q.need > 0 && <Votes q={q} />],
+      [t("request.votes", { n: q.need }), q.need > 0 && <><Progress q={q} /><Votes q={q} /></>],
     ]} />
+  );
+}
+
+/* What it goes on with: more time, watching along, a further recording. */
+function LinkedTo({ q }: { q: Request }) {
+  const x = q.extends;
+  if (!x) return null;
+  return <Link to={`/access/${x.grant}`}>{t(`request.extends.${x.kind}`, { name: x.holder?.name ?? q.requester.name })}</Link>;
+}
+
+/* How many of how many have agreed, and who is still needed. */
+export function Progress({ q }: { q: Request }) {
+  const agreed = q.votes.filter((v) => v.vote === "approve").length;
+  const left = Math.max(0, q.need - agreed);
+  return (
+    <div class="progress" data-agreed={agreed} data-need={q.need}>
+      <p><progress max={q.need} value={Math.min(agreed, q.need)} aria-label={t("wait.progress", { n: agreed, need: q.need })} /> {t("wait.progress", { n: agreed, need: q.need })}</p>
+      {q.groups?.map((g) => <p key={g.name} class="help">{t("ask.need.group", { n: g.min ?? 1, group: g.name ?? "" })}</p>)}
+      {q.state === "PENDING" && left > 0 && q.approvers && q.approvers.length > 0 && <p class="help">{t("wait.still", { n: left, names: q.approvers.map((p) => p.name).join(", ") })}</p>}
+    </div>
   );
 }
 
@@ -107,6 +131,12 @@ export function RequestPage({ id }: { id: string }) {
       <PageHead title={t("request.title")}><StateBadge state={q.state} /></PageHead>
       <Trouble problem={one.trouble.value} again={one.again} />
       <Card><RequestFacts q={q} /><VoteForm q={q} onVoted={(n) => { one.data.value = n; }} /></Card>
+      {q.grants && q.grants.length > 0 && (
+        <Card title={t("request.grants")}>
+          <ul class="plain rows">{q.grants.map((g) => <li key={g.grant}><StateBadge state={g.state} /> <Link to={`/access/${g.grant}`}>{g.holder.name}</Link></li>)}</ul>
+        </Card>
+      )}
+      <LinkedList list={q.linked} />
       {q.recordings.length === 1 && q.recordings[0] && <p><Link to={`/recordings/${q.recordings[0].id}`}>{t("request.open_recording")}</Link></p>}
     </>
   );

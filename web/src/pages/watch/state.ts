@@ -397,10 +397,22 @@ export function createWatch(s: Session, rid: string) {
     armEnd();
   }
 
+  /* Something about the access in use has changed: its end may have come nearer (a ticket was closed). */
+  async function cutShort(): Promise<void> {
+    const g = grant.value;
+    if (g === null) return;
+    const now = await s.client.get<Grant>(`/v1/grants/${g.id}`).catch(() => null);
+    if (now === null || now.id !== grant.value?.id || phase.value !== "on") return;
+    grant.value = now;
+    if (now.window !== null) window_ends.value = now.window.end;
+    armEnd();
+  }
+
   const offFeed = s.live.on((c) => {
     if (phase.value !== "on") return;
     if (c.type === "reset") void check();
     else if (c.type === "grant" && c.id === grant.value?.id && c.state !== "ACTIVE") void ask("window", null);
+    else if (c.type === "grant" && c.id === grant.value?.id) void cutShort();
     else if (c.type === "grant" && (c.state === "ACTIVE" || c.state === "SCHEDULED")) void lookForNext();
     else if (c.type === "viewing" && c.id === viewing && c.state === "ended") void ask("stopped", null);
   });

@@ -8,6 +8,7 @@ import { connectFrame } from "../../play/link";
 import { t, tOr, type TextName } from "../../texts";
 import { limitText, titleOf } from "../../ui/about";
 import { Badge, Button, Card, Dialog, Link, Loading, Notice, PageHead, TimeLeft, useLeft, useTitle } from "../../ui/parts";
+import { MoreTimeButton } from "../access/one";
 import { GiveBack } from "../access/view";
 import { createWatch, SPEEDS, type Watch } from "./state";
 
@@ -191,6 +192,7 @@ export function WatchPage({ rid }: { rid: string }) {
   }, [w]);
 
   const g = w.grant.value;
+  const asked = useSignal<"" | "one.taken" | "one.filed">("");
   return (
     <div class="watch" data-phase={w.phase.value}>
       <div class="row">
@@ -200,6 +202,7 @@ export function WatchPage({ rid }: { rid: string }) {
           <>
             <span class="help">{t("watch.ends_at", { time: timeOfDay(w.window_ends.value) })}</span>
             <TimeLeft until={w.window_ends.value} />
+            {g !== null && <MoreTimeButton g={g} onDone={(q) => { asked.value = q.grant ? "one.taken" : "one.filed"; }} />}
             {g !== null && <GiveBack grant={{ ...g, can: ["relinquish"] }} onDone={() => w.finish("given-back")} />}
           </>
         )}
@@ -207,6 +210,8 @@ export function WatchPage({ rid }: { rid: string }) {
       <PageHead title={title.value}>
         {w.phase.value === "on" && <p class="help">{t("watch.noticed")}{w.title.value !== "" && ` · ${w.title.value}`}</p>}
       </PageHead>
+      {w.phase.value === "on" && asked.value !== "" && <Notice tone="good" live>{t(asked.value)}</Notice>}
+      {w.phase.value === "on" && g?.ends_early && <Notice tone="bad"><p>{t(g.ends_early.cause === "ticket-closed" ? "one.ends_early.ticket" : "one.ends_early")} <TimeLeft until={g.ends_early.at} /></p></Notice>}
       {w.phase.value === "on" && w.window_ends.value !== null && <Soon until={w.window_ends.value} />}
       {w.phase.value === "opening" && <><Notice live>{t("watch.opening")}</Notice><Loading /></>}
       {w.phase.value === "on" && <><Stage w={w} /><Controls w={w} /></>}

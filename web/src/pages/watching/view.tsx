@@ -6,7 +6,8 @@ import { useSession, withFresh } from "../../lib/session";
 import { timeOfDay } from "../../lib/words";
 import { t } from "../../texts";
 import { StateBadge, titleOf } from "../../ui/about";
-import { Button, Card, Dialog, Empty, Field, Loading, PageHead, TimeLeft, Trouble } from "../../ui/parts";
+import { FreezeButton } from "../../ui/banners";
+import { Badge, Button, Card, Dialog, Link, Empty, Field, Loading, PageHead, TimeLeft, Trouble } from "../../ui/parts";
 
 export function WatchingPage() {
   const s = useSession();
@@ -30,7 +31,7 @@ export function WatchingPage() {
 
   return (
     <>
-      <PageHead title={t("watching.title")}><p class="lead">{t("watching.lead")}</p></PageHead>
+      <PageHead title={t("watching.title")}><FreezeButton /><p class="lead">{t("watching.lead")}</p></PageHead>
       <Trouble problem={trouble.value ?? viewings.trouble.value} />
       <div role="status" class="hidden">{viewings.data.value?.items.length ?? ""}</div>
       {viewings.data.value === undefined ? <Loading /> : viewings.data.value.items.length === 0 ? <Empty text="watching.empty" /> : (
@@ -60,8 +61,11 @@ export function WatchingPage() {
           <ul class="plain rows">
             {grants.data.value.items.map((g) => (
               <li key={g.id}>
-                <StateBadge state={g.state} /> <b>{g.holder.name}</b> {g.recordings.map(titleOf).join(", ")} <span class="help">{g.purpose.code}</span>
+                <StateBadge state={g.state} /> <b>{g.holder.name}</b> {g.break_glass && <Badge tone="live">{t("emergency.title")}</Badge>} {g.recordings.map(titleOf).join(", ")} <span class="help">{g.purpose.code}</span>
                 {g.window && <TimeLeft until={g.window.end} />}
+                <Link to={`/access/${g.id}`}>{t("common.details")}</Link>
+                {g.can?.includes("suspend") && <Button onClick={() => void act(`/v1/grants/${g.id}/suspend`, {})}>{t("one.suspend")}</Button>}
+                {g.can?.includes("resume") && <Button onClick={() => void act(`/v1/grants/${g.id}/resume`, {})}>{t("one.resume")}</Button>}
                 {g.can?.includes("revoke") && <Button look="danger" onClick={() => { comment.value = ""; ending.value = g; }}>{t("watching.revoke")}</Button>}
               </li>
             ))}

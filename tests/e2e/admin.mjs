@@ -1,0 +1,155 @@
+// The pages about people and rules, in a real Chromium: what only the command line could do before. The guard's waiting changes, too.
+import { call, equal, eventually, person, shot, suite } from "./_lib.mjs";
+
+/* Two administrators with passwords: the demo has none. */
+async function administrators(server) {
+  for (const name of ["admin-one", "admin-two"]) {
+    const a = await call(server, "POST", "/v1/users", { token: server.admin, body: { name, password: `demo-${name}`, groups: ["admins", "approvers", "auditors"] } });
+    if (a.status !== 201 && a.code !== "already-exists") throw new Error(`${name}: ${a.status} ${a.text}`);
+  }
+}
+async function admin(browser, server, name, complaints) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  page.on("pageerror", (e) => complaints.push(`${name}: ${e.message}`));
+  page.on("console", (m) => { if (/Content Security|TrustedHTML|Refused to|violat/i.test(m.text())) complaints.push(`${name}: ${m.text()}`); });
+  await page.goto(server.url + "/sign-in");
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("Password").fill(`demo-${name}`);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Recordings" }).waitFor();
+  return page;
+}
+const section = async (page, name) => {
+  await page.getByRole("link", { name: "Administration" }).click();
+  await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name }).click();
+  await page.getByRole("heading", { name, level: 1 }).waitFor();
+};
+
+await suite({
+  async "people, groups, projects and tokens"({ server, browser }) {
+    await administrators(server);
+    const complaints = [];
+    const page = await admin(browser, server, "admin-one", complaints);
+    await section(page, "People");
+    await page.locator("tr[data-user=engineer]").waitFor();
+    await shot(page, "admin-people");
+    await page.getByRole("button", { name: "Add a person" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name", { exact: true }).fill("engineer-two");
+    await dialog.getByLabel("Password").fill("demo-engineer-two");
+    await shot(page, "admin-person-new");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.locator("tr[data-user=engineer-two]").waitFor();
+    await page.locator("tr[data-user=engineer-two]").getByRole("button", { name: "Lock" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Lock" }).click();
+    await page.locator("tr[data-user=engineer-two]").getByText("Locked").waitFor();
+    equal("locked out", (await call(server, "POST", "/v1/login", { body: { user: "engineer-two", password: "demo-engineer-two", token: true } })).status, 401);
+    await page.locator("tr[data-user=engineer-two]").getByRole("button", { name: "Unlock" }).click();
+    await page.locator("tr[data-user=engineer-two]").getByRole("button", { name: "Lock" }).waitFor();
+
+    await section(page, "Groups");
+    await page.getByRole("button", { name: "Add a group" }).click();
+    await dialog.getByLabel("Name", { exact: true }).fill("security");
+    await dialog.getByLabel("Members").fill("approver, lead");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.locator("tr[data-group=security]").getByText("approver, lead").waitFor();
+    await shot(page, "admin-groups");
+
+    await section(page, "Projects");
+    await page.getByRole("button", { name: "Add a project" }).click();
+    await dialog.getByLabel("Name", { exact: true }).fill("billing");
+    await dialog.getByRole("button", { name: "Add a member" }).click();
+    await dialog.getByRole("listitem").getByLabel("Name").fill("engineer");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.locator("tr[data-project=billing]").getByText("engineer: may ask").waitFor();
+    await shot(page, "admin-projects");
+
+    await section(page, "Tokens");
+    await page.getByRole("button", { name: "Make a token" }).click();
+    await dialog.getByLabel("What for").fill("a recorder");
+    await dialog.getByRole("button", { name: "Make it" }).click();
+    const secret = await page.locator("[data-secret]").textContent();
+    equal("a token", /^kit_[\w-]{43}$/.test(secret), true);
+    await shot(page, "admin-token-made");
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+    await page.getByRole("row").filter({ hasText: "a recorder" }).getByRole("button", { name: "End it" }).click();
+    await page.getByRole("row").filter({ hasText: "a recorder" }).getByText("Ended").waitFor();
+    equal("complaints", complaints, []);
+  },
+
+  async "rules: tried, proposed, agreed to by a second administrator"({ server, browser }) {
+    const complaints = [];
+    const one = await admin(browser, server, "admin-one", complaints);
+    const two = await admin(browser, server, "admin-two", complaints);
+    await one.getByRole("link", { name: "Rules" }).click();
+    await shot(one, "rules");
+    await one.getByRole("button", { name: "Propose other rules" }).click();
+    const text = one.getByLabel("Text of the rules").first();
+    const now = await text.inputValue();
+    await text.fill(now.replace(/max\s*=\s*60min/, "max      = 40min"));
+    await one.getByRole("button", { name: "Run the test cases" }).click();
+    await one.getByText("fails").first().waitFor();
+    await one.getByRole("button", { name: "Propose", exact: true }).click();
+    await one.getByText("Test cases in the text fail.").waitFor();
+    await text.fill(now + "\nrule {");
+    await one.getByRole("button", { name: "Propose", exact: true }).click();
+    await one.locator("[data-line]").waitFor();
+    await text.fill(now.replace(/default\s*=\s*30min/, "default  = 20min"));
+    await one.getByRole("button", { name: "What would it have decided?" }).click();
+    await one.getByText(/past requests/).waitFor();
+    await one.getByLabel("Why?").fill("shorter by default");
+    await shot(one, "rules-propose");
+    await one.getByRole("button", { name: "Propose", exact: true }).click();
+    await one.getByText("Proposed rules wait").waitFor();
+    await one.getByText("You proposed this, so somebody else agrees.").waitFor();
+    equal("own", await one.getByRole("button", { name: "Put in force" }).count(), 0);
+
+    await two.getByRole("link", { name: "Rules" }).click();
+    await two.locator("pre.diff ins").first().waitFor();
+    await shot(two, "rules-waiting");
+    await two.getByRole("button", { name: "Put in force" }).click();
+    await two.getByText("Proposed rules wait").waitFor({ state: "hidden" });
+    await eventually("in force", () => one.locator("pre.code").last().textContent(), (x) => x.includes("default = 20min") || /default\s+= 20min/.test(x));
+    equal("complaints", complaints, []);
+  },
+
+  async "a guarded change waits, and can be stopped or agreed to"({ server, browser }) {
+    const complaints = [];
+    const one = await admin(browser, server, "admin-one", complaints);
+    const two = await admin(browser, server, "admin-two", complaints);
+    await section(one, "Groups");
+    const add = async (name) => {
+      await one.locator("tr[data-group=approvers]").getByRole("button", { name: "Change" }).click();
+      const members = one.getByRole("dialog").getByLabel("Members");
+      await members.fill((await members.inputValue()) + ", " + name);
+      await one.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+      await one.getByText("Nothing has changed yet").waitFor();
+    };
+    await add("engineer");
+    await section(two, "Waiting changes");
+    await two.getByText("Change a group: approvers").first().waitFor();
+    await shot(two, "admin-changes");
+    await two.getByRole("button", { name: "Stop it" }).click();
+    await two.getByText("Nothing waits.").waitFor();
+    await add("engineer-two");
+    await two.reload();
+    await two.getByRole("button", { name: "Agree" }).click();
+    await two.getByText("Nothing waits.").waitFor();
+    await section(one, "Groups");
+    await one.locator("tr[data-group=approvers]").getByText("engineer-two").waitFor();
+    equal("complaints", complaints, []);
+  },
+
+  async "reports: who watched what"({ server, browser }) {
+    const complaints = [];
+    const page = await person(browser, server, "auditor", complaints);
+    await page.getByRole("link", { name: "Reports" }).click();
+    await page.getByLabel("Report", { exact: true }).selectOption("person");
+    await page.getByLabel("Person").fill("engineer");
+    await page.getByRole("button", { name: "Make the report" }).click();
+    await page.getByText("What engineer watched").waitFor();
+    await shot(page, "reports");
+    equal("complaints", complaints, []);
+  },
+});
