@@ -53,7 +53,7 @@ class Result:
 class Server:
     """init + serve on loopback, with the accounts eng (viewer) and app (approver)."""
 
-    def __init__(self, *init, people=True, tls=False):
+    def __init__(self, *init, people=True, tls=False, config=""):
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="keyhole-cli-"))
         self.dir = self.top / "state"
         port, player = free_ports(2)
@@ -65,6 +65,8 @@ class Server:
         self.admin = (self.dir / "admin.token").read_text().strip()
         self.password_file = self.top / "password"
         self.password_file.write_text(PASSWORD + "\n")
+        with open(self.dir / "keyhole.conf", "a") as f:
+            f.write(config)
         self.process = None
         self.start()
         if people:

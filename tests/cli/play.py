@@ -10,7 +10,7 @@ import termios
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
-from _keyhole import Server, Skip, Terminal, eq, has, main  # noqa: E402
+from _keyhole import Server, Terminal, eq, has, main  # noqa: E402
 
 S = Server()
 
@@ -170,40 +170,6 @@ def revoked():
     S.run("revoke", g, "--comment", "enough", who="app")
     eq(t.exit(5), 3)
     clean(t)
-
-
-def renews():
-    """Longer than a key lives: nothing lost, nothing twice."""
-    if not os.environ.get("KEYHOLE_LONG"):
-        raise Skip("takes 70 s: KEYHOLE_LONG=1")
-    rid, _ = open_recording(ticks(300))
-    t = Terminal(S, "play", rid)
-    t.read(70)
-    lines = []
-    for state in t.seen:
-        for x in re.findall(r"^tick-([\d.]+)$", state, re.M):
-            if not lines or float(x) > lines[-1]:
-                lines.append(float(x))
-    if len(lines) < 120:
-        raise AssertionError(f"{len(lines)} events in 70 s")
-    eq(lines, [i * 0.5 for i in range(len(lines))], "events")
-    for state in t.seen:
-        on = [float(x) for x in re.findall(r"^tick-([\d.]+)$", state, re.M)]
-        eq(on, sorted(set(on)), "each once, in order")
-    t.send("q")
-    eq(t.exit(), 0)
-
-
-def long_idle_across_keys():
-    """A pause in the recording that is longer than a key lives is got across."""
-    if not os.environ.get("KEYHOLE_LONG"):
-        raise Skip("takes 100 s: KEYHOLE_LONG=1")
-    rid, _ = open_recording(cast([[0.1, "o", "before"], [90, "o", " after-90"]]))
-    t = Terminal(S, "play", rid)
-    t.expect("before")
-    t.expect("after-90", 100)
-    t.send("q")
-    eq(t.exit(), 0)
 
 
 def no_idle():
@@ -405,7 +371,7 @@ def usage():
 
 try:
     main(plays_and_quits, seeks, speed, pause_fetches_nothing, seek_while_paused, end_stays_and_restarts, window_ends,
-         window_ends_while_paused, revoked, renews, long_idle_across_keys, no_idle, signals_restore, stop_and_continue, resize,
+         window_ends_while_paused, revoked, no_idle, signals_restore, stop_and_continue, resize,
          hostile_recording, no_answers, plain_terminal, timeline, ask_and_wait, usage, roles_are_killed, server_restarts)
 finally:
     S.close()
