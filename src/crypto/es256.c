@@ -101,7 +101,7 @@ static EVP_PKEY *import(const uint8_t *private_key, const uint8_t pub[ES256_PUB_
         params = OSSL_PARAM_BLD_to_param(bld);
     if (params != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
         EVP_PKEY_fromdata(ctx, &key, private_key != NULL ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) != 1) {
-        EVP_PKEY_free(key); /* OpenSSL 3.0 leaves an empty one behind */
+        EVP_PKEY_free(key); /* some releases leave an empty one behind, others NULL */
         key = NULL;
     }
     OSSL_PARAM_free(params);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "audit/lease.h"
+#include "crypto/hash.h"
 #include "keeper/keys.h"
 #include "keeper/pieces.h"
 #include "keeper/trail.h"
@@ -202,6 +203,8 @@ static enum err write_lease(struct job *c, const struct ipc_lease *in, const str
     TRY(lease_leaf(in, c->now.real, &l, reterr));
     l.q = g->request;
     l.policy = g->policy;
+    if (in->proof.n == SHA256_LEN)
+        l.act = job_b64(c, in->proof); /* the proof of possession that asked */
     TRY(trail_write(c, &l, &ret->idx, reterr));
     ret->t_ms = l.t;
     if (in->release == 0)

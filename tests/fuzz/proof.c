@@ -38,9 +38,17 @@ static struct {
     char jkt[KEY_JKT_LEN + 1], nonce[DPOP_NONCE_LEN + 1];
 } fixed;
 
+/*
+ * OpenSSL's random generator, made at the first signature, is reachable only from its locked heap, where LeakSanitizer does not
+ * look: what it takes then is no leak.
+ */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
 static void prepare(void)
 {
     static const uint8_t zero[32];
+    uint8_t sig[ES256_SIG_LEN];
     struct secret *s;
 
     if (fixed.signer != NULL)
@@ -51,6 +59,11 @@ static void prepare(void)
     fixed.nonce_key = secret_of(SPAN_OF(zero));
     key_jkt(pub, fixed.jkt);
     dpop_nonce_make(fixed.nonce_key, 1, 100, fixed.jkt, fixed.nonce);
+    if (__lsan_disable != NULL)
+        __lsan_disable();
+    MUST(es256_sign(fixed.signer, SPAN("first"), sig, NULL) == ERR_OK);
+    if (__lsan_enable != NULL)
+        __lsan_enable();
 }
 
 static bool ours(const void *ctx, struct span origin)

@@ -19,6 +19,11 @@ def b64u(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def digest_of(body):
+    """The digest of an act's body: base64url(SHA-256(JCS(body))), for bodies of plain texts and integers."""
+    return b64u(hashlib.sha256(json.dumps(body or {}, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).digest())
+
+
 def unb64u(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
@@ -72,6 +77,13 @@ class ClientKey:
         parts = [v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for v in (header, payload)]
         signed = ".".join(b64u(v.encode()) for v in parts)
         return f"{signed}.{b64u(self.sign(signed.encode()))}"
+
+    def act(self, operation, url, digest, id=""):
+        """The value of Keyhole-Act (docs/formats/act.md)."""
+        iat = int(time.time())
+        payload = {"act": operation, "digest": digest, "htu": url, "iat": iat, "id": id}
+        text = self.jws({"alg": "ES256", "typ": "act+jws", "kid": self.jkt}, json.dumps(payload, sort_keys=True, separators=(",", ":")))
+        return f"{iat}.{text.rsplit('.', 1)[1]}"
 
     def proof(self, method, url, key=None, header=None, **claims):
         """A proof for this request; header and claims replace members, None takes one out. key: for ath."""
