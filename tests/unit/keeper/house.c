@@ -108,7 +108,7 @@ void house_open(struct house *h, const char *policy_text, bool demo)
     *h = (struct house){ .synced = true, .room = 50, .total = 100, .vault_signs = true, .chan = 1, .prefix = { 4, 127, 0, 0 } };
     list_init(&h->seen);
     arena_init(&h->mem, 64 << 20);
-    (void) snprintf(h->dir, sizeof(h->dir), "/tmp/kh-keeper-XXXXXX");
+    (void) snprintf(h->dir, sizeof(h->dir), "%s/kh-keeper-XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(h->dir));
     assert_ok_err(confuse_load(&source, policy_schema, &tree, &e), &e);
     s.policy_tree = buf_span(&tree);
