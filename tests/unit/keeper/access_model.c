@@ -42,6 +42,7 @@ struct belief {
     bool exports, first_use;
     int64_t duration_ms, asked_boot, approved_boot;
     int64_t end_boot, end_real; /* no access at or after */
+    int64_t sure_boot;          /* access must work until then: after a reboot the deadline may be found anew, or not */
     char q[32], gid[32], digest[64];
     char jti[32], vid[32];   /* its newest key; empty: none, or one that must be dead */
     uint32_t gen;
@@ -88,7 +89,7 @@ static void age(struct world *w, struct belief *b)
 static void activate(struct world *w, struct belief *b)
 {
     b->phase = ACTIVE;
-    b->end_boot = w->h.boot + b->duration_ms;
+    b->end_boot = b->sure_boot = w->h.boot + b->duration_ms;
     b->end_real = w->h.real + b->duration_ms;
     w->n_activated++;
 }
@@ -177,20 +178,20 @@ static struct allowed allowed_vote(const struct world *w, const struct step *s, 
 
 static struct allowed allowed(const struct world *w, const struct step *s, const struct belief *b)
 {
-    bool live = b->phase == ACTIVE || b->phase == SUSPENDED, approver = s->who != ENGINEER, own = s->who == b->requester;
+    bool live = b->phase == ACTIVE || b->phase == SUSPENDED, sure = w->h.boot < b->sure_boot, approver = s->who != ENGINEER, own = s->who == b->requester;
 
     switch (s->op) {
     case ASK: return (struct allowed){ b->phase == NOTHING || b->phase == OVER, (b->phase == NOTHING || b->phase == OVER) && well(w) };
     case APPROVE:
     case DENY: return allowed_vote(w, s, b);
     case CANCEL: return (struct allowed){ own && (b->phase == PENDING || b->phase == SCHEDULED), own && b->phase == PENDING && well(w) };
-    case REVOKE: return (struct allowed){ approver && (live || b->phase == SCHEDULED), approver && live && well(w) };
-    case RELINQUISH: return (struct allowed){ own && (live || b->phase == SCHEDULED), own && b->phase == ACTIVE && well(w) };
-    case SUSPEND: return (struct allowed){ approver && b->phase == ACTIVE, approver && b->phase == ACTIVE && well(w) };
-    case RESUME: return (struct allowed){ approver && !own && b->phase == SUSPENDED && !w->frozen, approver && !own && b->phase == SUSPENDED && well(w) };
+    case REVOKE: return (struct allowed){ approver && (live || b->phase == SCHEDULED), approver && live && sure && well(w) };
+    case RELINQUISH: return (struct allowed){ own && (live || b->phase == SCHEDULED), own && b->phase == ACTIVE && sure && well(w) };
+    case SUSPEND: return (struct allowed){ approver && b->phase == ACTIVE, approver && b->phase == ACTIVE && sure && well(w) };
+    case RESUME: return (struct allowed){ approver && !own && b->phase == SUSPENDED && !w->frozen, approver && !own && b->phase == SUSPENDED && sure && well(w) };
     case KEY: /* a window of under a second has no whole second for a key */
         return (struct allowed){ own && !w->frozen && !w->disk_full && (open_now(w, b) || b->phase == SCHEDULED),
-                                 own && well(w) && open_now(w, b) && b->end_boot - w->h.boot > 2000 && b->end_real - w->h.real > 2000 };
+                                 own && well(w) && open_now(w, b) && b->sure_boot - w->h.boot > 2000 && b->end_real - w->h.real > 2000 };
     case FREEZE: return (struct allowed){ true, false };
     case LIFT: return (struct allowed){ w->frozen, false };
     case OPS: break;
@@ -484,8 +485,12 @@ static void restart(struct world *w)
 {
     if (rnd(w, 4) == 0) { /* of the machine: only the wall clock knows how long it took (STANDARDS 1.5) */
         w->h.boot_id[0]++;
-        for (int i = 0; i < PEOPLE; i++)
-            w->b[i].end_boot = w->h.boot + w->b[i].end_real - w->h.real;
+        for (int i = 0; i < PEOPLE; i++) {
+            struct belief *b = &w->b[i];
+
+            b->end_boot = w->h.boot + b->end_real - w->h.real;
+            b->sure_boot = b->end_boot < b->sure_boot ? b->end_boot : b->sure_boot;
+        }
     }
     house_restart(&w->h);
 }
