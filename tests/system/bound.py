@@ -90,6 +90,7 @@ def _():
     for path in (f"{key.path}/manifest", f"{key.path}/chunks/0", f"{key.path}/events", f"{key.path}/events?from_seq=3"):
         a = key.get(path, headers={"Accept-Encoding": "identity"}).want(200)
         same(a.headers.get("cache-control"), "no-store, no-transform", "Cache-Control")
+    key = fresh_key()  # nothing leased yet: what one proof leased covers what the next one asks
     path = f"{key.path}/stream?speed=16"
     h = key.head("GET", path)
     st = Stream(s, path, None, h)
