@@ -640,6 +640,28 @@ static enum err committed(const struct audit *a, struct span log, uint64_t size,
     return ERR_OK;
 }
 
+enum err audit_since(struct audit *a, struct span log, uint64_t old, size_t n, struct merkle_frontier *ret_old,
+                     struct merkle_hash *ret_leaves, struct merkle_hash *ret_root, struct err_info *reterr)
+{
+    struct merkle_frontier f;
+    struct tree_reader t;
+
+    TRY(committed(a, log, old + n, &t, reterr));
+    merkle_frontier_init(&f);
+    for (unsigned level = 0; level < MERKLE_LEVELS; level++) {
+        if (old >> level & 1)
+            TRY(tree_read(&t, level, (old >> level) - 1, &f.node[level], reterr));
+    }
+    f.size = old;
+    *ret_old = f;
+    if (n > 0)
+        TRY(meta_hashes_get(t.view, log_name(find(a, log)), old, n, (uint8_t(*)[META_HASH_LEN]) ret_leaves, reterr));
+    for (size_t i = 0; i < n; i++)
+        TRY(merkle_append(&f, &ret_leaves[i], NULL, NULL, reterr));
+    *ret_root = merkle_root(&f);
+    return ERR_OK;
+}
+
 enum err audit_consistency(struct audit *a, struct span log, uint64_t old, uint64_t size, struct merkle_proof *ret,
                            struct err_info *reterr)
 {

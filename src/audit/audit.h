@@ -121,6 +121,13 @@ bool audit_each(const struct audit *a, size_t *at, struct audit_due *ret);
  */
 bool audit_due(const struct audit *a, size_t *at, struct audit_due *ret);
 
+/*
+ * What SIGN_CHECKPOINT shows: the tree of 'old' committed leaves, the hashes of the 'n' leaves after them (room for n), and the
+ * root of both. ERR_INVAL: so many are not there.
+ */
+NODISCARD enum err audit_since(struct audit *a, struct span log, uint64_t old, size_t n, struct merkle_frontier *ret_old,
+                               struct merkle_hash *ret_leaves, struct merkle_hash *ret_root, struct err_info *reterr);
+
 /* From the committed tree of 'old' leaves to that of 'size'. */
 NODISCARD enum err audit_consistency(struct audit *a, struct span log, uint64_t old, uint64_t size,
                                      struct merkle_proof *ret, struct err_info *reterr);

@@ -251,12 +251,19 @@
     F(SPAN, jti) F(SPAN, sub) F(SPAN, client_id) F(SPAN, scope) F(SPAN, pid) F(SPAN, env) F(SPAN, gid) F(U32, gen)     \
     F(SPAN, rid) F(I64, iat_s) F(I64, exp_s) F(I64, wend_s) F(SPAN, prefix) F(SPAN, cnf_jkt)                           \
     F(U8, renewed)          /* 1: its leaf is key.renewed, else key.issued */                                          \
+    F(U8, moved)            /* 1: a renewal from another address prefix: its leaf says ctx */                          \
+    F(SPAN, q) F(SPAN, vid) F(SPAN, policy) /* of the leaf alone; policy as b64u */                                    \
     F(SPAN, log) F(U64, leaf_idx) F(I64, leaf_t_ms)
 #define IPC_SIGNED(F, L) F(U16, status) F(SPAN, code) F(SPAN, key) F(SPAN, kid)
 
-/* old_size and proof: RFC 6962 consistency from what the vault signed last. Answer: CHECKPOINT. */
+/*
+ * The tree that was signed last, as the roots of its perfect subtrees from left to right, and every leaf hash since: from
+ * these the vault computes the new root itself, which proves consistency and inclusion at once. At most
+ * IPC_CHECKPOINT_LEAVES_MAX leaves; a longer way goes in steps, each signed. Answer: CHECKPOINT; 409 old-size: it signed
+ * 'size' leaves already; 409 audit-sealed: what it is shown is not what it signed ('size' leaves), or not what it waits for.
+ */
 #define IPC_SIGN_CHECKPOINT(F, L)                                                                                      \
-    F(SPAN, log) F(SPAN, origin) F(U64, size) F(SPAN, root) F(U64, old_size) L(hash, proof)
+    F(SPAN, log) F(SPAN, origin) F(U64, size) F(SPAN, root) F(U64, old_size) L(hash, frontier) L(hash, leaves)
 #define IPC_CHECKPOINT(F, L) F(U16, status) F(SPAN, code) F(SPAN, log) F(U64, size) F(SPAN, note)
 
 /* A new signing key takes over now. emergency 1: the one before is forgotten at once. Answer: DONE, after KEYS. */
@@ -370,7 +377,8 @@ IPC_ROWS(IPC_X)
 IPC_MESSAGES(IPC_X)
 #undef IPC_X
 
-#define IPC_ROWS_MAX 200000
+#define IPC_ROWS_MAX              200000
+#define IPC_CHECKPOINT_LEAVES_MAX 32768 /* 1.2 MB of a frame's 2 MiB */
 
 /* "control", for logs and tests; "?" for an unknown type. */
 const char *ipc_name(enum ipc_type type);

@@ -13,21 +13,25 @@ static bool has_word(struct span scope, const char *word)
     return false;
 }
 
-void leaf_form_key(const struct ipc_sign_key *k, bool renewed, struct leaf *ret)
+void leaf_form_key(const struct ipc_sign_key *k, struct leaf *ret)
 {
     static const char *const flags[] = { "play", "live", "unmask", "export", "bg" };
 
     *ret = (struct leaf){ .log = k->log,
                           .i = k->leaf_idx,
                           .t = k->leaf_t_ms,
-                          .type = renewed ? LEAF_KEY_RENEWED : LEAF_KEY_ISSUED,
+                          .type = k->renewed != 0 ? LEAF_KEY_RENEWED : LEAF_KEY_ISSUED,
                           .actor = k->sub,
+                          .q = k->q,
                           .gid = k->gid,
                           .gen = k->gen,
+                          .vid = k->vid,
                           .rid = k->rid,
                           .jti = k->jti,
-                          .outcome = SPAN("ok") };
-    (void) leaf_add_number(ret, "iat", k->iat_s); /* at most nine: there is room */
+                          .outcome = SPAN("ok"),
+                          .policy = k->policy,
+                          .digest = k->cnf_jkt };
+    (void) leaf_add_number(ret, "iat", k->iat_s); /* at most ten: there is room */
     (void) leaf_add_number(ret, "exp", k->exp_s);
     (void) leaf_add_number(ret, "wend", k->wend_s);
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
@@ -36,17 +40,20 @@ void leaf_form_key(const struct ipc_sign_key *k, bool renewed, struct leaf *ret)
     }
     if (k->cnf_jkt.n > 0)
         (void) leaf_add_number(ret, "bound", 1);
+    if (k->moved != 0)
+        (void) leaf_add_number(ret, "ctx", 1);
 }
 
-void leaf_form_released(const struct ipc_open *o, struct leaf *ret)
+void leaf_form_released(const struct ipc_open *o, struct span log, struct span sub, struct span vid, struct leaf *ret)
 {
-    *ret = (struct leaf){ .log = o->pid,
+    *ret = (struct leaf){ .log = log,
                           .i = o->leaf_idx,
                           .t = o->leaf_t_ms,
                           .type = LEAF_VAULT_RELEASED,
-                          .actor = SPAN("system"),
+                          .actor = sub,
                           .gid = o->gid,
                           .gen = o->gen,
+                          .vid = vid,
                           .rid = o->rid,
                           .jti = o->jti,
                           .outcome = SPAN("ok") };

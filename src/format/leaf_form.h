@@ -7,8 +7,11 @@
 #include "format/ipc.h"
 #include "format/leaf.h"
 
-/* key.issued, or key.renewed: n = {iat, exp, wend, then play, live, unmask, export, bg, bound: 1 where they apply}. */
-void leaf_form_key(const struct ipc_sign_key *k, bool renewed, struct leaf *ret);
+/*
+ * key.issued, or key.renewed: n = {iat, exp, wend, then play, live, unmask, export, bg, bound, ctx: 1 where they apply}; of a
+ * bound key digest is the thumbprint of the client key.
+ */
+void leaf_form_key(const struct ipc_sign_key *k, struct leaf *ret);
 
-/* vault.released: n = {kn, track}. */
-void leaf_form_released(const struct ipc_open *o, struct leaf *ret);
+/* vault.released, for the key 'jti' of that message: log, sub and vid are those it was issued with. n = {kn, track}. */
+void leaf_form_released(const struct ipc_open *o, struct span log, struct span sub, struct span vid, struct leaf *ret);

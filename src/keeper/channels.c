@@ -118,7 +118,9 @@ static void on_signed(void *ctx, enum err err, enum ipc_type type, const void *b
     const struct ipc_signed *s = body;
     struct buf json = BUF_INIT(64U << 10);
 
-    if (err != ERR_OK || type != IPC_T_SIGNED || s->code.n > 0) {
+    if (err == ERR_OK && type == IPC_T_SIGNED && span_eq_str(s->code, "audit-unavailable")) {
+        answer_now(k, c, 503, "audit-unavailable", "The audit log does not show itself to the vault.");
+    } else if (err != ERR_OK || type != IPC_T_SIGNED || s->code.n > 0) {
         answer_now(k, c, 503, "authority-stale", "The vault did not sign.");
     } else if (p != NULL && p->link != NULL) {
         struct ipc_answer a = { .status = 201 };

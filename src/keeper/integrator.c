@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "format/merkle.h"
 #include "keeper/trail.h"
 
 /*
@@ -54,22 +55,46 @@ static void asked(struct core *core, void *arg)
     core->signing_roots++;
 }
 
+static struct ipc_row_hash *hash_rows(struct arena *mem, const struct merkle_hash *h, size_t n)
+{
+    struct ipc_row_hash *rows = arena_alloc(mem, (n + 1) * sizeof(*rows));
+
+    for (size_t i = 0; rows != NULL && i < n; i++)
+        rows[i].hash = SPAN_OF(h[i].b);
+    return rows;
+}
+
+/* The tree that was signed, from the left, and the leaves since: at most IPC_CHECKPOINT_LEAVES_MAX, the rest next time. */
 static enum err ask(struct job *c, const struct audit_due *d, struct err_info *reterr)
 {
+    CLEANUP(arena_deinit) struct arena mem = { 0 }; /* of one log: the command's own would not do for many */
     const struct vault_size *known = find(c->core, d->log);
-    struct ipc_sign_checkpoint msg = { .log = d->log, .origin = d->origin, .size = d->size, .root = SPAN_OF(d->root.b),
-                                       .old_size = d->old_size };
-    struct ipc_row_hash rows[MERKLE_PROOF_MAX];
-    struct merkle_proof proof;
+    struct ipc_sign_checkpoint msg = { .log = d->log, .origin = d->origin, .old_size = d->old_size };
+    struct merkle_hash *leaves, parts[MERKLE_LEVELS], root;
+    struct merkle_frontier old;
+    size_t n, n_parts = 0;
 
     if (known != NULL && known->size > msg.old_size && known->size <= d->size)
         msg.old_size = known->size;
-    TRY(audit_consistency(c->core->audit, d->log, msg.old_size, d->size, &proof, reterr));
-    for (size_t i = 0; i < proof.n; i++)
-        rows[i].hash = SPAN_OF(proof.hash[i].b);
-    msg.proof.rows = rows;
-    msg.proof.n = (uint32_t) proof.n;
-    if (out_add(c->outs, OUT_SIGN_ROOT, IPC_T_SIGN_CHECKPOINT, &msg) == NULL)
+    n = d->size - msg.old_size < IPC_CHECKPOINT_LEAVES_MAX ? (size_t) (d->size - msg.old_size)
+                                                           : IPC_CHECKPOINT_LEAVES_MAX;
+    arena_init(&mem, 4U << 20);
+    leaves = arena_alloc(&mem, (n + 1) * sizeof(*leaves));
+    if (leaves == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "checkpoint");
+    TRY(audit_since(c->core->audit, d->log, msg.old_size, n, &old, leaves, &root, reterr));
+    for (unsigned level = MERKLE_LEVELS; level-- > 0;) {
+        if (old.size >> level & 1)
+            parts[n_parts++] = old.node[level];
+    }
+    msg.size = msg.old_size + n;
+    msg.root = SPAN_OF(root.b);
+    msg.frontier.rows = hash_rows(&mem, parts, n_parts);
+    msg.frontier.n = (uint32_t) n_parts;
+    msg.leaves.rows = hash_rows(&mem, leaves, n);
+    msg.leaves.n = (uint32_t) n;
+    if (msg.frontier.rows == NULL || msg.leaves.rows == NULL ||
+        out_add(c->outs, OUT_SIGN_ROOT, IPC_T_SIGN_CHECKPOINT, &msg) == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "checkpoint");
     job_after(c, asked, NULL);
     return ERR_OK;

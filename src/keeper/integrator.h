@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Checkpoints: each second, for every log that has grown, its root goes to the vault with a consistency proof; the signed
- * note is stored in the table; keeper/tiles.h then writes tiles and checkpoint as files (STANDARDS 3.4, 3.5).
+ * Checkpoints: each second, for every log that has grown, the tree that was signed last and the hashes of all leaves since go
+ * to the vault, which computes the root itself and finds the leaves that it waits for (STANDARDS 1.9); the signed note is
+ * stored in the table; keeper/tiles.h then writes tiles and checkpoint as files (STANDARDS 3.4, 3.5).
  */
 #include "keeper/job.h"
 

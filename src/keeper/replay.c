@@ -4,6 +4,7 @@
 
 #include "audit/lease.h"
 #include "crypto/hash.h"
+#include "format/leaf_form.h"
 #include "keeper/keys.h"
 #include "keeper/pieces.h"
 #include "keeper/trail.h"
@@ -198,6 +199,8 @@ enum err replay_key_again(struct job *c, const struct ipc_key_again *in, struct 
 static enum err write_lease(struct job *c, const struct ipc_lease *in, const struct meta_grant *g,
                             struct ipc_leased *ret, struct err_info *reterr)
 {
+    const struct ipc_open open = { .jti = in->jti, .gid = in->gid, .gen = in->gen, .rid = in->rid, .pid = in->pid,
+                                   .kn = in->release_kn, .track = in->release_track };
     struct leaf l;
 
     TRY(lease_leaf(in, c->now.real, &l, reterr));
@@ -209,15 +212,8 @@ static enum err write_lease(struct job *c, const struct ipc_lease *in, const str
     ret->t_ms = l.t;
     if (in->release == 0)
         return ERR_OK;
-    l = trail_leaf(c, LEAF_VAULT_RELEASED, trail_log(c, in->pid));
-    l.actor = in->sub;
-    l.gid = in->gid;
-    l.gen = in->gen;
-    l.vid = in->vid;
-    l.rid = in->rid;
-    l.jti = in->jti;
-    (void) leaf_add_number(&l, "kn", in->release_kn);
-    (void) leaf_add_number(&l, "track", in->release_track);
+    leaf_form_released(&open, in->pid, in->sub, in->vid, &l); /* the vault writes the same */
+    l.t = c->now.real;
     TRY(trail_write(c, &l, &ret->release_idx, reterr));
     ret->release_t_ms = l.t;
     return ERR_OK;

@@ -4,15 +4,15 @@
 #include <stdlib.h>
 
 #include "crypto/ed25519.h"
-#include "format/note.h"
+#include "format/leaf_form.h"
 #include "format/wrap.h"
 
-#define LOG_KEY_ID   "audit"
 #define SWEEP_MS     30000
 #define IAT_SLACK_MS 5000
 
 struct vault_signed {
-    char jti[JTI_CAP], gid[ID_CAP], rid[ID_CAP], pid[ID_CAP];
+    char jti[JTI_CAP], gid[ID_CAP], rid[ID_CAP], pid[ID_CAP], sub[ID_CAP], vid[ID_CAP];
+    char log[LOG_ID_CAP]; /* of its key.issued leaf */
     uint32_t gen;
     unsigned scope;
     time_ms exp;
@@ -48,7 +48,7 @@ static enum err make_epoch(struct vault_core *c, uint64_t number, time_ms now, s
 
 static enum err make_log_key(struct vault_core *c, time_ms now, struct err_info *reterr)
 {
-    struct keystore_entry e = { .kind = KEYSTORE_LOG, .id = LOG_KEY_ID, .state = KEYSTORE_CURRENT, .made = now };
+    struct keystore_entry e = { .kind = KEYSTORE_LOG, .id = VAULT_LOG_KEY, .state = KEYSTORE_CURRENT, .made = now };
     enum err err;
 
     e.pub_len = ED25519_PUB_LEN;
@@ -66,7 +66,7 @@ static enum err make_missing(struct vault_core *c, time_ms now, struct err_info 
         TRY(make_epoch(c, 1, now, reterr));
         changed = true;
     }
-    if (keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID) == NULL) {
+    if (keystore_find(c->store.keys, KEYSTORE_LOG, VAULT_LOG_KEY) == NULL) {
         TRY(make_log_key(c, now, reterr));
         changed = true;
     }
@@ -83,6 +83,7 @@ enum err vault_core_open(const struct vault_core_config *config, const uint8_t s
     c->store.dir = -1;
     live_init(&c->live, secret);
     map_init(&c->ledger, secret, VAULT_LEDGER_MAX);
+    waiting_init(&c->waiting, secret);
     c->key_life_s = config->key_life_s;
     c->bearer_life_s = config->bearer_life_s;
     if (!span_to_str(config->issuer, c->issuer, sizeof(c->issuer)) ||
@@ -104,6 +105,7 @@ void vault_core_close(struct vault_core *c)
     MAP_FOREACH(struct vault_signed, s, &c->ledger)
         free(s);
     map_deinit(&c->ledger);
+    waiting_deinit(&c->waiting);
     live_deinit(&c->live);
     signing_deinit(&c->signing);
     vault_store_close(&c->store);
@@ -143,6 +145,7 @@ const char *vault_sign_word(enum vault_sign v)
     case VAULT_BAD_TIMES: return "bad-times";
     case VAULT_BAD_CLAIMS: return "bad-claims";
     case VAULT_TOO_FAST: return "too-fast";
+    case VAULT_NOT_SHOWN: return "not-shown";
     case VAULT_FAILED: return "failed";
     }
     return "failed";
@@ -185,15 +188,65 @@ static bool fill_claims(const struct vault_core *c, const struct ipc_sign_key *m
         !span_to_str(m->jti, k.jti, sizeof(k.jti)) || !span_to_str(m->pid, k.pid, sizeof(k.pid)) ||
         !span_to_str(m->env, k.env, sizeof(k.env)) || !span_to_str(m->gid, k.gid, sizeof(k.gid)) ||
         !span_to_str(m->rid, k.rid, sizeof(k.rid)) || !span_to_str(m->cnf_jkt, k.cnf_jkt, sizeof(k.cnf_jkt)) ||
-        !key_scope_parse(m->scope, &k.scope))
+        !jti_check(m->jti) || !key_scope_parse(m->scope, &k.scope))
         return false;
     key_ctx(by->k_ctx, m->prefix, k.ctx);
     *ret = k;
     return true;
 }
 
+/* ---- the leaves that say so (STANDARDS 1.9) ---- */
+
+enum vault_alarm vault_core_alarm(const struct vault_core *c, int64_t boot)
+{
+    if (c->lied_to)
+        return VAULT_ALARM_FALSE;
+    return waiting_is_late(&c->waiting, boot) ? VAULT_ALARM_LATE : VAULT_ALARM_NONE;
+}
+
+/* From now on the leaf has to show in its log. False: it does not, or cannot be waited for. */
+static bool leaf_waits(struct vault_core *c, const struct leaf *l, int64_t boot)
+{
+    struct buf b = BUF_INIT(2 * LEAF_MAX);
+    enum waiting_verdict v = WAITING_FALSE;
+    struct merkle_hash hash;
+
+    if (leaf_write(l, &b, NULL) == ERR_OK) {
+        hash = merkle_leaf(buf_span(&b));
+        v = waiting_add(&c->waiting, l->log, l->i, &hash, vault_core_last_signed(c, l->log), boot);
+        c->lied_to = c->lied_to || v == WAITING_FALSE;
+    }
+    buf_deinit(&b);
+    return v == WAITING_ADDED || v == WAITING_SHOWN;
+}
+
+/* It has to stand in its project's log: elsewhere nobody would look for it. */
+static bool issue_waits(struct vault_core *c, const struct ipc_sign_key *m, int64_t boot)
+{
+    struct leaf l;
+    struct span base = SPAN_EMPTY;
+
+    if (log_id_check(m->log))
+        (void) log_id_generation(m->log, &base);
+    if (!span_eq(base, m->pid))
+        return false;
+    leaf_form_key(m, &l);
+    return leaf_waits(c, &l, boot);
+}
+
+static bool release_waits(struct vault_core *c, const struct ipc_open *m, int64_t boot)
+{
+    const struct vault_signed *s = map_get(&c->ledger, m->jti);
+    struct leaf l;
+
+    leaf_form_released(m, span_str(s->log), span_str(s->sub), span_str(s->vid), &l);
+    return leaf_waits(c, &l, boot);
+}
+
+/* ---- signing ---- */
+
 /* False: there is one of that jti already, or no memory. */
-static bool ledger_add(struct vault_core *c, const struct key_claims *k)
+static bool ledger_add(struct vault_core *c, const struct key_claims *k, const struct ipc_sign_key *m)
 {
     struct vault_signed *s = malloc(sizeof(*s));
 
@@ -203,6 +256,9 @@ static bool ledger_add(struct vault_core *c, const struct key_claims *k)
     memcpy(s->gid, k->gid, sizeof(s->gid));
     memcpy(s->rid, k->rid, sizeof(s->rid));
     memcpy(s->pid, k->pid, sizeof(s->pid));
+    memcpy(s->sub, k->sub, sizeof(s->sub));
+    (void) span_to_str(m->vid, s->vid, sizeof(s->vid)); /* the leaf was written with both: they fit */
+    (void) span_to_str(m->log, s->log, sizeof(s->log));
     s->gen = k->gen;
     s->scope = k->scope;
     s->exp = k->exp * 1000;
@@ -230,9 +286,13 @@ enum vault_sign vault_core_sign(struct vault_core *c, const struct ipc_sign_key 
         return VAULT_BAD_CLAIMS;
     if (!within_rate(c, wall))
         return VAULT_TOO_FAST;
+    if (map_get(&c->ledger, m->jti) != NULL)
+        return VAULT_FAILED; /* one identity, one key */
+    if (vault_core_alarm(c, boot) != VAULT_ALARM_NONE || !issue_waits(c, m, boot))
+        return VAULT_NOT_SHOWN;
     if (key_sign(&k, by->kid, by->signer, out, NULL) != ERR_OK)
         return VAULT_BAD_CLAIMS;
-    if (!ledger_add(c, &k)) {
+    if (!ledger_add(c, &k, m)) {
         secret_wipe(out->p + before, out->n - before);
         out->n = before;
         return VAULT_FAILED;
@@ -278,6 +338,8 @@ enum key_verdict vault_core_open_rk(struct vault_core *c, const struct ipc_open 
     *ret_alarm = false;
     if (v != KEY_OK)
         return v;
+    if (vault_core_alarm(c, boot) != VAULT_ALARM_NONE || !release_waits(c, m, boot))
+        return KEY_AUDIT_UNAVAILABLE;
     (void) snprintf(id, sizeof(id), "%u", m->epoch);
     epoch = keystore_find(c->store.keys, KEYSTORE_EPOCH, id);
     if (epoch == NULL)
@@ -289,7 +351,7 @@ enum key_verdict vault_core_open_rk(struct vault_core *c, const struct ipc_open 
     return e == ERR_OK ? KEY_OK : KEY_FORGED;
 }
 
-/* ---- checkpoints ---- */
+/* ---- housekeeping ---- */
 
 uint64_t vault_core_last_signed(const struct vault_core *c, struct span log)
 {
@@ -301,115 +363,6 @@ uint64_t vault_core_last_signed(const struct vault_core *c, struct span log)
     last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, id);
     return last == NULL ? 0 : last->number;
 }
-
-static bool continues(const struct keystore_entry *last, const struct ipc_sign_checkpoint *m)
-{
-    struct merkle_hash old, now, proof[MERKLE_PROOF_MAX];
-
-    if (last == NULL || last->number == 0)
-        return true; /* the first checkpoint of this log */
-    if (m->old_size != last->number || m->size < last->number || m->proof.n > MERKLE_PROOF_MAX)
-        return false;
-    memcpy(old.b, last->pub, sizeof(old.b));
-    memcpy(now.b, m->root.p, sizeof(now.b));
-    if (m->size == last->number)
-        return merkle_eq(&old, &now);
-    for (uint32_t i = 0; i < m->proof.n; i++) {
-        if (m->proof.rows[i].hash.n != MERKLE_HASH_LEN)
-            return false;
-        memcpy(proof[i].b, m->proof.rows[i].hash.p, MERKLE_HASH_LEN);
-    }
-    return merkle_verify_consistency(last->number, m->size, &old, &now, proof, m->proof.n);
-}
-
-static enum err remember(struct vault_core *c, const struct ipc_sign_checkpoint *m, const char *log,
-                         struct err_info *reterr)
-{
-    const struct keystore_entry *last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, log);
-    struct keystore_entry before = { 0 };
-    struct keystore_entry e = { .kind = KEYSTORE_LAST_SIGNED, .number = m->size, .pub_len = MERKLE_HASH_LEN };
-    enum err err;
-
-    if (last != NULL)
-        before = *last;
-    (void) snprintf(e.id, sizeof(e.id), "%s", log);
-    memcpy(e.pub, m->root.p, MERKLE_HASH_LEN);
-    TRY(keystore_put(c->store.keys, &e, reterr));
-    err = vault_store_save(&c->store, reterr);
-    if (err == ERR_OK)
-        return ERR_OK;
-    /* What is not on disk was not signed: memory goes back, so that the next attempt writes again. */
-    if (last == NULL)
-        (void) keystore_remove(c->store.keys, KEYSTORE_LAST_SIGNED, log);
-    else if (keystore_put(c->store.keys, &before, NULL) != ERR_OK)
-        abort(); /* replacing needs no memory; whatever this is, it must not sign */
-    return err;
-}
-
-/* A log has one name: two origins for one log, or one for two, would let two histories be signed. */
-static bool origin_is_of(const struct vault_core *c, struct span origin, struct span log)
-{
-    struct span host = span_str(c->issuer);
-    struct buf b = BUF_INIT(1024);
-    bool same;
-
-    host = span_sub(host, span_starts(host, "https://") ? 8 : span_starts(host, "http://") ? 7 : 0, host.n);
-    note_origin(&b, host, log);
-    same = !b.failed && span_eq(buf_span(&b), origin);
-    buf_deinit(&b);
-    return same;
-}
-
-static enum err sign_note(const struct keystore_entry *key, const struct ipc_sign_checkpoint *m, struct buf *out,
-                          struct err_info *reterr)
-{
-    struct note_checkpoint cp = { .origin = m->origin, .size = m->size };
-    struct buf text = BUF_INIT(4096);
-    uint8_t sig[ED25519_SIG_LEN];
-    struct note_vkey vkey;
-
-    TRY(note_vkey_init(&vkey, m->origin, key->pub, reterr));
-    memcpy(cp.root.b, m->root.p, sizeof(cp.root.b));
-    note_checkpoint_text(&cp, &text);
-    if (!text.failed) {
-        ed25519_sign(key->secret, buf_span(&text), sig);
-        note_write(out, buf_span(&text), &vkey, sig);
-    }
-    buf_deinit(&text);
-    return buf_check(out, reterr);
-}
-
-enum vault_checkpoint vault_core_checkpoint(struct vault_core *c, const struct ipc_sign_checkpoint *m,
-                                            struct buf *out, struct err_info *reterr)
-{
-    const struct keystore_entry *key = keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID);
-    const struct keystore_entry *last;
-    char log[KEYSTORE_ID_MAX + 1];
-
-    if (key == NULL || m->root.n != MERKLE_HASH_LEN || m->log.n == 0 || !span_to_str(m->log, log, sizeof(log))) {
-        (void) ERR_RAISE(reterr, ERR_INVAL, "a checkpoint that names no log");
-        return VAULT_CHECKPOINT_FAILED;
-    }
-    if (!origin_is_of(c, m->origin, m->log)) {
-        (void) ERR_RAISE(reterr, ERR_INVAL, "a checkpoint of log %s under another name", log);
-        return VAULT_CHECKPOINT_FORK;
-    }
-    last = keystore_find(c->store.keys, KEYSTORE_LAST_SIGNED, log);
-    /* A keeper that died before it stored our last note: it knows less than was signed, and says nothing false. */
-    if (last != NULL && m->old_size < last->number && m->size >= last->number)
-        return VAULT_CHECKPOINT_OLD;
-    if (!continues(last, m)) {
-        (void) ERR_RAISE(reterr, ERR_CORRUPT, "log %s of size %llu does not continue the %llu leaves signed last", log,
-                         (unsigned long long) m->size, (unsigned long long) (last == NULL ? 0 : last->number));
-        return VAULT_CHECKPOINT_FORK;
-    }
-    if ((last == NULL || last->number != m->size) && remember(c, m, log, reterr) != ERR_OK)
-        return VAULT_CHECKPOINT_FAILED;
-    key = keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID); /* the store changed */
-    return sign_note(key, m, out, reterr) == ERR_OK ? VAULT_CHECKPOINT_SIGNED : VAULT_CHECKPOINT_FAILED;
-}
-
-/* ---- housekeeping ---- */
 
 static void sweep(struct vault_core *c, time_ms now)
 {
@@ -431,8 +384,9 @@ static void sweep(struct vault_core *c, time_ms now)
     live_sweep(&c->live, now);
 }
 
-enum err vault_core_turn(struct vault_core *c, time_ms now, bool *ret_changed, struct err_info *reterr)
+enum err vault_core_turn(struct vault_core *c, time_ms now, int64_t boot, bool *ret_changed, struct err_info *reterr)
 {
+    waiting_sweep(&c->waiting, boot);
     if (now - c->swept >= SWEEP_MS || now < c->swept) {
         c->swept = now;
         sweep(c, now);
@@ -444,7 +398,7 @@ void vault_core_keys(const struct vault_core *c, bool with_ctx, struct ipc_row_s
 {
     static const uint8_t wire_state[] = { [SIGNING_NEXT] = 0, [SIGNING_CURRENT] = 1, [SIGNING_OLD] = 2 };
     const struct keystore_entry *epoch = newest_epoch(c);
-    const struct keystore_entry *log = keystore_find(c->store.keys, KEYSTORE_LOG, LOG_KEY_ID);
+    const struct keystore_entry *log = keystore_find(c->store.keys, KEYSTORE_LOG, VAULT_LOG_KEY);
 
     memset(ret, 0, sizeof(*ret));
     for (size_t i = 0; i < c->signing.n; i++) {

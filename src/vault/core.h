@@ -1,23 +1,26 @@
 #pragma once
 /*
- * What the vault decides, without processes: sign this key? release this recording key? sign this checkpoint?
+ * What the vault decides, without processes: sign this key? release this recording key? (checkpoint.h: this checkpoint?)
  * Times are arguments. The driver (vault.c) owns channels and timers.
  *
  * It knows which keys it signed from a ledger in memory: after a restart it has none, and old keys open nothing
- * (STANDARDS 4.5). 'Stale' is the driver's word: nothing was heard of the keeper for 3 s.
+ * (STANDARDS 4.5); nor does it know then which leaves it waited for (waiting.h). 'Stale' is the driver's word: nothing was heard of the keeper for 3 s.
  */
 #include "access/live.h"
-#include "format/merkle.h"
 #include "vault/signing.h"
+#include "vault/waiting.h"
 
 #define VAULT_LEDGER_MAX    1000000 /* keys that are not over */
 #define VAULT_SIGN_RATE     5000    /* signatures a second */
+#define VAULT_LOG_KEY       "audit" /* id of the key that signs checkpoints */
 
 struct vault_core {
     struct vault_store store;
     struct signing signing;
     struct live live;
     struct map ledger; /* of struct vault_signed, owned */
+    struct waiting waiting;
+    bool lied_to;
     char issuer[KEY_STRING_MAX + 1], audience[KEY_STRING_MAX + 1];
     int64_t key_life_s, bearer_life_s;
     time_ms last_iat;      /* time is monotone here */
@@ -49,6 +52,7 @@ enum vault_sign {
     VAULT_BAD_TIMES,  /* exp past the window, a life over the cap, a time before the last one */
     VAULT_BAD_CLAIMS,
     VAULT_TOO_FAST,
+    VAULT_NOT_SHOWN,  /* its leaf, or another one, is not in the log that was shown: vault_core_alarm */
     VAULT_FAILED,     /* memory, OpenSSL */
 };
 const char *vault_sign_word(enum vault_sign v);
@@ -61,22 +65,22 @@ enum vault_sign vault_core_sign(struct vault_core *c, const struct ipc_sign_key 
 enum key_verdict vault_core_open_rk(struct vault_core *c, const struct ipc_open *m, time_ms wall, int64_t boot,
                                     struct secret **ret_rk, bool *ret_alarm);
 
-enum vault_checkpoint {
-    VAULT_CHECKPOINT_SIGNED,
-    VAULT_CHECKPOINT_OLD,    /* proves from an older size than what was signed last: the keeper asks again from there */
-    VAULT_CHECKPOINT_FORK,   /* does not continue what was signed last: audit-sealed, alarm */
-    VAULT_CHECKPOINT_FAILED,
-};
-
 /* Size of the newest checkpoint signed for a log; 0: none. */
 uint64_t vault_core_last_signed(const struct vault_core *c, struct span log);
 
-/* Appends the signed note. What is signed is durable (last_signed) before it leaves. */
-enum vault_checkpoint vault_core_checkpoint(struct vault_core *c, const struct ipc_sign_checkpoint *m,
-                                            struct buf *out, struct err_info *reterr);
+/*
+ * Is the log that the keeper shows the one that it told of? Anything but NONE: nothing is signed, nothing released
+ * (STANDARDS 1.9). Checkpoints go on: they are how LATE ends.
+ */
+enum vault_alarm {
+    VAULT_ALARM_NONE,
+    VAULT_ALARM_LATE,  /* no checkpoint has shown a leaf for 5 s */
+    VAULT_ALARM_FALSE, /* a checkpoint has another leaf in its place: until the vault is started again */
+};
+enum vault_alarm vault_core_alarm(const struct vault_core *c, int64_t boot);
 
 /* Rotation and tidying. *ret_changed: KEYS must be sent again. */
-NODISCARD enum err vault_core_turn(struct vault_core *c, time_ms now, bool *ret_changed, struct err_info *reterr);
+NODISCARD enum err vault_core_turn(struct vault_core *c, time_ms now, int64_t boot, bool *ret_changed, struct err_info *reterr);
 
 /* Fills a KEYS message; rows is of KEY_RING_CAP, all borrowed from c until it changes. with_ctx: for the gate. */
 void vault_core_keys(const struct vault_core *c, bool with_ctx, struct ipc_row_signing_key *rows, struct ipc_keys *ret);

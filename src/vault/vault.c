@@ -9,7 +9,7 @@
 #include "link/link.h"
 #include "loop/timer.h"
 #include "os/clock.h"
-#include "vault/core.h"
+#include "vault/checkpoint.h"
 
 #define STALE_MS     3000
 #define TURN_MS      1000
@@ -29,6 +29,9 @@ struct vault {
     struct peer gates[GATE_LINKS];
     struct loop_timer turn;
     struct vault_core core;
+    struct list staged; /* checkpoints of this turn */
+    struct loop_deferred flush;
+    enum vault_alarm alarm, told; /* as it stands; as the keeper was told */
     bool open;
     int64_t heard; /* boot clock of the keeper's last word; -STALE_MS: never */
     int status;
@@ -95,6 +98,26 @@ static void send_events(struct vault *v)
     v->core.signing.n_events = 0;
 }
 
+/* What stops the signing is logged here; the keeper writes it into the log that it may not have shown. */
+static void tell_alarm(struct vault *v)
+{
+    enum vault_alarm now = vault_core_alarm(&v->core, clock_boot_ms());
+    const struct ipc_key_event m = {
+        .type = now == VAULT_ALARM_NONE ? SPAN("alarm.cleared") : SPAN("alarm.raised"),
+        .kid = now == VAULT_ALARM_FALSE ? SPAN("leaf-hidden") : SPAN("leaf-not-shown"),
+        .at_ms = clock_wall_ms(),
+    };
+
+    if (now != v->alarm)
+        log_event(now == VAULT_ALARM_NONE ? LOG_WARN : LOG_ERROR,
+                  now == VAULT_ALARM_NONE ? "alarm.cleared" : "alarm.raised", LOG_SPAN("what", m.kid),
+                  LOG_STR("text", now == VAULT_ALARM_NONE ? "the log shows what was waited for"
+                                                          : "nothing is signed or released"));
+    v->alarm = now;
+    if (now != v->told && v->keeper.link != NULL && link_send(v->keeper.link, IPC_T_KEY_EVENT, &m) == ERR_OK)
+        v->told = now;
+}
+
 /* The gate may not go on without us: a silent vault is a dead one (STANDARDS 3.6). */
 static void send_beats(struct vault *v)
 {
@@ -114,7 +137,8 @@ static void on_turn(void *arg)
 
     loop_timer_arm(&v->turn, TURN_MS);
     send_beats(v);
-    if (vault_core_turn(&v->core, clock_wall_ms(), &changed, &e) != ERR_OK)
+    tell_alarm(v);
+    if (vault_core_turn(&v->core, clock_wall_ms(), clock_boot_ms(), &changed, &e) != ERR_OK)
         log_err(LOG_ERROR, "signing-key.rotation-failed", &e);
     send_events(v);
     if (changed) {
@@ -139,7 +163,7 @@ static void do_sign_key(struct vault *v, const struct link_msg *m)
         out.kid = span_str(kid);
     } else {
         out.status = 503;
-        out.code = SPAN("authority-stale");
+        out.code = how == VAULT_NOT_SHOWN ? SPAN("audit-unavailable") : SPAN("authority-stale");
         log_event(LOG_WARN, "key.not-signed", LOG_STR("why", vault_sign_word(how)), LOG_SPAN("gid", in->gid));
     }
     (void) link_answer(v->keeper.link, m->call, IPC_T_SIGNED, &out); /* a keeper that has gone asks again */
@@ -148,33 +172,88 @@ static void do_sign_key(struct vault *v, const struct link_msg *m)
     buf_deinit(&key);
 }
 
+/* ---- checkpoints: all of a turn share one write of the key store ---- */
+
+static void answer_checkpoint(struct vault *v, uint64_t call, const struct ipc_checkpoint *m)
+{
+    if (v->keeper.link != NULL)
+        (void) link_answer(v->keeper.link, call, IPC_T_CHECKPOINT, m); /* a keeper that has gone asks again */
+}
+
+static void refuse_checkpoint(struct vault *v, uint64_t call, struct span log, uint16_t status, const char *code)
+{
+    const struct ipc_checkpoint out = { .status = status, .code = span_str(code), .log = log,
+                                        .size = vault_core_last_signed(&v->core, log) };
+
+    answer_checkpoint(v, call, &out);
+}
+
+static void sign_checkpoint(struct vault *v, const struct checkpoint *p)
+{
+    struct buf note = BUF_INIT(8192);
+    struct ipc_checkpoint out = { .log = span_str(p->log), .size = p->size };
+    struct err_info e = { 0 };
+
+    if (checkpoint_note(&v->core, p, &note, &e) == ERR_OK) {
+        out.note = buf_span(&note);
+        answer_checkpoint(v, p->call, &out);
+    } else {
+        log_err(LOG_ERROR, "checkpoint.failed", &e);
+        refuse_checkpoint(v, p->call, span_str(p->log), 503, "audit-unavailable");
+    }
+    buf_deinit(&note);
+}
+
+static void flush_checkpoints(void *arg)
+{
+    struct vault *v = arg;
+    struct err_info e = { 0 };
+    bool saved;
+
+    if (list_empty(&v->staged))
+        return;
+    saved = checkpoint_save(&v->core, &v->staged, clock_boot_ms(), &e) == ERR_OK;
+    if (!saved)
+        log_err(LOG_ERROR, "checkpoint.failed", &e);
+    while (!list_empty(&v->staged)) {
+        struct checkpoint *p = LIST_ENTRY(v->staged.next, struct checkpoint, node);
+
+        if (saved)
+            sign_checkpoint(v, p);
+        else
+            refuse_checkpoint(v, p->call, span_str(p->log), 503, "audit-unavailable");
+        (void) checkpoint_free(p);
+    }
+    tell_alarm(v);
+}
+
 static void do_checkpoint(struct vault *v, const struct link_msg *m)
 {
     const struct ipc_sign_checkpoint *in = m->body;
-    struct buf note = BUF_INIT(8192);
-    struct ipc_checkpoint out = { .log = in->log, .size = in->size };
+    struct checkpoint *p = NULL;
     struct err_info e = { 0 };
 
-    switch (vault_core_checkpoint(&v->core, in, &note, &e)) {
-    case VAULT_CHECKPOINT_SIGNED: out.note = buf_span(&note); break;
-    case VAULT_CHECKPOINT_OLD:
-        out.status = 409;
-        out.code = SPAN("old-size");
-        out.size = vault_core_last_signed(&v->core, in->log);
+    switch (checkpoint_stage(&v->core, in, &p, &e)) {
+    case CHECKPOINT_GOOD:
+        p->call = m->call;
+        list_append(&v->staged, &p->node);
+        loop_defer(v->loop, &v->flush);
         break;
-    case VAULT_CHECKPOINT_FORK:
+    case CHECKPOINT_OLD: refuse_checkpoint(v, m->call, in->log, 409, "old-size"); break;
+    case CHECKPOINT_SEALED:
         log_err(LOG_ERROR, "alarm.audit-fork", &e);
-        out.status = 409;
-        out.code = SPAN("audit-sealed");
+        refuse_checkpoint(v, m->call, in->log, 409, "audit-sealed");
         break;
-    case VAULT_CHECKPOINT_FAILED:
+    case CHECKPOINT_HIDES:
+        log_err(LOG_ERROR, "alarm.leaf-hidden", &e);
+        refuse_checkpoint(v, m->call, in->log, 409, "audit-sealed");
+        tell_alarm(v);
+        break;
+    case CHECKPOINT_BAD:
         log_err(LOG_ERROR, "checkpoint.failed", &e);
-        out.status = 503;
-        out.code = SPAN("audit-unavailable");
+        refuse_checkpoint(v, m->call, in->log, 503, "audit-unavailable");
         break;
     }
-    (void) link_answer(v->keeper.link, m->call, IPC_T_CHECKPOINT, &out);
-    buf_deinit(&note);
 }
 
 static void on_keeper_message(void *ctx, struct link_msg *m)
@@ -219,6 +298,8 @@ static void on_gate_message(void *ctx, struct link_msg *m)
     if (alarm)
         log_event(LOG_ERROR, "alarm.wrap", LOG_SPAN("rid", in->rid), LOG_SPAN("jti", in->jti));
     (void) link_answer(p->link, m->call, IPC_T_RELEASED, &out);
+    if (out.verdict == KEY_AUDIT_UNAVAILABLE)
+        tell_alarm(v);
 }
 
 static void on_peer_closed(void *ctx, const struct err_info *why)
@@ -226,6 +307,8 @@ static void on_peer_closed(void *ctx, const struct err_info *why)
     struct peer *p = ctx;
 
     log_event(LOG_INFO, "peer.gone", LOG_STR("text", why->text));
+    if (p->role == ROLE_KEEPER)
+        flush_checkpoints(p->vault); /* before its link goes: call numbers are a link's own */
     p->link = link_free(p->link);
     if (p->role == ROLE_KEEPER)
         p->vault->heard = clock_boot_ms() - STALE_MS;
@@ -244,6 +327,8 @@ static void take_peer(struct vault *v, const struct ipc_peer *m, int fd)
 
     if (p == NULL || mine < 0)
         return;
+    if (p == &v->keeper)
+        flush_checkpoints(v);
     p->vault = v;
     p->role = (enum role_id) m->role;
     p->link = link_free(p->link);
@@ -325,6 +410,9 @@ static void close_all(struct vault *v)
     v->keeper.link = link_free(v->keeper.link);
     v->control = link_free(v->control);
     loop_timer_cancel(&v->turn);
+    loop_defer_cancel(&v->flush);
+    while (!list_empty(&v->staged))
+        (void) checkpoint_free(LIST_ENTRY(v->staged.next, struct checkpoint, node));
     if (v->open)
         vault_core_close(&v->core);
     v->loop = loop_free(v->loop);
@@ -342,6 +430,8 @@ int vault_main(int control_fd)
     (void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (v == NULL)
         return 1;
+    list_init(&v->staged);
+    v->flush = (struct loop_deferred){ .fn = flush_checkpoints, .arg = v };
     if (secret_init(4096, 64, &e) != ERR_OK || loop_new(&v->loop, &e) != ERR_OK ||
         link_new(v->loop, control_fd, true, &control_ops, v, &v->control, &e) != ERR_OK) {
         log_err(LOG_ERROR, "vault.not-started", &e);

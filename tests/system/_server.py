@@ -36,7 +36,7 @@ DATA = pathlib.Path(os.environ.get("KEYHOLE_SHARED", SRC.parent / "shared")) / "
 # The program with a nonce ledger (tests/lib/ledger.c) where it is built; KEYHOLE_PROGRAM says another one.
 WATCHED = BUILD / "tests" / "keyhole-watched"
 KEYHOLE = BUILD / os.environ.get("KEYHOLE_PROGRAM", WATCHED if WATCHED.exists() else "src/keyhole")
-PORTS = range(26000, 26100)
+PORTS = range(*map(int, os.environ.get("KEYHOLE_PORTS", "26000-26100").split("-")))
 
 
 def sanitized():

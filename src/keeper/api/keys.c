@@ -1,5 +1,6 @@
 /* Keys: issue and renew (T7), list, revoke (STANDARDS 1.8). */
 #include "access/issue.h"
+#include "format/leaf_form.h"
 #include "keeper/api/api.h"
 #include "keeper/client_keys.h"
 #include "keeper/keys.h"
@@ -115,44 +116,30 @@ static enum err retire_oldest(struct job *c, const struct life *l, const struct 
 
 /* ---- the record, the ledger, and what the vault is asked to sign ---- */
 
-static enum err write_issued(struct job *c, const struct life *l, struct meta_key *k, const struct renewal *renewal, time_ms *ret_t,
+/* The vault writes the same leaf from the same message, and looks for it in the log (STANDARDS 1.9). */
+static enum err write_issued(struct job *c, const struct life *l, struct meta_key *k, const struct renewal *renewal,
                              struct err_info *reterr)
 {
-    struct leaf leaf = trail_leaf(c, renewal->renewed ? LEAF_KEY_RENEWED : LEAF_KEY_ISSUED, trail_log(c, k->project));
-    uint64_t idx;
-
-    leaf.q = l->q.id;
-    leaf.gid = k->gid;
-    leaf.gen = (uint32_t) k->gen;
-    leaf.vid = k->vid;
-    leaf.rid = k->rid;
-    leaf.jti = k->jti;
-    leaf.policy = l->q.policy;
-    (void) leaf_add_number(&leaf, "iat", k->iat_s);
-    (void) leaf_add_number(&leaf, "exp", k->exp_s);
-    (void) leaf_add_number(&leaf, "wend", k->wend_s);
-    if (renewal->moved)
-        (void) leaf_add_number(&leaf, "ctx", 1);
-    TRY(trail_write(c, &leaf, &idx, reterr));
-    k->leaf_idx = (int64_t) idx;
-    *ret_t = leaf.t;
-    return ERR_OK;
-}
-
-static struct ipc_sign_key *sign_request(struct job *c, const struct meta_key *k, const struct renewal *renewal,
-                                         time_ms leaf_t)
-{
     struct ipc_sign_key *s = arena_alloc(c->mem, sizeof(*s));
+    struct leaf leaf;
 
     if (s == NULL)
-        return NULL;
+        return ERR_RAISE(reterr, ERR_NOMEM, "key");
     *s = (struct ipc_sign_key){
         .jti = k->jti, .sub = k->sub, .client_id = k->client, .scope = k->scope, .pid = k->project, .env = k->env,
         .gid = k->gid, .gen = (uint32_t) k->gen, .rid = k->rid, .iat_s = k->iat_s, .exp_s = k->exp_s,
-        .wend_s = k->wend_s, .prefix = k->prefix, .cnf_jkt = k->jkt, .renewed = renewal->renewed, .log = k->project, .leaf_idx = (uint64_t) k->leaf_idx,
-        .leaf_t_ms = leaf_t,
+        .wend_s = k->wend_s, .prefix = k->prefix, .cnf_jkt = k->jkt, .renewed = renewal->renewed,
+        .moved = renewal->moved, .q = l->q.id, .vid = k->vid, .policy = l->q.policy, .log = k->project,
+        .leaf_t_ms = c->now.real,
     };
-    return s;
+    leaf_form_key(s, &leaf);
+    TRY(trail_write(c, &leaf, NULL, reterr));
+    s->log = leaf.log; /* as they stand in the leaf */
+    s->leaf_idx = leaf.i;
+    s->leaf_t_ms = leaf.t;
+    k->leaf_idx = (int64_t) leaf.i;
+    c->sign = s;
+    return ERR_OK;
 }
 
 static enum err make_key(struct job *c, const struct life *l, const struct wanted *want, const struct issue *is,
@@ -200,19 +187,15 @@ static enum err issue(struct job *c, struct life *l, const struct wanted *want, 
     struct meta_key k;
     struct renewal renewal;
     bool stopped;
-    time_ms leaf_t;
 
     TRY(viewing_for_key(c, &l->g, want->rid, want->client_key, &v, &stopped, reterr));
     if (stopped)
         return job_refuse(c, 403, "grant-ended", "This viewing was stopped.");
     TRY(make_key(c, l, want, is, &v, &k, reterr));
     TRY(retire_oldest(c, l, want, &renewal, reterr));
-    TRY(write_issued(c, l, &k, &renewal, &leaf_t, reterr));
+    TRY(write_issued(c, l, &k, &renewal, reterr));
     TRY(meta_key_add(c->m, &k, reterr));
     viewing_key_issued(c, &v, k.exp_s * 1000);
-    c->sign = sign_request(c, &k, &renewal, leaf_t);
-    if (c->sign == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "key");
     c->step = CMD_STEP_VAULT;
     write_answer(c, l, &k, is);
     return ERR_OK;

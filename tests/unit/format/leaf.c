@@ -211,7 +211,7 @@ static void shared_forms(void **state)
     struct leaf l;
 
     (void) state;
-    leaf_form_key(&k, false, &l);
+    leaf_form_key(&k, &l);
     assert_ok(leaf_write(&l, &b, NULL));
     assert_span_str(buf_span(&b),
                     "{\"v\":1,\"log\":\"p_zNe2lKL4dQxW8s0b\",\"i\":7,\"t\":\"2026-11-02T09:15:00.123Z\",\"type\":\"key.issued\","
@@ -219,16 +219,24 @@ static void shared_forms(void **state)
                     "\"rid\":\"r_2Dz2Sr-SnSlnd8aT\",\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\",\"outcome\":\"ok\","
                     "\"n\":{\"iat\":1793000000,\"exp\":1793000120,\"wend\":1793003600,\"play\":1,\"live\":1}}");
     k.scope = SPAN("export");
-    k.cnf_jkt = SPAN("x");
-    leaf_form_key(&k, true, &l);
+    k.cnf_jkt = SPAN("ICkWQfDzkXs6kPqSM77L0lKYNMz9jj7aLmmvwcCulgo");
+    k.policy = SPAN("4cY3QfDzkXs6kPqSM77L0lKYNMz9jj7aLmmvwcCulgo");
+    k.renewed = k.moved = 1;
+    k.q = SPAN("q_AAAAAAAAAAAAAAAA");
+    k.vid = SPAN("v_AAAAAAAAAAAAAAAA");
+    leaf_form_key(&k, &l);
     buf_reset(&b);
     assert_ok(leaf_write(&l, &b, NULL));
     assert_non_null(strstr(buf_cstr(&b), "\"type\":\"key.renewed\""));
-    assert_non_null(strstr(buf_cstr(&b), "\"wend\":1793003600,\"export\":1,\"bound\":1}}"));
-    leaf_form_released(&o, &l);
+    assert_non_null(strstr(buf_cstr(&b), "\"wend\":1793003600,\"export\":1,\"bound\":1,\"ctx\":1}}"));
+    assert_non_null(strstr(buf_cstr(&b), "\"actor\":\"u_8zYGTnU-_hqeQ2Lx\",\"q\":\"q_AAAAAAAAAAAAAAAA\",\"gid\""));
+    assert_non_null(strstr(buf_cstr(&b), "\"gen\":3,\"vid\":\"v_AAAAAAAAAAAAAAAA\",\"rid\""));
+    assert_non_null(strstr(buf_cstr(&b), "\"outcome\":\"ok\",\"policy\":\"4cY3QfDzkXs6kPqSM77L0lKYNMz9jj7aLmmvwcCulgo\","
+                                         "\"digest\":\"ICkWQfDzkXs6kPqSM77L0lKYNMz9jj7aLmmvwcCulgo\",\"n\""));
+    leaf_form_released(&o, SPAN(LOG), k.sub, k.vid, &l);
     buf_reset(&b);
     assert_ok(leaf_write(&l, &b, NULL));
-    assert_non_null(strstr(buf_cstr(&b), "\"type\":\"vault.released\",\"actor\":\"system\",\"gid\""));
+    assert_non_null(strstr(buf_cstr(&b), "\"type\":\"vault.released\",\"actor\":\"u_8zYGTnU-_hqeQ2Lx\",\"gid\""));
     assert_non_null(strstr(buf_cstr(&b), "\"n\":{\"kn\":2,\"track\":1}}"));
     buf_deinit(&b);
 }

@@ -143,7 +143,8 @@ static void test_vault_ahead(void **state)
         if (span_eq_str(asked.log, "system")) {
             found = true;
             assert_int_equal(asked.old_size, 3);
-            assert_true(asked.proof.n > 0);
+            assert_int_equal(asked.frontier.n, 2); /* 3 = 2 + 1 */
+            assert_int_equal(asked.leaves.n, asked.size - 3);
         }
     }
     assert_true(found);

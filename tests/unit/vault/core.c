@@ -10,7 +10,7 @@
 #include "crypto/hash.h"
 #include "format/note.h"
 #include "format/wrap.h"
-#include "vault/core.h"
+#include "vault/checkpoint.h"
 
 #define GID "g_AAAAAAAAAAAAAAAA"
 #define RID "r_AAAAAAAAAAAAAAAA"
@@ -221,6 +221,7 @@ static void time_is_monotone_and_signing_has_a_rate(void **state)
     for (unsigned i = 0; i < VAULT_SIGN_RATE + 50; i++) {
         (void) snprintf(jti, sizeof(jti), "C%020uA", i);
         m.jti = span_str(jti);
+        m.leaf_idx = i + 2;
         if (sign_at(&m, T0 * 1000 + 100, 0) == VAULT_SIGNED)
             signed_++;
     }
@@ -383,38 +384,43 @@ static struct merkle_hash tree(size_t from, size_t n)
     return node(&l, &r);
 }
 
-static void subproof(size_t m, size_t from, size_t n, bool whole, struct merkle_hash *out, uint32_t *ret_n)
+static enum checkpoint_verdict checkpoint(const char *log, const char *origin, size_t old, size_t size,
+                                          struct merkle_hash root, bool spoil, struct buf *note)
 {
-    size_t k = half(n);
-
-    if (m == n) {
-        if (!whole)
-            out[(*ret_n)++] = tree(from, n);
-    } else if (m <= k) {
-        subproof(m, from, k, whole, out, ret_n);
-        out[(*ret_n)++] = tree(from + k, n - k);
-    } else {
-        subproof(m - k, from + k, n - k, false, out, ret_n);
-        out[(*ret_n)++] = tree(from, k);
-    }
-}
-
-static enum vault_checkpoint checkpoint(const char *log, const char *origin, size_t old, size_t size, struct merkle_hash root, bool spoil,
-                                        struct buf *note)
-{
-    struct merkle_hash proof[64];
-    struct ipc_row_hash rows[64];
-    struct ipc_sign_checkpoint m = { span_str(log), span_str(origin), size, SPAN_OF(root.b), old, { rows, 0 } };
+    struct merkle_hash parts[8];
+    struct ipc_row_hash part_rows[8], leaf_rows[64];
+    struct ipc_sign_checkpoint m = { .log = span_str(log), .origin = span_str(origin), .size = size,
+                                     .root = SPAN_OF(root.b), .old_size = old };
+    struct checkpoint *p = NULL;
+    enum checkpoint_verdict v;
+    struct list staged;
     struct err_info e;
 
-    if (old > 0 && old < size)
-        subproof(old, 0, size, true, proof, &m.proof.n);
-    if (spoil && m.proof.n > 0)
-        proof[0].b[5] ^= 1;
-    for (uint32_t i = 0; i < m.proof.n; i++)
-        rows[i].hash = SPAN_OF(proof[i].b);
+    m.frontier.rows = part_rows;
+    m.leaves.rows = leaf_rows;
+    for (size_t at = 0, part = 64; part > 0; part /= 2) { /* from the left, the largest first */
+        if ((old & part) == 0)
+            continue;
+        parts[m.frontier.n] = tree(at, part);
+        part_rows[m.frontier.n] = (struct ipc_row_hash){ SPAN_OF(parts[m.frontier.n].b) };
+        m.frontier.n++;
+        at += part;
+    }
+    if (spoil)
+        parts[0].b[5] ^= 1;
+    for (size_t i = old; i < size; i++)
+        leaf_rows[m.leaves.n++].hash = SPAN_OF(leaves[i].b);
     buf_reset(note);
-    return vault_core_checkpoint(&core, &m, note, &e);
+    list_init(&staged);
+    v = checkpoint_stage(&core, &m, &p, &e);
+    assert_int_equal(v == CHECKPOINT_GOOD, p != NULL);
+    if (v != CHECKPOINT_GOOD)
+        return v;
+    list_append(&staged, &p->node);
+    if (checkpoint_save(&core, &staged, 0, &e) != ERR_OK || checkpoint_note(&core, p, note, &e) != ERR_OK)
+        v = CHECKPOINT_BAD;
+    (void) checkpoint_free(p);
+    return v;
 }
 
 #define ORIGIN "rec.example.com/v1/audit/" PID
@@ -431,23 +437,23 @@ static void a_log_only_grows(void **state)
 
     (void) state;
     make_leaves();
-    assert_int_equal(checkpoint(PID, ORIGIN, 0, 5, root_of(5), false, &note), VAULT_CHECKPOINT_SIGNED);
+    assert_int_equal(checkpoint(PID, ORIGIN, 0, 5, root_of(5), false, &note), CHECKPOINT_GOOD);
     vault_core_keys(&core, false, rows, &keys);
     assert_ok(note_vkey_init(&vkey, SPAN(ORIGIN), keys.log_pk.p, NULL));
     assert_int_equal(note_open(buf_span(&note), &vkey, &text), NOTE_GOOD);
     assert_ok(note_checkpoint_parse(text, &cp, NULL, NULL));
     assert_int_equal(cp.size, 5);
-    assert_int_equal(checkpoint(PID, ORIGIN, 5, 5, root_of(5), false, &note), VAULT_CHECKPOINT_SIGNED); /* again */
-    assert_int_equal(checkpoint(PID, ORIGIN, 5, 5, other, false, &note), VAULT_CHECKPOINT_FORK); /* as large, another */
+    assert_int_equal(checkpoint(PID, ORIGIN, 5, 5, root_of(5), false, &note), CHECKPOINT_GOOD); /* again */
+    assert_int_equal(checkpoint(PID, ORIGIN, 5, 5, other, false, &note), CHECKPOINT_SEALED); /* as large, another */
     assert_int_equal(note.n, 0);
-    assert_int_equal(checkpoint(PID, ORIGIN, 5, 8, other, false, &note), VAULT_CHECKPOINT_FORK);
-    assert_int_equal(checkpoint(PID, ORIGIN, 5, 8, root_of(8), true, &note), VAULT_CHECKPOINT_FORK); /* a proof changed */
-    assert_int_equal(checkpoint(PID, ORIGIN, 5, 4, root_of(4), false, &note), VAULT_CHECKPOINT_FORK); /* shorter */
-    assert_int_equal(checkpoint(PID, ORIGIN, 0, 8, root_of(8), false, &note), VAULT_CHECKPOINT_OLD); /* knows less: told so */
+    assert_int_equal(checkpoint(PID, ORIGIN, 5, 8, other, false, &note), CHECKPOINT_SEALED);
+    assert_int_equal(checkpoint(PID, ORIGIN, 5, 8, root_of(8), true, &note), CHECKPOINT_SEALED); /* the old tree changed */
+    assert_int_equal(checkpoint(PID, ORIGIN, 5, 4, root_of(4), false, &note), CHECKPOINT_BAD); /* shorter */
+    assert_int_equal(checkpoint(PID, ORIGIN, 0, 8, root_of(8), false, &note), CHECKPOINT_OLD); /* knows less: told so */
     for (size_t n = 6; n <= 64; n += 7) {
         size_t before = n == 6 ? 5 : n - 7;
 
-        assert_int_equal(checkpoint(PID, ORIGIN, before, n, root_of(n), false, &note), VAULT_CHECKPOINT_SIGNED);
+        assert_int_equal(checkpoint(PID, ORIGIN, before, n, root_of(n), false, &note), CHECKPOINT_GOOD);
     }
     buf_deinit(&note);
 }
@@ -458,11 +464,11 @@ static void a_log_has_one_name(void **state)
 
     (void) state;
     make_leaves();
-    assert_int_equal(checkpoint(PID, ORIGIN, 0, 5, root_of(5), false, &note), VAULT_CHECKPOINT_SIGNED);
+    assert_int_equal(checkpoint(PID, ORIGIN, 0, 5, root_of(5), false, &note), CHECKPOINT_GOOD);
     /* another history under the name of the first */
-    assert_int_equal(checkpoint("p_BBBBBBBBBBBBBBBB", ORIGIN, 0, 5, root_of(6), false, &note), VAULT_CHECKPOINT_FORK);
-    assert_int_equal(checkpoint("system", ORIGIN, 0, 5, root_of(6), false, &note), VAULT_CHECKPOINT_FORK);
-    assert_int_equal(checkpoint("system", "rec.example.com/v1/audit/system", 0, 5, root_of(6), false, &note), VAULT_CHECKPOINT_SIGNED);
+    assert_int_equal(checkpoint("p_BBBBBBBBBBBBBBBB", ORIGIN, 0, 6, root_of(6), false, &note), CHECKPOINT_SEALED);
+    assert_int_equal(checkpoint("system", ORIGIN, 0, 6, root_of(6), false, &note), CHECKPOINT_SEALED);
+    assert_int_equal(checkpoint("system", "rec.example.com/v1/audit/system", 0, 6, root_of(6), false, &note), CHECKPOINT_GOOD);
     buf_deinit(&note);
 }
 
@@ -473,22 +479,22 @@ static void last_signed_is_durable_first(void **state)
 
     (void) state;
     make_leaves();
-    assert_int_equal(checkpoint(PID, ORIGIN, 0, 5, root_of(5), false, &note), VAULT_CHECKPOINT_SIGNED);
+    assert_int_equal(checkpoint(PID, ORIGIN, 0, 5, root_of(5), false, &note), CHECKPOINT_GOOD);
     core.store.dir = -1; /* the disk is gone */
     for (int i = 0; i < 3; i++) { /* it does not sign later what it could not write before */
-        assert_int_equal(checkpoint(PID, ORIGIN, 5, 9, root_of(9), false, &note), VAULT_CHECKPOINT_FAILED);
+        assert_int_equal(checkpoint(PID, ORIGIN, 5, 9, root_of(9), false, &note), CHECKPOINT_BAD);
         assert_int_equal(note.n, 0);
     }
-    assert_int_equal(checkpoint("system", "rec.example.com/v1/audit/system", 0, 3, root_of(3), false, &note), VAULT_CHECKPOINT_FAILED);
-    assert_int_equal(checkpoint("system", "rec.example.com/v1/audit/system", 0, 3, root_of(3), false, &note), VAULT_CHECKPOINT_FAILED);
+    assert_int_equal(checkpoint("system", "rec.example.com/v1/audit/system", 0, 3, root_of(3), false, &note), CHECKPOINT_BAD);
+    assert_int_equal(checkpoint("system", "rec.example.com/v1/audit/system", 0, 3, root_of(3), false, &note), CHECKPOINT_BAD);
     core.store.dir = good;
     assert_int_equal(vault_core_last_signed(&core, SPAN(PID)), 5);
     assert_int_equal(vault_core_last_signed(&core, SPAN("system")), 0);
-    assert_int_equal(checkpoint(PID, ORIGIN, 5, 9, root_of(9), false, &note), VAULT_CHECKPOINT_SIGNED);
+    assert_int_equal(checkpoint(PID, ORIGIN, 5, 9, root_of(9), false, &note), CHECKPOINT_GOOD);
     vault_core_close(&core);
     assert_ok(open_at(T0 * 1000));
     assert_int_equal(vault_core_last_signed(&core, SPAN(PID)), 9);
-    assert_int_equal(checkpoint(PID, ORIGIN, 9, 9, root_of(8), false, &note), VAULT_CHECKPOINT_FORK);
+    assert_int_equal(checkpoint(PID, ORIGIN, 9, 9, root_of(8), false, &note), CHECKPOINT_SEALED);
     buf_deinit(&note);
 }
 
@@ -514,7 +520,7 @@ static void keys_turn_by_the_hour(void **state)
             assert_ok(open_at(t));
             assert_string_equal(signing_current(&core.signing)->kid, before);
         }
-        assert_ok(vault_core_turn(&core, t, &changed, &e));
+        assert_ok(vault_core_turn(&core, t, 0, &changed, &e));
         now = signing_current(&core.signing);
         assert_non_null(now);
         assert_true(now->from <= t && t < now->until);
@@ -544,8 +550,8 @@ static void retired_keys_leave_the_disk(void **state)
 
     (void) state;
     memcpy(kid, signing_current(&core.signing)->kid, sizeof(kid));
-    assert_ok(vault_core_turn(&core, T0 * 1000 + HOUR - 60000, &changed, &e));
-    assert_ok(vault_core_turn(&core, T0 * 1000 + HOUR, &changed, &e));
+    assert_ok(vault_core_turn(&core, T0 * 1000 + HOUR - 60000, 0, &changed, &e));
+    assert_ok(vault_core_turn(&core, T0 * 1000 + HOUR, 0, &changed, &e));
     assert_true(changed);
     assert_string_not_equal(signing_current(&core.signing)->kid, kid);
     vault_core_close(&core);
