@@ -707,13 +707,47 @@ static void test_rfc(void **state)
     buf_deinit(&file);
 }
 
+/* The example of docs/formats/proof.md is what it says. */
+static void test_page(void **state)
+{
+    static const uint8_t zero[32];
+    struct secret *k = secret_of(SPAN_OF(zero));
+    struct dpop_want w = { .method = "GET", .path = SPAN("/v1/replay/r_2Dz2Sr-SnSlnd8aT/chunks/0"), .origin_ok = our_origin,
+                           .origin_ctx = ORIGIN, .ath = token_sha, .nonce_key = k, .node = 1, .now_s = 1060 };
+    struct dpop_parts parts;
+    struct dpop_claims claims;
+    struct buf doc, text = BUF_INIT(4096);
+    const char *at;
+    bool renew = false;
+
+    (void) state;
+    test_read_file(test_source("docs/formats/proof.md"), &doc);
+    at = strstr(buf_cstr(&doc), "\n## Example");
+    assert_non_null(at);
+    assert_non_null(at = strstr(at, "```\n"));
+    for (at += 4; *at != '`'; at++) {
+        if (*at != '\n')
+            buf_add_c(&text, *at);
+    }
+    assert_int_equal(dpop_check(buf_span(&text), &w, &parts, &claims, &renew), DPOP_OK);
+    assert_true(renew);
+    assert_non_null(strstr(buf_cstr(&doc), parts.jkt));
+    w.now_s = 1121;
+    assert_int_equal(dpop_check(buf_span(&text), &w, &parts, &claims, &renew), DPOP_NONCE);
+    w.now_s = 999;
+    assert_int_equal(dpop_check(buf_span(&text), &w, &parts, &claims, &renew), DPOP_NONCE);
+    buf_deinit(&text);
+    buf_deinit(&doc);
+    secret_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),      cmocka_unit_test(test_headers),   cmocka_unit_test(test_payloads),
         cmocka_unit_test(test_requests),  cmocka_unit_test(test_form),      cmocka_unit_test(test_signature),
         cmocka_unit_test(test_htu),       cmocka_unit_test(test_nonce),     cmocka_unit_test(test_renew),
-        cmocka_unit_test(test_words),     cmocka_unit_test(test_rfc),
+        cmocka_unit_test(test_words),     cmocka_unit_test(test_rfc),       cmocka_unit_test(test_page),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
