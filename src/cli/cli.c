@@ -340,6 +340,21 @@ static void print_problem(const struct http_reply *r)
     }
 }
 
+/* Problems have addresses at the server's public one: when that is not the one we called, it is what went wrong. */
+static void print_own_name(const struct cli *c, const struct http_reply *r)
+{
+    struct span type = get(r->root, "type");
+    const uint8_t *end = type.n > 0 ? memmem(type.p, type.n, "/problems/", 10) : NULL;
+    struct span own = end != NULL ? span_of(type.p, (size_t) (end - type.p)) : SPAN_EMPTY;
+
+    if ((strcmp(r->code, "misdirected") != 0 && strcmp(r->code, "key-binding") != 0) || !span_starts(own, "http") ||
+        span_eq_str(own, http_public_url(c->http)))
+        return;
+    (void) fputs("  the server calls itself ", stderr);
+    print_safe(stderr, own);
+    (void) fprintf(stderr, ", and was reached as %s: keyhole login --url with its own name\n", http_url(c->http));
+}
+
 int cli_problem(struct cli *c, const struct http_reply *r)
 {
     if (r->status == 0 || r->cut)
@@ -356,6 +371,7 @@ int cli_problem(struct cli *c, const struct http_reply *r)
         buf_deinit(&b);
     } else {
         print_problem(r);
+        print_own_name(c, r);
     }
     return exit_of(r);
 }

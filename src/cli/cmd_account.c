@@ -122,8 +122,6 @@ static int sign_in(struct cli *c, const char *user, struct span password)
     buf_add_str(&path, "/v1/login");
     code = cli_send(c, "POST", &path, body_end(&b), &r);
     body_deinit(&b);
-    if (code == EXIT_REFUSED && strcmp(r.code, "key-binding") == 0 && !c->json)
-        note("you reach it as %s; if that is a tunnel, say what it calls itself with --public-url", http_url(c->http));
     if (code == EXIT_DONE)
         code = keep(c, user, r.root);
     if (code == EXIT_DONE)
@@ -187,7 +185,7 @@ const struct command cmd_login = {
                "until 2026-11-02 21:15:00 UTC",
     .opts = (const struct opt[]){ { "user", 'u', "NAME", "the account", false }, OPT_PASSWORD_FILE,
                                   { "bearer", 0, NULL, "bind the sign-in to no client key", false },
-                                  { "public-url", 0, "URL", "what the server calls itself, when you reach it through a tunnel", false },
+                                  { "public-url", 0, "URL", "what the server calls itself, when a proxy on the way has another name", false },
                                   { 0 } },
     .keyless = true,
     .run = run_login,

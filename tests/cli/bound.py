@@ -82,6 +82,14 @@ def refused_when_others_could_have_it():
     eq(S.run("whoami", who="eng").code, 0)
 
 
+def another_name():
+    """The address that was typed is not the server's own: the message says which is."""
+    other = S.url.replace("localhost", "127.0.0.1")
+    r = S.run("login", "--user", "eng", "--password-file", str(S.password_file), who="named", env={"KEYHOLE_URL": other}, check=False)
+    eq(r.code, 1)
+    has(r.err, f"the server calls itself {S.url}, and was reached as {other}")
+
+
 def call(path, **headers):
     """A GET with these headers: (status, problem code, headers of the answer)."""
     try:
@@ -326,7 +334,7 @@ def only_bound_where_the_policy_says_so():
 
 
 try:
-    main(made_at_login, refused_when_others_could_have_it, keys_are_bound, votes_are_signed, one_nonce_more,
+    main(made_at_login, refused_when_others_could_have_it, another_name, keys_are_bound, votes_are_signed, one_nonce_more,
          newest_nonce_and_public_url, says_what_is_left, only_bound_where_the_policy_says_so)
 finally:
     S.close()
