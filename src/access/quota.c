@@ -110,6 +110,8 @@ struct quota_answer quota_request(const struct live_quota *limits, struct quota_
 {
     int64_t rate = clamp(limits->key_requests == 0 ? 1 : limits->key_requests);
 
+    if (limits->key_requests == 0)
+        return refuse(QUOTA_KEY_REQUESTS, 0, 0, 1000);
     refill(&key->requests, rate, boot);
     if (key->requests.level < 1000)
         return refuse(QUOTA_KEY_REQUESTS, limits->key_requests, 0,
@@ -118,15 +120,41 @@ struct quota_answer quota_request(const struct live_quota *limits, struct quota_
     return refuse(QUOTA_OK, limits->key_requests, (uint64_t) key->requests.level / 1000, 0);
 }
 
-struct quota_answer quota_take(const struct live_quota *limits, struct quota_key *key, uint64_t n, int64_t boot)
+static uint64_t volume_left(const struct live_quota *limits, const struct quota_key *key)
 {
-    uint64_t left = limits->key_bytes > key->bytes ? limits->key_bytes - key->bytes : 0;
-    uint32_t wait;
+    return limits->key_bytes > key->bytes ? limits->key_bytes - key->bytes : 0;
+}
+
+struct quota_answer quota_volume(const struct live_quota *limits, struct quota_key *key, uint64_t n)
+{
+    uint64_t left = volume_left(limits, key);
 
     if (n > left)
         return refuse(QUOTA_KEY_BYTES, limits->key_bytes, left, 0);
-    if (!quota_bucket_take(&key->rate, limits->key_rate, n, boot, &wait))
-        return refuse(QUOTA_KEY_RATE, limits->key_rate, left, wait);
     key->bytes += n;
     return refuse(QUOTA_OK, limits->key_bytes, left - n, 0);
+}
+
+void quota_give(struct quota_key *key, uint64_t n)
+{
+    key->bytes -= n < key->bytes ? n : key->bytes;
+}
+
+struct quota_answer quota_rate(const struct live_quota *limits, struct quota_key *key, uint64_t n, int64_t boot)
+{
+    uint32_t wait;
+
+    if (!quota_bucket_take(&key->rate, limits->key_rate, n, boot, &wait))
+        return refuse(QUOTA_KEY_RATE, limits->key_rate, 0, wait);
+    return refuse(QUOTA_OK, limits->key_bytes, volume_left(limits, key), 0);
+}
+
+struct quota_answer quota_take(const struct live_quota *limits, struct quota_key *key, uint64_t n, int64_t boot)
+{
+    struct quota_answer a;
+
+    if (n > volume_left(limits, key))
+        return refuse(QUOTA_KEY_BYTES, limits->key_bytes, volume_left(limits, key), 0);
+    a = quota_rate(limits, key, n, boot);
+    return a.verdict == QUOTA_OK ? quota_volume(limits, key, n) : a;
 }

@@ -56,7 +56,15 @@ void quota_stream_close(struct quota_key *key, struct quota_count *grant, struct
 /* One request of this key, now. */
 struct quota_answer quota_request(const struct live_quota *limits, struct quota_key *key, int64_t boot);
 
-/* Takes n bytes out of volume and rate, or nothing. Volume is hard: what does not fit is refused. */
+/* Volume alone: what does not fit is refused, and nothing is taken. */
+struct quota_answer quota_volume(const struct live_quota *limits, struct quota_key *key, uint64_t n);
+/* What was taken of the volume and then not used. */
+void quota_give(struct quota_key *key, uint64_t n);
+
+/* Rate alone: bytes that count in no volume, being read again. */
+struct quota_answer quota_rate(const struct live_quota *limits, struct quota_key *key, uint64_t n, int64_t boot);
+
+/* Takes n bytes out of volume and rate, or nothing. */
 struct quota_answer quota_take(const struct live_quota *limits, struct quota_key *key, uint64_t n, int64_t boot);
 
 /* A rate of anything ('rate' a second, > 0): true and taken, or false and *ret_wait_ms (may be NULL) until it would be.

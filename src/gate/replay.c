@@ -57,6 +57,18 @@ int replay_code_of(enum key_verdict v)
     return k == NULL || k->stream_code == 0 ? 4503 : k->stream_code;
 }
 
+/* {"left": {"name", "limit", "used"}}: which limit of this access was reached. */
+static void add_left(struct jsonw *w, const struct quota_answer *a)
+{
+    if (a->verdict == QUOTA_OK)
+        return;
+    jsonw_kobj(w, "left");
+    jsonw_kcstr(w, "name", quota_name(a->verdict));
+    jsonw_kint(w, "limit", (int64_t) a->limit);
+    jsonw_kint(w, "used", (int64_t) (a->limit - (a->left < a->limit ? a->left : a->limit)));
+    jsonw_obj_end(w);
+}
+
 void replay_end_json(const struct replay *r, int code, int64_t last_seq, int64_t at_ms, struct buf *out)
 {
     struct jsonw w;
@@ -73,6 +85,8 @@ void replay_end_json(const struct replay *r, int code, int64_t last_seq, int64_t
         (void) snprintf(renew, sizeof(renew), "/v1/grants/%s/keys", viewer_claims(r->viewer)->gid);
         jsonw_kcstr(&w, "renew", renew);
     }
+    if (code == 4409)
+        add_left(&w, viewer_quota(r->viewer));
     if (code == 1012 || code == 4503) /* spread, so that thousands of players do not return in one second */
         jsonw_kint(&w, "retry_after_s", (int64_t) (siphash24(r->call->lane->gate->hash_secret,
                                                              span_of(r->call->trace, CALL_TRACE_LEN)) % 6));
@@ -158,15 +172,26 @@ static size_t add_challenges(const struct key_claims *k, enum key_verdict v, cha
     return n;
 }
 
-static void refuse_call(struct call *c, const struct key_claims *k, enum key_verdict v, bool moved, const char *detail)
+/* quota: what was reached, when the verdict is about that; NULL: it is not known here. */
+static void refuse_call(struct call *c, const struct key_claims *k, enum key_verdict v, bool moved, const char *detail,
+                        const struct quota_answer *quota)
 {
     const struct problem_kind *kind = problem_find(span_str(key_verdict_code(v)));
     struct problem p = { .code = span_str(key_verdict_code(v)), .detail = detail, .replay = true };
     struct http_header h[4];
-    char renew[64], challenge[2][200];
+    char renew[64], challenge[2][200], retry[16];
+    struct buf members = BUF_INIT(512);
+    struct jsonw w;
     size_t n = 0;
 
     tell_audit(c, k, v);
+    if (quota != NULL && quota_problem(quota->verdict) == v) {
+        jsonw_init(&w, &members);
+        jsonw_obj(&w);
+        add_left(&w, quota);
+        jsonw_obj_end(&w);
+        p.members = buf_span(&members);
+    }
     if (k != NULL && renew_helps(c->lane->gate, k, v, moved)) {
         (void) snprintf(renew, sizeof(renew), "/v1/grants/%s/keys", k->gid);
         p.renew = renew;
@@ -174,10 +199,12 @@ static void refuse_call(struct call *c, const struct key_claims *k, enum key_ver
     if (kind->status == 401 || v == KEY_SCOPE)
         n = add_challenges(k, v, challenge, h);
     if (kind->status == 503 || kind->status == 429) {
-        p.retry_after_s = 1;
-        h[n++] = (struct http_header){ SPAN("retry-after"), SPAN("1") };
+        p.retry_after_s = quota != NULL && quota->retry_after_ms > 1000 ? (int) ((quota->retry_after_ms + 999) / 1000) : 1;
+        (void) snprintf(retry, sizeof(retry), "%d", p.retry_after_s);
+        h[n++] = (struct http_header){ SPAN("retry-after"), span_str(retry) };
     }
     call_problem_full(c, &p, h, n);
+    buf_deinit(&members);
 }
 
 void replay_refuse(struct replay *r, enum key_verdict v, const char *detail)
@@ -186,7 +213,8 @@ void replay_refuse(struct replay *r, enum key_verdict v, const char *detail)
         return;
     r->over = true;
     if (r->call->ex != NULL)
-        refuse_call(r->call, viewer_claims(r->viewer), v, false, detail);
+        refuse_call(r->call, viewer_claims(r->viewer), v, false, detail,
+                    v == KEY_QUOTA || v == KEY_RATE_LIMITED ? viewer_quota(r->viewer) : NULL);
 }
 
 void replay_stop(struct replay *r, enum key_verdict v)
@@ -441,7 +469,7 @@ static void refuse_checked(struct call *c, const struct checked *k, enum key_ver
         tell_audit(c, claims, v);
         proof_refuse(c, &k->proof, true);
     } else {
-        refuse_call(c, claims, v, k->moved, "");
+        refuse_call(c, claims, v, k->moved, "", NULL);
     }
 }
 

@@ -216,7 +216,7 @@ static void on_chunk_leased(void *ctx, enum key_verdict v)
 static void lease_chunk(struct replay *r)
 {
     struct chunk *c = r->state;
-    const struct viewer_span span = {
+    struct viewer_span span = {
         .what = LEASE_CHUNK,
         .from_seq = c->meta.first_seq,
         .to_seq = c->meta.first_seq + c->meta.n_events - 1,
@@ -224,7 +224,7 @@ static void lease_chunk(struct replay *r)
         .to_ms = c->meta.t_last / 1000,
         .bytes = c->meta.raw,
     };
-    enum key_verdict v = viewer_charge(r->viewer, c->meta.raw);
+    enum key_verdict v = viewer_charge(r->viewer, &span, /* paced= */ false);
 
     if (v != KEY_OK) {
         replay_refuse(r, v, "");

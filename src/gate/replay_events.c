@@ -27,6 +27,7 @@ struct events {
     bool first_written; /* rrweb: commas */
     bool resumed;       /* from_seq > 0: the event before it is read first */
     bool finished;
+    struct loop_timer wait;   /* for the rate of this key */
 };
 
 static void load_next(struct replay *r);
@@ -223,9 +224,12 @@ static void lease_loaded(struct replay *r)
     enum key_verdict v;
 
     span.bytes = lines_rest(&e->lines, &span.to_seq);
-    v = viewer_charge(r->viewer, span.bytes);
-
-    if (v != KEY_OK && v != KEY_RATE_LIMITED) { /* the rate of one request is the client's own reading speed */
+    v = viewer_charge(r->viewer, &span, /* paced= */ false);
+    if (v == KEY_RATE_LIMITED && r->begun) { /* an answer that has begun goes on at the rate there is */
+        loop_timer_arm(&e->wait, viewer_quota(r->viewer)->retry_after_ms);
+        return;
+    }
+    if (v != KEY_OK) {
         replay_stop(r, v);
         return;
     }
@@ -354,6 +358,14 @@ static void on_events_located(void *ctx, struct viewer_read *read)
     call_unref(r->call);
 }
 
+static void on_waited(void *arg)
+{
+    struct replay *r = arg;
+
+    if (!r->over && r->call->ex != NULL)
+        next_step(r);
+}
+
 static struct events *events_new(struct replay *r)
 {
     struct events *e = calloc(1, sizeof(*e));
@@ -363,6 +375,7 @@ static struct events *events_new(struct replay *r)
         return NULL;
     }
     lines_init(&e->lines, r, on_loaded);
+    loop_timer_init(&e->wait, r->call->lane->loop, on_waited, r);
     e->lines.until = r->events;
     buf_init(&e->start.bytes, 0);
     e->to_ms = INT64_MAX;
@@ -403,6 +416,8 @@ static void events_gone(struct replay *r, enum exchange_end how)
 {
     struct events *e = r->state;
 
+    if (e != NULL)
+        loop_timer_cancel(&e->wait);
     if (e != NULL && e->format != FORMAT_EVENTS)
         viewer_settle(r->viewer, e->finished && how == EXCHANGE_SENT);
 }
@@ -413,6 +428,7 @@ static void events_free(struct replay *r)
 
     if (e == NULL)
         return;
+    loop_timer_cancel(&e->wait);
     lines_free(&e->lines);
     lines_wipe(&e->start.bytes);
 }

@@ -124,7 +124,7 @@ static void lease_loaded(struct replay *r)
         span.bytes += l.json.n + 1;
         lines_next(&look, &l);
     }
-    v = viewer_charge(r->viewer, span.bytes);
+    v = viewer_charge(r->viewer, &span, /* paced= */ false);
     if (v == KEY_RATE_LIMITED) {
         pause_for(r, RATE_MS);
         return;

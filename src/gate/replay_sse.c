@@ -213,9 +213,10 @@ enum key_verdict replay_sse_count_in(struct replay *r)
 
     if (atomic_fetch_add(&g->n_streams, 1) >= gate_settings(g)->streams) {
         (void) atomic_fetch_sub(&g->n_streams, 1);
+        viewer_quota(r->viewer)->verdict = QUOTA_OK; /* the server's limit, not one of this key's */
         return KEY_RATE_LIMITED;
     }
-    v = gate_stream_open(g, k->jti, k->gid, k->sub);
+    v = gate_stream_open(g, k->jti, k->gid, k->sub, viewer_quota(r->viewer));
     if (v != KEY_OK)
         (void) atomic_fetch_sub(&g->n_streams, 1);
     s->counted = v == KEY_OK;

@@ -106,7 +106,7 @@ static void lease_more(struct replay *r)
 
     if (!span_of_play(s, s->s.lines, &span))
         return;
-    if (viewer_charge(r->viewer, span.bytes) == KEY_QUOTA) { /* the rate of a paced stream is bounded by its speed */
+    if (viewer_charge(r->viewer, &span, /* paced= */ true) != KEY_OK) { /* its rate is bounded by its speed */
         replay_stop(r, KEY_QUOTA);
         return;
     }
@@ -141,7 +141,7 @@ static void lease_ahead(struct replay *r, const struct lines *look)
     struct asked *a = calloc(1, sizeof(*a));
 
     if (a == NULL || !span_of_play(s, *look, &a->span) || a->span.from_ms > s->s.to_ms ||
-        viewer_charge(r->viewer, a->span.bytes) == KEY_QUOTA) {
+        viewer_charge(r->viewer, &a->span, /* paced= */ true) != KEY_OK) {
         free(a);
         s->enough = true; /* what follows is asked for when it is needed, and then the answer counts */
         return;

@@ -206,12 +206,69 @@ void gate_keys_put(struct gate *g, const struct ipc_keys *m)
     pthread_rwlock_unlock(&g->keys_lock);
 }
 
-/* ---- streams at once ---- */
+/* ---- quotas: access/quota behind one lock ---- */
+
+struct key_use {
+    char jti[JTI_CAP];
+    unsigned refs;
+    struct quota_key q;
+};
 
 struct stream_count {
-    char name[1 + JTI_CAP + ID_CAP];
-    unsigned n;
+    char name[1 + ID_CAP];
+    struct quota_count q;
 };
+
+/* The caller holds streams_lock. */
+static struct key_use *use_of(struct gate *g, const char *jti)
+{
+    struct key_use *u = map_get(&g->uses, span_str(jti));
+
+    if (u != NULL)
+        return u;
+    u = calloc(1, sizeof(*u));
+    if (u == NULL)
+        return NULL;
+    (void) snprintf(u->jti, sizeof(u->jti), "%s", jti);
+    if (!map_put(&g->uses, span_str(u->jti), u, NULL)) {
+        free(u);
+        return NULL;
+    }
+    return u;
+}
+
+static void drop_use(struct gate *g, struct key_use *u)
+{
+    if (u == NULL || u->refs > 0)
+        return;
+    (void) map_del(&g->uses, span_str(u->jti));
+    free(u);
+}
+
+struct key_use *gate_use_open(struct gate *g, const char *jti)
+{
+    struct key_use *u;
+
+    pthread_mutex_lock(&g->streams_lock);
+    u = use_of(g, jti);
+    if (u != NULL)
+        u->refs++;
+    pthread_mutex_unlock(&g->streams_lock);
+    return u;
+}
+
+struct key_use *gate_use_close(struct gate *g, struct key_use *u)
+{
+    if (u == NULL)
+        return NULL;
+    pthread_mutex_lock(&g->streams_lock);
+    u->refs--;
+    drop_use(g, u);
+    pthread_mutex_unlock(&g->streams_lock);
+    return NULL;
+}
+
+/* ---- streams at once ---- */
 
 static struct stream_count *count_of(struct gate *g, char kind, const char *id, bool make)
 {
@@ -235,33 +292,36 @@ static struct stream_count *count_of(struct gate *g, char kind, const char *id, 
 
 static void drop_count(struct gate *g, struct stream_count *c)
 {
-    if (c == NULL || c->n > 0)
+    if (c == NULL || c->q.streams > 0)
         return;
     (void) map_del(&g->stream_counts, span_str(c->name));
     free(c);
 }
 
-enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub)
+enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub,
+                                  struct quota_answer *ret)
 {
     struct live_grant grant = { .quota = { 0 } };
-    struct stream_count *c[3];
-    enum key_verdict v = KEY_OK;
+    struct stream_count *of_grant, *of_person;
+    struct key_use *key;
+    enum key_verdict v = KEY_AUTHORITY_STALE;
 
+    *ret = (struct quota_answer){ .verdict = QUOTA_OK };
     (void) gate_grant(g, gid, &grant); /* unknown: a quota of nothing */
     pthread_mutex_lock(&g->streams_lock);
-    c[0] = count_of(g, 'k', jti, true);
-    c[1] = count_of(g, 'g', gid, true);
-    c[2] = count_of(g, 'p', sub, true);
-    if (c[0] == NULL || c[1] == NULL || c[2] == NULL)
-        v = KEY_AUTHORITY_STALE;
-    else if (c[0]->n >= grant.quota.key_streams || c[1]->n >= grant.quota.grant_streams ||
-             c[2]->n >= grant.quota.person_streams)
-        v = KEY_QUOTA;
-    for (size_t i = 0; i < 3; i++) {
-        if (v == KEY_OK)
-            c[i]->n++;
-        else
-            drop_count(g, c[i]);
+    key = use_of(g, jti);
+    of_grant = count_of(g, 'g', gid, true);
+    of_person = count_of(g, 'p', sub, true);
+    if (key != NULL && of_grant != NULL && of_person != NULL) {
+        *ret = quota_stream_open(&grant.quota, &key->q, &of_grant->q, &of_person->q);
+        v = quota_problem(ret->verdict);
+    }
+    if (v == KEY_OK) {
+        key->refs++; /* counted as long as the stream is there */
+    } else {
+        drop_use(g, key);
+        drop_count(g, of_grant);
+        drop_count(g, of_person);
     }
     pthread_mutex_unlock(&g->streams_lock);
     return v;
@@ -269,103 +329,65 @@ enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *g
 
 void gate_stream_close(struct gate *g, const char *jti, const char *gid, const char *sub)
 {
-    struct stream_count *c[3];
+    struct stream_count *of_grant, *of_person;
+    struct key_use *key;
 
     pthread_mutex_lock(&g->streams_lock);
-    c[0] = count_of(g, 'k', jti, false);
-    c[1] = count_of(g, 'g', gid, false);
-    c[2] = count_of(g, 'p', sub, false);
-    for (size_t i = 0; i < 3; i++) {
-        if (c[i] != NULL) {
-            c[i]->n--;
-            drop_count(g, c[i]);
-        }
+    key = map_get(&g->uses, span_str(jti));
+    of_grant = count_of(g, 'g', gid, false);
+    of_person = count_of(g, 'p', sub, false);
+    if (key != NULL && of_grant != NULL && of_person != NULL) {
+        quota_stream_close(&key->q, &of_grant->q, &of_person->q);
+        key->refs--;
+        drop_use(g, key);
+        drop_count(g, of_grant);
+        drop_count(g, of_person);
     }
     pthread_mutex_unlock(&g->streams_lock);
 }
 
 /* ---- volume and rates ---- */
 
-struct key_use {
-    char jti[JTI_CAP];
-    unsigned refs;
-    uint64_t volume;
-    time_ms second;
-    uint32_t requests;
-    uint64_t bytes;
-};
-
-struct key_use *gate_use_open(struct gate *g, const char *jti)
-{
-    struct key_use *u;
-
-    pthread_mutex_lock(&g->streams_lock);
-    u = map_get(&g->uses, span_str(jti));
-    if (u == NULL) {
-        u = calloc(1, sizeof(*u));
-        if (u != NULL) {
-            (void) snprintf(u->jti, sizeof(u->jti), "%s", jti);
-            if (!map_put(&g->uses, span_str(u->jti), u, NULL)) {
-                free(u);
-                u = NULL;
-            }
-        }
-    }
-    if (u != NULL)
-        u->refs++;
-    pthread_mutex_unlock(&g->streams_lock);
-    return u;
-}
-
-struct key_use *gate_use_close(struct gate *g, struct key_use *u)
-{
-    if (u == NULL)
-        return NULL;
-    pthread_mutex_lock(&g->streams_lock);
-    if (--u->refs == 0) {
-        (void) map_del(&g->uses, span_str(u->jti));
-        free(u);
-    }
-    pthread_mutex_unlock(&g->streams_lock);
-    return NULL;
-}
-
 void gate_use_volume(struct gate *g, struct key_use *u, uint64_t before, uint64_t more)
 {
     pthread_mutex_lock(&g->streams_lock);
-    u->volume = (u->volume > before ? u->volume : before) + more;
+    u->q.bytes = (u->q.bytes > before ? u->q.bytes : before) + more;
     pthread_mutex_unlock(&g->streams_lock);
 }
 
-static enum key_verdict charge(struct key_use *u, const struct live_quota *q, uint64_t bytes)
+void gate_use_give(struct gate *g, struct key_use *u, uint64_t bytes)
 {
-    time_ms second = clock_boot_ms() / 1000;
-
-    if (u->second != second) {
-        u->second = second;
-        u->requests = 0;
-        u->bytes = 0;
-    }
-    if (u->volume >= q->key_bytes || bytes > q->key_bytes - u->volume)
-        return KEY_QUOTA;
-    if (bytes == 0)
-        return ++u->requests > q->key_requests ? KEY_RATE_LIMITED : KEY_OK;
-    if (u->bytes > 0 && u->bytes + bytes > q->key_rate)
-        return KEY_RATE_LIMITED;
-    u->bytes += bytes;
-    return KEY_OK;
-}
-
-enum key_verdict gate_use(struct gate *g, struct key_use *u, const char *gid, uint64_t bytes)
-{
-    struct live_grant grant = { .quota = { 0 } };
-    enum key_verdict v;
-
-    (void) gate_grant(g, gid, &grant); /* unknown: nothing */
     pthread_mutex_lock(&g->streams_lock);
-    v = charge(u, &grant.quota, bytes);
+    quota_give(&u->q, bytes);
     pthread_mutex_unlock(&g->streams_lock);
-    return v;
+}
+
+static struct quota_answer take(const struct live_quota *limits, struct quota_key *q, enum use_kind kind, uint64_t bytes)
+{
+    int64_t boot = clock_boot_ms();
+
+    switch (kind) {
+    case USE_REQUEST: return quota_request(limits, q, boot);
+    case USE_BYTES: return quota_take(limits, q, bytes, boot);
+    case USE_PACED: return quota_volume(limits, q, bytes);
+    case USE_AGAIN: return quota_rate(limits, q, bytes, boot);
+    }
+    return (struct quota_answer){ .verdict = QUOTA_KEY_BYTES };
+}
+
+struct quota_answer gate_use(struct gate *g, struct key_use *u, const char *gid, enum use_kind kind, uint64_t bytes)
+{
+    struct quota_answer a = { .verdict = QUOTA_KEY_BYTES };
+    struct live_grant grant;
+
+    if (!gate_grant(g, gid, &grant))
+        return a;
+    pthread_mutex_lock(&g->streams_lock);
+    /* A key whose volume is used up asks for nothing more, not even for what needs none. */
+    a = kind == USE_REQUEST && u->q.bytes >= grant.quota.key_bytes ? quota_volume(&grant.quota, &u->q, 1)
+                                                                   : take(&grant.quota, &u->q, kind, bytes);
+    pthread_mutex_unlock(&g->streams_lock);
+    return a;
 }
 
 /* ---- bodies ---- */

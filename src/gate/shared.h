@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "access/live.h"
+#include "access/quota.h"
 #include "format/ipc.h"
 #include "format/key.h"
 #include "gate/live_table.h"
@@ -66,7 +67,7 @@ struct gate {
     struct seen *seen;        /* proofs that were used */
 
     pthread_mutex_t streams_lock;
-    struct map stream_counts; /* of struct stream_count, by "k" jti, "g" gid, "p" sub */
+    struct map stream_counts; /* of struct stream_count, by "g" gid, "p" sub */
     struct map uses;          /* of struct key_use, by jti */
 
     _Atomic int64_t heard; /* boot clock of the keeper's last heartbeat; 0: never */
@@ -110,22 +111,36 @@ bool gate_grant(struct gate *g, const char *gid, struct live_grant *ret);
 int64_t gate_window_left(struct gate *g, const struct key_claims *k);
 
 /*
- * One stream more for this key, grant and person, counted exactly over all loops against the grant's quota (STANDARDS
- * 1.11). KEY_QUOTA: one of the three is at its limit, nothing was counted. KEY_AUTHORITY_STALE: no memory.
+ * Quotas (STANDARDS 1.11), counted exactly over all loops by access/quota, against the terms of the grant as they came with
+ * GRANTS. Each answer says what was reached and how much of it is used.
  */
-enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub);
-void gate_stream_close(struct gate *g, const char *jti, const char *gid, const char *sub);
 
 /*
- * What one key has used over all loops (STANDARDS 1.11), while any of them has it in use. volume: bytes leased before, as
- * the keeper knows it. NULL: no memory.
+ * One stream more for this key, grant and person. KEY_QUOTA: one of the three is at its limit, nothing was counted.
+ * KEY_AUTHORITY_STALE: no memory.
  */
+enum key_verdict gate_stream_open(struct gate *g, const char *jti, const char *gid, const char *sub,
+                                  struct quota_answer *ret);
+void gate_stream_close(struct gate *g, const char *jti, const char *gid, const char *sub);
+
+/* What one key has used over all loops, while any of them has it in use. NULL: no memory. */
 struct key_use;
 struct key_use *gate_use_open(struct gate *g, const char *jti);
 struct key_use *gate_use_close(struct gate *g, struct key_use *u);
+/* before: bytes leased before, as the keeper knows it (after a restart); more: leased without having been taken. */
 void gate_use_volume(struct gate *g, struct key_use *u, uint64_t before, uint64_t more);
-/* One request more (bytes 0), or bytes that are about to be leased. KEY_OK, KEY_RATE_LIMITED, KEY_QUOTA. */
-enum key_verdict gate_use(struct gate *g, struct key_use *u, const char *gid, uint64_t bytes);
+
+enum use_kind {
+    USE_REQUEST, /* one request */
+    USE_BYTES,   /* bytes that are about to be leased, as fast as the client reads: volume and rate */
+    USE_PACED,   /* the same, at a speed that we set: volume */
+    USE_AGAIN,   /* bytes that a lease covers already: rate */
+};
+
+/* Takes it, or nothing. A grant that is not known has a quota of nothing. */
+struct quota_answer gate_use(struct gate *g, struct key_use *u, const char *gid, enum use_kind kind, uint64_t bytes);
+/* Volume that was taken and not leased. */
+void gate_use_give(struct gate *g, struct key_use *u, uint64_t bytes);
 
 /*
  * Bodies of the control plane wait in memory until they are whole, and what sends them need not be anybody we know: all of

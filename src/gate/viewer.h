@@ -72,6 +72,7 @@ struct viewer_span {
     int64_t from_ms, to_ms;
     uint64_t bytes;            /* of events, before compression; LIVE: the most */
     const uint8_t *proof;      /* SHA-256 of the proof that asks; NULL: the last one of this key, or a bearer key */
+    bool charged;              /* viewer_charge took its bytes */
 };
 
 /*
@@ -159,8 +160,11 @@ void viewers_review(struct lane *l, struct span gid);
 /* All of them: this loop ends. */
 void viewers_drop(struct lane *l);
 
-/* One-second buckets of this key, and its volume (STANDARDS 1.11). KEY_OK, KEY_RATE_LIMITED, KEY_QUOTA. */
+/* Rates and volume of this key (STANDARDS 1.11). KEY_OK, KEY_RATE_LIMITED, KEY_QUOTA: viewer_quota says of what. */
 enum key_verdict viewer_charge_request(struct viewer *v);
-enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes);
+/* What is about to be leased; what is not leased after all is given back. paced: at a speed that we set, so without a rate. */
+enum key_verdict viewer_charge(struct viewer *v, struct viewer_span *want, bool paced);
 /* Bytes about to be sent under a live lease: they count now, for the lease names only the most there may be. */
 enum key_verdict viewer_charge_live(struct viewer *v, uint64_t bytes);
+/* The last answer of these, and of replay_sse_count_in. */
+struct quota_answer *viewer_quota(struct viewer *v);

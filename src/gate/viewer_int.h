@@ -53,6 +53,7 @@ struct viewer {
     bool settle_due, exported;
 
     time_ms used; /* boot clock */
+    struct quota_answer quota; /* the last one */
     struct key_use *use; /* shared with the viewers of this key on other loops */
 
     struct list reads; /* struct job, waiting */

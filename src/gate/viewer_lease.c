@@ -56,12 +56,20 @@ static void note_lease(struct viewer *v, const struct viewer_span *want, uint64_
     }
     if (want->what == LEASE_LIVE) /* what is really sent is charged then */
         return;
-    gate_use_volume(v->lane->gate, v->use, 0, want->bytes);
+    if (!want->charged)
+        gate_use_volume(v->lane->gate, v->use, 0, want->bytes);
     if (want->what == LEASE_MANIFEST) {
         v->manifest_leased = true;
     } else if (!range_add(v->leased, &v->n_leased, VIEWER_LEASED_MAX, want->from_seq, want->to_seq)) {
         v->leased[0] = (struct viewer_range){ want->from_seq, want->to_seq }; /* the forgotten one is leased again if needed */
     }
+}
+
+/* Nothing was leased. Without an answer nobody knows, and the bytes stay taken. */
+static void give_back(struct viewer *v, const struct viewer_span *want)
+{
+    if (want->charged)
+        gate_use_give(v->lane->gate, v->use, want->bytes);
 }
 
 static void leasing_done(struct leasing *g, enum key_verdict verdict)
@@ -136,6 +144,8 @@ static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *b
     if (err == ERR_OK && type == IPC_T_LEASED)
         verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_AUDIT_UNAVAILABLE;
     if (verdict != KEY_OK) {
+        if (err == ERR_OK)
+            give_back(g->viewer, &g->want);
         leasing_done(g, verdict);
         return;
     }
@@ -164,13 +174,16 @@ void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, 
 
     if (g == NULL || v->lane->keeper == NULL) {
         free(g);
+        give_back(v, want);
         fn(ctx, KEY_KEEPER_UNAVAILABLE);
         return;
     }
     *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx, .release = kn >= 0,
                            .kn = m.release_kn };
-    if (link_call(v->lane->keeper, IPC_T_LEASE, &m, VIEWER_ASK_MS, on_leased, g) != ERR_OK)
+    if (link_call(v->lane->keeper, IPC_T_LEASE, &m, VIEWER_ASK_MS, on_leased, g) != ERR_OK) {
+        give_back(v, want);
         leasing_done(g, KEY_AUDIT_UNAVAILABLE);
+    }
 }
 
 /* The first one brings the first recording key with it; others are asked for when they are needed. */
@@ -239,21 +252,34 @@ void viewer_unuse(struct viewer *v)
 
 /* ---- quotas ---- */
 
-enum key_verdict viewer_charge_request(struct viewer *v)
+struct quota_answer *viewer_quota(struct viewer *v)
 {
-    return gate_use(v->lane->gate, v->use, v->claims.gid, 0);
+    return &v->quota;
 }
 
-enum key_verdict viewer_charge(struct viewer *v, uint64_t bytes)
+static enum key_verdict use(struct viewer *v, enum use_kind kind, uint64_t bytes)
 {
-    return bytes == 0 ? KEY_OK : gate_use(v->lane->gate, v->use, v->claims.gid, bytes);
+    v->quota = gate_use(v->lane->gate, v->use, v->claims.gid, kind, bytes);
+    return quota_problem(v->quota.verdict);
+}
+
+enum key_verdict viewer_charge_request(struct viewer *v)
+{
+    return use(v, USE_REQUEST, 0);
+}
+
+enum key_verdict viewer_charge(struct viewer *v, struct viewer_span *want, bool paced)
+{
+    bool again = covered(v, want);
+    enum key_verdict verdict = KEY_OK;
+
+    if (want->bytes > 0 && !(again && paced))
+        verdict = use(v, again ? USE_AGAIN : paced ? USE_PACED : USE_BYTES, want->bytes);
+    want->charged = verdict == KEY_OK && !again;
+    return verdict;
 }
 
 enum key_verdict viewer_charge_live(struct viewer *v, uint64_t bytes)
 {
-    enum key_verdict verdict = viewer_charge(v, bytes);
-
-    if (verdict == KEY_OK)
-        gate_use_volume(v->lane->gate, v->use, 0, bytes);
-    return verdict;
+    return use(v, USE_BYTES, bytes);
 }

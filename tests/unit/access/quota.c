@@ -116,6 +116,43 @@ static void test_rate(void **state)
     assert_true(quota_bucket_take(&b, 20, 1, 100, NULL));
 }
 
+static void test_parts(void **state)
+{
+    struct live_quota l = limits;
+    struct quota_key key = { 0 };
+    struct quota_answer a;
+
+    (void) state;
+    /* Volume without a rate: what is paced. */
+    assert_int_equal(quota_volume(&l, &key, 600).verdict, QUOTA_OK);
+    a = quota_volume(&l, &key, 401);
+    assert_int_equal(a.verdict, QUOTA_KEY_BYTES);
+    assert_int_equal(a.left, 400);
+    assert_int_equal(quota_volume(&l, &key, 400).verdict, QUOTA_OK);
+    /* Given back when nothing was leased; never below nothing. */
+    quota_give(&key, 400);
+    assert_int_equal(key.bytes, 600);
+    quota_give(&key, 601);
+    assert_int_equal(key.bytes, 0);
+    /* Rate without volume: what is read again. */
+    key.bytes = 1000;
+    assert_int_equal(quota_rate(&l, &key, 100, 0).verdict, QUOTA_OK);
+    a = quota_rate(&l, &key, 1, 0);
+    assert_int_equal(a.verdict, QUOTA_KEY_RATE);
+    assert_int_equal(a.limit, 100);
+    assert_true(a.retry_after_ms >= 1);
+    assert_int_equal(key.bytes, 1000);
+    /* Refused for its rate, it takes no volume, and the other way round. */
+    key = (struct quota_key){ 0 };
+    assert_int_equal(quota_take(&l, &key, 200, 0).verdict, QUOTA_OK);
+    assert_int_equal(quota_take(&l, &key, 200, 0).verdict, QUOTA_KEY_RATE);
+    assert_int_equal(key.bytes, 200);
+    assert_int_equal(quota_take(&l, &key, 801, 10000).verdict, QUOTA_KEY_BYTES);
+    assert_int_equal(quota_take(&l, &key, 100, 10000).verdict, QUOTA_OK);
+    l.key_requests = 0; /* none at all */
+    assert_int_equal(quota_request(&l, &key, 1000000).verdict, QUOTA_KEY_REQUESTS);
+}
+
 static void test_problems(void **state)
 {
     (void) state;
@@ -131,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams), cmocka_unit_test(test_volume),   cmocka_unit_test(test_requests),
         cmocka_unit_test(test_rate),    cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_parts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,6 +179,7 @@ static const struct {
     const char *challenge; /* in WWW-Authenticate; NULL: none */
     bool renew, named;     /* named: the audit record has the key's id */
     int stream_code;
+    const char *left; /* what the problem says of a limit; NULL: nothing */
 } cases[] = {
     { "no key", NO_KEY, 401, "key-missing", "realm=\"keyhole\"", false, false, 4401 },
     { "two Authorization headers", TWO_KEYS, 400, "invalid-request", NULL, false, false, 4400 },
@@ -216,8 +217,10 @@ static const struct {
     { "clock of the keeper", KEEPER_BUSY, 503, "clock-untrusted", NULL, false, true, 4503 },
     { "lease refused", LEASE_REFUSED, 503, "audit-space", NULL, false, true, 4503 },
     { "vault says no", VAULT_REFUSED, 401, "key-revoked", "key-revoked", true, true, 4401 },
-    { "volume used up", NO_VOLUME, 403, "quota", NULL, false, true, 4409 },
-    { "too many requests", NO_RATE, 429, "rate-limited", NULL, false, true, 4429 },
+    { "volume used up", NO_VOLUME, 403, "quota", NULL, false, true, 4409,
+      "\"left\":{\"name\":\"key_bytes\",\"limit\":1073741824,\"used\":1073741824}" },
+    { "too many requests", NO_RATE, 429, "rate-limited", NULL, false, true, 4429,
+      "\"left\":{\"name\":\"key_requests\",\"limit\":0,\"used\":0}" },
 };
 
 static void one_case(size_t i)
@@ -253,6 +256,10 @@ static void one_case(size_t i)
         fail_msg("%s: stream_code is '%s'", cases[i].name, member(&c, "stream_code"));
     if ((cases[i].status == 503 || cases[i].status == 429) != (client_header(&c, "retry-after")[0] != '\0'))
         fail_msg("%s: Retry-After is '%s'", cases[i].name, client_header(&c, "retry-after"));
+    if (cases[i].left != NULL && memmem(c.body.p, c.body.n, cases[i].left, strlen(cases[i].left)) == NULL)
+        fail_msg("%s: %s does not say %s", cases[i].name, buf_cstr(&c.body), cases[i].left);
+    if (cases[i].left == NULL && memmem(c.body.p, c.body.n, "\"left\"", 6) != NULL)
+        fail_msg("%s: a limit is named: %s", cases[i].name, buf_cstr(&c.body));
     assert_null(memmem(c.body.p, c.body.n, "hello", 5));
     assert_string_equal(client_header(&c, "cache-control"), "no-store");
     client_close(&c);
