@@ -232,6 +232,25 @@ static void beforehand(const struct seen *s, struct buf *out)
     }
 }
 
+/* The access that this belongs to, and (by the server's word) how. */
+static void linked(const struct seen *s, struct buf *out)
+{
+    struct tree to = get_node(s->request, "extends");
+
+    label(out, "belongs to");
+    text_safe(out, get(s->object, "extends"));
+    if (get(to, "kind").n > 0) {
+        buf_add_str(out, " (");
+        text_safe(out, get(to, "kind"));
+        if (person_name(get_node(to, "holder")).n > 0) {
+            buf_add_str(out, ", access of ");
+            text_safe(out, person_name(get_node(to, "holder")));
+        }
+        buf_add_c(out, ')');
+    }
+    buf_add_c(out, '\n');
+}
+
 void seen_text(const struct seen *s, struct buf *out)
 {
     struct tree who = get_node(s->request, "requester");
@@ -270,7 +289,7 @@ void seen_text(const struct seen *s, struct buf *out)
     buf_addf(out, " (%lld s)\n", (long long) get_int(s->object, "duration_s"));
     start(s, out);
     if (get(s->object, "extends").n > 0)
-        text_field(out, "extends", get(s->object, "extends"));
+        linked(s, out);
     beforehand(s, out);
     text_field(out, "policy", get(s->object, "policy"));
     buf_deinit(&list);

@@ -39,6 +39,7 @@ static const char answer_head[] =
     "\"duration_ms\":47210},{\"id\":\"r_-9fKq2LmZt4XbVwA\",\"gone\":true}],\"actions\":[\"play\",\"live\"],"
     "\"purpose\":{\"code\":\"support\",\"reason\":\"Customer: \\\"checkout fails after the discount\\\" \\u2013 "
     "Gr\\u00f6\\u00dfe \\u20ac49\",\"ticket\":\"SUP-1482\"},\"duration_s\":1800,\"start\":\"first-use\",\"start_by_s\":28800,"
+    "\"viewers\":[{\"id\":\"u_AAAAAAAAAAAAAAAA\",\"name\":\"chris\"}],"
     "\"policy\":\"mZ3cR1mB8J2yYxOq1jH6tq0Qh9G4w0f8f2d1vJx3k5E\",\"digest_object\":";
 
 static void make_answer(struct span object, struct buf *tree)
@@ -151,11 +152,69 @@ static void changed(void **state)
     buf_deinit(&doc);
 }
 
+/* Swaps one part of the document's object for another. */
+static void swap(struct buf *text, const char *from, const char *to)
+{
+    const char *at = memmem(text->p, text->n, from, strlen(from));
+    struct buf out = BUF_INIT(65536);
+    size_t before;
+
+    assert_non_null(at);
+    before = (size_t) (at - (const char *) text->p);
+    buf_add(&out, text->p, before);
+    buf_add_str(&out, to);
+    buf_add_span(&out, span_sub(buf_span(text), before + strlen(from), text->n));
+    buf_deinit(text);
+    *text = out;
+}
+
+/* What is decided beforehand stands in words; what this version does not know as it is. */
+static void beforehand(void **state)
+{
+    static const struct {
+        const char *more, *more_time, *want;
+    } t[] = {
+        { "{\"max\":5,\"same\":\"session\"}", "{\"each_s\":1800,\"times\":2}",
+          "more         up to 5 recordings of the same session\nmore_time    2 times 30m (1800 s)\n" },
+        { "{\"max\":1,\"same\":\"link\",\"than\":\"these\"}", "{\"each_s\":1800,\"times\":\"many\"}",
+          "more         {\"max\":1,\"same\":\"link\",\"than\":\"these\"}\nmore_time    {\"each_s\":1800,\"times\":\"many\"}\n" },
+        { "{\"max\":5}", "{}", "more         {\"max\":5}\npolicy" },
+    };
+    struct buf doc, tree = BUF_INIT(65536);
+
+    (void) state;
+    read_doc(&doc);
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct buf object = BUF_INIT(65536), text = BUF_INIT(65536);
+        char member[200];
+        struct seen seen;
+
+        buf_add_span(&object, block(buf_span(&doc), "json object"));
+        (void) snprintf(member, sizeof(member), "\"more\": %s", t[i].more);
+        swap(&object, "\"more\": {}", member);
+        (void) snprintf(member, sizeof(member), "\"more_time\": %s", t[i].more_time);
+        swap(&object, "\"more_time\": {}", member);
+        swap(&object, "\"u_8zYGTnU-_hqeQ2Lx\"\n", "\"u_8zYGTnU-_hqeQ2Lx\", \"u_AAAAAAAAAAAAAAAA\", \"u_BBBBBBBBBBBBBBBB\"\n");
+        make_answer(buf_span(&object), &tree);
+        assert_ok(seen_read(tree_root(buf_span(&tree)), SPAN(Q), &seen, NULL));
+        seen_text(&seen, &text);
+        if (strstr(buf_cstr(&text), t[i].want) == NULL)
+            fail_msg("%s: %s", t[i].want, buf_cstr(&text));
+        assert_non_null(strstr(buf_cstr(&text), "viewer       chris (u_AAAAAAAAAAAAAAAA)\n"
+                                                "viewer       u_BBBBBBBBBBBBBBBB (u_BBBBBBBBBBBBBBBB)\nrecording"));
+        buf_deinit(&text);
+        buf_deinit(&object);
+    }
+    buf_deinit(&tree);
+    buf_deinit(&doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(example),
         cmocka_unit_test(changed),
+        cmocka_unit_test(beforehand),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
