@@ -124,7 +124,28 @@ def evidence():
     eq(S.run("clock", "trust", "--reason", "Nothing is wrong with it", who="eng", check=False).code, 3)
 
 
+def streams_at_once():
+    """The fifth stream under one access is one too many: what is left is said, and one that ends makes room."""
+    rids = [S.import_text(cast(400)) for _ in range(5)]
+    q = S.run("request", *rids, *WHY, "--for", "5m", who="eng").last()
+    S.run("approve", q, who="app")
+    playing = [Terminal(S, "play", rid) for rid in rids[:4]]
+    for t in playing:
+        t.expect("line 1$")
+    late = Terminal(S, "play", rids[4])
+    late.read(10, "too much is playing")
+    has(late.screen.text(), "too much is playing: 4 of 4 at once under this access, 0 left")
+    eq(late.exit(), 3)
+    playing[0].send("q")
+    eq(playing[0].exit(), 0)
+    again = Terminal(S, "play", rids[4])
+    again.expect("line 1$")
+    for t in [again] + playing[1:]:
+        t.send("q")
+        eq(t.exit(), 0)
+
+
 try:
-    main(policy_test, policy_dry_run, policy_of_two, evidence)
+    main(streams_at_once,policy_test, policy_dry_run, policy_of_two, evidence)
 finally:
     S.close()
