@@ -36,7 +36,7 @@ api_fn api_policies_list, api_policy_current, api_policy_propose, api_policy_app
 api_fn api_policy_get, api_policy_stop, api_policy_test, api_policy_dry_run;
 api_fn api_status;
 api_fn api_audit_events, api_audit_logs, api_audit_checkpoint, api_audit_system_checkpoint, api_audit_vkey;
-api_fn api_audit_unseal, api_clock_trust;
+api_fn api_audit_unseal, api_clock_trust, api_report;
 api_fn api_audit_tile, api_audit_system_tile, api_audit_proof;
 
 /* An AuditLog of the contract, as one value. */

@@ -55,6 +55,7 @@ static const struct api_route table[ROUTE_N_] = {
     [ROUTE_audit_tile] = { api_audit_tile, API_READ, LEAF_AUDIT_READ, false },
     [ROUTE_audit_proof] = { api_audit_proof, API_READ, LEAF_AUDIT_READ, false },
     [ROUTE_audit_checkpoint] = { api_audit_checkpoint, API_READ, LEAF_AUDIT_READ, false },
+    [ROUTE_report] = { api_report, API_READ, LEAF_AUDIT_READ, false },
     [ROUTE_audit_unseal] = { api_audit_unseal, API_WRITE, LEAF_AUDIT_UNSEALED, false },
     [ROUTE_clock_trust] = { api_clock_trust, API_WRITE, LEAF_CLOCK_TRUSTED, false },
     [ROUTE_audit_vkey] = { api_audit_vkey, API_LIVE, LEAF_API_READ, false },

@@ -949,6 +949,7 @@ export type Report = {
 export type ReportRow = {
   recording: RecordingId;
   recording_title?: string;
+  /** id */
   project?: string;
   viewing?: string;
   /** left out of kind subject */
@@ -965,10 +966,12 @@ export type ReportRow = {
   to: Time;
   /** events that were sent, or that must be taken as sent */
   events?: number;
-  /** [from_seq, to_seq] */
+  /** [from_seq, to_seq]; to_seq null: to the end of what there was */
   ranges?: number[][];
   exported?: boolean;
   live?: boolean;
+  /** files of it were passed by a gateway */
+  gateway?: boolean;
   /** false: some of it was never settled, and counts as seen in full */
   settled?: boolean;
   log: string;

@@ -1,0 +1,179 @@
+/* Viewings from leaves: what was settled, what was not, what is never counted too low. */
+#include "log.h"
+
+#include "audit/watched.h"
+
+#define VID   "v_AAAAAAAAAAAAAAAA"
+#define OTHER "v_BBBBBBBBBBBBBBBB"
+#define KEY   "BXqH0cJLlQzHgCOqSMGAMA"
+#define KEY2  "CXqH0cJLlQzHgCOqSMGAMA"
+
+static struct arena mem;
+static int64_t next_idx;
+
+static bool leaf(struct watched_fold *f, const char *type, const char *vid, const char *jti, const char *numbers)
+{
+    char text[1000];
+    struct meta_audit_item item = { .idx = next_idx, .time = 1000 * next_idx, .type = span_str(type) };
+
+    (void) snprintf(text, sizeof(text),
+                    "{\"v\":1,\"log\":\"%s\",\"i\":%lld,\"type\":\"%s\",\"actor\":\"u_AAAAAAAAAAAAAAAA\",%s%s%s\"rid\":"
+                    "\"r_AAAAAAAAAAAAAAAA\",\"jti\":\"%s\",\"outcome\":\"ok\",\"n\":{%s}}",
+                    PROJECT, (long long) next_idx, type, *vid ? "\"vid\":\"" : "", vid, *vid ? "\"," : "", jti, numbers);
+    item.leaf = span_str(text);
+    next_idx++;
+    return watched_leaf(f, &item);
+}
+
+static struct watched_fold *begin_fold(void)
+{
+    struct watched_fold *f = watched_new(&mem);
+
+    next_idx = 0;
+    assert_non_null(f);
+    return f;
+}
+
+static const struct watched *only(struct watched_fold *f)
+{
+    struct watched **all;
+    size_t n;
+
+    assert_ok(watched_end(f, &all, &n, NULL));
+    assert_int_equal(n, 1);
+    return all[0];
+}
+
+static void expect(const struct watched *w, const char *ranges, int64_t events, bool settled)
+{
+    char text[400] = "";
+
+    for (size_t i = 0; i < w->n_ranges; i++)
+        (void) snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld-%lld", i == 0 ? "" : " ",
+                        (long long) w->ranges[i].from, (long long) w->ranges[i].to);
+    assert_string_equal(text, ranges);
+    assert_int_equal(w->events, events);
+    assert_int_equal(w->settled, settled);
+}
+
+static void settled_ranges_count(void **state)
+{
+    CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
+    const struct watched *w;
+
+    (void) state;
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"manifest\":1"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":99,\"from_ms\":0,\"to_ms\":9,\"bytes\":9"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":100,\"to_seq\":199,\"from_ms\":0,\"to_ms\":9,\"bytes\":9"));
+    assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":1,\"from_0\":0,\"to_0\":120,\"from_1\":150,\"to_1\":151"));
+    w = only(f);
+    expect(w, "0-120 150-151", 123, true);
+    assert_span_str(w->vid, VID);
+    assert_int_equal(w->first_i, 0);
+    assert_int_equal(w->last_i, 3);
+    assert_int_equal(w->last_t, 3000);
+    assert_false(w->exported || w->live || w->gateway);
+}
+
+static void what_nothing_settles_counts_in_full(void **state)
+{
+    CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
+
+    (void) state;
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":99"));
+    assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":0,\"from_0\":0,\"to_0\":9"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":50,\"to_seq\":79")); /* after the settlement */
+    assert_true(leaf(f, "replay.leased", VID, KEY2, "\"from_seq\":70,\"to_seq\":89,\"export\":1"));
+    expect(only(f), "0-9 50-89", 50, false);
+}
+
+static void another_key_settles_nothing(void **state)
+{
+    CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
+
+    (void) state;
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":5,\"to_seq\":6"));
+    assert_true(leaf(f, "replay.settled", VID, KEY2, "\"lease\":0"));
+    assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":1")); /* from a later lease on */
+    expect(only(f), "5-6", 2, false);
+}
+
+static void all_of_it(void **state)
+{
+    CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
+    const struct watched *w;
+
+    (void) state;
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":10,\"live_s\":30,\"max_bytes\":9"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":9,\"export\":1"));
+    assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":0,\"all\":1,\"bytes\":5"));
+    w = only(f);
+    expect(w, "0--1", 0, true); /* open to the end */
+    assert_true(w->live && w->exported);
+}
+
+static void viewings_and_gateways_apart(void **state)
+{
+    CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
+    struct watched **all;
+    size_t n;
+
+    (void) state;
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":1"));
+    assert_true(leaf(f, "replay.leased", OTHER, KEY, "\"from_seq\":5,\"to_seq\":5"));
+    assert_true(leaf(f, "gateway.allowed", "", KEY2, "\"seconds\":60"));
+    assert_true(leaf(f, "export.done", OTHER, KEY, "\"lease\":1"));
+    assert_ok(watched_end(f, &all, &n, NULL));
+    assert_int_equal(n, 3);
+    expect(all[0], "0-1", 2, false);
+    expect(all[1], "5-5", 1, false);
+    expect(all[2], "", 0, true);
+    assert_true(all[1]->exported && !all[1]->gateway && all[2]->gateway && all[2]->vid.n == 0);
+}
+
+static void many_ranges_never_say_less(void **state)
+{
+    CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
+    const struct watched *w;
+
+    (void) state;
+    for (int i = 0; i < 100; i++) {
+        char n[80];
+
+        (void) snprintf(n, sizeof(n), "\"from_seq\":%d,\"to_seq\":%d", 1000 - i * 10, 1004 - i * 10); /* backwards */
+        assert_true(leaf(f, "replay.leased", VID, KEY, n));
+    }
+    w = only(f);
+    assert_int_equal(w->n_ranges, WATCHED_RANGES_MAX);
+    assert_int_equal(w->ranges[0].from, 10);
+    assert_int_equal(w->ranges[WATCHED_RANGES_MAX - 1].to, 1004);
+    assert_int_equal(w->events, 500);
+}
+
+static int need_crypto(void **state)
+{
+    (void) state;
+    arena_init(&mem, 64u << 20);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void) state;
+    arena_deinit(&mem);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settled_ranges_count),
+        cmocka_unit_test(what_nothing_settles_counts_in_full),
+        cmocka_unit_test(another_key_settles_nothing),
+        cmocka_unit_test(all_of_it),
+        cmocka_unit_test(viewings_and_gateways_apart),
+        cmocka_unit_test(many_ranges_never_say_less),
+    };
+
+    return cmocka_run_group_tests(tests, need_crypto, end);
+}
