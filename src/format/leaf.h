@@ -86,6 +86,9 @@
     X(POLICY_PROPOSED, "policy.proposed")                                                                              \
     X(POLICY_APPROVED, "policy.approved")                                                                              \
     X(POLICY_STOPPED, "policy.stopped")                                                                                \
+    X(CHANGE_PROPOSED, "change.proposed")                                                                              \
+    X(CHANGE_APPROVED, "change.approved")                                                                              \
+    X(CHANGE_STOPPED, "change.stopped")                                                                                \
     X(CONFIG_CHANGED, "config.changed")                                                                                \
     X(API_READ, "api.read")                                                                                            \
     X(SIGNING_KEY_CREATED, "signing-key.created")                                                                      \

@@ -51,6 +51,23 @@ static enum err member_record(struct job *c, enum leaf_type type, struct span gr
 
 /* ---- roles and groups ---- */
 
+/* Who has just got or lost something does not count as settled (STANDARDS 2.6): the account, or each member of the group. */
+static enum err changed(struct job *c, struct span who, struct err_info *reterr)
+{
+    struct meta_member_list members;
+    struct meta_account a;
+
+    if (!id_check(who, ID_USER)) {
+        TRY(meta_members(c->v, who, c->mem, &members, reterr));
+        for (size_t i = 0; i < members.n; i++)
+            TRY(changed(c, members.rows[i].account, reterr));
+        return ERR_OK;
+    }
+    TRY(meta_account_get(c->v, who, c->mem, &a, reterr));
+    a.groups_changed_ms = c->now.real;
+    return meta_account_put(c->m, &a, reterr);
+}
+
 enum err accounts_give(struct job *c, struct span who, struct span role, struct span project, struct err_info *reterr)
 {
     struct meta_role row = { .who = who, .role = role, .project = project, .since_ms = c->now.real };
@@ -59,6 +76,7 @@ enum err accounts_give(struct job *c, struct span who, struct span role, struct 
     if (e == ERR_EXISTS)
         return ERR_OK;
     TRY(e);
+    TRY(changed(c, who, reterr));
     TRY(role_record(c, LEAF_ROLE_GIVEN, who, role, project, reterr));
     return people_raise(c->m, reterr);
 }
@@ -70,6 +88,7 @@ enum err accounts_take(struct job *c, struct span who, struct span role, struct 
     if (e == ERR_NOTFOUND)
         return ERR_OK;
     TRY(e);
+    TRY(changed(c, who, reterr));
     TRY(role_record(c, LEAF_ROLE_TAKEN, who, role, project, reterr));
     return people_raise(c->m, reterr);
 }
@@ -179,15 +198,18 @@ enum err accounts_end_sign_ins(struct job *c, struct span account, struct span k
                                struct err_info *reterr)
 {
     const struct meta_token_filter f = { .account = account, .state = SPAN("active") };
-    const struct meta_page page = { .limit = META_PAGE_MAX };
+    struct meta_page page = { .limit = META_PAGE_MAX };
     struct meta_token_list rows;
     struct meta_pos next;
 
-    TRY(meta_tokens(c->v, &f, &page, c->mem, &rows, &next, reterr));
-    for (size_t i = 0; i < rows.n; i++) {
-        if (!span_eq(rows.rows[i].id, keep))
-            TRY(session_end(c, &rows.rows[i], cause, reterr));
-    }
+    do {
+        TRY(meta_tokens(c->v, &f, &page, c->mem, &rows, &next, reterr));
+        for (size_t i = 0; i < rows.n; i++) {
+            if (!span_eq(rows.rows[i].id, keep))
+                TRY(session_end(c, &rows.rows[i], cause, reterr));
+        }
+        page.after = next;
+    } while (next.seq != 0);
     return ERR_OK;
 }
 
@@ -196,6 +218,7 @@ enum err accounts_disable(struct job *c, struct meta_account *a, struct err_info
     struct leaf l = change(c, LEAF_USER_DISABLED, SPAN_EMPTY, a->id);
 
     a->state = SPAN("disabled");
+    a->disabled_ms = c->now.real;
     TRY(trail_write(c, &l, NULL, reterr));
     TRY(life_end_person(c, a->id, reterr));
     TRY(accounts_end_sign_ins(c, a->id, SPAN_EMPTY, "disabled", reterr));

@@ -38,6 +38,8 @@ struct job {
     struct meta_token token; /* how, when me is set */
 
     struct job_act act;
+    const struct meta_change *change; /* a guarded change that is being done; NULL: none */
+    struct span held;        /* id of the guarded change that this call became; empty: none */
     bool sole_admin;         /* a guarded change that works at once because there is nobody else (keeper/guard.h) */
 
     struct answer *answer;

@@ -1,5 +1,6 @@
 #include "keeper/policies.h"
 
+#include "keeper/guard.h"
 #include "keeper/life.h"
 #include "keeper/notice.h"
 #include "keeper/trail.h"
@@ -19,53 +20,6 @@ enum err policies_compile(struct job *c, struct policies_new *n, const struct po
     TRY(policy_hash(*ret_policy, hash, reterr));
     n->hash = job_b64(c, SPAN_OF(hash));
     return n->print.n == 0 || n->hash.n == 0 ? ERR_RAISE(reterr, ERR_NOMEM, "policy") : ERR_OK;
-}
-
-/* ---- the guard ---- */
-
-static bool is_admin(const struct who *w)
-{
-    return !w->disabled && (role_in(w->roles, w->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) != 0;
-}
-
-static bool second_admin(const struct people *people, const struct who *me)
-{
-    for (size_t i = 0; i < people->n; i++) {
-        if (is_admin(&people->all[i]) && !who_same_person(&people->all[i], me))
-            return true;
-    }
-    return false;
-}
-
-/* By role, or named by a rule of the policy in force. */
-static bool other_voter(const struct people *people, const struct policy *policy, const struct who *me)
-{
-    for (size_t i = 0; i < people->n; i++) {
-        const struct who *w = &people->all[i];
-
-        if (!who_same_person(w, me) && policy_may_vote(policy, w))
-            return true;
-    }
-    return false;
-}
-
-enum err policies_may_stop(struct job *c, bool *ret, struct err_info *reterr)
-{
-    const struct rules *rules = job_rules(c, reterr);
-
-    if (rules == NULL)
-        return ERR_NOMEM;
-    *ret = is_admin(c->me) || policy_may_vote(rules->policy, c->me);
-    return ERR_OK;
-}
-
-static enum err young(struct job *c, bool *ret, struct err_info *reterr)
-{
-    int64_t init_ms = 0;
-    enum err e = meta_setting_get(c->v, POLICIES_INIT, NULL, &init_ms, NULL, reterr);
-
-    *ret = e == ERR_OK && c->now.real - init_ms < POLICIES_WAIT_MS;
-    return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
 /* ---- records ---- */
@@ -124,23 +78,16 @@ static enum err store(struct job *c, const struct policies_new *n, bool sole, ti
 
 enum err policies_propose(struct job *c, const struct policies_new *n, struct meta_policy *ret, struct err_info *reterr)
 {
-    const struct people *people = job_people(c, reterr);
-    const struct rules *rules = job_rules(c, reterr);
-    bool sole, now_already = false;
+    struct guard_state state;
     time_ms effective = 0;
 
-    if (people == NULL || rules == NULL)
-        return ERR_NOMEM;
-    sole = c->me == NULL || !second_admin(people, c->me);
-    if (sole) {
-        TRY(young(c, &now_already, reterr));
-        now_already |= c->me == NULL || !other_voter(people, rules->policy, c->me);
-        effective = now_already ? c->now.real : c->now.real + POLICIES_WAIT_MS;
-    }
-    TRY(store(c, n, sole, effective, ret, reterr));
-    TRY(record(c, LEAF_POLICY_PROPOSED, n->hash, "ok", sole, reterr));
+    TRY(guard_look(c, c->me, &state, reterr));
+    if (state.sole)
+        effective = state.at_once ? c->now.real : c->now.real + POLICIES_WAIT_MS;
+    TRY(store(c, n, state.sole, effective, ret, reterr));
+    TRY(record(c, LEAF_POLICY_PROPOSED, n->hash, "ok", state.sole, reterr));
     tell(c, n->hash, "proposed");
-    if (!now_already)
+    if (!state.at_once)
         return ERR_OK;
     TRY(policies_enact(c, n->hash, SPAN_EMPTY, c->me == NULL ? "init" : "sole-admin", reterr));
     return meta_policy_get(c->v, n->hash, c->mem, ret, reterr);
@@ -209,7 +156,16 @@ enum err policies_enact_due(struct job *c, struct err_info *reterr)
         return ERR_OK;
     TRY(meta_policies(c->v, SPAN("proposed"), &page, c->mem, &rows, &next, reterr));
     for (size_t i = rows.n; i-- > 0;) { /* oldest first, so that the newest stays in force */
-        if (rows.rows[i].effective_ms != 0 && c->now.real >= rows.rows[i].effective_ms)
+        const struct meta_policy *p = &rows.rows[i];
+        struct guard_state state = { .at_once = true };
+        const struct people *people = job_people(c, reterr);
+        const struct who *proposer = people == NULL ? NULL : people_by_id(people, p->proposed_by);
+
+        if (p->effective_ms == 0 || c->now.real < p->effective_ms)
+            continue;
+        if (proposer != NULL)
+            TRY(guard_look(c, proposer, &state, reterr));
+        if (state.watched || state.at_once) /* somebody who could have stopped it was there */
             TRY(policies_enact(c, rows.rows[i].hash, SPAN_EMPTY, "sole-admin", reterr));
     }
     return ERR_OK;

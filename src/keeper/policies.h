@@ -26,9 +26,6 @@ NODISCARD enum err policies_propose(struct job *c, const struct policies_new *n,
 NODISCARD enum err policies_enact(struct job *c, struct span hash, struct span by, const char *outcome,
                                   struct err_info *reterr);
 
-/* May this account stop a proposal: an administrator, and everybody who may vote under the policy in force. */
-NODISCARD enum err policies_may_stop(struct job *c, bool *ret, struct err_info *reterr);
-
 /* 'row' is in state "proposed" and becomes "stopped". */
 NODISCARD enum err policies_stop(struct job *c, struct meta_policy *row, struct span comment, struct err_info *reterr);
 

@@ -89,6 +89,7 @@ static bool write_one(void *ctx, const struct count *n)
 
     l.actor = arena_span(c->mem, span_str(n->actor));
     l.outcome = n->refusal ? span_str(n->code) : SPAN("ok");
+    l.act = SPAN_EMPTY; /* what is counted here may be another call's */
     l.obj = n->other ? SPAN("other") : route_word(c, n->route);
     name_object(&l, n);
     (void) leaf_add_number(&l, "count", n->n);

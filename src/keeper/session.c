@@ -158,7 +158,7 @@ enum err session_end(struct job *c, struct meta_token *t, const char *cause, str
     struct leaf l = trail_leaf(c, sign_in ? LEAF_LOGIN_ENDED : LEAF_TOKEN_REVOKED,
                                t->project.n > 0 ? trail_log(c, t->project) : SPAN_EMPTY);
 
-    if (!span_eq_str(t->state, "active"))
+    if (!span_eq_str(t->state, "active") && !span_eq_str(t->state, "waiting"))
         return ERR_OK;
     t->state = SPAN("ended");
     t->ended_ms = c->now.real;

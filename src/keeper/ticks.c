@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "keeper/clock_trust.h"
+#include "keeper/guard.h"
 #include "keeper/ingest.h"
 #include "keeper/ingest_tokens.h"
 #include "keeper/integrator.h"
@@ -137,6 +138,7 @@ static enum err second(struct job *c, struct err_info *reterr)
     }
     TRY(session_write_touches(c, reterr));
     TRY(policies_enact_due(c, reterr));
+    TRY(guard_due(c, reterr));
     TRY(life_sweep(c, reterr));
     TRY(viewings_sweep(c, reterr));
     TRY(ingest_tokens_sweep(c, reterr));

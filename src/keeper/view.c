@@ -233,7 +233,7 @@ enum err view_project(struct job *c, struct span project, struct err_info *reter
 
 enum err view_token(struct job *c, const struct meta_token *t, struct span secret, struct err_info *reterr)
 {
-    bool active = span_eq_str(t->state, "active");
+    bool active = span_eq_str(t->state, "active"), waiting = span_eq_str(t->state, "waiting");
     bool expired = active && t->expires_ms != 0 && c->now.real >= t->expires_ms;
 
     (void) reterr;
@@ -243,7 +243,7 @@ enum err view_token(struct job *c, const struct meta_token *t, struct span secre
     view_text(c, "name", t->label);
     view_text(c, "project", t->project);
     view_person(c, "user", t->account);
-    jsonw_kcstr(&c->w, "state", expired ? "expired" : active ? "active" : "revoked");
+    jsonw_kcstr(&c->w, "state", expired ? "expired" : active ? "active" : waiting ? "waiting" : "revoked");
     jsonw_ktime(&c->w, "created_at", t->created_ms);
     if (t->created_by.n > 0)
         view_person(c, "created_by", t->created_by);

@@ -39,6 +39,7 @@
     F(INT, created_ms)                                                                                                 \
     F(INT, groups_changed_ms) F(INT, credential_changed_ms) /* votes: older than the request? (T2), guard (2.6) */     \
     F(INT, last_login_ms) F(INT, fail_count) F(INT, fail_last_ms) F(INT, locked_until_ms)                              \
+    F(INT, disabled_ms)                                                                                                \
     F(INT, version) F(INT, v)
 
 #define META_TEAM(F) /* a group of accounts ("group" is a word of SQL) */                                              \
@@ -69,7 +70,7 @@
     F(INT, idle_ms)         /* how long it may rest; 0: for ever */                                                    \
     F(INT, last_seen_ms)                                                                                               \
     F(INT, auth_ms)         /* last proof of the person (login, reauth) */                                             \
-    F(TEXT, state)          /* "active" | "ended" */                                                                   \
+    F(TEXT, state)          /* "active" | "waiting" (for a guarded change) | "ended" */                                                                   \
     F(INT, ended_ms) F(INT, v)
 
 /* A client key that an account registered at a sign-in (STANDARDS 5.1), once for each key. */

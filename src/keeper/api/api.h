@@ -24,6 +24,7 @@ const struct api_route *api_find(enum route_id id);
 api_fn api_login, api_logout, api_reauth, api_client_key_register, api_demo, api_me;
 api_fn api_users_list, api_user_create, api_user_patch;
 api_fn api_groups_list, api_group_create, api_group_patch;
+api_fn api_changes_list, api_change_approve, api_change_stop;
 api_fn api_projects_list, api_project_create, api_project_patch;
 api_fn api_tokens_list, api_token_create, api_token_revoke;
 api_fn api_recordings_list, api_recording_get, api_recording_links_put;

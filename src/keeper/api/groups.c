@@ -85,7 +85,9 @@ enum err api_group_create(struct job *c, struct err_info *reterr)
     struct span name = SPAN_EMPTY, id;
     struct group_in g = { 0 };
     struct meta_team taken;
+    unsigned touches = 0;
     enum err e;
+    bool held;
 
     if (!job_may(c, SPAN(ROLE_SYSTEM), PERM_MANAGE_GROUPS))
         return job_forbidden(c);
@@ -101,6 +103,11 @@ enum err api_group_create(struct job *c, struct err_info *reterr)
         return job_refuse(c, 409, "already-exists", "There is a group of this name.");
     if (e != ERR_NOTFOUND)
         return e;
+    TRY(people_roles_touch(c, SPAN_EMPTY, g.roles, g.n_roles, &touches, reterr));
+    TRY(guard_new_team(c, name, &touches, reterr));
+    TRY(guard_hold(c, touches, SPAN_EMPTY, SPAN_EMPTY, &held, reterr));
+    if (held)
+        return ERR_OK;
     TRY(accounts_make_group(c, name, false, &id, reterr));
     TRY(people_set_roles(c, id, g.roles, g.n_roles, reterr));
     TRY(apply_members(c, id, &g, reterr));
@@ -134,8 +141,10 @@ enum err api_group_patch(struct job *c, struct err_info *reterr)
     const struct people *people = job_people(c, reterr);
     struct group_in g = { 0 };
     struct meta_team t;
+    unsigned touches = 0;
     struct leaf l;
     enum err e;
+    bool held;
 
     if (people == NULL)
         return ERR_NOMEM;
@@ -155,6 +164,13 @@ enum err api_group_patch(struct job *c, struct err_info *reterr)
         body_bad(&c->body, "", g.has_members ? "members" : "remove", FIELD_CONFLICT);
     if (c->body.errors.n > 0)
         return job_invalid(c);
+    if (g.has_roles)
+        TRY(people_roles_touch(c, t.id, g.roles, g.n_roles, &touches, reterr));
+    if (g.has_members || g.n_add > 0 || g.n_remove > 0)
+        TRY(guard_team(c, t.id, &touches, reterr));
+    TRY(guard_hold(c, touches, t.id, SPAN_EMPTY, &held, reterr));
+    if (held)
+        return ERR_OK;
     l = trail_leaf(c, LEAF_GROUP_CHANGED, SPAN_EMPTY);
     l.obj = t.id;
     trail_mark(c, &l);

@@ -145,6 +145,28 @@ enum err people_set_roles(struct job *c, struct span who, const struct accounts_
     return ERR_OK;
 }
 
+enum err people_roles_touch(struct job *c, struct span who, const struct accounts_role *roles, size_t n,
+                            unsigned *io_touches, struct err_info *reterr)
+{
+    struct meta_role_list now = { 0 };
+
+    if (who.n > 0)
+        TRY(meta_roles_given(c->v, who, c->mem, &now, reterr));
+    for (size_t i = 0; i < now.n; i++) {
+        if (!listed(roles, n, &now.rows[i]))
+            TRY(guard_role(c, now.rows[i].role, io_touches, reterr));
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool has = false;
+
+        for (size_t k = 0; k < now.n; k++)
+            has |= span_eq(now.rows[k].role, roles[i].role) && span_eq(now.rows[k].project, roles[i].project);
+        if (!has)
+            TRY(guard_role(c, roles[i].role, io_touches, reterr));
+    }
+    return ERR_OK;
+}
+
 bool people_other_admin(const struct people *people, struct span but)
 {
     for (size_t i = 0; i < people->n; i++) {

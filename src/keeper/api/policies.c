@@ -1,5 +1,6 @@
 /* Policies: list, the one in force, test, dry run, propose, approve, stop (STANDARDS 2.6). */
 #include "keeper/api/api.h"
+#include "keeper/guard.h"
 #include "keeper/dry_run.h"
 #include "keeper/pages.h"
 #include "keeper/policies.h"
@@ -51,7 +52,7 @@ enum err view_policy(struct job *c, const struct meta_policy *p, bool whole, str
 /* Who could stop a proposal has to be able to read it. */
 static enum err may_list(struct job *c, bool *ret, struct err_info *reterr)
 {
-    TRY(policies_may_stop(c, ret, reterr));
+    TRY(guard_may_stop(c, ret, reterr));
     *ret = *ret || (job_roles(c, SPAN(ROLE_SYSTEM)) & ROLE_BIT(ROLE_AUDITOR)) != 0 ||
            role_may_anywhere(c->me->roles, c->me->n_roles, PERM_READ_AUDIT);
     return ERR_OK;
@@ -333,7 +334,7 @@ enum err api_policy_stop(struct job *c, struct err_info *reterr)
     enum err e;
     bool may;
 
-    TRY(policies_may_stop(c, &may, reterr));
+    TRY(guard_may_stop(c, &may, reterr));
     if (!may)
         return job_forbidden(c);
     if (!job_fresh(c, false))

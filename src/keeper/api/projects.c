@@ -157,12 +157,20 @@ static enum err name_taken(struct job *c, struct span name, struct span but, boo
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+static enum err members_touch(struct job *c, const struct member *m, size_t n, unsigned *io, struct err_info *reterr)
+{
+    for (size_t i = 0; i < n; i++)
+        TRY(guard_role(c, m[i].role, io, reterr));
+    return ERR_OK;
+}
+
 enum err api_project_create(struct job *c, struct err_info *reterr)
 {
     struct span name = SPAN_EMPTY, env = span_str(c->core->cfg.envs[0]), id;
     struct member *members;
+    bool there, taken, held;
+    unsigned touches = 0;
     size_t n;
-    bool there, taken;
 
     if (!job_may(c, SPAN(ROLE_SYSTEM), PERM_MANAGE_PROJECTS))
         return job_forbidden(c);
@@ -178,6 +186,11 @@ enum err api_project_create(struct job *c, struct err_info *reterr)
     TRY(name_taken(c, name, SPAN_EMPTY, &taken, reterr));
     if (taken)
         return job_refuse(c, 409, "already-exists", "There is a project of this name.");
+    TRY(members_touch(c, members, n, &touches, reterr));
+    TRY(guard_project_name(c, name, &touches, reterr));
+    TRY(guard_hold(c, touches, SPAN_EMPTY, SPAN_EMPTY, &held, reterr));
+    if (held)
+        return ERR_OK;
     TRY(accounts_make_project(c, name, env, &id, reterr));
     for (size_t i = 0; i < n; i++)
         TRY(accounts_give(c, members[i].who, members[i].role, id, reterr));
@@ -227,11 +240,27 @@ static enum err apply(struct job *c, struct meta_project *row, const struct proj
     return ERR_OK;
 }
 
+static enum err patch_touches(struct job *c, const struct meta_project *row, const struct project_in *p, unsigned *io,
+                              struct err_info *reterr)
+{
+    TRY(members_touch(c, p->add, p->n_add, io, reterr));
+    TRY(members_touch(c, p->remove, p->n_remove, io, reterr));
+    if (p->has_members) {
+        TRY(members_touch(c, p->members, p->n_members, io, reterr));
+        *io |= GUARD_ROLES; /* whoever is not listed loses what he had */
+    }
+    if (!p->has_name || span_eq(p->name, row->name))
+        return ERR_OK;
+    TRY(guard_project_name(c, row->name, io, reterr));
+    return guard_project_name(c, p->name, io, reterr);
+}
+
 enum err api_project_patch(struct job *c, struct err_info *reterr)
 {
     struct project_in in = { 0 };
     struct meta_project row;
-    bool taken = false;
+    bool taken = false, held;
+    unsigned touches = 0;
     enum err e = accounts_project(c, c->in->id1, &row, reterr);
 
     if (e == ERR_NOTFOUND || (e == ERR_OK && job_roles(c, row.id) == 0))
@@ -249,6 +278,10 @@ enum err api_project_patch(struct job *c, struct err_info *reterr)
         TRY(name_taken(c, in.name, row.id, &taken, reterr));
     if (taken)
         return job_refuse(c, 409, "already-exists", "There is a project of this name.");
+    TRY(patch_touches(c, &row, &in, &touches, reterr));
+    TRY(guard_hold(c, touches, row.id, SPAN_EMPTY, &held, reterr));
+    if (held)
+        return ERR_OK;
     TRY(apply(c, &row, &in, reterr));
     (void) job_json(c, 200);
     return view_project(c, row.id, reterr);

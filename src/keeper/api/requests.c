@@ -100,6 +100,8 @@ enum err api_request_get(struct job *c, struct err_info *reterr)
 
 /* ---- votes ---- */
 
+#define VOTE_CHANGED_MS (24LL * 3600 * 1000) /* a vote of an account that somebody changed so recently is marked */
+
 struct ballot_paper {
     struct span digest, comment;
     bool approve;
@@ -112,6 +114,7 @@ static enum err store_vote(struct job *c, const struct life *l, const struct bal
         .verdict = b->approve ? SPAN("approve") : SPAN("deny"), .digest = b->digest, .comment = b->comment,
         .auth_ms = c->token.auth_ms, .at_ms = c->now.real,
         .is_unsigned = c->act.is_unsigned, .act = c->act.jws,
+        .marks = c->now.real - c->me->changed < VOTE_CHANGED_MS ? SPAN("changed") : SPAN_EMPTY,
     };
     struct leaf leaf = trail_leaf(c, LEAF_REQUEST_VOTED, trail_log(c, l->q.project));
 
@@ -121,6 +124,8 @@ static enum err store_vote(struct job *c, const struct life *l, const struct bal
     leaf.digest = l->q.digest;
     leaf.outcome = row.verdict;
     trail_mark(c, &leaf);
+    if (row.marks.n > 0)
+        (void) leaf_add_number(&leaf, "changed", 1);
     (void) leaf_add_number(&leaf, "auth_age_s", (c->now.real - c->token.auth_ms) / 1000);
     trail_fact(c, &leaf, "comment", b->comment, who_person(c->me));
     return trail_write(c, &leaf, NULL, reterr);

@@ -1,5 +1,6 @@
 /* Is everything well, and what keeps people from working. */
 #include "keeper/api/ask.h"
+#include "keeper/guard.h"
 #include "keeper/policies.h"
 #include "keeper/view.h"
 
@@ -48,7 +49,7 @@ static enum err write_waiting(struct job *c, struct err_info *reterr)
     struct meta_pos next;
     bool may;
 
-    TRY(policies_may_stop(c, &may, reterr));
+    TRY(guard_may_stop(c, &may, reterr));
     if (!may)
         return ERR_OK;
     TRY(meta_policies(c->v, SPAN("proposed"), &page, c->mem, &rows, &next, reterr));

@@ -120,6 +120,34 @@ static enum err created_record(struct job *c, const struct meta_token *t, struct
     return trail_write(c, &l, NULL, reterr);
 }
 
+/* A token for somebody else is that person's credential: the guard may let it wait, unusable until then. */
+static enum err hold(struct job *c, const struct token_in *in, struct meta_token *t, struct err_info *reterr)
+{
+    const struct people *people = job_people(c, reterr);
+    const struct who *w = people == NULL || in->ingest ? NULL : people_by_id(people, in->account);
+    bool rests = false, held;
+
+    if (w != NULL && !span_eq(w->id, c->me->id))
+        TRY(guard_rests_on(c, w, &rests, reterr));
+    TRY(guard_hold(c, rests ? GUARD_CREDENTIALS : 0U, in->account, t->id, &held, reterr));
+    if (held)
+        t->state = SPAN("waiting");
+    return ERR_OK;
+}
+
+static enum err show(struct job *c, const struct meta_token *t, struct span secret, struct err_info *reterr)
+{
+    struct meta_change row;
+
+    if (c->held.n == 0) {
+        (void) job_json(c, 201);
+        return view_token(c, t, secret, reterr);
+    }
+    TRY(meta_change_get(c->v, c->held, c->mem, &row, reterr));
+    (void) job_json(c, 202);
+    return guard_view(c, &row, secret, reterr);
+}
+
 static enum err make(struct job *c, const struct token_in *in, struct err_info *reterr)
 {
     char secret[SESSION_TOKEN_CAP];
@@ -134,15 +162,15 @@ static enum err make(struct job *c, const struct token_in *in, struct err_info *
 
     session_secret(c, in->ingest ? "kit_" : "kst_", secret, hash);
     t.sha256 = SPAN_OF(hash);
-    e = meta_token_add(c->m, &t, reterr);
+    e = hold(c, in, &t, reterr);
     if (e == ERR_OK)
+        e = meta_token_add(c->m, &t, reterr);
+    if (e == ERR_OK && c->held.n == 0)
         e = created_record(c, &t, reterr);
     if (e == ERR_OK)
         e = ingest_tokens_push(c, &t, true, reterr);
-    if (e == ERR_OK) {
-        (void) job_json(c, 201);
-        e = view_token(c, &t, span_str(secret), reterr);
-    }
+    if (e == ERR_OK)
+        e = show(c, &t, span_str(secret), reterr);
     secret_wipe(secret, sizeof(secret));
     return e;
 }

@@ -101,9 +101,21 @@ static enum err read_new(struct job *c, struct accounts_new *n, struct span *ret
     return read_person(c, &n->person, reterr);
 }
 
+static enum err new_touches(struct job *c, const struct accounts_new *n, unsigned *ret, struct err_info *reterr)
+{
+    TRY(people_roles_touch(c, SPAN_EMPTY, n->roles, n->n_roles, ret, reterr));
+    for (size_t i = 0; i < n->n_groups; i++)
+        TRY(guard_team(c, n->groups[i], ret, reterr));
+    *ret |= n->person.n > 0 ? GUARD_PERSON : 0U;
+    *ret |= n->n_subjects > 0 ? GUARD_SUBJECTS : 0U;
+    return ERR_OK;
+}
+
 enum err api_user_create(struct job *c, struct err_info *reterr)
 {
     struct span password = SPAN_EMPTY, id;
+    unsigned touches = 0;
+    bool held;
     struct accounts_new n = { 0 };
     struct meta_account taken;
     enum err e;
@@ -130,6 +142,10 @@ enum err api_user_create(struct job *c, struct err_info *reterr)
     }
     if (c->cmd->password.failed)
         return job_refuse(c, 503, "overloaded", NULL);
+    TRY(new_touches(c, &n, &touches, reterr));
+    TRY(guard_hold(c, touches, SPAN_EMPTY, SPAN_EMPTY, &held, reterr));
+    if (held)
+        return ERR_OK;
     n.password = span_str(c->cmd->password.hashed);
     TRY(accounts_make(c, &n, &id, reterr));
     (void) job_json(c, 201);
@@ -203,6 +219,8 @@ static enum err apply(struct job *c, struct patch *p, struct err_info *reterr)
         p->a.full_name = p->full_name;
     if (p->person.n > 0)
         p->a.person = p->person;
+    if (p->person.n > 0 || p->has_subjects)
+        p->a.credential_changed_ms = c->now.real;
     if (p->has_password) {
         p->a.password = span_str(c->cmd->password.hashed);
         p->a.credential_changed_ms = c->now.real;
@@ -218,6 +236,8 @@ static enum err apply(struct job *c, struct patch *p, struct err_info *reterr)
 
         l.obj = p->a.id;
         p->a.state = SPAN("active");
+        p->a.disabled_ms = 0;
+        TRY(guard_begin_anew(c, reterr));
         TRY(trail_write(c, &l, NULL, reterr));
     }
     TRY(meta_account_put(c->m, &p->a, reterr));
@@ -278,9 +298,76 @@ static bool password_done(struct job *c, const struct patch *p, bool own)
     return !w->failed;
 }
 
+static bool same_subjects(const struct patch *p, const struct span *now, size_t n)
+{
+    for (size_t i = 0; i < p->n_subjects && p->n_subjects == n; i++) {
+        bool there = false;
+
+        for (size_t k = 0; k < n; k++)
+            there |= span_eq(p->subjects[i], now[k]);
+        if (!there)
+            return false;
+    }
+    return p->n_subjects == n;
+}
+
+static enum err groups_touch(struct job *c, const struct patch *p, unsigned *ret, struct err_info *reterr)
+{
+    struct meta_member_list now;
+
+    TRY(meta_memberships(c->v, p->a.id, c->mem, &now, reterr));
+    for (size_t i = 0; i < now.n + p->n_groups; i++) {
+        struct span team = i < now.n ? now.rows[i].team : p->groups[i - now.n];
+        bool before = i < now.n, after = i >= now.n;
+
+        for (size_t k = 0; k < p->n_groups; k++)
+            after |= span_eq(p->groups[k], team);
+        for (size_t k = 0; k < now.n; k++)
+            before |= span_eq(now.rows[k].team, team);
+        if (before != after)
+            TRY(guard_team(c, team, ret, reterr));
+    }
+    return ERR_OK;
+}
+
+static enum err patch_touches(struct job *c, const struct patch *p, const struct who *w, bool own, unsigned *ret,
+                              struct err_info *reterr)
+{
+    struct span *subjects;
+    size_t n;
+    bool rests;
+
+    if (p->has_groups)
+        TRY(groups_touch(c, p, ret, reterr));
+    if (p->has_roles)
+        TRY(people_roles_touch(c, w->id, p->roles, p->n_roles, ret, reterr));
+    if (p->person.n > 0 && !span_eq(p->person, p->a.person))
+        *ret |= GUARD_PERSON;
+    TRY(meta_account_subjects(c->v, w->id, c->mem, &subjects, &n, reterr));
+    if (p->has_subjects && !same_subjects(p, subjects, n))
+        *ret |= GUARD_SUBJECTS;
+    if (!p->has_password || own)
+        return ERR_OK;
+    TRY(guard_rests_on(c, w, &rests, reterr));
+    *ret |= rests ? GUARD_CREDENTIALS : 0U;
+    return ERR_OK;
+}
+
+/* The rest may have to wait; who is to be locked out is locked out now. */
+static enum err disable_now(struct job *c, struct patch *p, struct err_info *reterr)
+{
+    if (!p->has_disabled || !p->disabled || span_eq_str(p->a.state, "disabled"))
+        return ERR_OK;
+    p->a.version++;
+    TRY(accounts_disable(c, &p->a, reterr));
+    return meta_account_put(c->m, &p->a, reterr);
+}
+
 enum err api_user_patch(struct job *c, struct err_info *reterr)
 {
     const struct people *people = job_people(c, reterr);
+    unsigned touches = 0;
+    bool held;
     bool admin = job_may(c, SPAN(ROLE_SYSTEM), PERM_MANAGE_USERS), own;
     struct patch p = { 0 };
     const struct who *w;
@@ -307,6 +394,10 @@ enum err api_user_patch(struct job *c, struct err_info *reterr)
         return job_refuse(c, 429, "login-throttled", NULL);
     if (!password_done(c, &p, own))
         return ERR_OK;
+    TRY(patch_touches(c, &p, w, own, &touches, reterr));
+    TRY(guard_hold(c, touches, p.a.id, SPAN_EMPTY, &held, reterr));
+    if (held)
+        return disable_now(c, &p, reterr);
     TRY(apply(c, &p, reterr));
     (void) job_json(c, 200);
     return view_user(c, NULL, p.a.id, reterr);

@@ -15,6 +15,9 @@ CREATE TABLE client_key (
 CREATE INDEX client_key_since ON client_key (account, since_ms);
 CREATE INDEX issued_key_jkt ON issued_key (jkt, exp_s) WHERE jkt <> '';
 
+-- When an account was disabled; 0: it is not, or was before this column.
+ALTER TABLE account ADD COLUMN disabled_ms BIGINT NOT NULL DEFAULT 0;
+
 -- Insert-only. once: SHA-256 over what was signed and r of the signature.
 CREATE TABLE signed_act (
   hash TEXT NOT NULL PRIMARY KEY,

@@ -196,7 +196,7 @@ export type GuardedChange = {
   /** what was asked; a password is never in it */
   body?: Record<string, unknown>;
   /** why it is guarded */
-  touches: ("members" | "roles" | "person" | "subjects" | "credentials" | "account")[];
+  touches: ("members" | "roles" | "person" | "subjects" | "credentials" | "project")[];
   proposed_by: Person;
   proposed_at: Time;
   /** when it works by itself; null: only by a second administrator's approval */
@@ -208,6 +208,8 @@ export type GuardedChange = {
   comment?: string | null;
   /** the problem's code, when it could not be done any more */
   failure?: string | null;
+  /** token_create only, in its 202 and nowhere else: opens nothing before the change is done */
+  token?: string;
 };
 
 export type Group = {
@@ -236,7 +238,7 @@ export type Token = {
   name?: string | null;
   project?: string | null;
   user?: Person | null;
-  state: "active" | "revoked" | "expired";
+  state: "active" | "waiting" | "revoked" | "expired";
   created_at: Time;
   created_by?: Person;
   expires_at?: string | null;
