@@ -46,6 +46,7 @@ enum err guard_look(struct job *c, const struct who *by, struct guard_state *ret
 {
     const struct people *people = job_people(c, reterr);
     const struct rules *rules = job_rules(c, reterr);
+    const struct who *admin = NULL;
     bool counted = false, young;
 
     if (people == NULL || rules == NULL)
@@ -60,7 +61,11 @@ enum err guard_look(struct job *c, const struct who *by, struct guard_state *ret
         TRY(counts_as_voter(c, rules->policy, w, &votes, reterr));
         counted |= votes;
         ret->watched |= votes && !w->disabled;
-        ret->sole &= !is_admin(w);
+        if (!is_admin(w))
+            continue;
+        /* The first of several is a second one, unless the proposer is none himself (a project's administrator). */
+        ret->sole &= !is_admin(by) && (admin == NULL || who_same_person(admin, w));
+        admin = w;
     }
     TRY(is_young(c, &young, reterr));
     ret->at_once = ret->sole && (by == NULL || young || !counted);

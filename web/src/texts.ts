@@ -636,7 +636,7 @@ export const texts = {
   "change.touches.person": "which accounts are one human",
   "change.touches.subjects": "who is recorded",
   "change.touches.credentials": "how somebody signs in",
-  "change.touches.account": "a whole account",
+  "change.touches.project": "a project's name",
   "change.works": "Works",
   "change.works_at": "by itself at {time}, unless somebody stops it",
   "change.works_approved": "when a second administrator agrees",

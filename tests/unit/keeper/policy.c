@@ -155,6 +155,9 @@ static void test_two_admins(void **state)
     r = house_call(&h, h.admin, ROUTE_policies_list, NULL, NULL, NULL);
     assert_string_equal(reply_str(&h, &r, "items.0.state"), "proposed"); /* time alone does not do it */
     r = house_call(&h, h.admin, ROUTE_user_patch, "approver", NULL, "{\"groups\":[\"admins\"]}");
+    assert_reply(&h, r, 202, ""); /* who may change the rules is guarded as the rules are */
+    r = house_call(&h, house_login(&h, "lead"), ROUTE_change_approve, reply_str(&h, &r, "id"), NULL, NULL);
+    assert_reply(&h, r, 200, "");
     r = house_call(&h, house_login(&h, "approver"), ROUTE_policy_approve, hash, NULL, NULL);
     assert_reply(&h, r, 200, "");
     assert_string_equal(reply_str(&h, &r, "state"), "current");
