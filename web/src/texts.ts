@@ -617,6 +617,7 @@ export const texts = {
   "tokens.life.never": "until somebody ends it",
   "tokens.ends": "Ends",
   "tokens.last": "Last used",
+  "tokens.state.waiting": "Waits for approval",
   "tokens.state.active": "In use",
   "tokens.state.revoked": "Ended",
   "tokens.state.expired": "Over",
