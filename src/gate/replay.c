@@ -7,7 +7,7 @@
 #include "codec/jsonw.h"
 #include "crypto/hash.h"
 #include "format/id.h"
-#include "gate/proof.h"
+#include "gate/pass.h"
 #include "os/clock.h"
 
 #define ASKED_MAX 20 /* a second and loop: STANDARDS 1.4 step 11 */
@@ -308,136 +308,18 @@ static enum key_verdict check_route(const struct replay *r, const struct key_cla
     }
 }
 
-enum scheme { SCHEME_DPOP, SCHEME_BEARER };
-
-struct checked {
-    struct key_claims claims;
-    char kid[KEY_KID_LEN + 1];
-    bool known; /* claims are authentic: what is said of a refusal may name them */
-    bool moved; /* all holds but the place: a fresh key helps */
-    enum scheme scheme;
-    uint8_t digest[32]; /* SHA-256 of the key's text: its ath */
-    struct proof proof;
-};
-
-static bool in_place(struct call *c, const struct checked *k)
-{
-    struct gate *g = c->lane->gate;
-    const struct key_ring_entry *e;
-    bool same;
-
-    pthread_rwlock_rdlock(&g->keys_lock);
-    e = key_ring_find(&g->ring, span_str(k->kid));
-    same = e != NULL && e->k_ctx != NULL && key_ctx_equal(&k->claims, e->k_ctx, call_prefix(c));
-    pthread_rwlock_unlock(&g->keys_lock);
-    return same;
-}
-
-/*
- * Step 12: a bound key is worth something only with a proof by its client key; at another place it costs a renewal. A bearer
- * key is bound to the place, hard.
- */
-static enum key_verdict check_binding(struct call *c, struct checked *k)
-{
-    const bool bound = k->claims.cnf_jkt[0] != '\0';
-    struct proof_want want;
-
-    if (bound != (k->scheme == SCHEME_DPOP))
-        return KEY_BINDING; /* a bound key under Bearer (RFC 9449 7.1), or the reverse */
-    if (bound) {
-        want = proof_want_of(c, k->digest, k->claims.cnf_jkt);
-        proof_check(c->lane, exchange_head(c->ex), &want, &k->proof);
-        if (k->proof.verdict == DPOP_FULL)
-            return KEY_RATE_LIMITED;
-        if (k->proof.verdict != DPOP_OK)
-            return KEY_BINDING;
-        memcpy(c->nonce, k->proof.nonce, sizeof(c->nonce));
-    }
-    if (in_place(c, k))
-        return KEY_OK;
-    k->moved = bound;
-    return KEY_BINDING;
-}
-
-/* Steps 8 and 9, for bytes that this loop has verified before: the signature holds as long as the key that made it is known. */
-static enum key_verdict check_seen(const struct call *c, const struct viewer *seen, struct checked *ret)
-{
-    struct gate *g = c->lane->gate;
-    enum key_verdict v;
-    bool kept;
-
-    ret->claims = *viewer_claims(seen);
-    memcpy(ret->kid, viewer_kid(seen), sizeof(ret->kid));
-    ret->known = true;
-    pthread_rwlock_rdlock(&g->keys_lock);
-    kept = key_ring_find(&g->ring, span_str(ret->kid)) != NULL;
-    pthread_rwlock_unlock(&g->keys_lock);
-    if (!kept)
-        return KEY_FORGED;
-    v = key_check_audience(&ret->claims, &gate_settings(g)->key_audience, NULL);
-    return v == KEY_OK ? key_check_time(&ret->claims, clock_wall_ms(), NULL) : v;
-}
-
-/* Steps 5 to 9, for a key that this loop has not seen. */
-static enum key_verdict check_key(struct call *c, struct span token, struct checked *ret)
-{
-    struct gate *g = c->lane->gate;
-    const struct key_ring_entry *by = NULL;
-    enum key_verdict v;
-
-    pthread_rwlock_rdlock(&g->keys_lock);
-    v = key_check(token, &g->ring, &gate_settings(g)->key_audience, clock_wall_ms(), &ret->claims, &by, NULL);
-    if (by != NULL) { /* the claims are authentic, whatever the verdict: they go into the record, and say where to renew */
-        memcpy(ret->kid, by->kid, sizeof(ret->kid));
-        ret->known = true;
-    }
-    pthread_rwlock_unlock(&g->keys_lock);
-    return v;
-}
-
-static enum key_verdict find_token(struct call *c, struct span *ret, enum scheme *ret_scheme)
-{
-    const struct http_head *h = exchange_head(c->ex);
-    struct span value, scheme, proof;
-
-    if (http_head_count(h, "authorization") > 1)
-        return KEY_INVALID_REQUEST;
-    if (!http_head_get(h, "authorization", &value))
-        return KEY_MISSING;
-    (void) http_head_get(h, "dpop", &proof);
-    if (value.n + proof.n > DPOP_BOTH_MAX || !span_cut(value, ' ', &scheme, ret))
-        return KEY_MALFORMED;
-    *ret = span_trim(*ret);
-    *ret_scheme = span_eq_nocase(scheme, "DPoP") ? SCHEME_DPOP : SCHEME_BEARER;
-    return *ret_scheme == SCHEME_DPOP || span_eq_nocase(scheme, "Bearer") ? KEY_OK : KEY_MISSING;
-}
-
-/* RFC 6750 2: a key in the address is refused, whatever else was sent. */
-static bool key_in_query(const struct replay *r)
-{
-    struct span any;
-
-    return tree_get_str(tree_root(buf_span(&r->query)), "access_token", &any);
-}
-
 /* Steps 1 to 12. KEY_OK: r->viewer is there; it may still wait for its first sight. */
-static enum key_verdict check(struct replay *r, struct checked *k)
+static enum key_verdict check(struct replay *r, struct pass *k)
 {
     struct call *c = r->call;
     struct gate *g = c->lane->gate;
-    struct span token;
-    struct viewer *seen;
+    const struct proof_want want = proof_want_of(c, /* ath= */ NULL, /* jkt= */ NULL);
     enum live_verdict live;
-    enum key_verdict v = key_in_query(r) ? KEY_INVALID_REQUEST : find_token(c, &token, &k->scheme);
+    enum key_verdict v = pass_find(exchange_head(c->ex), tree_root(buf_span(&r->query)), k);
     int code;
 
-    if (v != KEY_OK)
-        return v;
-    if (token.n > KEY_LEN_MAX)
-        return KEY_MALFORMED;
-    sha256(token, k->digest);
-    seen = viewer_find(c->lane, k->digest);
-    v = seen != NULL ? check_seen(c, seen, k) : check_key(c, token, k);
+    if (v == KEY_OK)
+        v = pass_check(c, k);
     if (v == KEY_OK)
         v = check_route(r, &k->claims);
     if (v == KEY_OK)
@@ -449,10 +331,12 @@ static enum key_verdict check(struct replay *r, struct checked *k)
         return of_live(live);
     if (live == LIVE_UNKNOWN && c->lane->asked++ >= ASKED_MAX)
         return KEY_AUTHORITY_STALE;
-    v = check_binding(c, k);
+    v = pass_bind(c, &want, call_prefix(c), k);
     if (v == KEY_OK)
         v = viewer_get(c->lane, k->digest, &k->claims, k->kid, &r->viewer);
-    if (v == KEY_OK && k->scheme == SCHEME_DPOP) {
+    if (v == KEY_OK)
+        pass_keep(c, k);
+    if (v == KEY_OK && k->scheme == PASS_DPOP) {
         r->proved = true;
         memcpy(r->proof, k->proof.sha256, sizeof(r->proof));
         viewer_proved(r->viewer, r->proof);
@@ -461,7 +345,7 @@ static enum key_verdict check(struct replay *r, struct checked *k)
 }
 
 /* The problem of what 'check' found; before that nothing was answered. */
-static void refuse_checked(struct call *c, const struct checked *k, enum key_verdict v)
+static void refuse_checked(struct call *c, const struct pass *k, enum key_verdict v)
 {
     const struct key_claims *claims = k->known ? &k->claims : NULL;
 
@@ -631,7 +515,7 @@ static const struct replay_ops *ops_of(const struct replay *r)
 void replay_answer(struct call *c)
 {
     struct replay *r = calloc(1, sizeof(*r));
-    struct checked k = { .known = false }; /* a proof that was not asked for is none that failed */
+    struct pass k = { .known = false };
     struct err_info e;
     enum key_verdict v;
 
