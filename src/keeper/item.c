@@ -57,15 +57,9 @@ void item_facts(struct job *c, const struct people *people, const struct who *wh
                                                  nobody_named(c, people, who) };
     if (own && !span_eq_str(c->token.kind, "api"))
         ret->auth_at = c->token.auth_ms;
-    /* The prefix is family byte and network bytes (STANDARDS 1.7): enough for the networks rules name. */
-    if (own && c->in != NULL && c->in->prefix.n > 1) {
-        uint8_t *addr = arena_alloc(c->mem, 16);
-
-        if (addr != NULL && c->in->prefix.n <= 17) {
-            memcpy(addr, c->in->prefix.p + 1, c->in->prefix.n - 1);
-            ret->addr = addr;
-            ret->addr_len = c->in->prefix.p[0] == 4 ? 4 : 16;
-        }
+    if (own && c->in != NULL && (c->in->addr.n == 4 || c->in->addr.n == 16)) {
+        ret->addr = c->in->addr.p;
+        ret->addr_len = c->in->addr.n;
     }
 }
 

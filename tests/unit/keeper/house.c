@@ -105,7 +105,7 @@ void house_open(struct house *h, const char *policy_text, bool demo)
     CLEANUP(secret_freep) struct secret *key = NULL;
     struct err_info e = { 0 };
 
-    *h = (struct house){ .synced = true, .room = 50, .total = 100, .vault_signs = true, .chan = 1, .prefix = { 4, 127, 0, 0 } };
+    *h = (struct house){ .synced = true, .room = 50, .total = 100, .vault_signs = true, .chan = 1, .prefix = { 4, 127, 0, 0 }, .addr = { 127, 0, 0, 1 } };
     list_init(&h->seen);
     arena_init(&h->mem, 64 << 20);
     (void) snprintf(h->dir, sizeof(h->dir), "%s/kh-keeper-XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
@@ -302,7 +302,7 @@ static struct cmd *prepare(struct house *h, const char *token, enum route_id rou
 {
     uint8_t cred[SHA256_LEN], sum[SHA256_LEN];
     struct ipc_control in = { .route = (uint16_t) route, .id1 = span_str(id1), .query = tree_of(h, query),
-                              .body = tree_of(h, body), .prefix = SPAN_OF(h->prefix), .idem_key = span_str(idem_key),
+                              .body = tree_of(h, body), .prefix = SPAN_OF(h->prefix), .addr = SPAN_OF(h->addr), .idem_key = span_str(idem_key),
                               .if_match = span_str(if_match), .trace = SPAN("0123456789abcdef0123456789abcdef") };
 
     if (h->prove != NULL) {

@@ -38,6 +38,7 @@ struct house {
     struct list seen;      /* every out since house_forget, in order */
     struct arena mem;      /* of replies; lives as long as the house */
     uint8_t prefix[4];
+    uint8_t addr[4]; /* the client's whole address */
     const struct house_client *prove; /* calls carry a proof by it, as the gate says it when it has checked one */
     const char *act;                  /* … and this text of Keyhole-Act */
     time_ms new_key_wait_ms;          /* auth.new_key_wait, token_votes: of the next open or restart */

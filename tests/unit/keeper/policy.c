@@ -320,6 +320,36 @@ static void test_dry_run(void **state)
     assert_int_equal(house_leaves(&h, "request.created", NULL), 1);
 }
 
+static const char from_one_place[] =
+    "purpose \"support\" { }\n"
+    "rule \"office\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } "
+    "network = { \"10.1.2.3/32\", \"10.9.0.0/16\" } binding = { bearer } }\n";
+
+/* The whole address counts, to its last bit. */
+static void test_network(void **state)
+{
+    static const struct {
+        uint8_t addr[4];
+        bool in;
+    } cases[] = {
+        { { 10, 1, 2, 3 }, true },    { { 10, 1, 2, 2 }, false },     { { 10, 1, 2, 4 }, false }, { { 10, 9, 0, 0 }, true },
+        { { 10, 9, 255, 255 }, true }, { { 10, 8, 255, 255 }, false }, { { 10, 10, 0, 0 }, false },
+    };
+    const char *engineer = house_login(&h, "engineer"), *rid = house_recording(&h, h.admin, "t", "");
+    struct reply r = propose(h.admin, from_one_place);
+
+    (void) state;
+    assert_string_equal(reply_str(&h, &r, "state"), "current");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memcpy(h.addr, cases[i].addr, sizeof(h.addr));
+        r = ask(engineer, rid);
+        if ((r.status == 201) != cases[i].in)
+            fail_msg("case %zu: %d %s", i, r.status, r.code);
+        if (r.status == 201)
+            r = house_call(&h, engineer, ROUTE_request_cancel, reply_str(&h, &r, "id"), NULL, NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stopped_by_a_voter, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_tested, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_dry_run, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_network, open_team, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
