@@ -185,7 +185,8 @@ class Stub:
                 n = int(self.headers.get("Content-Length") or 0)
                 seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(n)))
                 status, headers, body = answers(len(seen), self.path)
-                body = json.dumps(body).encode()
+                if not isinstance(body, bytes):
+                    body = json.dumps(body).encode()
                 self.send_response(status)
                 for k, v in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
                     self.send_header(k, v)
@@ -301,6 +302,53 @@ def says_what_is_left():
     has(r.err, "used 4 of 4 at once under this access, 0 left")
 
 
+def guided():
+    """Whatever a server says on the way, an export goes on where it was, with the key and the pace it was told."""
+    token = "kst_" + "C" * 43
+    lines = [json.dumps({"version": 2, "width": 80, "height": 24})] + [json.dumps([i / 4, "o", f"line {i}"]) for i in range(9)]
+    whole = "\n".join(lines) + "\n"
+    keys, calls = [], []
+
+    def refuse(status, code, headers=None, **more):
+        return status, headers or {}, {**PROBLEM, "status": status, "code": code, "retryable": status == 429, **more}
+
+    def answers(n, path):
+        if path.startswith("/v1/grants?"):
+            return 200, {}, {"items": [{"id": "g_AAAAAAAAAAAAAAAA", "state": "ACTIVE", "left_ms": 60000, "actions": ["export"]}], "cursor": None}
+        if path.endswith("/keys"):
+            keys.append(f"key.{len(keys)}.x")
+            return 201, {}, {"key": keys[-1], "key_id": f"j{len(keys)}", "token_type": "Bearer", "expires_in": 60, "renew_after": 30}
+        if path.startswith("/v1/recordings/"):
+            return 200, {}, {"id": "r_AAAAAAAAAAAAAAAA", "kind": "terminal"}
+        calls.append((stub.seen[-1][2]["authorization"], re.search(r"from_seq=(\d+)", path)))
+        rest = lambda k: "\n".join(lines[:1] + lines[1 + k:]) + "\n" if k == 0 else "\n".join(lines[1 + k:]) + "\n"
+        at = int(calls[-1][1].group(1)) if calls[-1][1] else 0
+        n = len(calls)
+        if n == 1:
+            return refuse(401, "key-binding", renew="/x")
+        if n == 2:
+            cut = rest(at)[:90].encode()
+            return 200, {"Content-Length": "5000", "Connection": "close"}, cut
+        if n == 3:
+            return refuse(401, "key-expired", renew="/x")
+        if n == 4:
+            return refuse(429, "rate-limited", {"Retry-After": "1"})
+        if n == 5:
+            return refuse(403, "quota", left={"name": "key_bytes", "limit": 10, "used": 10})
+        return 200, {}, rest(at).encode()
+
+    stub = Stub(answers)
+    out = S.top / "guided.cast"
+    r = S.run("export", "r_AAAAAAAAAAAAAAAA", "-o", str(out), who="stub4", check=False, env={"KEYHOLE_URL": stub.url, "KEYHOLE_TOKEN": token, "KEYHOLE_HTTP": "1.1"})
+    stub.close()
+    eq(r.code, 0, r.err)
+    eq(out.read_text(), whole)
+    eq(len({a for a, _ in calls}), len(calls), "a fresh key for each try")
+    eq(calls[0][1], None)
+    if not all(m and m.group(1) == calls[2][1].group(1) != "0" for _, m in calls[2:]):
+        raise AssertionError([m and m.group(0) for _, m in calls])
+
+
 def only_bound_where_the_policy_says_so():
     """binding = { dpop }: sign-ins and tokens that are bound to nothing are told what to do; a token takes a client key."""
     rid = S.import_text(cast())
@@ -335,6 +383,6 @@ def only_bound_where_the_policy_says_so():
 
 try:
     main(made_at_login, refused_when_others_could_have_it, another_name, keys_are_bound, votes_are_signed, one_nonce_more,
-         newest_nonce_and_public_url, says_what_is_left, only_bound_where_the_policy_says_so)
+         newest_nonce_and_public_url, says_what_is_left, guided, only_bound_where_the_policy_says_so)
 finally:
     S.close()

@@ -22,7 +22,10 @@ def cast(n=40, every=0.25):
 
 
 def person(name, *more):
-    S.run("user", "add", name, "--password-file", str(S.password_file), *more, token=S.admin)
+    r = S.run("user", "add", name, "--password-file", str(S.password_file), *more, token=S.admin)
+    if r.out.startswith("change waiting"):
+        has(r.err, "keyhole changes approve " + r.last())
+        S.run("changes", "approve", r.last(), who="adm1")
     S.run("login", "--user", name, "--password-file", str(S.password_file), who=name)
 
 
@@ -94,6 +97,31 @@ def policy_of_two():
     eq(S.run("policy", "stop", "x", who="app", check=False).code, 2)
 
 
+def guarded_changes():
+    """Who may vote is guarded as the policy is: another administrator approves it, whoever may vote can stop it."""
+    eq(S.run("changes", "list", who="adm2").out, "")
+    r = S.run("group", "set", "approvers", "--add", "eng", who="adm1")
+    has(r.out, "change waiting c_")
+    change = r.last()
+    r = S.run("changes", "list", who="adm2")
+    has(r.out, change)
+    has(r.out, "group_patch")
+    eq(S.run("changes", "approve", change, who="adm1", check=False).code, 3, "one's own")
+    eq(S.run("changes", "list", who="eng", check=False).code in (0, 3), True)
+    r = S.run("changes", "approve", change, who="adm2")
+    eq(r.out, f"change done {change}\n")
+    has(r.err, "adm1 asked for group_patch approvers")
+    has(S.run("group", "list", token=S.admin).out, "eng")
+    change = S.run("group", "set", "approvers", "--remove", "eng", who="adm2").last()
+    eq(S.run("changes", "stop", change, "--comment", "not so fast", who="app").out, f"change stopped {change}\n")
+    eq(S.run("changes", "approve", change, who="adm1", check=False).code, 3, "it was stopped")
+    has(S.run("changes", "list", "--all", who="adm2").out, "stopped")
+    change = S.run("group", "set", "approvers", "--remove", "eng", who="adm2").last()
+    eq(S.run("changes", "approve", change, "--json", who="adm1").json()["state"], "done")
+    eq(S.run("changes", "approve", "c_x", who="adm1", check=False).code, 2)
+    eq(S.run("changes", "stop", "c_AAAAAAAAAAAAAAAA", who="adm1", check=False).code, 1, "no such change")
+
+
 def evidence():
     logs = S.run("audit", "logs", token=S.admin)
     has(logs.out, "system")
@@ -146,6 +174,6 @@ def streams_at_once():
 
 
 try:
-    main(streams_at_once,policy_test, policy_dry_run, policy_of_two, evidence)
+    main(streams_at_once,policy_test, policy_dry_run, policy_of_two, guarded_changes, evidence)
 finally:
     S.close()
