@@ -150,10 +150,11 @@ static int run_demo(struct cli *c)
 const struct command cmd_demo = {
     .name = "demo",
     .heading = "Server",
-    .summary = "A server on this machine with four accounts, two recordings and a live one, to play the story",
+    .summary = "A server on this machine with five accounts, two recordings and a live one, to play the story",
     .synopsis = "[--dir DIR] [--port N]",
-    .text = "Loopback only, without TLS. Prints the addresses of the accounts engineer, approver, lead and auditor, so that one person can be\n"
-            "all of them in one browser. Ctrl-C ends it and removes everything, unless --dir says where to keep it.",
+    .text = "Loopback only, without TLS. Prints the addresses of the accounts engineer, second-engineer, approver, lead and auditor,\n"
+            "so that one person can be all of them in one browser. Its rules have one of each kind.\n"
+            "Ctrl-C ends it and removes everything, unless --dir says where to keep it.",
     .example = "$ keyhole demo\nKeyhole demo: http://localhost:8080/",
     .opts = (const struct opt[]){ { "dir", 0, "DIR", "keep it there, and use it again next time", false },
                                   { "port", 0, "N", "the port; the first free one from 8080 unless said", false },

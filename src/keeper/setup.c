@@ -115,20 +115,24 @@ static enum err make_admin(struct job *c, struct making *m, struct err_info *ret
 
 static enum err make_demo(struct job *c, struct making *m, struct err_info *reterr)
 {
-    const struct accounts_role viewer = { SPAN("viewer"), SPAN(ROLE_ANY_PROJECT) };
+    const struct span all = SPAN(ROLE_ANY_PROJECT);
+    const struct accounts_role roles[] = { { SPAN("viewer"), all }, { SPAN("breakglass"), all } };
     const struct {
         struct span name, full_name, group;
+        bool breakglass;
     } people[] = {
-        { SPAN("engineer"), SPAN("Demo Engineer"), SPAN_EMPTY },
-        { SPAN("approver"), SPAN("Demo Approver"), m->approvers },
-        { SPAN("lead"), SPAN("Demo Lead"), m->approvers },
-        { SPAN("auditor"), SPAN("Demo Auditor"), m->auditors },
+        { SPAN("engineer"), SPAN("Demo Engineer"), SPAN_EMPTY, true },
+        { SPAN("second-engineer"), SPAN("Demo Second Engineer"), SPAN_EMPTY, false },
+        { SPAN("approver"), SPAN("Demo Approver"), m->approvers, false },
+        { SPAN("lead"), SPAN("Demo Lead"), m->approvers, false },
+        { SPAN("auditor"), SPAN("Demo Auditor"), m->auditors, false },
     };
 
     for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++) {
         const struct accounts_new n = { .name = people[i].name, .full_name = people[i].full_name,
                                         .password = span_str(m->demo_hash), .groups = &people[i].group,
-                                        .n_groups = people[i].group.n > 0, .roles = &viewer, .n_roles = 1 };
+                                        .n_groups = people[i].group.n > 0, .roles = roles,
+                                        .n_roles = people[i].breakglass ? 2 : 1 };
         struct span id;
 
         TRY(accounts_make(c, &n, &id, reterr));

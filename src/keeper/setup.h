@@ -3,8 +3,8 @@
  * For `keyhole init`, while no server runs: the database of a new installation, with every fact in its audit log.
  *
  * Makes the issuer, the administrator account `admin` (no password; its first API token), the built-in groups, a project,
- * the starting policy. With demo_password also the accounts engineer (viewer), approver and lead (group approvers) and
- * auditor (group auditors), and a project `shop` in place of `default`.
+ * the starting policy. With demo_password also the accounts engineer (viewer, breakglass), second-engineer (viewer), approver
+ * and lead (group approvers) and auditor (group auditors), and a project `shop` in place of `default`.
  */
 #include "base/err.h"
 #include "base/span.h"

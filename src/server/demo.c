@@ -33,6 +33,7 @@ struct demo {
 
 static const char *const accounts[][2] = {
     { "engineer", "wants to see what happened, and has to ask" },
+    { "second-engineer", "may ask to watch along" },
     { "approver", "decides about it" },
     { "lead", "may decide, too" },
     { "auditor", "reads who watched what, when and why" },
@@ -204,7 +205,7 @@ static enum err make(struct demo *d, unsigned port, struct err_info *reterr)
 {
     char listen[40];
     struct init_result *r = calloc(1, sizeof(*r));
-    struct init_options o = { .dir = d->dir, .listen = listen, .plain_loopback = true, .preset = "team", .demo = true };
+    struct init_options o = { .dir = d->dir, .listen = listen, .plain_loopback = true, .preset = "demo", .demo = true };
     enum err e;
 
     if (r == NULL)

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * `keyhole demo`: a server on this machine's loopback with the accounts engineer, approver, lead and auditor, two
+ * `keyhole demo`: a server on this machine's loopback with the accounts engineer, second-engineer, approver, lead and auditor, two
  * recordings of ours, and one that is being made as long as it runs: `keyhole rec` of a script that shows what the server is
  * doing. So one person can play the whole story.
  */

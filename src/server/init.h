@@ -17,7 +17,7 @@ struct init_options {
     size_t n_trusted;
     const char *preset;        /* "solo", "team"; NULL: team */
     const char *env;           /* NULL: prod */
-    bool demo;                 /* accounts engineer, approver, lead, auditor with one password */
+    bool demo;                 /* the accounts of keeper/setup.h with one password */
     const char *log;           /* "json" or NULL */
 };
 

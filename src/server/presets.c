@@ -6,5 +6,7 @@ struct span preset_find(const char *name)
         return preset_solo();
     if (strcmp(name, "regulated") == 0)
         return preset_regulated();
+    if (strcmp(name, "demo") == 0)
+        return preset_demo();
     return strcmp(name, "team") == 0 ? preset_team() : SPAN_EMPTY;
 }

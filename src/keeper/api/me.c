@@ -6,7 +6,7 @@
 #include "keeper/inbox.h"
 #include "keeper/view.h"
 
-static const char *const demo_accounts[] = { "engineer", "approver", "lead", "auditor" };
+static const char *const demo_accounts[] = { "engineer", "second-engineer", "approver", "lead", "auditor" };
 
 /* "http://localhost:8080" gives "http://engineer.localhost:8080/": each account has its own cookie (STANDARDS 5.1). */
 static void demo_url(const char *public_url, const char *name, char *out, size_t cap)
