@@ -184,7 +184,7 @@ export async function shot(page, name) {
 
 /* Runs named tests in order, prints each, and the count that tests/run reads. Without Chromium they are skipped. */
 export async function suite(tests, { browser: wantsBrowser = true } = {}) {
-  const list = Object.entries(tests);
+  const list = Object.entries(tests).filter(([name]) => name.includes(process.env.ONLY ?? ""));
   if (wantsBrowser && !existsSync(chromiumPath)) {
     console.log(`no ${chromiumPath}\n0 passed, 0 failed, ${list.length} skipped`);
     return;

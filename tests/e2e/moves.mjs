@@ -62,7 +62,6 @@ await suite({
     await vote(w.lead);
     await w.engineer.getByRole("link", { name: "Start watching" }).click();
     await playsOn(w.engineer);
-    await w.engineer.locator(".watermark").getByText("engineer").first().waitFor();
     await shot(w.engineer, "moves-two-plays");
     await giveBackAll(t.server, "engineer");
     await over(w.engineer, "given-back");

@@ -43,7 +43,7 @@ static void test_login(void **state)
     assert_reply(&h, r, 200, "");
     assert_string_equal(reply_str(&h, &r, "user.name"), "engineer");
     assert_string_equal(reply_str(&h, &r, "auth.kind"), "sign-in");
-    assert_int_equal(reply_int(&r, "demo.accounts"), 4);
+    assert_int_equal(reply_int(&r, "demo.accounts"), 5);
     assert_string_equal(reply_str(&h, &r, "demo.accounts.0.url"), "http://engineer.localhost:8080/");
     r = house_call(&h, NULL, ROUTE_me, NULL, NULL, NULL);
     assert_reply(&h, r, 401, "login-needed");
