@@ -10,10 +10,12 @@
 #include "codec/jsonw.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "format/hook.h"
 #include "gate/proof.h"
 
-#define ANSWER_MS 30000
-#define ACT_MAX   200 /* <iat>.<86 characters>, and room */
+#define ANSWER_MS        30000
+#define HOOK_HEADERS_MAX 24
+#define ACT_MAX          200 /* <iat>.<86 characters>, and room */
 
 struct control {
     struct credential cred;
@@ -117,6 +119,20 @@ static void on_answer(void *ctx, enum err err, enum ipc_type type, const void *b
 
 /* ---- the question ---- */
 
+/* What a signature is checked with: these headers as they came, each as often as it came, and no others. */
+static uint32_t take_headers(const struct http_head *h, struct ipc_row_tag rows[HOOK_HEADERS_MAX])
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < h->n_headers; i++) {
+        for (const char *const *name = hook_header_names; *name != NULL && n < HOOK_HEADERS_MAX; name++) {
+            if (span_eq_nocase(h->headers[i].name, *name))
+                rows[n++] = (struct ipc_row_tag){ span_str(*name), h->headers[i].value };
+        }
+    }
+    return n;
+}
+
 static void ask(struct call *c)
 {
     struct control *k = c->state;
@@ -124,6 +140,7 @@ static void ask(struct call *c)
     const struct net_addr *client = &exchange_client(c->ex)->client;
     uint8_t digest[32];
     struct span origin;
+    struct ipc_row_tag headers[HOOK_HEADERS_MAX];
     struct ipc_control m = {
         .route = (uint16_t) c->route->id,
         .id1 = c->params[0],
@@ -140,6 +157,11 @@ static void ask(struct call *c)
         .trace = span_of(c->trace, CALL_TRACE_LEN),
     };
 
+    if (c->route->auth == AUTH_HOOK) {
+        m.raw = buf_span(&k->body);
+        m.headers.rows = headers;
+        m.headers.n = take_headers(h, headers);
+    }
     sha256(buf_span(&k->body), digest);
     (void) http_head_get(h, "idempotency-key", &m.idem_key);
     (void) http_head_get(h, "if-match", &m.if_match);
@@ -274,6 +296,8 @@ static void on_body_end(struct call *c)
 
     if (c->answered)
         return;
+    if (c->route->auth == AUTH_HOOK)
+        limits.string = HOOK_BODY_MAX; /* texts of tickets are long */
     if (k->body.failed) {
         call_problem(c, "too-large", "The body is over the limit of the control plane (limits.body).");
         return;
@@ -320,6 +344,10 @@ static bool check_credential(struct call *c, struct credential *ret)
     const struct http_head *h = exchange_head(c->ex);
     struct span origin;
 
+    if (c->route->auth == AUTH_HOOK) { /* the signature is its only credential */
+        *ret = (struct credential){ .kind = CRED_NONE };
+        return true;
+    }
     switch (credential_of(c, ret)) {
     case CREDENTIAL_OK: break;
     case CREDENTIAL_TWO: call_problem(c, "invalid-request", ""); return false;
@@ -379,6 +407,7 @@ void control_answer(struct call *c)
 {
     const struct gate_settings *s = gate_settings(c->lane->gate);
     struct control *k = calloc(1, sizeof(*k));
+    uint64_t body_bytes = c->route->auth == AUTH_HOOK ? HOOK_BODY_MAX : s->body_bytes;
     struct err_info e;
 
     if (k == NULL) {
@@ -387,15 +416,15 @@ void control_answer(struct call *c)
     }
     c->state = k;
     c->ops = &control_ops;
-    buf_init(&k->body, s->body_bytes);
+    buf_init(&k->body, body_bytes);
     buf_init(&k->query, 64 << 10);
-    buf_init(&k->tree, 4 * s->body_bytes + (1 << 20));
+    buf_init(&k->tree, 4 * body_bytes + (1 << 20));
     if (!check_credential(c, &k->cred) || !check_proof(c, &k->proof))
         return;
     if (exchange_head(c->ex)->query.n > 0 && call_query(c, &k->query, &e) != ERR_OK) {
         call_problem(c, "bad-request", e.text);
         return;
     }
-    if (exchange_accept_body(c->ex, s->body_bytes) != ERR_OK)
+    if (exchange_accept_body(c->ex, body_bytes) != ERR_OK)
         call_problem(c, "too-large", "The body is over the limit of the control plane (limits.body).");
 }

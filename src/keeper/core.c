@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "keeper/clock_trust.h"
 #include "keeper/dispatch.h"
+#include "keeper/hooks.h"
 #include "keeper/integrator.h"
 #include "keeper/ongoing.h"
 #include "keeper/session.h"
@@ -119,9 +120,11 @@ static enum err open_memory(struct core *c, struct err_info *reterr)
     map_init(&c->watching, c->map_secret, WATCHING_MAX);
     map_init(&c->volumes, c->map_secret, VOLUMES_MAX);
     c->throttle = throttle_new(c->map_secret);
+    c->hooks = hooks_new(c->cfg.hooks, c->cfg.n_hooks);
+    c->cfg.hooks = NULL; /* the caller's */
     c->counts = counts_new();
     c->touches = touches_new();
-    if (c->throttle == NULL || c->counts == NULL || c->touches == NULL)
+    if (c->throttle == NULL || c->hooks == NULL || c->counts == NULL || c->touches == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "keeper");
     TRY(clock_trust_mark(c, &mark, reterr));
     clock_guard_init(&c->clock, mark);
@@ -179,6 +182,7 @@ struct core *core_close(struct core *c)
         return NULL;
     free_lists(c);
     c->throttle = throttle_free(c->throttle);
+    c->hooks = hooks_free(c->hooks);
     c->counts = counts_free(c->counts);
     c->touches = touches_free(c->touches);
     for (size_t i = 0; i <= CORE_READERS; i++) {

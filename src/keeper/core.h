@@ -16,6 +16,11 @@
 
 struct core;
 
+/* hook "name" { … } of the configuration; secrets: one a line. */
+struct core_hook {
+    const char *name, *project, *format, *secrets;
+};
+
 /* Copied by core_open; texts included. */
 struct core_config {
     const char *public_url;  /* no slash at the end */
@@ -31,6 +36,8 @@ struct core_config {
     int64_t vanish_ms; /* a recording that nobody has for so long is ended; 0: never */
     bool require_sync, token_votes;
     uint8_t config_sha256[32];
+    const struct core_hook *hooks; /* only read by core_open */
+    size_t n_hooks;
 };
 
 struct core_env {

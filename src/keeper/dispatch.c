@@ -101,7 +101,7 @@ static enum err sign_in(struct job *c, bool *ret_ok, struct err_info *reterr)
     enum session_verdict verdict = SESSION_NONE;
 
     TRY(session_find(c, c->in->cred_kind, c->in->cred, c->route->auth == AUTH_UPLOAD, &verdict, reterr));
-    *ret_ok = verdict == SESSION_OK || c->route->auth == AUTH_NONE;
+    *ret_ok = verdict == SESSION_OK || c->route->auth == AUTH_NONE || c->route->auth == AUTH_HOOK;
     if (!*ret_ok)
         (void) job_refuse(c, 401, "login-needed", NULL);
     return ERR_OK;

@@ -1,5 +1,6 @@
 #include "keeper/dry_run.h"
 
+#include "keeper/hooks.h"
 #include "keeper/item.h"
 #include "keeper/life.h"
 #include "keeper/view.h"
@@ -190,7 +191,7 @@ static enum err one(struct job *c, struct run *r, struct span id, struct err_inf
     if (who == NULL || req.n_recordings == 0)
         return ERR_OK; /* erased: there is nothing to decide about */
     item_facts(c, r->people, who, l.q.project, l.q.purpose, &f);
-    TRY(item_ticket(c, l.q.project, l.q.ticket, &f.ticket, reterr));
+    TRY(hooks_ticket(c, l.q.project, l.q.ticket, &f.ticket, reterr));
     f.now = l.q.created_ms;
     f.auth_at = l.q.created_ms;
     f.addr_len = 0;

@@ -62,13 +62,3 @@ void item_facts(struct job *c, const struct people *people, const struct who *wh
         ret->addr_len = c->in->addr.n;
     }
 }
-
-enum err item_ticket(struct job *c, struct span project, struct span ticket, enum policy_ticket *ret,
-                     struct err_info *reterr)
-{
-    (void) c;
-    (void) project;
-    (void) reterr;
-    *ret = span_trim(ticket).n == 0 ? POLICY_TICKET_NONE : POLICY_TICKET_UNKNOWN;
-    return ERR_OK;
-}

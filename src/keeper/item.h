@@ -11,9 +11,5 @@ NODISCARD enum err item_of(struct job *c, const struct meta_recording *r, struct
 void item_facts(struct job *c, const struct people *people, const struct who *who, struct span project,
                 struct span purpose, struct policy_facts *ret);
 
-/* What hooks have said of the ticket of a request in that project; 'ticket' may be empty. */
-NODISCARD enum err item_ticket(struct job *c, struct span project, struct span ticket, enum policy_ticket *ret,
-                               struct err_info *reterr);
-
 /* Nobody but this human could vote in the project, were they asked. */
 bool item_sole_person(const struct people *people, const struct who *who, struct span project);

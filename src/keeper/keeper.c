@@ -108,16 +108,24 @@ static const char *text_of(struct arena *mem, struct span s)
     return t == NULL ? "" : t;
 }
 
+static struct core_hook hook_of(struct arena *mem, const struct ipc_row_hook *row)
+{
+    return (struct core_hook){ text_of(mem, row->name), text_of(mem, row->project), text_of(mem, row->format),
+                               text_of(mem, row->secret) };
+}
+
 static enum err open_core(struct keeper *k, const struct ipc_keeper_config *in, struct err_info *reterr)
 {
     struct arena mem;
     const char *envs[16];
+    struct core_hook *hooks;
     struct core_config cfg = { 0 };
     const struct core_env env = { .ctx = k, .clocks = env_clocks, .random = env_random, .deliver = channels_deliver,
                                   .space = env_space, .fatal = env_fatal };
     enum err e;
 
     arena_init(&mem, 1U << 20);
+    hooks = arena_alloc(&mem, (in->hooks.n + 1) * sizeof(*hooks));
     cfg = (struct core_config){
         .public_url = text_of(&mem, in->public_url), .player_url = text_of(&mem, in->player_url),
         .dir = text_of(&mem, in->dir), .demo = in->demo != 0, .demo_password = text_of(&mem, in->demo_password),
@@ -129,6 +137,9 @@ static enum err open_core(struct keeper *k, const struct ipc_keeper_config *in, 
     };
     for (uint32_t i = 0; i < in->envs.n && i < 16; i++)
         envs[cfg.n_envs++] = text_of(&mem, in->envs.rows[i].text);
+    for (uint32_t i = 0; hooks != NULL && i < in->hooks.n; i++)
+        hooks[cfg.n_hooks++] = hook_of(&mem, &in->hooks.rows[i]);
+    cfg.hooks = hooks;
     if (in->config_sha256.n == 32)
         memcpy(cfg.config_sha256, in->config_sha256.p, 32);
     e = os_dir_open(cfg.dir, false, &k->dir_fd, reterr);

@@ -92,6 +92,7 @@ struct core {
     bool have_log_pk;
     char kid[16];         /* the current signing key */
 
+    struct hooks *hooks;
     struct throttle *throttle;
     struct counts *counts;
     struct touches *touches; /* locks itself */

@@ -1,8 +1,11 @@
 #include "keeper/ticks.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "keeper/clock_trust.h"
 #include "keeper/guard.h"
+#include "keeper/hooks.h"
 #include "keeper/ingest.h"
 #include "keeper/ingest_tokens.h"
 #include "keeper/integrator.h"
@@ -15,6 +18,7 @@
 #include "keeper/session.h"
 #include "keeper/trail.h"
 #include "keeper/viewings.h"
+#include "meta/hooks.h"
 
 #define LOW_WATER_PERCENT 5
 #define INGEST_PERCENT    10 /* recording gives way before new windows do */
@@ -59,11 +63,35 @@ static void take_lengths(struct core *core, void *arg)
     core->cfg.new_key_wait_ms = in->new_key_wait_ms;
 }
 
+static void take_hooks(struct core *core, void *arg)
+{
+    const struct ipc_keeper_config *in = arg;
+    struct core_hook *all = calloc(in->hooks.n + 1, sizeof(*all));
+    struct arena mem;
+    struct hooks *hooks;
+
+    arena_init(&mem, 1U << 20);
+    for (uint32_t i = 0; all != NULL && i < in->hooks.n; i++) {
+        const struct ipc_row_hook *row = &in->hooks.rows[i];
+
+        all[i] = (struct core_hook){ arena_str(&mem, row->name), arena_str(&mem, row->project),
+                                     arena_str(&mem, row->format), arena_str(&mem, row->secret) };
+    }
+    hooks = all == NULL ? NULL : hooks_new(all, in->hooks.n);
+    if (hooks != NULL) { /* without memory the old ones stay */
+        hooks_free(core->hooks);
+        core->hooks = hooks;
+    }
+    arena_deinit(&mem);
+    free(all);
+}
+
 static enum err new_config(struct job *c, const struct ipc_keeper_config *in, struct err_info *reterr)
 {
     if (in->config_sha256.n == sizeof(c->core->cfg.config_sha256))
         memcpy(c->core->cfg.config_sha256, in->config_sha256.p, in->config_sha256.n);
     job_after(c, take_lengths, (void *) (uintptr_t) in);
+    job_after(c, take_hooks, (void *) (uintptr_t) in);
     return config_record(c, reterr);
 }
 
@@ -165,6 +193,7 @@ static enum err minute(struct job *c, struct err_info *reterr)
     TRY(records_write(c, true, reterr));
     TRY(session_sweep(c, reterr));
     TRY(meta_idempotency_purge(c->m, c->now.real, PURGE_MAX, &n_purged, reterr));
+    TRY(meta_hook_purge(c->m, c->now.real - HOOKS_KEEP_MS, PURGE_MAX, &n_purged, reterr));
     return audit_note_checkpoints(c->core->audit, c->now.real, &n_noted, reterr);
 }
 

@@ -230,6 +230,12 @@
 
 #define META_CHECKPOINT(F) F(TEXT, log) F(INT, size) F(BLOB, root) F(BLOB, note) F(INT, at_ms)
 
+/* What hooks have said of a ticket: name as hook_ticket_key makes it. */
+#define META_TICKET(F)                                                                                                 \
+    F(TEXT, project) F(TEXT, name)                                                                                     \
+    F(TEXT, state)          /* "open" | "closed" */                                                                    \
+    F(TEXT, hook) F(INT, said_ms) F(INT, changed_ms) F(INT, v)
+
 /* name, NAME, SQL table, columns of the primary key */
 #define META_ROWS(X)                                                                                                   \
     X(project, PROJECT, "project", 1) X(person, PERSON, "person", 1) X(account, ACCOUNT, "account", 1)                 \
@@ -240,7 +246,7 @@
     X(vote, VOTE, "vote", 2) X(grant, GRANT, "access_grant", 1) X(viewing, VIEWING, "viewing", 1)                      \
     X(key, KEY, "issued_key", 1) X(policy, POLICY, "policy", 1) X(config, CONFIG, "config_seen", 1)                    \
     X(idempotency, IDEMPOTENCY, "idempotency", 3) X(log, LOG, "audit_log", 1) X(opening, OPENING, "audit_opening", 3)  \
-    X(checkpoint, CHECKPOINT, "checkpoint", 2) X(freeze, FREEZE, "freeze", 1)
+    X(checkpoint, CHECKPOINT, "checkpoint", 2) X(ticket, TICKET, "ticket", 2) X(freeze, FREEZE, "freeze", 1)
 
 typedef struct span meta_TEXT;
 typedef struct span meta_BLOB;

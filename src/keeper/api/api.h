@@ -35,6 +35,7 @@ api_fn api_keys_issue, api_keys_list, api_key_revoke, api_keys_rotate;
 api_fn api_viewings_list, api_viewing_stop;
 api_fn api_policies_list, api_policy_current, api_policy_propose, api_policy_approve;
 api_fn api_policy_get, api_policy_stop, api_policy_test, api_policy_dry_run;
+api_fn api_hook; /* keeper/hooks.c */
 api_fn api_status;
 api_fn api_audit_events, api_audit_logs, api_audit_checkpoint, api_audit_system_checkpoint, api_audit_vkey;
 api_fn api_audit_unseal, api_clock_trust, api_report;

@@ -50,6 +50,7 @@ static const struct api_route table[ROUTE_N_] = {
     [ROUTE_policy_stop] = { api_policy_stop, API_WRITE, LEAF_POLICY_STOPPED, true },
     [ROUTE_policy_propose] = { api_policy_propose, API_WRITE, LEAF_POLICY_PROPOSED, true },
     [ROUTE_policy_approve] = { api_policy_approve, API_WRITE, LEAF_POLICY_APPROVED, true },
+    [ROUTE_hook] = { api_hook, API_WRITE, LEAF_LOGIN_FAILED, false },
     [ROUTE_status] = { api_status, API_LIVE, LEAF_API_READ, false },
     [ROUTE_audit_events] = { api_audit_events, API_READ, LEAF_AUDIT_READ, false },
     [ROUTE_audit_logs] = { api_audit_logs, API_READ, LEAF_API_READ, false },

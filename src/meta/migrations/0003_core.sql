@@ -89,3 +89,25 @@ CREATE TABLE freeze (
   at_ms BIGINT NOT NULL,
   v BIGINT NOT NULL
 );
+
+-- ---- hooks: what ticket systems have said ----
+
+-- Deliveries that were taken: each acts once.
+CREATE TABLE hook_delivery (
+  hook TEXT NOT NULL,
+  delivery TEXT NOT NULL,
+  at_ms BIGINT NOT NULL,
+  PRIMARY KEY (hook, delivery)
+);
+CREATE INDEX hook_delivery_at ON hook_delivery (at_ms);
+
+CREATE TABLE ticket (
+  project TEXT NOT NULL REFERENCES project(id),
+  name TEXT NOT NULL,
+  state TEXT NOT NULL,
+  hook TEXT NOT NULL,
+  said_ms BIGINT NOT NULL,
+  changed_ms BIGINT NOT NULL,
+  v BIGINT NOT NULL,
+  PRIMARY KEY (project, name)
+);

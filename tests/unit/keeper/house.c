@@ -69,6 +69,7 @@ static void open_core(struct house *h)
         .demo_password = HOUSE_PASSWORD, .envs = envs, .n_envs = 2, .key_life_s = 120, .bearer_life_s = 60,
         .lapse_ms = 4 * 3600 * 1000, .idle_session_ms = 15 * 60 * 1000, .session_ms = 12 * 3600 * 1000,
         .new_key_wait_ms = h->new_key_wait_ms, .token_votes = h->token_votes, .cli_session_ms = 12 * 3600 * 1000, .fresh_ms = 15 * 60 * 1000, .vanish_ms = HOUSE_VANISH_MS,
+        .hooks = h->hooks, .n_hooks = h->n_hooks,
     };
     const struct core_env env = { .ctx = h, .clocks = clocks, .random = randomness, .deliver = deliver, .space = space,
                                   .fatal = fatal };
@@ -375,6 +376,28 @@ struct reply house_login_browser(struct house *h, const char *body)
                                     .prefix = SPAN_OF(h->prefix) };
     struct ipc_answer a;
 
+    house_send(h, IPC_T_CONTROL, &in, IPC_T_ANSWER, &a);
+    return reply_of(h, &a);
+}
+
+struct reply house_hook(struct house *h, const char *name, const char *headers, const char *body)
+{
+    struct ipc_row_tag rows[16];
+    struct ipc_control in = { .route = ROUTE_hook, .id1 = span_str(name), .raw = span_str(body), .body = tree_of(h, body),
+                              .prefix = SPAN_OF(h->prefix), .trace = SPAN("0123456789abcdef0123456789abcdef") };
+    struct span at = span_str(headers), line;
+    struct ipc_answer a;
+    bool more = at.n > 0;
+
+    in.headers.rows = rows;
+    while (more) {
+        struct ipc_row_tag *r = &rows[in.headers.n++];
+
+        assert_true(in.headers.n <= 16);
+        more = span_cut(at, '\n', &line, &at);
+        (void) span_cut(line, ':', &r->key, &r->value);
+        r->value = span_trim(r->value);
+    }
     house_send(h, IPC_T_CONTROL, &in, IPC_T_ANSWER, &a);
     return reply_of(h, &a);
 }

@@ -39,6 +39,8 @@ struct house {
     struct arena mem;      /* of replies; lives as long as the house */
     uint8_t prefix[4];
     uint8_t addr[4]; /* the client's whole address */
+    const struct core_hook *hooks; /* set before house_restart */
+    size_t n_hooks;
     const struct house_client *prove; /* calls carry a proof by it, as the gate says it when it has checked one */
     const char *act;                  /* … and this text of Keyhole-Act */
     time_ms new_key_wait_ms;          /* auth.new_key_wait, token_votes: of the next open or restart */
@@ -80,6 +82,9 @@ void house_answer_as(struct house *h, uint64_t call, enum ipc_type answer, void 
 void house_send(struct house *h, enum ipc_type type, const void *msg, enum ipc_type answer, void *ret);
 void house_tick(struct house *h, enum cmd_kind kind);
 void house_sleep(struct house *h, int64_t ms); /* both clocks */
+
+/* A notice: headers as "name: value\n…", the body as it is signed and as JSON. */
+struct reply house_hook(struct house *h, const char *name, const char *headers, const char *body);
 
 /* A sign-in of a demo account; token text in static storage of h->mem. */
 const char *house_login(struct house *h, const char *user);

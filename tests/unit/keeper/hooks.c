@@ -1,0 +1,179 @@
+/* Notices of ticket systems at the keeper: who may send one, what it ends, that it opens nothing. */
+#include <stdio.h>
+
+#include "codec/base64.h"
+#include "crypto/hash.h"
+#include "format/hook.h"
+#include "house.h"
+#include "keeper/state.h"
+
+#define GITHUB_SECRET   "0123456789abcdef0123"
+#define STANDARD_SECRET "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
+#define CLOSED          "{\"ticket\":\"SHOP-7\",\"state\":\"closed\"}"
+
+static struct house h;
+
+static const struct core_hook hooks[] = {
+    { "desk", "shop", "standard", STANDARD_SECRET },
+    { "issues", "shop", "github", GITHUB_SECRET },
+    { "lost", "nowhere", "github", GITHUB_SECRET },
+};
+
+static const char policy[] =
+    "purpose \"support\" { }\n"
+    "rule \"ticket\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } ticket = { open } max = 60min\n"
+    "  start = { approval, first-use } binding = { bearer } ask { need = 1 } }\n"
+    "rule \"any\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } max = 30min\n"
+    "  start = { approval, first-use } binding = { bearer } ask { need = 1 } }\n";
+
+static int open_house(void **state)
+{
+    (void) state;
+    house_open(&h, policy, true);
+    h.hooks = hooks;
+    h.n_hooks = 3;
+    house_restart(&h);
+    return 0;
+}
+
+static int close_house(void **state)
+{
+    (void) state;
+    house_close(&h);
+    return 0;
+}
+
+/* Standard Webhooks, signed as of 'off_ms' from now. */
+static struct reply notice_at(const char *id, const char *body, int64_t off_ms)
+{
+    uint8_t key[24], mac[SHA256_LEN];
+    char headers[400];
+    struct buf message = BUF_INIT(1 << 16), sig = BUF_INIT(100);
+    long long at = (h.real + off_ms) / 1000;
+    struct reply r;
+
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t) i;
+    buf_addf(&message, "%s.%lld.%s", id, at, body);
+    hmac_sha256(SPAN_OF(key), buf_span(&message), mac);
+    base64_add(&sig, SPAN_OF(mac));
+    (void) snprintf(headers, sizeof(headers), "webhook-id: %s\nwebhook-timestamp: %lld\nwebhook-signature: v1,%s", id, at, buf_cstr(&sig));
+    r = house_hook(&h, "desk", headers, body);
+    buf_deinit(&message);
+    buf_deinit(&sig);
+    return r;
+}
+
+static struct reply notice(const char *id, const char *body)
+{
+    return notice_at(id, body, 0);
+}
+
+static struct reply github(const char *hook, const char *delivery, const char *body)
+{
+    uint8_t mac[SHA256_LEN];
+    char headers[400], hex[2 * SHA256_LEN + 1];
+
+    hmac_sha256(SPAN(GITHUB_SECRET), span_str(body), mac);
+    for (size_t i = 0; i < SHA256_LEN; i++)
+        (void) snprintf(hex + 2 * i, 3, "%02x", mac[i]);
+    (void) snprintf(headers, sizeof(headers), "x-github-delivery: %s\nx-github-event: issues\nx-hub-signature-256: sha256=%s", delivery, hex);
+    return house_hook(&h, hook, headers, body);
+}
+
+static void test_who_may_send(void **state)
+{
+    struct reply r;
+
+    (void) state;
+    r = notice("m-1", CLOSED);
+    assert_reply(&h, r, 202, "");
+    assert_true(reply_has(&r, "received"));
+    r = house_hook(&h, "nothing", "", CLOSED);
+    assert_reply(&h, r, 401, "hook-refused");
+    r = house_hook(&h, "desk", "", CLOSED);
+    assert_reply(&h, r, 401, "hook-refused");
+    r = notice_at("m-2", CLOSED, -301000);
+    assert_reply(&h, r, 401, "hook-refused");
+    r = notice_at("m-2", CLOSED, 302000);
+    assert_reply(&h, r, 401, "hook-refused");
+    r = notice_at("m-2", CLOSED, -299000);
+    assert_reply(&h, r, 202, "");
+    r = github("desk", "d-1", CLOSED); /* another hook's secret and way */
+    assert_reply(&h, r, 401, "hook-refused");
+    r = github("lost", "d-1", CLOSED); /* its project is not there */
+    assert_reply(&h, r, 401, "hook-refused");
+    house_tick(&h, CMD_MINUTE);
+    assert_true(house_leaves(&h, "login.failed", "hook-refused") >= 1);
+    assert_int_equal(house_leaves(&h, "api.read", "ok") > 0, 1);
+}
+
+/* Guessing is slowed down per source, and does not keep people there from signing in. */
+static void test_guesses(void **state)
+{
+    struct reply r = { 0 };
+
+    (void) state;
+    for (int i = 0; i < 31; i++)
+        r = house_hook(&h, "desk", "webhook-id: x\nwebhook-timestamp: 1\nwebhook-signature: v1,AAAA", CLOSED);
+    assert_reply(&h, r, 429, "rate-limited");
+    assert_true(r.retry_after_s > 0);
+    r = notice("m-1", CLOSED);
+    assert_reply(&h, r, 429, "rate-limited");
+    (void) house_login(&h, "engineer");
+    house_sleep(&h, 15 * 60 * 1000);
+    r = notice("m-1", CLOSED);
+    assert_reply(&h, r, 202, "");
+}
+
+static void test_once(void **state)
+{
+    static const char body[] = "{\"action\":\"closed\",\"issue\":{\"number\":7,\"updated_at\":\"2026-11-03T10:00:00Z\"},\"repository\":{\"full_name\":\"shop/web\"}}";
+    struct reply r = notice("m-1", CLOSED);
+
+    (void) state;
+    assert_false(reply_has(&r, "repeated"));
+    r = notice("m-1", CLOSED);
+    assert_reply(&h, r, 202, "");
+    assert_true(reply_has(&r, "repeated"));
+    house_restart(&h);
+    r = notice("m-1", CLOSED);
+    assert_true(reply_has(&r, "repeated"));
+    r = notice("m-2", CLOSED);
+    assert_false(reply_has(&r, "repeated"));
+    r = github("issues", "m-1", body); /* another hook has ids of its own */
+    assert_false(reply_has(&r, "repeated"));
+    r = github("issues", "m-9", body); /* the id is not signed: the same body is the same notice */
+    assert_true(reply_has(&r, "repeated"));
+    house_sleep(&h, 91LL * 24 * 3600 * 1000);
+    house_tick(&h, CMD_MINUTE);
+    r = notice("m-1", CLOSED);
+    assert_false(reply_has(&r, "repeated"));
+    r = notice("m-3", "{\"hello\":\"world\"}");
+    assert_string_equal(reply_str(&h, &r, "ignored"), "state");
+}
+
+/* Deliveries overtake each other: the older word does not undo the newer one. */
+static void test_order(void **state)
+{
+    struct reply r = notice("m-1", "{\"timestamp\":\"2026-11-03T10:00:02Z\",\"data\":{\"ticket\":\"A\",\"state\":\"open\"}}");
+
+    (void) state;
+    assert_false(reply_has(&r, "ignored"));
+    r = notice("m-2", "{\"timestamp\":\"2026-11-03T10:00:01Z\",\"data\":{\"ticket\":\"A\",\"state\":\"closed\"}}");
+    assert_string_equal(reply_str(&h, &r, "ignored"), "older");
+    r = notice("m-3", "{\"timestamp\":\"2026-11-03T10:00:02Z\",\"data\":{\"ticket\":\"A\",\"state\":\"closed\"}}");
+    assert_false(reply_has(&r, "ignored"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_who_may_send, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_guesses, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_once, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_order, open_house, close_house),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
