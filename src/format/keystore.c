@@ -29,6 +29,7 @@ static bool lengths_of(enum keystore_kind kind, size_t *ret_pub, size_t *ret_sec
     case KEYSTORE_LOG:         *ret_pub = 32, *ret_secret = 64; return true;
     case KEYSTORE_LAST_SIGNED: *ret_pub = 32, *ret_secret = 0; return true;
     case KEYSTORE_SECRET:      *ret_pub = 0, *ret_secret = 32; return true;
+    case KEYSTORE_RETIRED:     *ret_pub = 64, *ret_secret = 0; return true;
     }
     return false;
 }

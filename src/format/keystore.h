@@ -23,6 +23,7 @@ enum keystore_kind {
     KEYSTORE_LOG = 3,         /* Ed25519: secret 64, pub 32; id = the log's, or any other */
     KEYSTORE_LAST_SIGNED = 4, /* no secret; pub = root 32, number = size; id = the log's */
     KEYSTORE_SECRET = 5,      /* 32 bytes of the installation; no pub; id = its name */
+    KEYSTORE_RETIRED = 6,     /* P-256 that signs no more: no secret, pub 64; id = kid; published for a while after 'until' */
 };
 
 enum keystore_state { KEYSTORE_NEXT = 0, KEYSTORE_CURRENT = 1, KEYSTORE_OLD = 2 };

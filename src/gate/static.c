@@ -142,15 +142,18 @@ static void send_jwks(struct call *c)
 {
     struct gate *g = c->lane->gate;
     struct http_header h[4];
+    struct span match;
+    bool same;
     size_t n = 0;
 
     pthread_rwlock_rdlock(&g->keys_lock);
+    same = http_head_get(exchange_head(c->ex), "if-none-match", &match) && span_eq_str(match, g->jwks_etag);
     h[n++] = (struct http_header){ SPAN("content-type"), SPAN("application/json") };
     h[n++] = (struct http_header){ SPAN("cache-control"), SPAN("public, max-age=300") };
     h[n++] = (struct http_header){ SPAN("etag"), span_str(g->jwks_etag) };
     if (g->jwks.n == 0)
         call_problem(c, "starting", "");
-    else if (exchange_respond(c->ex, 200, h, n, buf_span(&g->jwks)) != ERR_OK)
+    else if (exchange_respond(c->ex, same ? 304 : 200, h, n, same ? SPAN_EMPTY : buf_span(&g->jwks)) != ERR_OK)
         exchange_abort(c->ex);
     pthread_rwlock_unlock(&g->keys_lock);
 }

@@ -140,13 +140,31 @@ static void on_signed(void *ctx, enum err err, enum ipc_type type, const void *b
     (void) cmd_free(c);
 }
 
+/* The signing keys have rolled: the answer is complete. */
+static void on_rotated(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct cmd *c = ctx;
+    struct keeper *k = c->owner_ctx;
+    struct peer *p = find_peer(k, c->chan);
+    const struct ipc_done *d = body;
+    const struct ipc_answer a = { .status = 200, .body = buf_span(&c->answer.body) };
+
+    if (err == ERR_OK && type == IPC_T_DONE && span_eq_str(d->code, "rate-limited"))
+        answer_now(k, c, 429, "rate-limited", "So many signing keys are published that another one has to wait for minutes.");
+    else if (err != ERR_OK || type != IPC_T_DONE || d->code.n > 0)
+        answer_now(k, c, 503, "authority-stale", "The vault did not roll its keys. Repeat the call.");
+    else if (p != NULL && p->link != NULL)
+        (void) link_answer(p->link, c->call, IPC_T_ANSWER, &a); /* as answer_now */
+    (void) cmd_free(c);
+}
+
 static void start_signing(struct keeper *k, struct out *o)
 {
     struct cmd *c = TAKE(o->cmd);
 
     c->owner_ctx = k;
     if (k->vault.link != NULL && link_call_encoded(k->vault.link, o->type, buf_span(&o->body), VAULT_TIMEOUT_MS,
-                                                   on_signed, c) == ERR_OK)
+                                                   o->step == CMD_STEP_ROTATE ? on_rotated : on_signed, c) == ERR_OK)
         return;
     answer_now(k, c, 503, "authority-stale", "The vault is not there.");
     (void) cmd_free(c);

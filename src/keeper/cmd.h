@@ -35,6 +35,7 @@ enum cmd_step {
     CMD_STEP_NONE,
     CMD_STEP_PASSWORD, /* verify 'stored' against 'password', then hash 'new_password' if there is one */
     CMD_STEP_VAULT,    /* SIGN_KEY at the vault */
+    CMD_STEP_ROTATE,   /* ROTATE at the vault */
 };
 
 /* Password work: the loop hands it to a worker. Texts lie in the command's message, which is wiped with it. */

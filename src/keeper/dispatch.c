@@ -1,5 +1,7 @@
 #include "keeper/dispatch.h"
 
+#include <stdio.h>
+
 #include "format/key.h"
 #include "keeper/acts.h"
 #include "keeper/api/api.h"
@@ -132,11 +134,17 @@ static enum err run_route(struct job *c, const struct api_route *api, struct err
     return ERR_OK;
 }
 
-/* The command leaves with what the slow step needs; for CMD_STEP_VAULT its records are written already. */
+/* The command leaves with what the slow step needs; for steps of the vault its records are written already. */
 static enum err travel(struct job *c, struct err_info *reterr)
 {
-    struct out *o = out_add(c->outs, OUT_STEP, c->step == CMD_STEP_VAULT ? IPC_T_SIGN_KEY : IPC_T_NONE_, c->sign);
+    struct out *o = NULL;
 
+    switch (c->step) {
+    case CMD_STEP_VAULT: o = out_add(c->outs, OUT_STEP, IPC_T_SIGN_KEY, c->sign); break;
+    case CMD_STEP_ROTATE: o = out_add(c->outs, OUT_STEP, IPC_T_ROTATE, &c->rotate); break;
+    case CMD_STEP_PASSWORD:
+    case CMD_STEP_NONE: o = out_add(c->outs, OUT_STEP, IPC_T_NONE_, NULL); break;
+    }
     if (o == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "slow step");
     o->step = c->step;
@@ -193,12 +201,35 @@ static enum err take_keys(struct job *c, const struct ipc_keys *in, struct err_i
     return e;
 }
 
+/* The vault tells the history of its keys to each keeper anew, so that none is lost; each is written once. */
+static enum err is_news(struct job *c, enum leaf_type type, struct span kid, bool *ret, struct err_info *reterr)
+{
+    char name[32];
+    int64_t told = 0, bit;
+    enum err e;
+
+    *ret = true;
+    if (type != LEAF_SIGNING_KEY_CREATED && type != LEAF_SIGNING_KEY_ACTIVATED && type != LEAF_SIGNING_KEY_RETIRED)
+        return ERR_OK;
+    bit = type == LEAF_SIGNING_KEY_CREATED ? 1 : type == LEAF_SIGNING_KEY_ACTIVATED ? 2 : 4;
+    (void) snprintf(name, sizeof(name), "kid.%.*s", SPAN_ARG(span_sub(kid, 0, KEY_KID_LEN)));
+    e = meta_setting_get(c->v, name, NULL, &told, NULL, reterr);
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    *ret = (told & bit) == 0;
+    return *ret ? meta_setting_put(c->m, name, told | bit, SPAN_EMPTY, reterr) : ERR_OK;
+}
+
 static enum err take_key_event(struct job *c, const struct ipc_key_event *in, struct err_info *reterr)
 {
     enum leaf_type type;
     struct leaf l;
+    bool news;
 
     if (!leaf_type_find(in->type, &type))
+        return ERR_OK;
+    TRY(is_news(c, type, in->kid, &news, reterr));
+    if (!news)
         return ERR_OK;
     l = trail_leaf(c, type, SPAN_EMPTY);
     l.obj = in->kid;

@@ -47,6 +47,7 @@ struct job {
     enum cmd_step step;      /* a slow step is needed first: nothing was written, the handler runs again afterwards */
     bool recorded;           /* a refusal that has its own record */
     struct ipc_sign_key *sign; /* CMD_STEP_VAULT: what the vault is asked for once this is durable */
+    struct ipc_rotate rotate;  /* CMD_STEP_ROTATE */
     struct span log;         /* whose log a refusal belongs to; empty: system */
     struct span refused_id;  /* the object of a refusal, a valid id; or empty */
 };

@@ -70,6 +70,9 @@ NODISCARD enum err life_end_person(struct job *c, struct span account, struct er
 /* After a change of the policy: live grants are judged again; denied ones are revoked (on_change = revoke). */
 NODISCARD enum err life_policy_changed(struct job *c, struct err_info *reterr);
 
+/* Every key has to be fetched anew: gen + 1 of all live grants, pushed. *ret_n: how many. */
+NODISCARD enum err life_bump_all(struct job *c, size_t *ret_n, struct err_info *reterr);
+
 /* The timers: lapses, starts, ends. */
 NODISCARD enum err life_sweep(struct job *c, struct err_info *reterr);
 

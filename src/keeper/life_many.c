@@ -77,6 +77,31 @@ enum err life_rebase_all(struct job *c, struct err_info *reterr)
     return each_in_state(c, GRANT_SUSPENDED, rebase_one, NULL, reterr);
 }
 
+static enum err bump_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
+{
+    struct grant_step s = grant_bump(&l->st, &c->now);
+    size_t *n = arg;
+
+    if (s.verdict != GRANT_OK || !s.changed)
+        return ERR_OK;
+    l->st = s.next;
+    life_to_rows(c, l);
+    TRY(meta_request_put(c->m, &l->q, reterr));
+    TRY(meta_grant_put(c->m, &l->g, reterr));
+    (*n)++;
+    return life_push(c, l, 0, reterr);
+}
+
+enum err life_bump_all(struct job *c, size_t *ret_n, struct err_info *reterr)
+{
+    size_t n = 0;
+
+    TRY(each_in_state(c, GRANT_ACTIVE, bump_one, &n, reterr));
+    TRY(each_in_state(c, GRANT_SUSPENDED, bump_one, &n, reterr));
+    *ret_n = n;
+    return ERR_OK;
+}
+
 static enum err policy_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
 {
     const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_POLICY };

@@ -394,6 +394,15 @@ enum err vault_core_turn(struct vault_core *c, time_ms now, int64_t boot, bool *
     return signing_turn(&c->signing, now, ret_changed, reterr);
 }
 
+enum err vault_core_roll(struct vault_core *c, time_ms now, bool emergency, struct err_info *reterr)
+{
+    if (emergency) {
+        MAP_FOREACH(struct vault_signed, s, &c->ledger)
+            s->exp = 0; /* the next sweep takes them */
+    }
+    return signing_roll(&c->signing, now, emergency, reterr);
+}
+
 void vault_core_keys(const struct vault_core *c, bool with_ctx, struct ipc_row_signing_key *rows, struct ipc_keys *ret)
 {
     static const uint8_t wire_state[] = { [SIGNING_NEXT] = 0, [SIGNING_CURRENT] = 1, [SIGNING_OLD] = 2 };

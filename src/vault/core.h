@@ -82,5 +82,8 @@ enum vault_alarm vault_core_alarm(const struct vault_core *c, int64_t boot);
 /* Rotation and tidying. *ret_changed: KEYS must be sent again. */
 NODISCARD enum err vault_core_turn(struct vault_core *c, time_ms now, int64_t boot, bool *ret_changed, struct err_info *reterr);
 
+/* ROTATE (signing_roll). After an emergency no key that was signed before opens anything. */
+NODISCARD enum err vault_core_roll(struct vault_core *c, time_ms now, bool emergency, struct err_info *reterr);
+
 /* Fills a KEYS message; rows is of KEY_RING_CAP, all borrowed from c until it changes. with_ctx: for the gate. */
 void vault_core_keys(const struct vault_core *c, bool with_ctx, struct ipc_row_signing_key *rows, struct ipc_keys *ret);

@@ -37,11 +37,29 @@ const struct signing_key *signing_current(const struct signing *s)
     return NULL;
 }
 
-static void key_drop(struct signing *s, size_t i)
+/* Out of memory; the store keeps it. */
+static void forget(struct signing *s, size_t i)
 {
     s->keys[i].signer = es256_signer_free(s->keys[i].signer);
     s->keys[i].k_ctx = secret_free(s->keys[i].k_ctx);
     s->keys[i] = s->keys[--s->n];
+}
+
+/* Nothing of it stays in the store either (the caller saves). */
+static void erase(struct signing *s, const char *kid)
+{
+    char ctx[KEYSTORE_ID_MAX + 1];
+
+    ctx_name(kid, ctx);
+    (void) keystore_remove(s->store->keys, KEYSTORE_SIGNING, kid);
+    (void) keystore_remove(s->store->keys, KEYSTORE_RETIRED, kid);
+    (void) keystore_remove(s->store->keys, KEYSTORE_SECRET, ctx);
+}
+
+static void key_drop(struct signing *s, size_t i)
+{
+    erase(s, s->keys[i].kid);
+    forget(s, i);
 }
 
 /* Writes both entries of a key into the store (in memory; the caller saves). */
@@ -91,46 +109,82 @@ static enum err make(struct signing *s, time_ms from, struct err_info *reterr)
     return ERR_OK;
 }
 
-static void retire(struct signing *s, struct signing_key *k)
+/* The private key leaves memory and store; what it signed is still checked for a while, also after a restart. */
+static enum err retire(struct signing *s, struct signing_key *k, time_ms now, struct err_info *reterr)
 {
-    char ctx[KEYSTORE_ID_MAX + 1];
+    struct keystore_entry e = { .kind = KEYSTORE_RETIRED, .state = KEYSTORE_OLD, .from = k->from };
 
-    ctx_name(k->kid, ctx);
     (void) keystore_remove(s->store->keys, KEYSTORE_SIGNING, k->kid);
-    (void) keystore_remove(s->store->keys, KEYSTORE_SECRET, ctx);
     k->signer = es256_signer_free(k->signer);
     k->state = SIGNING_OLD;
+    k->until = k->until < now ? k->until : now;
     note_event(s, "signing-key.retired", k);
+    e.until = k->until;
+    memcpy(e.id, k->kid, sizeof(k->kid));
+    memcpy(e.pub, k->pub, sizeof(k->pub));
+    e.pub_len = sizeof(k->pub);
+    return keystore_put(s->store->keys, &e, reterr);
 }
 
-static enum err load(struct signing *s, time_ms now, struct err_info *reterr)
+/* One key of the store. ERR_NOTFOUND: nothing is left of it to use. */
+static enum err load_one(const struct signing *s, const struct keystore_entry *e, time_ms now, struct signing_key *ret,
+                         struct err_info *reterr)
+{
+    struct signing_key k = { .state = e->kind == KEYSTORE_RETIRED ? SIGNING_OLD : SIGNING_NEXT, .from = e->from,
+                             .until = e->until };
+    const struct keystore_entry *ctx;
+    char name[KEYSTORE_ID_MAX + 1];
+
+    memcpy(k.kid, e->id, sizeof(k.kid));
+    k.kid[sizeof(k.kid) - 1] = '\0';
+    memcpy(k.pub, e->pub, sizeof(k.pub));
+    ctx_name(k.kid, name);
+    ctx = keystore_find(s->store->keys, KEYSTORE_SECRET, name);
+    if (ctx == NULL || e->until + SIGNING_LINGER_MS <= now)
+        return ERR_NOTFOUND;
+    if (k.state != SIGNING_OLD)
+        TRY(es256_signer_new(e->secret, k.pub, &k.signer, reterr));
+    k.k_ctx = secret_of(secret_span(ctx->secret));
+    *ret = k;
+    return ERR_OK;
+}
+
+static enum err load(struct signing *s, time_ms now, bool *ret_changed, struct err_info *reterr)
 {
     for (size_t i = 0; i < keystore_count(s->store->keys); i++) {
         const struct keystore_entry *e = keystore_at(s->store->keys, i);
-        const struct keystore_entry *ctx;
-        struct signing_key k = { .state = SIGNING_NEXT };
-        char name[KEYSTORE_ID_MAX + 1];
+        enum err err;
 
-        if (e->kind != KEYSTORE_SIGNING || e->until <= now || s->n == KEY_RING_CAP)
+        if ((e->kind != KEYSTORE_SIGNING && e->kind != KEYSTORE_RETIRED) || s->n == KEY_RING_CAP)
             continue;
-        memcpy(k.kid, e->id, sizeof(k.kid));
-        k.kid[sizeof(k.kid) - 1] = '\0';
-        memcpy(k.pub, e->pub, sizeof(k.pub));
-        k.from = e->from;
-        k.until = e->until;
-        ctx_name(k.kid, name);
-        ctx = keystore_find(s->store->keys, KEYSTORE_SECRET, name);
-        if (ctx == NULL)
-            continue;
-        TRY(es256_signer_new(e->secret, k.pub, &k.signer, reterr));
-        k.k_ctx = secret_of(secret_span(ctx->secret));
-        s->keys[s->n++] = k;
+        err = load_one(s, e, now, &s->keys[s->n], reterr);
+        if (err == ERR_OK) {
+            s->n++;
+        } else if (err == ERR_NOTFOUND) {
+            char kid[KEYSTORE_ID_MAX + 1];
+
+            memcpy(kid, e->id, sizeof(kid));
+            erase(s, kid);
+            *ret_changed = true;
+            i = SIZE_MAX; /* the table moved: from the start, without those that are loaded */
+            while (s->n > 0)
+                forget(s, s->n - 1);
+        } else {
+            return err;
+        }
+    }
+    /* Its time ended while nobody was there. */
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->keys[i].state != SIGNING_OLD && s->keys[i].until <= now) {
+            TRY(retire(s, &s->keys[i], now, reterr));
+            *ret_changed = true;
+        }
     }
     return ERR_OK;
 }
 
 /* Of the keys whose time has come the newest becomes current; one that is current already and is not it retires. */
-static bool activate(struct signing *s, time_ms now)
+static enum err activate(struct signing *s, time_ms now, bool *ret_changed, struct err_info *reterr)
 {
     struct signing_key *best = NULL, *current = find_state(s, SIGNING_CURRENT);
 
@@ -141,55 +195,110 @@ static bool activate(struct signing *s, time_ms now)
             best = k;
     }
     if (best == NULL || best == current)
-        return false;
-    if (current != NULL)
-        retire(s, current);
+        return ERR_OK;
+    *ret_changed = true;
     best->state = SIGNING_CURRENT;
     note_event(s, "signing-key.activated", best);
-    return true;
+    return current != NULL ? retire(s, current, now, reterr) : ERR_OK;
 }
 
 enum err signing_turn(struct signing *s, time_ms now, bool *ret_changed, struct err_info *reterr)
 {
-    bool retired = activate(s, now);
     const struct signing_key *current;
+    bool changed = false, saved = false;
 
-    *ret_changed = retired;
+    TRY(activate(s, now, &changed, reterr));
     for (size_t i = 0; i < s->n; i++) {
         if (s->keys[i].state == SIGNING_OLD && s->keys[i].until + SIGNING_LINGER_MS <= now) {
             key_drop(s, i--);
-            *ret_changed = true;
+            changed = true;
         }
     }
     if (find_state(s, SIGNING_CURRENT) == NULL) {
         TRY(make(s, now, reterr));
-        (void) activate(s, now);
-        *ret_changed = true;
+        TRY(activate(s, now, &changed, reterr));
+        changed = saved = true;
     }
     current = signing_current(s);
-    if (find_state(s, SIGNING_NEXT) == NULL && now >= current->until - SIGNING_LEAD_MS) {
+    if (find_state(s, SIGNING_NEXT) == NULL && now >= current->until - SIGNING_LEAD_MS && s->n < KEY_RING_CAP) {
         TRY(make(s, current->until, reterr));
-        *ret_changed = true;
-    } else if (retired) {
-        TRY(vault_store_save(s->store, reterr)); /* the retired private key leaves the file */
+        changed = saved = true;
     }
-    return ERR_OK;
+    *ret_changed = changed;
+    /* a retired private key leaves the file */
+    return changed && !saved ? vault_store_save(s->store, reterr) : ERR_OK;
+}
+
+/* The next key's time begins now; in the store too. */
+static enum err bring_forward(struct signing *s, struct signing_key *k, time_ms now, struct err_info *reterr)
+{
+    const struct signing_key *current = signing_current(s);
+    const struct keystore_entry *old = keystore_find(s->store->keys, KEYSTORE_SIGNING, k->kid);
+    struct keystore_entry e;
+    enum err err;
+
+    if (old == NULL)
+        return ERR_RAISE(reterr, ERR_STATE, "the next signing key is not in the store");
+    e = *old;
+    k->from = current != NULL && current->from >= now ? current->from + 1 : now;
+    k->until = k->from + s->rotate;
+    e.from = k->from;
+    e.until = k->until;
+    e.secret = secret_of(secret_span(old->secret));
+    if (e.secret == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "no slot for a key");
+    err = keystore_put(s->store->keys, &e, reterr);
+    e.secret = secret_free(e.secret);
+    return err;
+}
+
+static void drop_all(struct signing *s)
+{
+    while (s->n > 0) {
+        if (s->keys[s->n - 1].state != SIGNING_OLD)
+            note_event(s, "signing-key.retired", &s->keys[s->n - 1]);
+        key_drop(s, s->n - 1);
+    }
+}
+
+enum err signing_roll(struct signing *s, time_ms now, bool emergency, struct err_info *reterr)
+{
+    struct signing_key *next;
+    bool changed;
+
+    if (emergency) {
+        drop_all(s); /* whatever fails from here on: none of them signs or checks any more */
+        return signing_turn(s, now, &changed, reterr);
+    }
+    if (s->n >= KEY_RING_CAP - 1)
+        return ERR_RAISE(reterr, ERR_LIMIT, "%d signing keys are published at once", KEY_RING_CAP);
+    next = find_state(s, SIGNING_NEXT);
+    if (next == NULL) {
+        TRY(make(s, now, reterr));
+        next = find_state(s, SIGNING_NEXT);
+    }
+    TRY(bring_forward(s, next, now, reterr));
+    TRY(activate(s, next->from, &changed, reterr));
+    TRY(vault_store_save(s->store, reterr));
+    return signing_turn(s, now, &changed, reterr);
 }
 
 enum err signing_init(struct signing *s, struct vault_store *store, time_ms rotate, time_ms now,
                       struct err_info *reterr)
 {
-    bool changed;
+    bool changed = false, turned;
 
     memset(s, 0, sizeof(*s));
     s->store = store;
     s->rotate = rotate;
-    TRY(load(s, now, reterr));
-    return signing_turn(s, now, &changed, reterr);
+    TRY(load(s, now, &changed, reterr));
+    if (changed)
+        TRY(vault_store_save(store, reterr));
+    return signing_turn(s, now, &turned, reterr);
 }
 
 void signing_deinit(struct signing *s)
 {
     while (s->n > 0)
-        key_drop(s, 0);
+        forget(s, s->n - 1);
 }

@@ -3,8 +3,8 @@
  * The signing keys of provisioning keys and their rotation (STANDARDS 1.9). Pure but for the key store it is given.
  *
  * A key is made and published 'lead' before it signs, signs for 'rotate', and is published for a while after that, until
- * the last key it signed is surely over. Current and next rest in the key store, so a restart breaks no gateway; a
- * retired private key is erased at once.
+ * the last key it signed is surely over. All rest in the key store, so a restart breaks no gateway; a retired private key is
+ * erased at once.
  */
 #include "base/times.h"
 #include "crypto/es256.h"
@@ -51,6 +51,12 @@ void signing_deinit(struct signing *s);
 
 /* Does what is due at 'now'. *ret_changed: the published set is another one. ERR_IO: the store cannot be written. */
 NODISCARD enum err signing_turn(struct signing *s, time_ms now, bool *ret_changed, struct err_info *reterr);
+
+/*
+ * The next key takes over now; when none is published yet, a new one. emergency: every other key is forgotten, also those that
+ * only check. ERR_LIMIT: too many are published already. After any other error turns go on with what there is.
+ */
+NODISCARD enum err signing_roll(struct signing *s, time_ms now, bool emergency, struct err_info *reterr);
 
 /* The one that signs now. NULL only after a failed turn. */
 const struct signing_key *signing_current(const struct signing *s);

@@ -14,6 +14,7 @@
 #define STALE_MS     3000
 #define TURN_MS      1000
 #define GATE_LINKS   64
+#define PAST_EVENTS  32
 
 /* A link and what it is for; to the keeper, or to one loop of the gate. */
 struct peer {
@@ -32,6 +33,8 @@ struct vault {
     struct list staged; /* checkpoints of this turn */
     struct loop_deferred flush;
     enum vault_alarm alarm, told; /* as it stands; as the keeper was told */
+    struct signing_event past[PAST_EVENTS]; /* told to a keeper that may have died of it */
+    size_t n_past;
     bool open;
     int64_t heard; /* boot clock of the keeper's last word; -STALE_MS: never */
     int status;
@@ -82,6 +85,13 @@ static void send_keys(struct vault *v, struct peer *to)
         log_event(LOG_WARN, "keys.not-sent");
 }
 
+static bool send_event(struct vault *v, const char *type, const char *kid, const char *thumbprint)
+{
+    const struct ipc_key_event m = { span_str(type), span_str(kid), span_str(thumbprint), clock_wall_ms() };
+
+    return link_send(v->keeper.link, IPC_T_KEY_EVENT, &m) == ERR_OK;
+}
+
 /* The keeper writes them into the log; without a keeper they wait. */
 static void send_events(struct vault *v)
 {
@@ -89,11 +99,10 @@ static void send_events(struct vault *v)
         return;
     for (size_t i = 0; i < v->core.signing.n_events; i++) {
         const struct signing_event *e = &v->core.signing.events[i];
-        const struct ipc_key_event m = { span_str(e->type), span_str(e->kid), span_str(e->thumbprint),
-                                         clock_wall_ms() };
 
-        if (link_send(v->keeper.link, IPC_T_KEY_EVENT, &m) != ERR_OK)
+        if (!send_event(v, e->type, e->kid, e->thumbprint))
             return;
+        v->past[v->n_past++ % PAST_EVENTS] = *e;
     }
     v->core.signing.n_events = 0;
 }
@@ -256,6 +265,56 @@ static void do_checkpoint(struct vault *v, const struct link_msg *m)
     }
 }
 
+/* ---- the signing keys ---- */
+
+static void publish(struct vault *v)
+{
+    send_keys(v, &v->gates[0]);
+    send_keys(v, &v->keeper);
+    send_events(v);
+}
+
+static void do_rotate(struct vault *v, const struct link_msg *m)
+{
+    const struct ipc_rotate *in = m->body;
+    struct ipc_done out = { 0 };
+    struct err_info e = { 0 };
+    enum err err = vault_core_roll(&v->core, clock_wall_ms(), in->emergency != 0, &e);
+
+    if (err != ERR_OK) {
+        log_err(LOG_ERROR, "signing-key.rotation-failed", &e);
+        out.status = err == ERR_LIMIT ? 429 : 503;
+        out.code = err == ERR_LIMIT ? SPAN("rate-limited") : SPAN("authority-stale");
+    }
+    publish(v); /* also after a failure: what was dropped is not to be checked by anybody */
+    (void) link_answer(v->keeper.link, m->call, IPC_T_DONE, &out);
+}
+
+/* Births, activations and retirements of what there is: the keeper keeps those that it has not written yet. */
+static void send_history(struct vault *v)
+{
+    static const char *const types[] = { "signing-key.created", "signing-key.activated", "signing-key.retired" };
+    char thumbprint[KEY_JKT_LEN + 1];
+
+    for (size_t i = 0; i < v->core.signing.n && v->keeper.link != NULL && v->open; i++) {
+        const struct signing_key *k = &v->core.signing.keys[i];
+        const size_t n = k->state == SIGNING_NEXT ? 1 : k->state == SIGNING_CURRENT ? 2 : 3;
+
+        key_jkt(k->pub, thumbprint);
+        for (size_t t = 0; t < n; t++) {
+            if (!send_event(v, types[t], k->kid, thumbprint))
+                return;
+        }
+    }
+    /* and of what is gone since */
+    for (size_t i = v->n_past > PAST_EVENTS ? v->n_past - PAST_EVENTS : 0; i < v->n_past && v->keeper.link != NULL; i++) {
+        const struct signing_event *e = &v->past[i % PAST_EVENTS];
+
+        if (!send_event(v, e->type, e->kid, e->thumbprint))
+            return;
+    }
+}
+
 static void on_keeper_message(void *ctx, struct link_msg *m)
 {
     struct peer *p = ctx;
@@ -271,6 +330,7 @@ static void on_keeper_message(void *ctx, struct link_msg *m)
     case IPC_T_HEARTBEAT: break;
     case IPC_T_SIGN_KEY: do_sign_key(v, m); break;
     case IPC_T_SIGN_CHECKPOINT: do_checkpoint(v, m); break;
+    case IPC_T_ROTATE: do_rotate(v, m); break;
     case IPC_T_LOG_BEGIN: (void) link_answer(p->link, m->call, IPC_T_DONE, &done); break;
     default: log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
     }
@@ -342,7 +402,10 @@ static void take_peer(struct vault *v, const struct ipc_peer *m, int fd)
         return;
     }
     send_keys(v, p);
-    send_events(v);
+    if (p == &v->keeper) {
+        send_history(v);
+        send_events(v);
+    }
 }
 
 static enum err open_core(struct vault *v, const struct ipc_vault_config *m, struct err_info *reterr)

@@ -85,19 +85,20 @@ static void the_documents_example(void **state)
 static struct keystore *one_of_each(void)
 {
     struct keystore *k = keystore_new();
-    struct keystore_entry e[5] = {
+    struct keystore_entry e[6] = {
         { .kind = KEYSTORE_EPOCH, .id = "1", .number = 1, .pub_len = 32, .secret = secret_random(32) },
         { .kind = KEYSTORE_SIGNING, .id = "zAIXFns1pr8", .state = KEYSTORE_NEXT, .from = 5, .until = 6 },
         { .kind = KEYSTORE_LOG, .id = "log" },
         { .kind = KEYSTORE_LAST_SIGNED, .id = "p_zNe2lKL4dQxW8s0b~2", .number = UINT64_MAX, .pub_len = 32 },
         { .kind = KEYSTORE_SECRET, .id = "k_ctx", .state = KEYSTORE_OLD, .made = -1, .secret = secret_random(32) },
+        { .kind = KEYSTORE_RETIRED, .id = "zAIXFns1pr8", .state = KEYSTORE_OLD, .until = 6, .pub_len = 64 },
     };
 
     assert_ok(es256_generate(&e[1].secret, e[1].pub, NULL));
     e[1].pub_len = 64;
     assert_ok(ed25519_generate(&e[2].secret, e[2].pub, NULL));
     e[2].pub_len = 32;
-    for (size_t i = 5; i > 0; i--) {
+    for (size_t i = 6; i > 0; i--) {
         assert_ok(keystore_put(k, &e[i - 1], NULL));
         assert_null(e[i - 1].secret);
     }
@@ -116,8 +117,8 @@ static void there_and_back(void **state)
     assert_false(span_eq(buf_span(&a), buf_span(&b))); /* fresh nonces */
     assert_ok(keystore_open(buf_span(&b), master, &back, NULL));
     assert_int_equal(keystore_generation(back), 2);
-    assert_int_equal(keystore_count(back), 5);
-    for (size_t i = 0; i < 5; i++) {
+    assert_int_equal(keystore_count(back), 6);
+    for (size_t i = 0; i < 6; i++) {
         const struct keystore_entry *x = keystore_at(k, i), *y = keystore_at(back, i);
 
         assert_int_equal(x->kind, i + 1); /* in order, whatever the order of putting */
@@ -131,7 +132,7 @@ static void there_and_back(void **state)
             assert_null(memmem(b.p, b.n, secret_span(x->secret).p, 32)); /* nothing in clear */
         }
     }
-    assert_null(keystore_at(k, 5));
+    assert_null(keystore_at(k, 6));
     keystore_free(k);
     keystore_free(back);
     buf_deinit(&a);
@@ -148,13 +149,13 @@ static void replaced_and_removed(void **state)
     (void) state;
     assert_ok(keystore_put(k, &e, NULL));
     assert_ok(keystore_put(k, &s, NULL));
-    assert_int_equal(keystore_count(k), 5);
+    assert_int_equal(keystore_count(k), 6);
     assert_int_equal(keystore_find(k, KEYSTORE_LAST_SIGNED, e.id)->number, 7);
     assert_true(keystore_remove(k, KEYSTORE_EPOCH, "1"));
     assert_false(keystore_remove(k, KEYSTORE_EPOCH, "1"));
     assert_ok(keystore_write(k, master, &b, NULL));
     assert_ok(keystore_open(buf_span(&b), master, &back, NULL));
-    assert_int_equal(keystore_count(back), 4);
+    assert_int_equal(keystore_count(back), 5);
     assert_null(keystore_find(back, KEYSTORE_EPOCH, "1"));
     keystore_free(k);
     keystore_free(back);
@@ -222,14 +223,14 @@ static void entries_cannot_be_dropped_repeated_swapped_or_mixed(void **state)
 {
     struct keystore *k = one_of_each(), *back = NULL;
     struct buf b = BUF_INIT(1 << 20), old = BUF_INIT(1 << 20), t = BUF_INIT(1 << 20);
-    size_t starts[8], n, old_starts[8];
+    size_t starts[9], n, old_starts[9];
 
     (void) state;
     assert_ok(keystore_write(k, master, &old, NULL));
     assert_ok(keystore_write(k, master, &b, NULL));
-    n = split(buf_span(&b), starts, 7);
-    assert_int_equal(n, 6);
-    assert_int_equal(split(buf_span(&old), old_starts, 7), 6);
+    n = split(buf_span(&b), starts, 8);
+    assert_int_equal(n, 7);
+    assert_int_equal(split(buf_span(&old), old_starts, 8), 7);
     for (size_t drop = 0; drop < n; drop++) {
         buf_reset(&t);
         buf_add(&t, b.p, starts[drop]);

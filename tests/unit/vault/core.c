@@ -559,6 +559,150 @@ static void retired_keys_leave_the_disk(void **state)
     assert_null(keystore_find(core.store.keys, KEYSTORE_SIGNING, kid));
 }
 
+static bool has_kid(const char *kid, enum signing_state *ret)
+{
+    for (size_t i = 0; i < core.signing.n; i++) {
+        if (strcmp(core.signing.keys[i].kid, kid) == 0) {
+            *ret = core.signing.keys[i].state;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t n_events(const char *type, const char *kid)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < core.signing.n_events; i++)
+        n += strcmp(core.signing.events[i].type, type) == 0 && strcmp(core.signing.events[i].kid, kid) == 0;
+    return n;
+}
+
+/* By command: the one that was published ahead takes over, the one before is still checked, also after a restart. */
+static void a_roll_ahead_of_time(void **state)
+{
+    char first[KEY_KID_LEN + 1], next[KEY_KID_LEN + 1] = "";
+    time_ms t = T0 * 1000 + HOUR - 60000;
+    enum signing_state st;
+    bool changed;
+
+    (void) state;
+    memcpy(first, signing_current(&core.signing)->kid, sizeof(first));
+    assert_ok(vault_core_turn(&core, t, 0, &changed, NULL));
+    assert_int_equal(core.signing.n, 2);
+    memcpy(next, core.signing.keys[core.signing.keys[0].state == SIGNING_NEXT ? 0 : 1].kid, sizeof(next));
+    core.signing.n_events = 0;
+    assert_ok(vault_core_roll(&core, t, false, NULL));
+    assert_string_equal(signing_current(&core.signing)->kid, next); /* gateways know it already */
+    assert_true(signing_current(&core.signing)->until == t + HOUR);
+    assert_int_equal(n_events("signing-key.activated", next), 1);
+    assert_int_equal(n_events("signing-key.retired", first), 1);
+    assert_true(has_kid(first, &st) && st == SIGNING_OLD);
+    vault_core_close(&core);
+    assert_ok(open_at(t + 1000));
+    assert_string_equal(signing_current(&core.signing)->kid, next);
+    assert_true(has_kid(first, &st) && st == SIGNING_OLD); /* what it signed is still checked */
+    assert_non_null(keystore_find(core.store.keys, KEYSTORE_RETIRED, first));
+    assert_null(keystore_find(core.store.keys, KEYSTORE_SIGNING, first));
+    assert_ok(vault_core_turn(&core, t + SIGNING_LINGER_MS - 1, 0, &changed, NULL));
+    assert_true(has_kid(first, &st));
+    assert_ok(vault_core_turn(&core, t + SIGNING_LINGER_MS, 0, &changed, NULL));
+    assert_true(changed);
+    assert_false(has_kid(first, &st));
+    vault_core_close(&core);
+    assert_ok(open_at(t + SIGNING_LINGER_MS));
+    assert_null(keystore_find(core.store.keys, KEYSTORE_RETIRED, first)); /* and nothing stays on the disk */
+    assert_false(has_kid(first, &st));
+}
+
+static void a_roll_in_an_emergency(void **state)
+{
+    struct ipc_sign_key m = key();
+    struct buf wrap = BUF_INIT(WRAP_MAX);
+    struct ipc_open o = { .jti = SPAN(JTI), .gid = SPAN(GID), .gen = 3, .rid = SPAN(RID), .pid = SPAN(PID), .epoch = 1 };
+    char first[KEY_KID_LEN + 1];
+    enum signing_state st;
+
+    (void) state;
+    push(row());
+    make_wrap(&wrap, RID, 1);
+    o.wrap = buf_span(&wrap);
+    memcpy(first, signing_current(&core.signing)->kid, sizeof(first));
+    assert_int_equal(sign_at(&m, T0 * 1000, 0), VAULT_SIGNED);
+    assert_ok(vault_core_roll(&core, T0 * 1000, false, NULL));
+    assert_ok(vault_core_roll(&core, T0 * 1000 + 1, true, NULL));
+    assert_false(has_kid(first, &st)); /* nobody checks by it any more */
+    assert_int_equal(n_events("signing-key.retired", first), 1);
+    for (size_t i = 0; i < core.signing.n; i++)
+        assert_int_not_equal(core.signing.keys[i].state, SIGNING_OLD);
+    assert_int_equal(open_rk(&o, T0 * 1000 + 1, NULL), KEY_EXPIRED); /* nor does anything open by what it signed */
+    assert_null(keystore_find(core.store.keys, KEYSTORE_SIGNING, first));
+    assert_null(keystore_find(core.store.keys, KEYSTORE_RETIRED, first));
+    m.jti = SPAN("BBBBBBBBBBBBBBBBBBBBBA");
+    m.leaf_idx = 9;
+    assert_int_equal(sign_at(&m, T0 * 1000 + 2, 0), VAULT_SIGNED);
+    vault_core_close(&core);
+    assert_ok(open_at(T0 * 1000 + 3));
+    assert_false(has_kid(first, &st));
+    buf_deinit(&wrap);
+}
+
+/* The disk fails in the middle of it: closed, and the next turn makes a key. */
+static void an_emergency_without_a_disk(void **state)
+{
+    int good = core.store.dir;
+    char first[KEY_KID_LEN + 1];
+    enum signing_state st;
+    struct ipc_sign_key m = key();
+    bool changed;
+
+    (void) state;
+    push(row());
+    memcpy(first, signing_current(&core.signing)->kid, sizeof(first));
+    core.store.dir = -1;
+    assert_int_not_equal(vault_core_roll(&core, T0 * 1000, true, NULL), ERR_OK);
+    assert_false(has_kid(first, &st));
+    assert_int_equal(sign_at(&m, T0 * 1000, 0), VAULT_FAILED);
+    core.store.dir = good;
+    assert_ok(vault_core_turn(&core, T0 * 1000, 0, &changed, NULL));
+    assert_true(changed);
+    assert_int_equal(sign_at(&m, T0 * 1000, 0), VAULT_SIGNED);
+}
+
+static void at_most_eight_are_published(void **state)
+{
+    size_t n = 0;
+
+    (void) state;
+    while (vault_core_roll(&core, T0 * 1000 + (time_ms) n, false, NULL) == ERR_OK)
+        n++;
+    assert_true(n >= 5 && n < KEY_RING_CAP);
+    assert_true(core.signing.n <= KEY_RING_CAP);
+    assert_non_null(signing_current(&core.signing));
+    assert_int_equal(vault_core_roll(&core, T0 * 1000, false, NULL), ERR_LIMIT);
+    assert_ok(vault_core_roll(&core, T0 * 1000, true, NULL)); /* that always goes */
+}
+
+/* A vault that was away when its key's time ended. */
+static void a_key_that_ended_meanwhile(void **state)
+{
+    char first[KEY_KID_LEN + 1];
+    enum signing_state st;
+
+    (void) state;
+    memcpy(first, signing_current(&core.signing)->kid, sizeof(first));
+    vault_core_close(&core);
+    assert_ok(open_at(T0 * 1000 + HOUR + 1000));
+    assert_true(has_kid(first, &st) && st == SIGNING_OLD);
+    assert_string_not_equal(signing_current(&core.signing)->kid, first);
+    assert_null(keystore_find(core.store.keys, KEYSTORE_SIGNING, first));
+    vault_core_close(&core);
+    assert_ok(open_at(T0 * 1000 + 5 * HOUR));
+    assert_false(has_kid(first, &st));
+    assert_null(keystore_find(core.store.keys, KEYSTORE_RETIRED, first));
+}
+
 /* ---- the file ---- */
 
 static void a_damaged_store_is_refused(void **state)
@@ -615,6 +759,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(last_signed_is_durable_first, begin, end),
         cmocka_unit_test_setup_teardown(keys_turn_by_the_hour, begin, end),
         cmocka_unit_test_setup_teardown(retired_keys_leave_the_disk, begin, end),
+        cmocka_unit_test_setup_teardown(a_roll_ahead_of_time, begin, end),
+        cmocka_unit_test_setup_teardown(a_roll_in_an_emergency, begin, end),
+        cmocka_unit_test_setup_teardown(an_emergency_without_a_disk, begin, end),
+        cmocka_unit_test_setup_teardown(at_most_eight_are_published, begin, end),
+        cmocka_unit_test_setup_teardown(a_key_that_ended_meanwhile, begin, end),
         cmocka_unit_test_setup_teardown(a_damaged_store_is_refused, begin, end),
     };
 
