@@ -76,8 +76,9 @@ def policy_dry_run():
 
 def policy_of_two():
     """With a second administrator a proposal waits; anybody who may vote can stop it; approving shows what is hashed."""
-    person("adm1", "--group", "admins")
-    person("adm2", "--group", "admins")
+    person("adm1")
+    person("adm2")
+    S.run("group", "set", "admins", "--add", "adm1", "--add", "adm2", token=S.admin)
     f = S.top / "policy-two"
     f.write_text(source() + 'purpose "training" { }\n')
     r = S.run("policy", "apply", str(f), who="adm1")

@@ -80,6 +80,7 @@ static enum err read_person(struct job *c, struct span *ret, struct err_info *re
 static enum err read_new(struct job *c, struct accounts_new *n, struct span *ret_password, struct err_info *reterr)
 {
     static const struct accounts_role everywhere = { { (const uint8_t *) "viewer", 6 }, { (const uint8_t *) "*", 1 } };
+    const struct rules *rules;
     struct accounts_role *roles;
     struct span *groups, *subjects;
     bool there;
@@ -92,7 +93,10 @@ static enum err read_new(struct job *c, struct accounts_new *n, struct span *ret
     n->groups = groups;
     TRY(people_read_roles(c, c->args, "roles", &roles, &n->n_roles, &there, reterr));
     n->roles = roles;
-    if (!there) { /* left out: viewer of every project */
+    rules = job_rules(c, reterr);
+    if (rules == NULL)
+        return ERR_NOMEM;
+    if (!there && (rules->policy == NULL || !rules->policy->new_user_none)) { /* left out: viewer of every project */
         n->roles = &everywhere;
         n->n_roles = 1;
     }

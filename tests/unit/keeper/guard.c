@@ -393,6 +393,119 @@ static void a_fresh_voter_is_marked(void **state)
     assert_int_equal(house_leaves_with(&h, "request.voted", "\"changed\":1"), 1);
 }
 
+/* A policy may say that a new user holds no role. */
+static void a_new_user_may_hold_nothing(void **state)
+{
+    static char policy[64 << 10];
+    struct reply r;
+
+    (void) state;
+    (void) snprintf(policy, sizeof(policy), "new_user = none\n%s", house_preset("team"));
+    house_open(&h, policy, true);
+    r = admin(ROUTE_user_create, NULL, "{\"name\":\"eve\"}");
+    assert_reply(&h, r, 201, "");
+    assert_int_equal(reply_int(&r, "roles"), 0);
+    r = admin(ROUTE_user_create, NULL, "{\"name\":\"adam\",\"roles\":[{\"role\":\"viewer\"}]}");
+    assert_int_equal(reply_int(&r, "roles"), 1);
+    house_close(&h);
+}
+
+/* ---- everything of theirs ends, in the very command that says so ---- */
+
+struct watched {
+    const char *token, *gid, *rid, *api;
+};
+
+/* engineer watches by a sign-in and by an API token. */
+static struct watched watching(void)
+{
+    struct watched w = { .rid = house_recording(&h, h.admin, "Checkout fails", "user-17"), .token = house_login(&h, "engineer") };
+    struct reply r = house_call(&h, w.token, ROUTE_token_create, NULL, NULL, "{\"kind\":\"api\"}");
+    const char *digest, *qid, *key = textf("{\"recording\":\"%s\"}", w.rid);
+
+    w.api = reply_str(&h, &r, "token");
+    r = house_call(&h, w.token, ROUTE_request_create, NULL, NULL,
+                   textf("{\"recordings\":[\"%s\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"support\",\"reason\":"
+                         "\"Customer says that checkout fails\"},\"duration_s\":600}", w.rid));
+    qid = reply_str(&h, &r, "id");
+    digest = textf("{\"digest\":\"%s\"}", reply_str(&h, &r, "digest"));
+    r = house_call(&h, house_login(&h, "approver"), ROUTE_request_approve, qid, NULL, digest);
+    assert_reply(&h, r, 200, "");
+    w.gid = reply_str(&h, &r, "grant");
+    r = house_call(&h, w.token, ROUTE_keys_issue, w.gid, NULL, key);
+    assert_reply(&h, r, 201, "");
+    r = house_call(&h, w.api, ROUTE_keys_issue, w.gid, NULL, key);
+    assert_reply(&h, r, 201, "");
+    house_forget(&h);
+    return w;
+}
+
+static int live_keys(const struct watched *w)
+{
+    struct reply r = house_call(&h, h.admin, ROUTE_keys_list, NULL, textf("{\"grant\":\"%s\"}", w->gid), NULL);
+    int n = 0;
+
+    assert_reply(&h, r, 200, "");
+    for (int i = 0; i < reply_int(&r, "items"); i++)
+        n += strcmp(reply_str(&h, &r, textf("items.%d.state", i)), "live") == 0;
+    return n;
+}
+
+static void disabling_ends_everything(void **state)
+{
+    struct watched w = watching();
+    struct reply r;
+
+    (void) state;
+    assert_int_equal(live_keys(&w), 2);
+    r = admin(ROUTE_user_patch, "engineer", "{\"disabled\":true}");
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(house_pushed(&h, IPC_T_DENY), 2);
+    assert_int_equal(house_pushed(&h, IPC_T_GRANTS), 1);
+    assert_int_equal(live_keys(&w), 0);
+    r = house_call(&h, h.admin, ROUTE_grant_get, w.gid, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "state"), "REVOKED");
+    r = house_call(&h, w.token, ROUTE_me, NULL, NULL, NULL);
+    assert_reply(&h, r, 401, "login-needed");
+    r = house_call(&h, w.api, ROUTE_me, NULL, NULL, NULL);
+    assert_reply(&h, r, 401, "login-needed");
+    r = house_call(&h, NULL, ROUTE_login, NULL, NULL, "{\"user\":\"engineer\",\"password\":\"" HOUSE_PASSWORD "\"}");
+    assert_reply(&h, r, 401, "login-failed");
+}
+
+static void another_password_ends_what_the_old_one_opened(void **state)
+{
+    struct watched w = watching();
+    struct reply r;
+
+    (void) state;
+    r = admin(ROUTE_user_patch, "engineer", "{\"password\":\"a new beginning\"}");
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(house_pushed(&h, IPC_T_DENY), 2);
+    assert_int_equal(live_keys(&w), 0);
+    r = house_call(&h, w.token, ROUTE_me, NULL, NULL, NULL);
+    assert_reply(&h, r, 401, "login-needed");
+    r = house_call(&h, w.api, ROUTE_me, NULL, NULL, NULL);
+    assert_reply(&h, r, 401, "login-needed");
+}
+
+static void a_revoked_token_ends_its_own(void **state)
+{
+    struct watched w = watching();
+    struct reply r = house_call(&h, w.token, ROUTE_tokens_list, NULL, NULL, NULL);
+    const char *id = reply_str(&h, &r, "items.0.id");
+
+    (void) state;
+    r = house_call(&h, w.token, ROUTE_token_revoke, id, NULL, NULL);
+    assert_int_equal(r.status, 204);
+    assert_int_equal(house_pushed(&h, IPC_T_DENY), 1);
+    assert_int_equal(live_keys(&w), 1);
+    r = house_call(&h, w.api, ROUTE_me, NULL, NULL, NULL);
+    assert_reply(&h, r, 401, "login-needed");
+    r = house_call(&h, w.token, ROUTE_me, NULL, NULL, NULL);
+    assert_reply(&h, r, 200, "");
+}
+
 #define TEAM(t)  cmocka_unit_test_setup_teardown(t, open_team, close_house)
 #define ALONE(t) cmocka_unit_test_setup_teardown(t, open_alone, close_house)
 
@@ -403,6 +516,8 @@ int main(void)
         TEAM(the_second_administrator),         TEAM(what_cannot_be_done_any_more_fails),
         TEAM(one_administrator_given_a_week),   TEAM(memory_ends),
         TEAM(a_fresh_voter_is_marked),
+        cmocka_unit_test(a_new_user_may_hold_nothing), TEAM(disabling_ends_everything),
+        TEAM(another_password_ends_what_the_old_one_opened), TEAM(a_revoked_token_ends_its_own),
         TEAM(the_rest_is_free),                 TEAM(a_token_for_somebody_else),
     };
 
