@@ -7,6 +7,7 @@ static const struct {
 } moves[] = {
     { GRANT_PENDING, GRANT_EV_SCHEDULE, GRANT_SCHEDULED },
     { GRANT_PENDING, GRANT_EV_ACTIVATE, GRANT_ACTIVE },
+    { GRANT_PENDING, GRANT_EV_BREAK, GRANT_ACTIVE },
     { GRANT_PENDING, GRANT_EV_DENY, GRANT_DENIED },
     { GRANT_PENDING, GRANT_EV_CANCEL, GRANT_CANCELLED },
     { GRANT_PENDING, GRANT_EV_LAPSE, GRANT_LAPSED },
@@ -176,7 +177,7 @@ struct grant grant_create(const struct grant_terms *t, const struct clock_readin
         .start_at = t->start_at,
         .created_at = now->real,
         .lapse_at = now->real + GRANT_LAPSE_MS,
-        .review = t->break_glass ? GRANT_REVIEW_DUE : GRANT_REVIEW_NONE,
+        .review = GRANT_REVIEW_NONE,
     };
 
     /* Once the asked-for window has passed there is nothing left to approve. */
@@ -188,11 +189,10 @@ struct grant grant_create(const struct grant_terms *t, const struct clock_readin
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
 /* Opens the window: both ends are absolute from here on. */
-static struct grant_step open_window(const struct grant *g, const struct clock_reading *now,
-                                     const struct grant_guards *f)
+static struct grant_step open_window(const struct grant *g, const struct clock_reading *now, int64_t length,
+                                     enum grant_event on, enum grant_cause cause)
 {
-    int64_t length = min64(g->duration_ms, f->policy_max_ms);
-    struct grant_step s = move(g, now, GRANT_EV_ACTIVATE, GRANT_CAUSE_NONE);
+    struct grant_step s = move(g, now, on, cause);
 
     if (s.verdict != GRANT_OK)
         return s;
@@ -206,13 +206,21 @@ static struct grant_step open_window(const struct grant *g, const struct clock_r
     return s;
 }
 
+/* A window that prolongs another one lasts its own time after that one's end, which is absolute: together they are
+ * never longer than what was approved for both. */
+static int64_t length_of(const struct grant *g, const struct grant_guards *f)
+{
+    return min64(g->duration_ms, f->policy_max_ms) + (f->carry_ms > 0 ? f->carry_ms : 0);
+}
+
 /* From PENDING, once enough people (or a rule) said yes. What fails here refuses the vote: nothing is half approved. */
-static struct grant_step approved(const struct grant *g, const struct clock_reading *now, const struct grant_guards *f)
+static struct grant_step approved(const struct grant *g, const struct clock_reading *now, const struct grant_guards *f,
+                                  enum grant_cause cause)
 {
     struct grant ready = *g;
     struct grant_step s;
 
-    if (!f->requester_active)
+    if (!f->requester_active || f->link_gone)
         return refuse(g, GRANT_CONFLICT);
     if (!f->policy_allows || f->policy_max_ms <= 0)
         return refuse(g, GRANT_POLICY);
@@ -222,7 +230,7 @@ static struct grant_step approved(const struct grant *g, const struct clock_read
         return refuse(g, GRANT_FROZEN);
     ready.approved_at = now->real;
     if (g->start == GRANT_START_APPROVAL || (g->start == GRANT_START_TIME && now->real >= g->start_at)) {
-        s = open_window(&ready, now, f);
+        s = open_window(&ready, now, length_of(&ready, f), GRANT_EV_ACTIVATE, cause);
     } else {
         ready.start_by = now->real + g->start_by_ms;
         s = move(&ready, now, GRANT_EV_SCHEDULE, GRANT_CAUSE_NONE);
@@ -267,7 +275,7 @@ struct grant_step grant_approve(const struct grant *g, const struct clock_readin
         return s;
     if (!count_with(b, true).approved)
         return change(g, GRANT_EV_VOTE);
-    return approved(g, now, f);
+    return approved(g, now, f, GRANT_CAUSE_NONE);
 }
 
 struct grant_step grant_deny(const struct grant *g, const struct clock_reading *now, const struct grant_ballot *b)
@@ -281,9 +289,53 @@ struct grant_step grant_deny(const struct grant *g, const struct clock_reading *
     return move(g, now, GRANT_EV_DENY, GRANT_CAUSE_DENIED);
 }
 
-struct grant_step grant_auto(const struct grant *g, const struct clock_reading *now, const struct grant_guards *f)
+struct grant_step grant_auto(const struct grant *g, const struct clock_reading *now, const struct grant_guards *f,
+                             enum grant_cause cause)
 {
-    return g->state != GRANT_PENDING || over(g, now) ? refuse(g, GRANT_CONFLICT) : approved(g, now, f);
+    return g->state != GRANT_PENDING || over(g, now) ? refuse(g, GRANT_CONFLICT) : approved(g, now, f, cause);
+}
+
+static struct grant_step break_limit(const struct grant *g, enum grant_limit limit)
+{
+    struct grant_step s = refuse(g, GRANT_BREAK_LIMIT);
+
+    s.limit = limit;
+    return s;
+}
+
+struct grant_step grant_break(const struct grant *g, const struct clock_reading *now, const struct grant_break_facts *f)
+{
+    int64_t length = min64(g->duration_ms, min64(f->max_ms, GRANT_BREAK_MAX_MS));
+    struct grant ready = *g;
+    struct grant_step s;
+
+    if (g->state != GRANT_PENDING || g->start != GRANT_START_APPROVAL || over(g, now))
+        return refuse(g, GRANT_CONFLICT);
+    if (!f->holder)
+        return refuse(g, GRANT_NOT_ALLOWED);
+    if (f->review_failed)
+        return break_limit(g, GRANT_LIMIT_FAILED);
+    if (!f->fresh)
+        return refuse(g, GRANT_REAUTH);
+    if (f->denied || length <= 0)
+        return refuse(g, GRANT_POLICY);
+    if (f->incident_used)
+        return break_limit(g, GRANT_LIMIT_INCIDENT);
+    if (f->unreviewed >= f->unreviewed_max)
+        return break_limit(g, GRANT_LIMIT_REVIEWS);
+    if (!f->audit_healthy)
+        return refuse(g, GRANT_AUDIT);
+    if (!now->trusted)
+        return refuse(g, GRANT_CLOCK);
+    if (f->frozen)
+        return refuse(g, GRANT_FROZEN);
+    ready.approved_at = now->real;
+    ready.review = GRANT_REVIEW_DUE;
+    ready.review_due = now->real + GRANT_REVIEW_MS;
+    s = open_window(&ready, now, length, GRANT_EV_BREAK, GRANT_CAUSE_BREAK_GLASS);
+    if (s.verdict != GRANT_OK)
+        s.next = *g;
+    return s;
 }
 
 struct grant_step grant_activate(const struct grant *g, const struct clock_reading *now, bool first_use,
@@ -306,7 +358,7 @@ struct grant_step grant_activate(const struct grant *g, const struct clock_readi
         return refuse(g, GRANT_CLOCK);
     if (f->frozen)
         return refuse(g, GRANT_FROZEN);
-    return open_window(g, now, f);
+    return open_window(g, now, min64(g->duration_ms, f->policy_max_ms), GRANT_EV_ACTIVATE, GRANT_CAUSE_NONE);
 }
 
 /* --- while it is open --------------------------------------------------------------------------------------------- */
@@ -364,7 +416,9 @@ struct grant_step grant_suspend(const struct grant *g, const struct clock_readin
 struct grant_step grant_resume(const struct grant *g, const struct clock_reading *now, const struct grant_actor *a,
                                bool frozen)
 {
-    if (!role_may(a->roles, PERM_RESUME))
+    struct grant_step s;
+
+    if (!a->system && !role_may(a->roles, PERM_RESUME))
         return refuse(g, GRANT_NOT_ALLOWED);
     if (a->requester)
         return refuse(g, GRANT_OWN);
@@ -376,7 +430,10 @@ struct grant_step grant_resume(const struct grant *g, const struct clock_reading
         return refuse(g, GRANT_CLOCK);
     if (frozen)
         return refuse(g, GRANT_FROZEN);
-    return move(g, now, GRANT_EV_RESUME, GRANT_CAUSE_NONE);
+    s = move(g, now, GRANT_EV_RESUME, GRANT_CAUSE_NONE);
+    if (s.verdict == GRANT_OK)
+        s.next.last_key = now->boot; /* nobody could ask for a key meanwhile */
+    return s;
 }
 
 /* --- endings ------------------------------------------------------------------------------------------------------ */
@@ -419,6 +476,68 @@ struct grant_step grant_expire_early(const struct grant *g, const struct clock_r
     return over(g, now) ? refuse(g, GRANT_CONFLICT) : move(g, now, GRANT_EV_EXPIRE, cause);
 }
 
+struct grant_step grant_shorten(const struct grant *g, const struct clock_reading *now, enum grant_cause cause,
+                                int64_t in_ms)
+{
+    struct grant_step s;
+
+    if (!live(g) || over(g, now) || g->window_end - now->real <= in_ms)
+        return refuse(g, GRANT_CONFLICT);
+    s = change(g, GRANT_EV_NARROW);
+    s.next.end_cause = cause;
+    s.next.window_end = now->real + in_ms;
+    /* On another boot than the deadline's grant_rebase makes a new one from the nearer end. */
+    if (clock_same_boot(now, g->boot_id))
+        s.next.deadline = min64(g->deadline, now->boot + in_ms);
+    s.push = true;
+    return s;
+}
+
+struct grant_step grant_widen(const struct grant *g, const struct clock_reading *now, const struct grant_actor *a,
+                              unsigned used, unsigned max)
+{
+    struct grant_step s;
+
+    if (!a->requester)
+        return refuse(g, GRANT_NOT_ALLOWED);
+    if (g->state == GRANT_SUSPENDED)
+        return refuse(g, GRANT_IS_SUSPENDED);
+    if (!grant_is_open(g, now) || used >= max)
+        return refuse(g, GRANT_CONFLICT);
+    s = change(g, GRANT_EV_WIDEN);
+    return s;
+}
+
+struct grant_step grant_review(const struct grant *g, const struct clock_reading *now, const struct grant_actor *a,
+                               bool failed)
+{
+    struct grant_step s;
+
+    (void) now;
+    if (!role_may(a->roles, PERM_REVIEW))
+        return refuse(g, GRANT_NOT_ALLOWED);
+    if (a->requester || a->approver)
+        return refuse(g, GRANT_OWN);
+    if (!version_matches(g, a->if_match))
+        return refuse(g, GRANT_STALE_VERSION);
+    if (!grant_ended(g->state) || (g->review != GRANT_REVIEW_DUE && g->review != GRANT_REVIEW_OVERDUE))
+        return refuse(g, GRANT_CONFLICT);
+    s = change(g, failed ? GRANT_EV_REVIEW_FAILED : GRANT_EV_REVIEW_DONE);
+    s.next.review = GRANT_REVIEW_DONE;
+    return s;
+}
+
+struct grant_step grant_review_touch(const struct grant *g, const struct clock_reading *now)
+{
+    struct grant_step s;
+
+    if (g->review != GRANT_REVIEW_DUE || now->real < g->review_due)
+        return refuse(g, GRANT_OK);
+    s = change(g, GRANT_EV_REVIEW_OVERDUE);
+    s.next.review = GRANT_REVIEW_OVERDUE;
+    return s;
+}
+
 static bool idle_over(const struct grant *g, const struct clock_reading *now, int64_t idle_ms)
 {
     return idle_ms > 0 && g->state == GRANT_ACTIVE && clock_same_boot(now, g->boot_id) &&
@@ -430,7 +549,7 @@ struct grant_step grant_touch(const struct grant *g, const struct clock_reading 
     if (grant_ended(g->state))
         return refuse(g, GRANT_OK);
     if (over(g, now))
-        return live(g) ? move(g, now, GRANT_EV_EXPIRE, GRANT_CAUSE_WINDOW)
+        return live(g) ? move(g, now, GRANT_EV_EXPIRE, g->end_cause != GRANT_CAUSE_NONE ? g->end_cause : GRANT_CAUSE_WINDOW)
                        : move(g, now, GRANT_EV_LAPSE, GRANT_CAUSE_LAPSED);
     if (idle_over(g, now, idle_ms))
         return move(g, now, GRANT_EV_EXPIRE, GRANT_CAUSE_IDLE);

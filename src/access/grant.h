@@ -22,6 +22,9 @@
 #define GRANT_LAPSE_MS        (4LL * 3600 * 1000) /* an undecided request */
 #define GRANT_IDLE_MS         (30LL * 60 * 1000)  /* no key asked for */
 #define GRANT_START_BY_MAX_MS (8LL * 3600 * 1000)
+#define GRANT_BREAK_MAX_MS    (60LL * 60 * 1000)  /* break-glass (STANDARDS 2.5) */
+#define GRANT_REVIEW_MS       (24LL * 3600 * 1000)
+#define GRANT_TICKET_MS       (5LL * 60 * 1000)   /* from a closed ticket to the end */
 
 enum grant_state {
     GRANT_PENDING,   /* waits for votes; timer: lapse_at */
@@ -50,7 +53,12 @@ enum grant_event {
     GRANT_EV_EXPIRE,
     GRANT_EV_REVOKE,
     GRANT_EV_RELINQUISH,
-    GRANT_EV_NARROW, /* no move: the scope shrank, or keys must be fetched anew */
+    GRANT_EV_NARROW, /* no move: the scope or the window shrank, or keys must be fetched anew */
+    GRANT_EV_WIDEN,  /* no move: a recording was added that was decided on beforehand */
+    GRANT_EV_BREAK,  /* opened by break-glass */
+    GRANT_EV_REVIEW_DONE, /* no move: T15 */
+    GRANT_EV_REVIEW_FAILED,
+    GRANT_EV_REVIEW_OVERDUE,
     GRANT_EV_N_
 };
 
@@ -78,6 +86,9 @@ enum grant_cause {
     GRANT_CAUSE_POLICY,   /* the policy no longer allows it */
     GRANT_CAUSE_GONE,     /* its recordings were erased */
     GRANT_CAUSE_PROJECT,  /* the project was locked */
+    GRANT_CAUSE_FROZEN,   /* suspended by a freeze */
+    GRANT_CAUSE_BEFOREHAND, /* opened with time that voters granted beforehand */
+    GRANT_CAUSE_BREAK_GLASS, /* opened by break-glass */
     GRANT_CAUSE_N_
 };
 
@@ -88,6 +99,7 @@ struct grant {
     enum grant_start start;
     enum grant_cause cause;
     enum grant_review review;
+    enum grant_cause end_cause; /* why the window ends before what was granted; NONE: it does not */
     uint32_t gen;        /* goes into keys; 0 until approved, then grows at every change of what keys may do */
     uint32_t version;    /* the ETag; grows at every change */
     int64_t duration_ms; /* asked and approved; at least 1 s */
@@ -102,7 +114,8 @@ struct grant {
     int64_t deadline;     /* … and boot < deadline, on the boot named here */
     uint8_t boot_id[CLOCK_BOOT_ID];
     int64_t last_key; /* boot clock when a key was last asked for */
-    time_ms ended_at; /* 0 until ended */
+    time_ms ended_at;   /* 0 until ended */
+    time_ms review_due; /* DUE: overdue from then on */
 };
 
 enum grant_verdict {
@@ -120,13 +133,24 @@ enum grant_verdict {
     GRANT_IS_SUSPENDED,  /* 403 grant-suspended */
     GRANT_IS_OVER,       /* 403 grant-ended */
     GRANT_AUDIT,         /* 503 audit-unavailable */
+    GRANT_REAUTH,        /* needs a fresh sign-in: 401 reauth-needed */
+    GRANT_BREAK_LIMIT,   /* break-glass is used up, see step.limit: 403 break-glass-limit */
     GRANT_VERDICT_N_
+};
+
+enum grant_limit {
+    GRANT_LIMIT_NONE,
+    GRANT_LIMIT_INCIDENT, /* used for this incident before: more hours need a vote */
+    GRANT_LIMIT_REVIEWS,  /* too many uses without a finished review */
+    GRANT_LIMIT_FAILED,   /* a review failed, and the role was not given anew since */
+    GRANT_LIMIT_N_
 };
 
 /* What else belongs into the transaction, or follows its commit. */
 struct grant_step {
     enum grant_verdict verdict;
     enum vote_verdict vote; /* with GRANT_REFUSED_VOTE */
+    enum grant_limit limit; /* with GRANT_BREAK_LIMIT */
     enum grant_event event; /* what happened, for the audit type */
     bool changed;           /* next differs: write it */
     bool push;              /* gate and vault must hear of it */
@@ -142,6 +166,8 @@ bool grant_start_parse(struct span s, enum grant_start *ret);
 const char *grant_cause_name(enum grant_cause c); /* "idle"; "" for none */
 bool grant_cause_parse(struct span s, enum grant_cause *ret);
 const char *grant_review_name(enum grant_review r);
+bool grant_review_parse(struct span s, enum grant_review *ret);
+const char *grant_limit_name(enum grant_limit l); /* "incident": the problem's cause */
 
 /* The audit record's type for an event: "grant.revoked", "request.voted". */
 const char *grant_event_type(enum grant_event e);
@@ -170,7 +196,6 @@ struct grant_terms {
     int64_t duration_ms;
     int64_t start_by_ms; /* FIRST_USE */
     time_ms start_at;    /* START_TIME */
-    bool break_glass;
 };
 
 /* T1. The guards (may ask, purpose valid, …) are request_parse's and policy_check's. */
@@ -182,7 +207,9 @@ struct grant_guards {
     bool votes_stand;      /* vote_count over today's people still says approved; true for an automatic approval */
     bool policy_allows;    /* policy_check with today's policy is not a denial */
     bool frozen;           /* freeze of the project or of all */
-    int64_t policy_max_ms; /* longest window of the rule that decides today */
+    int64_t policy_max_ms; /* longest window that today's rule and the caps on sums of windows leave; 0: none */
+    bool link_gone;        /* it prolongs, joins or widens a grant that is not open any more */
+    int64_t carry_ms;      /* it prolongs one whose window has so long to go: added to its own */
 };
 
 /* One vote, and everything it is judged by. */
@@ -205,13 +232,33 @@ struct grant_step grant_approve(const struct grant *g, const struct clock_readin
                                 const struct grant_guards *f);
 /* T3. */
 struct grant_step grant_deny(const struct grant *g, const struct clock_reading *now, const struct grant_ballot *b);
-/* T4. */
-struct grant_step grant_auto(const struct grant *g, const struct clock_reading *now, const struct grant_guards *f);
+/* T4; also T13 with time that was granted beforehand, for which 'cause' is BEFOREHAND, else NONE. */
+struct grant_step grant_auto(const struct grant *g, const struct clock_reading *now, const struct grant_guards *f,
+                             enum grant_cause cause);
+
+/* What break-glass is judged by (STANDARDS 2.5). */
+struct grant_break_facts {
+    bool holder;         /* has the role in that project, and an active account */
+    bool review_failed;  /* … held since before a review of theirs failed */
+    bool fresh;          /* signed in now; an API token never is */
+    bool denied;         /* a rule with effect = deny speaks against it */
+    bool frozen;
+    bool audit_healthy;
+    bool incident_used;  /* by this human, within the days that count */
+    unsigned unreviewed; /* uses by this human in these days, the review not finished */
+    unsigned unreviewed_max;
+    int64_t max_ms;      /* the policy's; capped by GRANT_BREAK_MAX_MS */
+};
+
+/* T14: opens at once what is PENDING, without a vote; its review is due in 24 h. Never without audit. */
+struct grant_step grant_break(const struct grant *g, const struct clock_reading *now,
+                              const struct grant_break_facts *f);
 
 /* Who gives a command. 'roles' are those in the grant's project (role_in). */
 struct grant_actor {
     role_mask roles;
-    bool requester;         /* the human who asked, under whichever account */
+    bool requester;         /* the human who asked, holds it, or watches beside; under whichever account */
+    bool approver;          /* T15: approved what came of it */
     bool system;            /* the server itself: timers, disabled accounts, hooks */
     enum grant_cause cause; /* system: why */
     uint32_t if_match;      /* 0: not sent */
@@ -252,8 +299,25 @@ struct grant_step grant_relinquish(const struct grant *g, const struct clock_rea
  */
 struct grant_step grant_touch(const struct grant *g, const struct clock_reading *now, int64_t idle_ms);
 
-/* T10 early: the ticket was closed. */
+/* T10 early. */
 struct grant_step grant_expire_early(const struct grant *g, const struct clock_reading *now, enum grant_cause cause);
+
+/*
+ * The window ends in 'in_ms' at the latest, on both clocks; grant_touch then ends it with this cause. Keys live on: the
+ * live-grant table has the nearer end. CONFLICT: not live, or it ends before that anyway.
+ */
+struct grant_step grant_shorten(const struct grant *g, const struct clock_reading *now, enum grant_cause cause,
+                                int64_t in_ms);
+
+/* A recording is added under what was decided beforehand: 'used' of 'max' are. Only in an open window. */
+struct grant_step grant_widen(const struct grant *g, const struct clock_reading *now, const struct grant_actor *a,
+                              unsigned used, unsigned max);
+
+/* T15: by somebody who may review, not who watched nor who approved; only what has ended and is due. */
+struct grant_step grant_review(const struct grant *g, const struct clock_reading *now, const struct grant_actor *a,
+                               bool failed);
+/* The review's time is up: OVERDUE. changed = false: not yet. */
+struct grant_step grant_review_touch(const struct grant *g, const struct clock_reading *now);
 
 /* The scope shrank (a recording erased), or keys must be fetched anew: gen + 1 in ACTIVE and SUSPENDED. */
 struct grant_step grant_bump(const struct grant *g, const struct clock_reading *now);

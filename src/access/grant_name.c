@@ -31,6 +31,9 @@ static const char *const causes[GRANT_CAUSE_N_] = {
     [GRANT_CAUSE_POLICY] = "policy",
     [GRANT_CAUSE_GONE] = "recording-gone",
     [GRANT_CAUSE_PROJECT] = "project-locked",
+    [GRANT_CAUSE_FROZEN] = "frozen",
+    [GRANT_CAUSE_BEFOREHAND] = "granted-beforehand",
+    [GRANT_CAUSE_BREAK_GLASS] = "break-glass",
 };
 
 static const char *const reviews[GRANT_REVIEW_N_] = {
@@ -48,6 +51,9 @@ static const char *const types[GRANT_EV_N_] = {
     [GRANT_EV_RESUME] = "grant.resumed",     [GRANT_EV_EXPIRE] = "grant.expired",
     [GRANT_EV_REVOKE] = "grant.revoked",     [GRANT_EV_RELINQUISH] = "grant.relinquished",
     [GRANT_EV_NARROW] = "grant.narrowed",
+    [GRANT_EV_WIDEN] = "grant.widened",      [GRANT_EV_BREAK] = "breakglass.used",
+    [GRANT_EV_REVIEW_DONE] = "review.done",  [GRANT_EV_REVIEW_FAILED] = "review.failed",
+    [GRANT_EV_REVIEW_OVERDUE] = "alarm.raised",
 };
 
 static const struct {
@@ -68,6 +74,15 @@ static const struct {
     [GRANT_IS_SUSPENDED] = { "grant-suspended", 403 },
     [GRANT_IS_OVER] = { "grant-ended", 403 },
     [GRANT_AUDIT] = { "audit-unavailable", 503 },
+    [GRANT_REAUTH] = { "reauth-needed", 401 },
+    [GRANT_BREAK_LIMIT] = { "break-glass-limit", 403 },
+};
+
+static const char *const limits[GRANT_LIMIT_N_] = {
+    [GRANT_LIMIT_NONE] = "",
+    [GRANT_LIMIT_INCIDENT] = "incident",
+    [GRANT_LIMIT_REVIEWS] = "reviews",
+    [GRANT_LIMIT_FAILED] = "review-failed",
 };
 
 static int find(const char *const *words, int n, struct span s)
@@ -124,6 +139,20 @@ bool grant_cause_parse(struct span s, enum grant_cause *ret)
 const char *grant_review_name(enum grant_review r)
 {
     return r < GRANT_REVIEW_N_ ? reviews[r] : "?";
+}
+
+bool grant_review_parse(struct span s, enum grant_review *ret)
+{
+    int i = find(reviews, GRANT_REVIEW_N_, s);
+
+    if (i >= 0)
+        *ret = (enum grant_review) i;
+    return i >= 0;
+}
+
+const char *grant_limit_name(enum grant_limit l)
+{
+    return l < GRANT_LIMIT_N_ ? limits[l] : "?";
 }
 
 const char *grant_event_type(enum grant_event e)

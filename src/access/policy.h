@@ -232,7 +232,8 @@ struct policy_answer policy_check(const struct policy *p, const struct policy_fa
 
 /*
  * Holds a request against the purpose and the terms of the rule that decides it (NULL: only the purpose). Adds field
- * errors, each with its limit: unknown purpose, short reason, missing ticket, too long a window, a start not allowed.
+ * errors, each with its limit: unknown purpose, short reason, missing ticket, too long a window, a start not allowed, too
+ * much decided beforehand.
  * 'check': members that are left out are no errors.
  */
 void policy_check_terms(const struct policy *p, const struct policy_rule *rule, const struct request *req, bool check,

@@ -242,6 +242,23 @@ static void starts_say(uint8_t starts, char *out, size_t cap)
     }
 }
 
+/* What is decided beforehand: the rule says how much of it there may be. */
+static void check_beforehand(const struct policy_terms *t, const struct request *req, struct field_errors *errs)
+{
+    if (req->n_viewers + 1 > t->viewers)
+        field_error_add(errs, FIELD_TOO_LONG, t->viewers, (int64_t) req->n_viewers + 1,
+                        "people who watch, the requester included", "/viewers");
+    if (req->more_max > 0 && (t->more_same & req->more_same) == 0)
+        field_error_add(errs, FIELD_NOT_ONE_OF, FIELD_NO_LIMIT, FIELD_NO_LIMIT,
+                        "the policy does not let such recordings be added", "/more/same");
+    else if (req->more_max > t->more_max)
+        field_error_add(errs, FIELD_TOO_LARGE, t->more_max, req->more_max, NULL, "/more/max");
+    if (req->more_times > t->more_times)
+        field_error_add(errs, FIELD_TOO_LARGE, t->more_times, req->more_times, NULL, "/more_time/times");
+    if (req->more_times > 0 && req->more_each_s > t->more_each_ms / 1000)
+        field_error_add(errs, FIELD_TOO_LARGE, t->more_each_ms / 1000, req->more_each_s, NULL, "/more_time/each_s");
+}
+
 void policy_check_terms(const struct policy *p, const struct policy_rule *rule, const struct request *req, bool check,
                         struct field_errors *errs)
 {
@@ -261,6 +278,7 @@ void policy_check_terms(const struct policy *p, const struct policy_rule *rule, 
     }
     if (req->start_by_s > t->start_by_ms / 1000)
         field_error_add(errs, FIELD_TOO_LARGE, t->start_by_ms / 1000, req->start_by_s, NULL, "/start_by_s");
+    check_beforehand(t, req, errs);
 }
 
 bool policy_ticket_allows(const struct policy_rule *rule, enum policy_ticket ticket)

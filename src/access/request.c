@@ -1,21 +1,15 @@
 #include "access/request.h"
 
+#include "access/request_read.h"
 #include "base/utf8.h"
-#include "codec/base64.h"
 #include "codec/jcs.h"
-#include "crypto/hash.h"
 
 #include <stdlib.h>
 
 static const char *const codes[REQUEST_VERDICT_N_] = {
     [REQUEST_OK] = "ok",
     [REQUEST_INVALID] = "invalid",
-    [REQUEST_VIEWERS_UNSUPPORTED] = "viewers-unsupported",
-    [REQUEST_MORE_UNSUPPORTED] = "more-unsupported",
-    [REQUEST_MORE_TIME_UNSUPPORTED] = "more-time-unsupported",
     [REQUEST_PARTS_UNSUPPORTED] = "parts-unsupported",
-    [REQUEST_EXTENDS_UNSUPPORTED] = "extends-unsupported",
-    [REQUEST_BREAK_GLASS_UNSUPPORTED] = "break-glass-unsupported",
     [REQUEST_UNMASK_UNSUPPORTED] = "unmask-unsupported",
 };
 
@@ -58,29 +52,18 @@ size_t request_reason_len(struct span reason)
 
 /* --- members ------------------------------------------------------------------------------------------------------ */
 
-struct parse {
-    struct tree body;
-    bool check; /* REQUEST_TO_CHECK */
-    struct span requester;
-    time_ms now;
-    struct arena *arena;
-    struct request *req;
-    struct field_errors *errs;
-};
-
-static void missing(struct parse *p, const char *at)
+void request_missing(struct request_reader *p, const char *at)
 {
     if (!p->check)
         field_error_add(p->errs, FIELD_MISSING, FIELD_NO_LIMIT, FIELD_NO_LIMIT, NULL, "%s", at);
 }
 
-/* A member that is there and not null. */
-static bool member(struct tree obj, const char *key, struct tree *ret)
+bool request_member(struct tree obj, const char *key, struct tree *ret)
 {
     return tree_get(obj, key, ret) && ret->tag != TREE_NULL;
 }
 
-static void check_known(struct parse *p, struct tree obj, const char *const *known, const char *at)
+void request_only(struct request_reader *p, struct tree obj, const char *const *known, const char *at)
 {
     struct span it = obj.payload;
     struct tree child;
@@ -105,13 +88,13 @@ static int by_bytes(const void *a, const void *b)
     return c != 0 ? c : (x->n > y->n) - (x->n < y->n);
 }
 
-static void parse_recordings(struct parse *p)
+static void parse_recordings(struct request_reader *p)
 {
     struct tree list, item;
     struct span *ids, at;
     size_t n;
 
-    if (!member(p->body, "recordings", &list)) {
+    if (!request_member(p->body, "recordings", &list)) {
         field_error_add(p->errs, FIELD_MISSING, FIELD_NO_LIMIT, FIELD_NO_LIMIT, NULL, "/recordings");
         return;
     }
@@ -147,14 +130,14 @@ static void parse_recordings(struct parse *p)
     p->req->n_recordings = n;
 }
 
-static void parse_actions(struct parse *p)
+static void parse_actions(struct request_reader *p)
 {
     struct tree list, item;
     struct span at, word;
     size_t n;
 
-    if (!member(p->body, "actions", &list)) {
-        missing(p, "/actions");
+    if (!request_member(p->body, "actions", &list)) {
+        request_missing(p, "/actions");
         p->req->actions = ACTION_BIT(ACTION_PLAY);
         return;
     }
@@ -182,12 +165,11 @@ static void parse_actions(struct parse *p)
     }
 }
 
-/* An optional text; its length is counted in characters. */
-static void parse_text(struct parse *p, struct tree obj, const char *key, size_t max, const char *at, struct span *ret)
+void request_text(struct request_reader *p, struct tree obj, const char *key, size_t max, const char *at, struct span *ret)
 {
     struct tree t;
 
-    if (!member(obj, key, &t))
+    if (!request_member(obj, key, &t))
         return;
     if (!tree_str(t, ret))
         field_error_add(p->errs, FIELD_TYPE, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "a text", "%s", at);
@@ -197,13 +179,13 @@ static void parse_text(struct parse *p, struct tree obj, const char *key, size_t
         field_error_add(p->errs, FIELD_PATTERN, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "U+0000 is not text", "%s", at);
 }
 
-static void parse_purpose(struct parse *p)
+static void parse_purpose(struct request_reader *p)
 {
     static const char *const known[] = { "code", "reason", "ticket", NULL };
     struct tree obj;
 
-    if (!member(p->body, "purpose", &obj)) {
-        missing(p, "/purpose");
+    if (!request_member(p->body, "purpose", &obj)) {
+        request_missing(p, "/purpose");
         return;
     }
     if (obj.tag != TREE_OBJ) {
@@ -211,42 +193,42 @@ static void parse_purpose(struct parse *p)
                         "/purpose");
         return;
     }
-    check_known(p, obj, known, "/purpose");
-    parse_text(p, obj, "code", REQUEST_PURPOSE_MAX, "/purpose/code", &p->req->purpose);
-    parse_text(p, obj, "reason", REQUEST_REASON_MAX, "/purpose/reason", &p->req->reason);
-    parse_text(p, obj, "ticket", REQUEST_TICKET_MAX, "/purpose/ticket", &p->req->ticket);
+    request_only(p, obj, known, "/purpose");
+    request_text(p, obj, "code", REQUEST_PURPOSE_MAX, "/purpose/code", &p->req->purpose);
+    request_text(p, obj, "reason", REQUEST_REASON_MAX, "/purpose/reason", &p->req->reason);
+    request_text(p, obj, "ticket", REQUEST_TICKET_MAX, "/purpose/ticket", &p->req->ticket);
     if (p->req->purpose.n == 0)
-        missing(p, "/purpose/code");
+        request_missing(p, "/purpose/code");
 }
 
-/* A whole number of at least 1; 0 is written when it is left out. True when it was there and good. */
-static bool parse_seconds(struct parse *p, const char *key, int64_t max, const char *at, int64_t *ret)
+bool request_number(struct request_reader *p, struct tree obj, const char *key, int64_t min, int64_t max, const char *at,
+                    int64_t *ret)
 {
     struct tree t;
     int64_t v;
 
-    if (!member(p->body, key, &t))
+    if (!request_member(obj, key, &t))
         return false;
     if (!tree_int(t, &v)) {
-        field_error_add(p->errs, FIELD_TYPE, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "a whole number of seconds", "%s", at);
+        field_error_add(p->errs, FIELD_TYPE, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "a whole number", "%s", at);
         return false;
     }
-    if (v < 1 || v > max) {
-        field_error_add(p->errs, v < 1 ? FIELD_TOO_SMALL : FIELD_TOO_LARGE, v < 1 ? 1 : max, v, NULL, "%s", at);
+    if (v < min || v > max) {
+        field_error_add(p->errs, v < min ? FIELD_TOO_SMALL : FIELD_TOO_LARGE, v < min ? min : max, v, NULL, "%s", at);
         return false;
     }
     *ret = v;
     return true;
 }
 
-static void parse_start(struct parse *p)
+static void parse_start(struct request_reader *p)
 {
     struct request *req = p->req;
     struct tree t;
     struct span s;
 
     req->start = GRANT_START_APPROVAL;
-    if (member(p->body, "start", &t)) {
+    if (request_member(p->body, "start", &t)) {
         if (!tree_str(t, &s)) {
             field_error_add(p->errs, FIELD_TYPE, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "a text", "/start");
         } else if (span_eq_str(s, "first-use")) {
@@ -263,58 +245,10 @@ static void parse_start(struct parse *p)
                                 (req->start_at - p->now) / 1000, "at most 30 days ahead", "/start");
         }
     }
-    if (parse_seconds(p, "start_by_s", REQUEST_START_BY_MAX_S, "/start_by_s", &req->start_by_s) &&
+    if (request_number(p, p->body, "start_by_s", 1, REQUEST_START_BY_MAX_S, "/start_by_s", &req->start_by_s) &&
         req->start != GRANT_START_FIRST_USE)
         field_error_add(p->errs, FIELD_CONFLICT, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "only with start first-use",
                         "/start_by_s");
-}
-
-/* --- what is not built yet ---------------------------------------------------------------------------------------- */
-
-static bool empty(struct tree t)
-{
-    bool v;
-
-    switch (t.tag) {
-    case TREE_NULL: return true;
-    case TREE_BOOL: return tree_bool(t, &v) && !v;
-    case TREE_STR:
-    case TREE_ARR:
-    case TREE_OBJ: return t.payload.n == 0;
-    case TREE_INT:
-    case TREE_NUM: return false;
-    }
-    return false;
-}
-
-/* The requester alone is who watches anyway. */
-static bool only_requester(const struct parse *p, struct tree viewers)
-{
-    struct span at = viewers.payload, id;
-    struct tree one;
-
-    return viewers.tag == TREE_ARR && tree_count(viewers) == 1 && tree_next(&at, &one) && tree_str(one, &id) &&
-           span_eq(id, p->requester);
-}
-
-static enum request_verdict unsupported(const struct parse *p)
-{
-    static const struct {
-        const char *key;
-        enum request_verdict v;
-    } later[] = {
-        { "viewers", REQUEST_VIEWERS_UNSUPPORTED },     { "more", REQUEST_MORE_UNSUPPORTED },
-        { "more_time", REQUEST_MORE_TIME_UNSUPPORTED }, { "parts", REQUEST_PARTS_UNSUPPORTED },
-        { "extends", REQUEST_EXTENDS_UNSUPPORTED },     { "break_glass", REQUEST_BREAK_GLASS_UNSUPPORTED },
-    };
-    struct tree t;
-
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (tree_get(p->body, later[i].key, &t) && !empty(t) &&
-            !(later[i].v == REQUEST_VIEWERS_UNSUPPORTED && only_requester(p, t)))
-            return later[i].v;
-    }
-    return (p->req->actions & ACTION_BIT(ACTION_UNMASK)) != 0 ? REQUEST_UNMASK_UNSUPPORTED : REQUEST_OK;
 }
 
 enum request_verdict request_parse(struct tree body, enum request_purpose purpose, struct span requester, time_ms now,
@@ -324,123 +258,30 @@ enum request_verdict request_parse(struct tree body, enum request_purpose purpos
                                          "start_by_s", "viewers",     "more",    "more_time",  "parts",
                                          "extends",    "break_glass", NULL };
     struct request req = { 0 };
-    struct parse p = { body, purpose == REQUEST_TO_CHECK, requester, now, arena, &req, ret_errors };
-    enum request_verdict v;
+    struct request_reader p = { body, purpose == REQUEST_TO_CHECK, requester, now, arena, &req, ret_errors };
+    struct tree parts;
 
     *ret_errors = (struct field_errors){ 0 };
     if (body.tag != TREE_OBJ) {
         field_error_add(ret_errors, FIELD_TYPE, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "an object", "%s", "");
         return REQUEST_INVALID;
     }
-    check_known(&p, body, known, "");
+    request_only(&p, body, known, "");
     parse_recordings(&p);
     parse_actions(&p);
     parse_purpose(&p);
     /* No cap here: the longest window is the policy's, and the refusal names that. */
-    if (!parse_seconds(&p, "duration_s", JCS_INT_MAX / 1000, "/duration_s", &req.duration_s) &&
-        !member(body, "duration_s", &(struct tree){ 0 }))
-        missing(&p, "/duration_s");
+    if (!request_number(&p, body, "duration_s", 1, JCS_INT_MAX / 1000, "/duration_s", &req.duration_s) &&
+        !request_member(body, "duration_s", &(struct tree){ 0 }))
+        request_missing(&p, "/duration_s");
     parse_start(&p);
+    request_read_beyond(&p);
     if (ret_errors->seen > 0)
         return REQUEST_INVALID;
-    v = unsupported(&p);
-    if (v == REQUEST_OK)
-        *ret = req;
-    return v;
-}
-
-/* --- the digest --------------------------------------------------------------------------------------------------- */
-
-static void add_start(const struct request *req, struct buf *tree)
-{
-    char text[TIME_RFC3339_LEN + 1];
-
-    if (req->start == GRANT_START_TIME)
-        time_rfc3339(req->start_at, text);
-    tree_add_str(tree, SPAN("start"), span_str(req->start == GRANT_START_TIME ? text : grant_start_name(req->start)));
-    tree_add_int(tree, SPAN("start_by_s"), req->start == GRANT_START_FIRST_USE ? req->start_by_s : 0);
-}
-
-static void add_lists(const struct request *req, struct span requester, struct buf *tree)
-{
-    enum action actions[ACTION_N_];
-    size_t n = action_sorted(req->actions, actions), mark;
-
-    mark = tree_begin(tree, SPAN("recordings"), TREE_ARR);
-    for (size_t i = 0; i < req->n_recordings; i++)
-        tree_add_str(tree, SPAN_EMPTY, req->recordings[i]);
-    tree_end(tree, mark);
-    mark = tree_begin(tree, SPAN("actions"), TREE_ARR);
-    for (size_t i = 0; i < n; i++)
-        tree_add_str(tree, SPAN_EMPTY, span_str(action_name(actions[i])));
-    tree_end(tree, mark);
-    mark = tree_begin(tree, SPAN("viewers"), TREE_ARR);
-    tree_add_str(tree, SPAN_EMPTY, requester);
-    tree_end(tree, mark);
-    mark = tree_begin(tree, SPAN("parts"), TREE_ARR);
-    tree_end(tree, mark);
-}
-
-void request_digest_tree(const struct request_facts *f, struct buf *tree)
-{
-    const struct request *req = f->request;
-    struct buf salt = BUF_INIT(64);
-    size_t root = tree_begin(tree, SPAN_EMPTY, TREE_OBJ), mark;
-
-    base64url_add(&salt, span_of(f->salt, REQUEST_SALT_LEN));
-    tree_add_str(tree, SPAN("id"), f->id);
-    tree_add_str(tree, SPAN("salt"), buf_span(&salt));
-    tree_add_str(tree, SPAN("requester"), f->requester);
-    tree_add_str(tree, SPAN("project"), f->project);
-    tree_add_str(tree, SPAN("env"), f->env);
-    tree_add_str(tree, SPAN("purpose"), req->purpose);
-    tree_add_str(tree, SPAN("reason"), req->reason);
-    tree_add_str(tree, SPAN("ticket"), req->ticket);
-    tree_add_int(tree, SPAN("duration_s"), req->duration_s);
-    tree_add_str(tree, SPAN("extends"), SPAN_EMPTY);
-    tree_add_str(tree, SPAN("policy"), f->policy);
-    add_start(req, tree);
-    add_lists(req, f->requester, tree);
-    mark = tree_begin(tree, SPAN("more"), TREE_OBJ);
-    tree_end(tree, mark);
-    mark = tree_begin(tree, SPAN("more_time"), TREE_OBJ);
-    tree_end(tree, mark);
-    tree_end(tree, root);
-    if (salt.failed)
-        tree->failed = true;
-    buf_deinit(&salt);
-}
-
-#define DIGEST_BYTES_MAX (64 * 1024)
-
-NODISCARD enum err request_digest_json(const struct request_facts *f, struct buf *out, struct err_info *reterr)
-{
-    CLEANUP(buf_deinit) struct buf tree = BUF_INIT(DIGEST_BYTES_MAX);
-
-    request_digest_tree(f, &tree);
-    TRY(buf_check(&tree, reterr));
-    return jcs_add(out, tree_root(buf_span(&tree)), reterr);
-}
-
-void request_digest_of_json(struct span json, char out[REQUEST_DIGEST_LEN + 1])
-{
-    static const char domain[] = "keyhole/request/v1\n";
-    struct span parts[2] = { SPAN(domain), json };
-    uint8_t hash[SHA256_LEN];
-    struct buf text = BUF_INIT(64);
-
-    sha256_parts(parts, 2, hash);
-    base64url_add(&text, span_of(hash, sizeof(hash)));
-    out[0] = '\0';
-    (void) span_to_str(buf_span(&text), out, REQUEST_DIGEST_LEN + 1); /* 43 characters; "" when memory is short */
-    buf_deinit(&text);
-}
-
-enum err request_digest(const struct request_facts *f, char out[REQUEST_DIGEST_LEN + 1], struct err_info *reterr)
-{
-    CLEANUP(buf_deinit) struct buf json = BUF_INIT(DIGEST_BYTES_MAX);
-
-    TRY(request_digest_json(f, &json, reterr));
-    request_digest_of_json(buf_span(&json), out);
-    return out[0] == '\0' ? ERR_RAISE(reterr, ERR_NOMEM, "request digest") : ERR_OK;
+    if (tree_get(body, "parts", &parts) && !request_is_empty(parts))
+        return REQUEST_PARTS_UNSUPPORTED;
+    if ((req.actions & ACTION_BIT(ACTION_UNMASK)) != 0)
+        return REQUEST_UNMASK_UNSUPPORTED;
+    *ret = req;
+    return REQUEST_OK;
 }

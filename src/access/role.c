@@ -41,6 +41,7 @@ static const struct {
     [PERM_MANAGE_RETENTION] = { "manage-retention", P },
     [PERM_FREEZE] = { "freeze", P | S },
     [PERM_BREAKGLASS] = { "breakglass", B },
+    [PERM_REVIEW] = { "review", A | U | P | S },
     [PERM_MANAGE_USERS] = { "manage-users", S },
     [PERM_MANAGE_GROUPS] = { "manage-groups", S },
     [PERM_MANAGE_ROLES] = { "manage-roles", S },

@@ -40,6 +40,7 @@ enum permission {
     PERM_MANAGE_RETENTION, /* retention, holds, erasure */
     PERM_FREEZE,
     PERM_BREAKGLASS,
+    PERM_REVIEW, /* of a use of break-glass; never one's own, nor what one approved */
     PERM_MANAGE_USERS,
     PERM_MANAGE_GROUPS,
     PERM_MANAGE_ROLES, /* roles for "*" and "system" */

@@ -189,7 +189,7 @@ static enum err approve_by_rule(struct job *c, struct life *l, const struct poli
     const struct grant_guards guards = { .requester_active = true, .votes_stand = true, .policy_allows = true,
                                          .policy_max_ms = rule->terms.max_ms };
     const struct life_by by = { 0 };
-    struct grant_step step = grant_auto(&l->st, &c->now, &guards);
+    struct grant_step step = grant_auto(&l->st, &c->now, &guards, GRANT_CAUSE_NONE);
 
     *ret_ok = step.verdict == GRANT_OK;
     if (!*ret_ok)

@@ -34,6 +34,10 @@ static enum request_verdict parse(const char *json, enum request_purpose to, str
     "{\"recordings\":[\"" R1 "\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"support\",\"reason\":\"r\"},"         \
     "\"duration_s\":60" members "}"
 
+#define URGENT "the shop is down, every minute costs"
+#define BROKEN_AND(members)                                                                                            \
+    GOOD_BUT(",\"break_glass\":{\"incident\":\"I\",\"reason\":\"" URGENT "\"}," members)
+
 static const struct {
     const char *name, *json, *code, *at, *error;
     int64_t limit;
@@ -47,14 +51,71 @@ static const struct {
       GOOD_BUT(",\"viewers\":[],\"more\":{},\"more_time\":{},\"parts\":[],\"extends\":\"\",\"break_glass\":{}"), "ok",
       "", "", 0 },
     { "the requester watches anyway", GOOD_BUT(",\"viewers\":[\"" ME "\"]"), "ok", "", "", 0 },
-    { "another viewer", GOOD_BUT(",\"viewers\":[\"" ME "\",\"u_AAAAAAAAAAAAAAAA\"]"), "viewers-unsupported", "", "",
-      0 },
-    { "more", GOOD_BUT(",\"more\":{\"same\":\"session\",\"max\":5}"), "more-unsupported", "", "", 0 },
-    { "more_time", GOOD_BUT(",\"more_time\":{\"times\":1,\"each_s\":60}"), "more-time-unsupported", "", "", 0 },
+    { "another viewer", GOOD_BUT(",\"viewers\":[\"" ME "\",\"u_AAAAAAAAAAAAAAAA\"]"), "ok", "", "", 0 },
+    { "viewers by name", GOOD_BUT(",\"viewers\":[\"anna\",\"bert\"]"), "ok", "", "", 0 },
+    { "viewers a text", GOOD_BUT(",\"viewers\":\"anna\""), "invalid", "/viewers", "type", 0 },
+    { "a viewer that is a number", GOOD_BUT(",\"viewers\":[\"anna\",5]"), "invalid", "/viewers/1", "type", 0 },
+    { "a viewer without a name", GOOD_BUT(",\"viewers\":[\"\"]"), "invalid", "/viewers/0", "too-short", 0 },
+    { "seven others", GOOD_BUT(",\"viewers\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\"]"), "ok", "", "", 0 },
+    { "eight with the requester", GOOD_BUT(",\"viewers\":[\"" ME "\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\"]"),
+      "ok", "", "", 0 },
+    { "eight others", GOOD_BUT(",\"viewers\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\"]"), "invalid", "/viewers",
+      "too-long", 8 },
+    { "nine", GOOD_BUT(",\"viewers\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\"]"), "invalid", "/viewers",
+      "too-long", 8 },
+    { "more", GOOD_BUT(",\"more\":{\"same\":\"session\",\"max\":10}"), "ok", "", "", 0 },
+    { "more of the same link", GOOD_BUT(",\"more\":{\"same\":\"link\",\"max\":1}"), "ok", "", "", 0 },
+    { "none of more", GOOD_BUT(",\"more\":{\"same\":\"subject\",\"max\":0}"), "ok", "", "", 0 },
+    { "too much more", GOOD_BUT(",\"more\":{\"same\":\"session\",\"max\":11}"), "invalid", "/more/max", "too-large", 10 },
+    { "less than none", GOOD_BUT(",\"more\":{\"same\":\"session\",\"max\":-1}"), "invalid", "/more/max", "too-small", 0 },
+    { "more of what", GOOD_BUT(",\"more\":{\"same\":\"title\",\"max\":1}"), "invalid", "/more/same", "not-one-of", 0 },
+    { "more of two", GOOD_BUT(",\"more\":{\"same\":[\"link\"],\"max\":1}"), "invalid", "/more/same", "type", 0 },
+    { "more without same", GOOD_BUT(",\"more\":{\"max\":1}"), "invalid", "/more/same", "missing", 0 },
+    { "more without max", GOOD_BUT(",\"more\":{\"same\":\"link\"}"), "invalid", "/more/max", "missing", 0 },
+    { "more with another", GOOD_BUT(",\"more\":{\"same\":\"link\",\"max\":1,\"min\":1}"), "invalid", "/more", "unknown", 0 },
+    { "more a number", GOOD_BUT(",\"more\":5"), "invalid", "/more", "type", 0 },
+    { "more_time", GOOD_BUT(",\"more_time\":{\"times\":8,\"each_s\":60}"), "ok", "", "", 0 },
+    { "no time", GOOD_BUT(",\"more_time\":{\"times\":0,\"each_s\":60}"), "ok", "", "", 0 },
+    { "too often", GOOD_BUT(",\"more_time\":{\"times\":9,\"each_s\":60}"), "invalid", "/more_time/times", "too-large", 8 },
+    { "less than never", GOOD_BUT(",\"more_time\":{\"times\":-1,\"each_s\":60}"), "invalid", "/more_time/times",
+      "too-small", 0 },
+    { "no second", GOOD_BUT(",\"more_time\":{\"times\":1,\"each_s\":0}"), "invalid", "/more_time/each_s", "too-small", 1 },
+    { "more_time without times", GOOD_BUT(",\"more_time\":{\"each_s\":60}"), "invalid", "/more_time/times", "missing", 0 },
+    { "more_time without each", GOOD_BUT(",\"more_time\":{\"times\":1}"), "invalid", "/more_time/each_s", "missing", 0 },
+    { "more_time with another", GOOD_BUT(",\"more_time\":{\"times\":1,\"each_s\":6,\"all\":1}"), "invalid", "/more_time",
+      "unknown", 0 },
+    { "more_time a list", GOOD_BUT(",\"more_time\":[1]"), "invalid", "/more_time", "type", 0 },
     { "parts", GOOD_BUT(",\"parts\":[{}]"), "parts-unsupported", "", "", 0 },
-    { "extends", GOOD_BUT(",\"extends\":\"g_AAAAAAAAAAAAAAAA\""), "extends-unsupported", "", "", 0 },
-    { "break-glass", GOOD_BUT(",\"break_glass\":{\"incident\":\"I\"}"), "break-glass-unsupported", "", "", 0 },
-    { "break-glass true", GOOD_BUT(",\"break_glass\":true"), "break-glass-unsupported", "", "", 0 },
+    { "extends", GOOD_BUT(",\"extends\":\"g_AAAAAAAAAAAAAAAA\""), "ok", "", "", 0 },
+    { "extends a request", GOOD_BUT(",\"extends\":\"q_AAAAAAAAAAAAAAAA\""), "invalid", "/extends", "pattern", 0 },
+    { "extends a list", GOOD_BUT(",\"extends\":[\"g_AAAAAAAAAAAAAAAA\"]"), "invalid", "/extends", "type", 0 },
+    { "extends later", GOOD_BUT(",\"extends\":\"g_AAAAAAAAAAAAAAAA\",\"start\":\"first-use\""), "invalid", "/start",
+      "conflict", 0 },
+    { "extends for others", GOOD_BUT(",\"extends\":\"g_AAAAAAAAAAAAAAAA\",\"viewers\":[\"anna\"]"), "invalid", "/viewers",
+      "conflict", 0 },
+    { "break-glass", GOOD_BUT(",\"break_glass\":{\"incident\":\"I\",\"reason\":\"" URGENT "\"}"), "ok", "", "", 0 },
+    { "break-glass, 19 characters",
+      GOOD_BUT(",\"break_glass\":{\"incident\":\"I\",\"reason\":\"1234567890123456789\"}"), "invalid",
+      "/break_glass/reason", "too-short", 20 },
+    { "break-glass, 20 characters",
+      GOOD_BUT(",\"break_glass\":{\"incident\":\"I\",\"reason\":\"12345678901234567890\"}"), "ok", "", "", 0 },
+    { "break-glass without a reason", GOOD_BUT(",\"break_glass\":{\"incident\":\"I\"}"), "invalid",
+      "/break_glass/reason", "missing", 20 },
+    { "break-glass without an incident", GOOD_BUT(",\"break_glass\":{\"reason\":\"" URGENT "\"}"), "invalid",
+      "/break_glass/incident", "missing", 0 },
+    { "break-glass with a blank incident",
+      GOOD_BUT(",\"break_glass\":{\"incident\":\"  \",\"reason\":\"" URGENT "\"}"), "invalid", "/break_glass/incident",
+      "missing", 0 },
+    { "break-glass with another",
+      GOOD_BUT(",\"break_glass\":{\"incident\":\"I\",\"reason\":\"" URGENT "\",\"all\":true}"), "invalid",
+      "/break_glass", "unknown", 0 },
+    { "break-glass later", BROKEN_AND("\"start\":\"first-use\""), "invalid", "/start", "conflict", 0 },
+    { "break-glass for others", BROKEN_AND("\"viewers\":[\"anna\"]"), "invalid", "/viewers", "conflict", 0 },
+    { "break-glass and more", BROKEN_AND("\"more\":{\"same\":\"link\",\"max\":1}"), "invalid", "/more", "conflict", 0 },
+    { "break-glass and more time", BROKEN_AND("\"more_time\":{\"times\":1,\"each_s\":1}"), "invalid", "/more_time",
+      "conflict", 0 },
+    { "break-glass that prolongs", BROKEN_AND("\"extends\":\"g_AAAAAAAAAAAAAAAA\""), "invalid", "/extends", "conflict", 0 },
+    { "break-glass true", GOOD_BUT(",\"break_glass\":true"), "invalid", "/break_glass", "type", 0 },
     { "break-glass false", GOOD_BUT(",\"break_glass\":false"), "ok", "", "", 0 },
     { "unknown member", GOOD_BUT(",\"duration\":60"), "invalid", "", "unknown", 0 },
     { "unknown member of purpose",
@@ -388,7 +449,8 @@ static void test_each_member_counts(void **state)
                             .duration_s = 60,
                             .start = GRANT_START_APPROVAL };
     struct request_facts fb = { SPAN("q_1"), salt, SPAN("u_1"), SPAN("p_1"), SPAN("prod"), SPAN("hash"), &base };
-    char digests[20][REQUEST_DIGEST_LEN + 1];
+    static const struct span others[] = { SPAN("u_0"), SPAN("u_2"), SPAN("u_3") };
+    char digests[40][REQUEST_DIGEST_LEN + 1];
     size_t n = 0;
 
     (void) state;
@@ -419,11 +481,73 @@ static void test_each_member_counts(void **state)
     VARIANT(f.project = SPAN("p_2"));
     VARIANT(f.env = SPAN("test"));
     VARIANT(f.policy = SPAN("hasH"));
+    VARIANT((r.viewers = others, r.n_viewers = 1));
+    VARIANT((r.viewers = others, r.n_viewers = 2));
+    VARIANT((r.viewers = others + 1, r.n_viewers = 1));
+    VARIANT((r.more_same = REQUEST_SAME_LINK, r.more_max = 1));
+    VARIANT((r.more_same = REQUEST_SAME_LINK, r.more_max = 2));
+    VARIANT((r.more_same = REQUEST_SAME_SESSION, r.more_max = 1));
+    VARIANT((r.more_same = REQUEST_SAME_SUBJECT, r.more_max = 1));
+    VARIANT((r.more_times = 1, r.more_each_s = 60));
+    VARIANT((r.more_times = 2, r.more_each_s = 60));
+    VARIANT((r.more_times = 1, r.more_each_s = 61));
+    VARIANT(r.extends = SPAN("g_1"));
+    VARIANT(r.extends = SPAN("g_2"));
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(strlen(digests[i]), REQUEST_DIGEST_LEN);
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(digests[i], digests[j]);
     }
+}
+
+/* What the members hold after reading, and where the requester stands among the viewers. */
+static void test_beyond(void **state)
+{
+    static const char body[] = GOOD_BUT(",\"viewers\":[\"anna\",\"" ME "\",\"u_AAAAAAAAAAAAAAAA\"],"
+                                        "\"more\":{\"same\":\"subject\",\"max\":3},\"more_time\":{\"times\":2,\"each_s\":90},"
+                                        "\"extends\":\"\"");
+    struct span ids[] = { SPAN("u_zzzzzzzzzzzzzzzz"), SPAN("u_0AAAAAAAAAAAAAAA") };
+    struct span twice[] = { SPAN("u_AAAAAAAAAAAAAAAA"), SPAN("u_AAAAAAAAAAAAAAAA") };
+    struct span self[] = { SPAN("u_AAAAAAAAAAAAAAAA"), SPAN(ME) };
+    const uint8_t salt[REQUEST_SALT_LEN] = { 1 };
+    struct buf tree = BUF_INIT(1 << 16), json = BUF_INIT(1 << 16);
+    struct request req = { 0 };
+    struct request_facts f = { SPAN("q_1"), salt, SPAN(ME), SPAN("p_1"), SPAN("prod"), SPAN("hash"), &req };
+    struct field_errors errs;
+    struct arena arena;
+
+    (void) state;
+    arena_init(&arena, 1 << 16);
+    assert_int_equal(parse(body, REQUEST_TO_CREATE, &arena, &tree, &req, &errs), REQUEST_OK);
+    assert_int_equal(req.n_viewers, 2);
+    assert_span_str(req.viewers[0], "anna");
+    assert_int_equal(req.more_same, REQUEST_SAME_SUBJECT);
+    assert_int_equal(req.more_max, 3);
+    assert_int_equal(req.more_times, 2);
+    assert_int_equal(req.more_each_s, 90);
+    assert_int_equal(req.extends.n, 0);
+    assert_false(req.break_glass);
+
+    request_set_viewers(&req, SPAN(ME), twice, &errs);
+    assert_int_equal(errs.n, 1);
+    assert_int_equal(errs.items[0].code, FIELD_DUPLICATE);
+    request_set_viewers(&req, SPAN(ME), self, &errs);
+    assert_int_equal(errs.n, 2);
+    request_set_viewers(&req, SPAN(ME), ids, &errs);
+    assert_int_equal(errs.n, 2);
+    assert_ok(request_digest_json(&f, &json, NULL));
+    assert_non_null(strstr(buf_cstr(&json),
+                           "\"viewers\":[\"u_0AAAAAAAAAAAAAAA\",\"" ME "\",\"u_zzzzzzzzzzzzzzzz\"]"));
+    assert_non_null(strstr((const char *) json.p, "\"more\":{\"max\":3,\"same\":\"subject\"}"));
+    assert_non_null(strstr((const char *) json.p, "\"more_time\":{\"each_s\":90,\"times\":2}"));
+
+    assert_int_equal(parse(BROKEN_AND("\"start\":\"approval\""), REQUEST_TO_CREATE, &arena, &tree, &req, &errs), REQUEST_OK);
+    assert_true(req.break_glass);
+    assert_span_str(req.incident, "I");
+    assert_span_str(req.urgent, URGENT);
+    arena_deinit(&arena);
+    buf_deinit(&tree);
+    buf_deinit(&json);
 }
 
 int main(void)
@@ -436,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_reason_len),
         cmocka_unit_test(test_document),
         cmocka_unit_test(test_each_member_counts),
+        cmocka_unit_test(test_beyond),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
