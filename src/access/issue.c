@@ -42,7 +42,7 @@ enum key_verdict issue_key(const struct grant *g, const struct clock_reading *no
     key.exp = min64(key.iat + life, key.wend - settings->edge_skew_s);
     if (key.exp * 1000 <= now->real)
         return KEY_GRANT_ENDED;
-    key.scope = scope;
+    key.scope = ask->break_glass ? scope | (unsigned) KEY_SCOPE_BG : scope;
     key.gen = g->gen;
     key.expires_in = key.exp - key.iat;
     key.renew_after = 0;

@@ -23,6 +23,7 @@ struct issue_ask {
     bool recording_in_grant;
     bool bearer;         /* the client has no key of its own */
     bool bearer_allowed; /* the deciding rule's binding */
+    bool break_glass;    /* the key says so: scope 'bg' */
 };
 
 struct issue {

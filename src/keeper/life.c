@@ -17,7 +17,7 @@ static struct grant record_of(const struct life *l)
     const struct meta_request *q = &l->q;
     const struct meta_grant *g = &l->g;
     struct grant st = {
-        .version = (uint32_t) q->version, .duration_ms = q->duration_s * 1000, .start_by_ms = q->start_by_s * 1000,
+        .version = (uint32_t) (l->beside ? g->version : q->version), .duration_ms = q->duration_s * 1000, .start_by_ms = q->start_by_s * 1000,
         .start_at = q->start_ms, .created_at = q->created_ms, .lapse_at = q->lapse_ms,
     };
 
@@ -33,6 +33,9 @@ static struct grant record_of(const struct life *l)
     if (!grant_state_parse(g->state, &st.state))
         st.state = GRANT_REVOKED;
     (void) grant_cause_parse(g->cause, &st.cause);
+    (void) grant_cause_parse(g->end_cause, &st.end_cause);
+    (void) grant_review_parse(g->review, &st.review);
+    st.review_due = g->review_due_ms;
     st.gen = (uint32_t) g->gen;
     st.approved_at = g->approved_ms;
     st.start_by = g->start_by_ms;
@@ -51,13 +54,17 @@ void life_to_rows(struct job *c, struct life *l)
     struct meta_request *q = &l->q;
     struct meta_grant *g = &l->g;
 
-    q->version = l->st.version;
-    q->state = span_str(grant_state_name(l->st.state));
-    q->cause = span_str(grant_cause_name(l->st.cause));
+    if (!l->beside) {
+        q->version = l->st.version;
+        q->state = span_str(grant_state_name(l->st.state));
+        q->cause = span_str(grant_cause_name(l->st.cause));
+    }
     if (g->id.n == 0)
         return;
-    g->state = q->state;
-    g->cause = q->cause;
+    g->state = span_str(grant_state_name(l->st.state));
+    g->cause = span_str(grant_cause_name(l->st.cause));
+    g->end_cause = span_str(grant_cause_name(l->st.end_cause));
+    g->review_due_ms = l->st.review_due;
     g->version = l->st.version;
     g->gen = l->st.gen;
     g->approved_ms = l->st.approved_at;
@@ -76,8 +83,19 @@ static enum err finish_load(struct job *c, struct life *l, struct err_info *rete
     struct meta_request_lists lists;
 
     TRY(meta_request_lists(c->v, l->q.id, c->mem, &lists, reterr));
-    l->rids = lists.recordings;
-    l->n_rids = lists.n_recordings;
+    l->asked = lists.recordings;
+    l->n_asked = lists.n_recordings;
+    l->rids = l->asked;
+    l->n_rids = l->n_asked;
+    l->viewers = lists.viewers;
+    l->n_viewers = lists.n_viewers;
+    l->beside = l->g.id.n > 0 && !span_eq(l->g.holder, l->q.requester);
+    if (l->g.id.n > 0) {
+        struct span *scope;
+
+        TRY(meta_grant_recordings(c->v, l->g.id, c->mem, &scope, &l->n_rids, reterr));
+        l->rids = scope;
+    }
     for (size_t i = 0; i < lists.n_actions; i++) {
         enum action a;
 
@@ -97,8 +115,10 @@ enum err life_of_request(struct job *c, struct span qid, struct life *ret, struc
         return ERR_NOTFOUND;
     TRY(meta_request_get(c->v, qid, c->mem, &l.q, reterr));
     TRY(meta_grants_of_request(c->v, qid, c->mem, &grants, reterr));
-    if (grants.n > 0)
-        l.g = grants.rows[0];
+    for (size_t i = 0; i < grants.n; i++) {
+        if (span_eq(grants.rows[i].holder, l.q.requester))
+            l.g = grants.rows[i];
+    }
     TRY(finish_load(c, &l, reterr));
     *ret = l;
     return ERR_OK;
@@ -127,9 +147,23 @@ bool life_visible(const struct job *c, struct span project, struct span owner)
                      ROLE_BIT(ROLE_ADMIN))) != 0;
 }
 
+bool life_sees(const struct job *c, const struct life *l)
+{
+    for (size_t i = 0; i < l->n_viewers; i++) {
+        if (span_eq(l->viewers[i], c->me->id))
+            return true;
+    }
+    return life_visible(c, l->q.project, l->q.requester);
+}
+
+struct span life_holder(const struct life *l)
+{
+    return l->g.id.n > 0 ? l->g.holder : l->q.requester;
+}
+
 /* ---- saving a step ---- */
 
-static enum err add_grant(struct job *c, struct life *l, struct err_info *reterr)
+static enum err add_grant(struct job *c, struct life *l, struct span holder, struct err_info *reterr)
 {
     struct span actions[ACTION_N_];
     enum action sorted[ACTION_N_];
@@ -138,7 +172,7 @@ static enum err add_grant(struct job *c, struct life *l, struct err_info *reterr
     for (size_t i = 0; i < n; i++)
         actions[i] = span_str(action_name(sorted[i]));
     l->g = (struct meta_grant){
-        .id = job_new_id(c, ID_GRANT), .request = l->q.id, .holder = l->q.requester, .project = l->q.project,
+        .id = job_new_id(c, ID_GRANT), .request = l->q.id, .holder = holder, .project = l->q.project,
         .env = l->q.env, .duration_s = l->q.duration_s, .start_ms = l->q.start_ms, .policy = l->q.policy,
         .rule = l->q.rule, .terms = l->q.terms, .created_ms = c->now.real,
     };
@@ -162,8 +196,31 @@ static struct leaf life_leaf(struct job *c, const struct life *l, enum leaf_type
     return leaf;
 }
 
-static enum err write_move_leaf(struct job *c, const struct life *l, const struct grant_step *step,
-                                const struct life_by *by, struct err_info *reterr)
+/* What the types of some moves say besides. */
+static void add_to_leaf(struct job *c, const struct life *l, struct leaf *leaf, const struct who *actor)
+{
+    if (leaf->type == LEAF_GRANT_ACTIVATED || leaf->type == LEAF_BREAKGLASS_USED) {
+        (void) leaf_add_number(leaf, "start_ms", l->st.window_start);
+        (void) leaf_add_number(leaf, "end_ms", l->st.window_end);
+    }
+    if (leaf->type == LEAF_GRANT_SCHEDULED)
+        (void) leaf_add_number(leaf, "start_by_ms", l->st.start == GRANT_START_TIME ? l->q.start_ms : l->st.start_by);
+    if (leaf->type == LEAF_GRANT_NARROWED && l->st.end_cause != GRANT_CAUSE_NONE) {
+        leaf->outcome = span_str(grant_cause_name(l->st.end_cause));
+        (void) leaf_add_number(leaf, "end_ms", l->st.window_end);
+    }
+    if (leaf->type == LEAF_ALARM_RAISED)
+        leaf->outcome = SPAN("review-overdue");
+    if (leaf->type == LEAF_REVIEW_DONE || leaf->type == LEAF_REVIEW_FAILED)
+        leaf->outcome = SPAN("ok");
+    if (leaf->type == LEAF_BREAKGLASS_USED && actor != NULL) {
+        trail_fact(c, leaf, "incident", l->q.incident, who_person(actor));
+        trail_fact(c, leaf, "urgent", l->q.urgent, who_person(actor));
+    }
+}
+
+enum err life_record(struct job *c, const struct life *l, enum grant_event event, const struct life_by *by,
+                     struct err_info *reterr)
 {
     const struct people *people = job_people(c, reterr);
     const struct who *actor;
@@ -172,16 +229,12 @@ static enum err write_move_leaf(struct job *c, const struct life *l, const struc
 
     if (people == NULL)
         return ERR_NOMEM;
-    if (!leaf_type_find(span_str(grant_event_type(step->event)), &type))
+    if (!leaf_type_find(span_str(grant_event_type(event)), &type))
         return ERR_RAISE(reterr, ERR_STATE, "no record type for this move");
     leaf = life_leaf(c, l, type, by);
-    if (type == LEAF_GRANT_ACTIVATED) {
-        (void) leaf_add_number(&leaf, "start_ms", l->st.window_start);
-        (void) leaf_add_number(&leaf, "end_ms", l->st.window_end);
-    }
-    if (type == LEAF_GRANT_SCHEDULED)
-        (void) leaf_add_number(&leaf, "start_by_ms", l->st.start == GRANT_START_TIME ? l->q.start_ms : l->st.start_by);
+    leaf.rid = by->rid;
     actor = people_by_id(people, by->actor);
+    add_to_leaf(c, l, &leaf, actor);
     if (actor != NULL)
         trail_fact(c, &leaf, "comment", by->comment, who_person(actor));
     return trail_write(c, &leaf, NULL, reterr);
@@ -224,45 +277,88 @@ static void tell(struct job *c, const struct life *l)
                         .project = l->q.project, .owner = l->q.requester, .recordings = l->rids,
                         .n_recordings = l->n_rids };
 
-    notice_send(c, &n);
+    if (!l->beside)
+        notice_send(c, &n);
     if (l->g.id.n == 0)
         return;
+    n.owner = l->g.holder;
     n.type = NOTICE_GRANT;
     n.request = l->q.id;
     n.id = l->g.id;
     notice_send(c, &n);
 }
 
+/*
+ * Everybody else who was approved to watch gets a grant of their own, with the guards of their own: who may not watch
+ * today gets none.
+ */
+static enum err add_viewers(struct job *c, const struct life *l, const struct grant *pending, const struct life_by *by,
+                            struct err_info *reterr)
+{
+    for (size_t i = 0; i < l->n_viewers; i++) {
+        struct life v = *l;
+        struct grant_guards guards;
+        struct grant_step step;
+
+        v.beside = true;
+        v.g = (struct meta_grant){ 0 };
+        TRY(life_guards_of(c, l, l->viewers[i], &guards, reterr));
+        guards.votes_stand = true; /* that is why it was approved */
+        step = grant_auto(pending, &c->now, &guards, GRANT_CAUSE_NONE);
+        if (step.verdict != GRANT_OK)
+            continue;
+        v.st = step.next;
+        v.st.version = 1;
+        TRY(add_grant(c, &v, l->viewers[i], reterr));
+        TRY(life_record(c, &v, step.event, by, reterr));
+        if (step.push)
+            TRY(life_push(c, &v, 0, reterr));
+        tell(c, &v);
+    }
+    return ERR_OK;
+}
+
+static void note_who(struct life *l, const struct grant_step *step, const struct life_by *by, bool ended)
+{
+    if (ended) {
+        l->g.ended_by = by->actor;
+        l->g.ended_comment = by->comment;
+    } else if (step->event == GRANT_EV_SUSPEND) {
+        l->g.held_by = by->actor;
+        l->g.held_comment = by->comment;
+    }
+}
+
 enum err life_apply(struct job *c, struct life *l, const struct grant_step *step, const struct life_by *by,
                     struct err_info *reterr)
 {
-    bool was_pending = l->st.state == GRANT_PENDING, ended;
+    const struct grant before = l->st;
+    bool was_pending = l->st.state == GRANT_PENDING, opened = false, ended;
 
     l->st = step->next;
-    ended = grant_ended(l->st.state);
+    ended = grant_ended(l->st.state) && !grant_ended(before.state);
     if (was_pending && l->st.state != GRANT_PENDING)
         l->q.decided_ms = c->now.real;
     if (was_pending && (l->st.state == GRANT_SCHEDULED || l->st.state == GRANT_ACTIVE)) {
         life_to_rows(c, l);
-        TRY(add_grant(c, l, reterr));
+        TRY(add_grant(c, l, l->q.requester, reterr));
+        opened = true;
     } else {
-        if (ended && l->g.id.n > 0) {
-            l->g.ended_by = by->actor;
-            l->g.ended_comment = by->comment;
-        }
+        note_who(l, step, by, ended);
         life_to_rows(c, l);
         if (l->g.id.n > 0)
             TRY(meta_grant_put(c->m, &l->g, reterr));
     }
-    TRY(meta_request_put(c->m, &l->q, reterr));
+    if (!l->beside)
+        TRY(meta_request_put(c->m, &l->q, reterr));
     if (step->event != GRANT_EV_VOTE)
-        TRY(write_move_leaf(c, l, step, by, reterr));
+        TRY(life_record(c, l, step->event, by, reterr));
     if (ended && l->g.id.n > 0)
         TRY(viewings_end_grant(c, l->g.id, grant_cause_name(l->st.cause), reterr));
     if (step->push)
         TRY(life_push(c, l, step->end_code, reterr));
     tell(c, l);
-    return ERR_OK;
+    return opened ? add_viewers(c, l, &before, by, reterr) : ERR_OK;
 }
 
 /* ---- refusing ---- */
@@ -303,8 +399,12 @@ enum err life_refuse(struct job *c, const struct life *l, const struct grant_ste
     case GRANT_IS_SUSPENDED:
     case GRANT_IS_OVER:
     case GRANT_AUDIT:
+    case GRANT_REAUTH:
     case GRANT_VERDICT_N_:
         break;
+    case GRANT_BREAK_LIMIT:
+        jsonw_kcstr(job_extra(c), "cause", grant_limit_name(step->limit));
+        return job_refuse(c, status, code, NULL);
     }
     return status == 409 || status == 403 ? refuse_with_state(c, l, status, code) : job_refuse(c, status, code, NULL);
 }

@@ -4,7 +4,9 @@
  * that a move brings with it in the same transaction: records of the audit log, ended viewings and keys, what is pushed
  * and told afterwards.
  *
- * One request has at most one grant. A struct life is one of them, loaded in the call's transaction.
+ * An approved request has one grant for each of its viewers. A struct life is the request together with one of them, the
+ * requester's unless another one was asked for, loaded in the call's transaction. The requester's grant and the request
+ * share their state and version; a viewer's grant has its own.
  */
 #include "access/request.h"
 #include "keeper/job.h"
@@ -13,10 +15,18 @@ struct life {
     struct meta_request q;
     struct meta_grant g;   /* id empty: not approved */
     struct grant st;       /* both, as access/grant.h sees them */
-    const struct span *rids;
+    bool beside;           /* a viewer's grant: the request's row is not its */
+    const struct span *rids; /* the grant's, which may have been widened or narrowed; before approval: asked for */
     size_t n_rids;
+    const struct span *asked; /* of the request: what the digest covers */
+    size_t n_asked;
+    const struct span *viewers; /* without the requester; sorted */
+    size_t n_viewers;
     action_mask actions;
 };
+
+/* Whose it is: the grant's holder, before approval the requester. */
+struct span life_holder(const struct life *l);
 
 /* ERR_NOTFOUND. */
 NODISCARD enum err life_of_request(struct job *c, struct span qid, struct life *ret, struct err_info *reterr);
@@ -29,6 +39,7 @@ NODISCARD enum err life_touch(struct job *c, struct life *l, struct err_info *re
 struct life_by {
     struct span actor;   /* account; empty: the system */
     struct span comment;
+    struct span rid;       /* the recording that it is about, if one; for the record */
     bool is_unsigned;    /* an act that would be signed (STANDARDS 2.4) */
 };
 
@@ -36,11 +47,18 @@ struct life_by {
 NODISCARD enum err life_apply(struct job *c, struct life *l, const struct grant_step *step, const struct life_by *by,
                               struct err_info *reterr);
 
+/* The record of an event alone; life_apply writes it for its step. */
+NODISCARD enum err life_record(struct job *c, const struct life *l, enum grant_event event, const struct life_by *by,
+                               struct err_info *reterr);
+
 /* The answer for a step that was refused. */
 NODISCARD enum err life_refuse(struct job *c, const struct life *l, const struct grant_step *step);
 
-/* T6: all guards as of now. */
+/* T2, T6: all guards as of now, for the holder; for one of the viewers of a pending request. */
 NODISCARD enum err life_guards(struct job *c, const struct life *l, struct grant_guards *ret, struct err_info *reterr);
+
+NODISCARD enum err life_guards_of(struct job *c, const struct life *l, struct span account, struct grant_guards *ret,
+                                  struct err_info *reterr);
 
 /* Opens a SCHEDULED window, or revokes or lapses it when a guard does not hold. */
 NODISCARD enum err life_start(struct job *c, struct life *l, bool first_use, struct grant_step *ret,
@@ -73,7 +91,20 @@ NODISCARD enum err life_policy_changed(struct job *c, struct err_info *reterr);
 /* Every key has to be fetched anew: gen + 1 of all live grants, pushed. *ret_n: how many. */
 NODISCARD enum err life_bump_all(struct job *c, size_t *ret_n, struct err_info *reterr);
 
-/* The timers: lapses, starts, ends. */
+/*
+ * A ticket was closed: what waits for a decision or a start and names it is cancelled, what is open ends in 5 min
+ * (cause ticket-closed), counted down in each grant's 'ends_early'. Opens nothing, ever.
+ */
+struct life_closed {
+    int64_t n_cancelled, n_ending;
+};
+NODISCARD enum err life_ticket_closed(struct job *c, struct span project, struct span ticket, struct life_closed *ret,
+                                      struct err_info *reterr);
+
+/* A recording is gone: it leaves the scope of every live grant (gen + 1); who has nothing left is revoked. */
+NODISCARD enum err life_recording_gone(struct job *c, struct span rid, struct err_info *reterr);
+
+/* The timers: lapses, starts, ends, reviews. */
 NODISCARD enum err life_sweep(struct job *c, struct err_info *reterr);
 
 /* At start and after a boot: deadlines on this boot. */
@@ -84,3 +115,39 @@ NODISCARD enum err life_resync(struct job *c, uint32_t chan, bool gate, struct e
 
 /* May the caller see this request or grant? */
 bool life_visible(const struct job *c, struct span project, struct span owner);
+/* … the same, and who watches beside sees it, too. */
+bool life_sees(const struct job *c, const struct life *l);
+
+/* ms of windows that the caps on their sums leave this human for these recordings; INT64_MAX: there are none. */
+NODISCARD enum err life_caps_left(struct job *c, struct span account, const struct span *rids, size_t n_rids,
+                                  int64_t *ret, struct err_info *reterr);
+
+/* ---- linked requests (life_link.c) ---- */
+
+/* What a linked request does with the grant in its 'extends'. */
+enum life_link { LINK_NONE, LINK_EXTEND, LINK_MORE_TIME, LINK_JOIN, LINK_WIDEN, LINK_BREAK_GLASS, LINK_N_ };
+const char *life_link_name(enum life_link k); /* "extend"; "" for none */
+enum life_link life_link_of(const struct meta_request *q);
+
+/* link_gone and carry_ms of the guards. */
+NODISCARD enum err life_link_guards(struct job *c, const struct life *l, struct grant_guards *ret,
+                                    struct err_info *reterr);
+
+/* Several of them, in the call's memory. */
+struct lives {
+    struct life *all;
+    size_t n;
+};
+
+/* The grant and whatever prolongs it or is prolonged by it, of the same holder: one access to the person who has it. */
+NODISCARD enum err life_family(struct job *c, const struct life *l, struct lives *ret, struct err_info *reterr);
+
+/* What was decided beforehand for this grant, how much of it is used, and where more time begins. */
+struct life_beforehand {
+    struct life root;     /* whose request has 'more' and 'more_time' */
+    struct life newest;   /* of this holder's, the one whose window ends last; is it open? look */
+    int64_t more_used;    /* recordings added to it and to what prolongs it */
+    int64_t times_used;
+};
+NODISCARD enum err life_beforehand(struct job *c, const struct life *l, struct life_beforehand *ret,
+                                   struct err_info *reterr);

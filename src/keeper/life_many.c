@@ -1,4 +1,4 @@
-/* All requests and grants of a kind: timers, a person's end, a new policy, a new boot, a channel that has just opened. */
+/* All requests and grants of a kind: timers, a new boot, a channel that has just opened. */
 #include "keeper/ingest_tokens.h"
 #include "keeper/life.h"
 
@@ -41,6 +41,25 @@ static enum err each_in_state(struct job *c, enum grant_state state, life_fn *fn
 static const enum grant_state living[] = { GRANT_SCHEDULED, GRANT_ACTIVE, GRANT_SUSPENDED };
 #define N_LIVING (sizeof(living) / sizeof(living[0]))
 
+/* A use of break-glass that nobody has looked at for a day. */
+static enum err reviews_overdue(struct job *c, struct err_info *reterr)
+{
+    const struct life_by by = { 0 };
+    struct meta_grant_list rows;
+
+    TRY(meta_grants_to_review(c->v, SPAN("due"), c->now.real, 256, c->mem, &rows, reterr));
+    for (size_t i = 0; i < rows.n; i++) {
+        struct grant_step s;
+        struct life l;
+
+        TRY(life_of_grant(c, rows.rows[i].id, &l, reterr));
+        s = grant_review_touch(&l.st, &c->now);
+        if (s.verdict == GRANT_OK && s.changed)
+            TRY(life_apply(c, &l, &s, &by, reterr));
+    }
+    return ERR_OK;
+}
+
 enum err life_sweep(struct job *c, struct err_info *reterr)
 {
     struct meta_request_list lapsing;
@@ -54,7 +73,7 @@ enum err life_sweep(struct job *c, struct err_info *reterr)
     }
     for (size_t i = 0; i < N_LIVING; i++)
         TRY(each_in_state(c, living[i], touch_one, NULL, reterr));
-    return ERR_OK;
+    return reviews_overdue(c, reterr);
 }
 
 static enum err rebase_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
@@ -66,7 +85,8 @@ static enum err rebase_one(struct job *c, struct life *l, void *arg, struct err_
         return ERR_OK;
     l->st = s.next;
     life_to_rows(c, l);
-    TRY(meta_request_put(c->m, &l->q, reterr));
+    if (!l->beside)
+        TRY(meta_request_put(c->m, &l->q, reterr));
     TRY(meta_grant_put(c->m, &l->g, reterr));
     return life_push(c, l, 0, reterr);
 }
@@ -86,7 +106,8 @@ static enum err bump_one(struct job *c, struct life *l, void *arg, struct err_in
         return ERR_OK;
     l->st = s.next;
     life_to_rows(c, l);
-    TRY(meta_request_put(c->m, &l->q, reterr));
+    if (!l->beside)
+        TRY(meta_request_put(c->m, &l->q, reterr));
     TRY(meta_grant_put(c->m, &l->g, reterr));
     (*n)++;
     return life_push(c, l, 0, reterr);
@@ -99,60 +120,6 @@ enum err life_bump_all(struct job *c, size_t *ret_n, struct err_info *reterr)
     TRY(each_in_state(c, GRANT_ACTIVE, bump_one, &n, reterr));
     TRY(each_in_state(c, GRANT_SUSPENDED, bump_one, &n, reterr));
     *ret_n = n;
-    return ERR_OK;
-}
-
-static enum err policy_one(struct job *c, struct life *l, void *arg, struct err_info *reterr)
-{
-    const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_POLICY };
-    const struct life_by by = { 0 };
-    struct grant_guards guards;
-    struct grant_step s;
-
-    (void) arg;
-    TRY(life_guards(c, l, &guards, reterr));
-    if (guards.policy_allows)
-        return ERR_OK;
-    s = grant_revoke(&l->st, &c->now, &system);
-    return s.verdict == GRANT_OK ? life_apply(c, l, &s, &by, reterr) : ERR_OK;
-}
-
-enum err life_policy_changed(struct job *c, struct err_info *reterr)
-{
-    const struct rules *rules = job_rules(c, reterr);
-
-    if (rules == NULL)
-        return ERR_NOMEM;
-    if (rules->policy != NULL && rules->policy->on_change == POLICY_CHANGE_KEEP)
-        return ERR_OK;
-    for (size_t i = 0; i < N_LIVING; i++)
-        TRY(each_in_state(c, living[i], policy_one, NULL, reterr));
-    return ERR_OK;
-}
-
-enum err life_end_person(struct job *c, struct span account, struct err_info *reterr)
-{
-    const struct grant_actor system = { .system = true, .cause = GRANT_CAUSE_DISABLED };
-    const struct span states[] = { SPAN("PENDING"), SPAN("SCHEDULED"), SPAN("ACTIVE"), SPAN("SUSPENDED") };
-    const struct meta_access_filter f = { .person = account, .states = states, .n_states = 4 };
-    const struct meta_page page = { .limit = META_PAGE_MAX };
-    const struct life_by by = { .actor = c->me != NULL ? c->me->id : SPAN_EMPTY };
-    struct meta_request_list rows;
-    struct meta_pos next;
-
-    TRY(meta_requests(c->v, &f, &page, c->mem, &rows, &next, reterr));
-    for (size_t i = 0; i < rows.n; i++) {
-        struct life l;
-        struct grant_step s;
-
-        TRY(life_of_request(c, rows.rows[i].id, &l, reterr));
-        TRY(life_touch(c, &l, reterr));
-        if (grant_ended(l.st.state))
-            continue;
-        s = l.st.state == GRANT_PENDING ? grant_cancel(&l.st, &c->now, &system) : grant_revoke(&l.st, &c->now, &system);
-        if (s.verdict == GRANT_OK)
-            TRY(life_apply(c, &l, &s, &by, reterr));
-    }
     return ERR_OK;
 }
 

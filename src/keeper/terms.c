@@ -27,14 +27,12 @@ static void add_ask(struct buf *out, const struct vote_rule *ask)
     tree_end(out, groups);
 }
 
-void terms_write(const struct policy_rule *rule, struct buf *out)
+void terms_put(const struct terms *t, struct buf *out)
 {
-    const struct policy_terms *t = &rule->terms;
-    bool automatic = rule->effect == POLICY_EFFECT_AUTO;
     size_t root = tree_begin(out, SPAN_EMPTY, TREE_OBJ);
 
-    tree_add_int(out, SPAN("need"), automatic ? 0 : t->ask.need);
-    tree_add_int(out, SPAN("deny"), automatic ? 0 : t->ask.deny);
+    tree_add_int(out, SPAN("need"), t->need);
+    tree_add_int(out, SPAN("deny"), t->deny);
     tree_add_int(out, SPAN("max_ms"), t->max_ms);
     tree_add_int(out, SPAN("start_by_ms"), t->start_by_ms);
     tree_add_int(out, SPAN("max_speed_x100"), t->max_speed_x100);
@@ -45,10 +43,26 @@ void terms_write(const struct policy_rule *rule, struct buf *out)
     tree_add_int(out, SPAN("key_rate"), (int64_t) t->key_rate);
     tree_add_int(out, SPAN("key_requests"), t->key_requests);
     tree_add_bool(out, SPAN("watermark"), t->watermark);
-    tree_add_bool(out, SPAN("bearer"), (t->binding & POLICY_BINDING_BEARER) != 0);
-    tree_add_bool(out, SPAN("sole_person"), rule->sole_person);
+    tree_add_bool(out, SPAN("bearer"), t->bearer);
+    tree_add_bool(out, SPAN("sole_person"), t->sole_person);
     add_ask(out, &t->ask);
     tree_end(out, root);
+}
+
+void terms_write(const struct policy_rule *rule, struct buf *out)
+{
+    const struct policy_terms *p = &rule->terms;
+    bool automatic = rule->effect == POLICY_EFFECT_AUTO;
+    const struct terms t = {
+        .need = automatic ? 0 : p->ask.need, .deny = automatic ? 0 : p->ask.deny, .ask = p->ask, .max_ms = p->max_ms,
+        .start_by_ms = p->start_by_ms, .max_speed_x100 = (uint16_t) p->max_speed_x100,
+        .key_streams = (uint16_t) p->key_streams, .grant_streams = (uint16_t) p->grant_streams,
+        .person_streams = (uint16_t) p->person_streams, .key_bytes = p->key_bytes, .key_rate = p->key_rate,
+        .key_requests = p->key_requests, .watermark = p->watermark,
+        .bearer = (p->binding & POLICY_BINDING_BEARER) != 0, .sole_person = rule->sole_person,
+    };
+
+    terms_put(&t, out);
 }
 
 static enum err read_words(struct tree root, const char *key, struct arena *arena, const struct span **ret, size_t *ret_n,

@@ -23,5 +23,8 @@ struct terms {
 /* Appends the tree. auto: nobody votes. */
 void terms_write(const struct policy_rule *rule, struct buf *out);
 
+/* The same of terms that were read, for a window under an older decision. */
+void terms_put(const struct terms *t, struct buf *out);
+
 /* Reads it back; lists are made in the arena and borrow from 'bytes'. ERR_CORRUPT, ERR_NOMEM. */
 NODISCARD enum err terms_read(struct span bytes, struct arena *arena, struct terms *ret, struct err_info *reterr);

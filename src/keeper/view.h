@@ -34,6 +34,10 @@ NODISCARD enum err view_recording(struct job *c, const struct meta_recording *r,
 /* As a voter sees it; a recording that is gone has only its id. */
 NODISCARD enum err view_request_recording(struct job *c, const char *key, struct span rid, struct err_info *reterr);
 NODISCARD enum err view_request(struct job *c, const struct meta_request *q, struct err_info *reterr);
+/* Inside view_*.c: members of a request and of a grant that reach beyond one person and one window. */
+struct life;
+NODISCARD enum err view_request_beyond(struct job *c, const struct life *l, struct err_info *reterr);
+NODISCARD enum err view_grant_beyond(struct job *c, const struct life *l, struct err_info *reterr);
 NODISCARD enum err view_grant(struct job *c, const struct meta_grant *g, struct err_info *reterr);
 NODISCARD enum err view_key(struct job *c, const struct meta_key *k, struct err_info *reterr);
 NODISCARD enum err view_viewing(struct job *c, const struct meta_viewing *v, struct err_info *reterr);

@@ -76,30 +76,43 @@ static bool still_open(struct job *c, const struct meta_access *a)
            (meta_grant_get(c->v, a->gid, c->mem, &g, NULL) == ERR_OK && c->now.real < g.window_end_ms);
 }
 
+static void rank(struct job *c, const struct meta_access *a, struct meta_access *best, const char **word)
+{
+    if (best->request.n == 0)
+        *best = *a;
+    if (access_rank(access_word(a->state)) > access_rank(*word) && still_open(c, a)) {
+        *word = access_word(a->state);
+        *best = *a;
+    }
+}
+
 static enum err write_access(struct job *c, struct span rid, struct err_info *reterr)
 {
     const struct meta_access_filter f = { .person = c->me->id, .recording = rid };
     const struct meta_page page = { .limit = 20 };
     struct meta_access best = { 0 };
     struct meta_request_list rows;
+    struct meta_grant_list grants;
     struct meta_pos next;
     const char *word = "none";
 
+    /* Grants first: a viewer has one without having asked, and one may have been widened to this recording. */
+    TRY(meta_grants(c->v, &f, &page, c->mem, &grants, &next, reterr));
+    for (size_t i = 0; i < grants.n; i++) {
+        const struct meta_grant *g = &grants.rows[i];
+        const struct meta_access a = { .rid = rid, .state = g->state, .request = g->request, .gid = g->id };
+
+        rank(c, &a, &best, &word);
+    }
     TRY(meta_requests(c->v, &f, &page, c->mem, &rows, &next, reterr));
     for (size_t i = 0; i < rows.n; i++) {
         const struct meta_request *q = &rows.rows[i];
-        struct meta_access a = { .rid = rid, .state = q->state, .request = q->id };
-        struct meta_grant_list grants;
+        const struct meta_access a = { .rid = rid, .state = q->state, .request = q->id };
+        struct meta_grant_list opened;
 
-        TRY(meta_grants_of_request(c->v, q->id, c->mem, &grants, reterr));
-        if (grants.n > 0)
-            a.gid = grants.rows[0].id;
-        if (i == 0)
-            best = a;
-        if (access_rank(access_word(a.state)) > access_rank(word) && still_open(c, &a)) {
-            word = access_word(a.state);
-            best = a;
-        }
+        TRY(meta_grants_of_request(c->v, q->id, c->mem, &opened, reterr));
+        if (opened.n == 0)
+            rank(c, &a, &best, &word);
     }
     jsonw_kcstr(&c->w, "access", word);
     view_text(c, "access_request", best.request);

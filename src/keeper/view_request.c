@@ -36,11 +36,11 @@ static void write_start(struct job *c, const struct meta_request *q)
         jsonw_kstr(&c->w, "start", q->start);
 }
 
-static enum err write_recordings(struct job *c, const struct life *l, struct err_info *reterr)
+static enum err write_recordings(struct job *c, const struct span *rids, size_t n, struct err_info *reterr)
 {
     jsonw_karr(&c->w, "recordings");
-    for (size_t i = 0; i < l->n_rids; i++)
-        TRY(view_request_recording(c, NULL, l->rids[i], reterr));
+    for (size_t i = 0; i < n; i++)
+        TRY(view_request_recording(c, NULL, rids[i], reterr));
     jsonw_arr_end(&c->w);
     return ERR_OK;
 }
@@ -71,14 +71,18 @@ static void write_window(struct job *c, const struct life *l)
 static enum err write_digest_object(struct job *c, const struct life *l, struct err_info *reterr)
 {
     const struct meta_request *q = &l->q;
-    struct request r = { .recordings = l->rids, .n_recordings = l->n_rids, .actions = l->actions, .purpose = q->purpose,
+    struct request r = { .recordings = l->asked, .n_recordings = l->n_asked, .actions = l->actions, .purpose = q->purpose,
                          .reason = q->reason, .ticket = q->ticket, .duration_s = q->duration_s, .start = l->st.start,
-                         .start_at = q->start_ms, .start_by_s = q->start_by_s };
+                         .start_at = q->start_ms, .start_by_s = q->start_by_s, .viewers = l->viewers,
+                         .n_viewers = l->n_viewers, .more_max = (unsigned) q->more_max,
+                         .more_times = (unsigned) q->more_time_times, .more_each_s = q->more_time_each_s,
+                         .extends = q->extends };
     const struct request_facts f = { .id = q->id, .salt = q->salt.p, .requester = q->requester, .project = q->project,
                                      .env = q->env, .policy = q->policy, .request = &r };
     struct buf json = BUF_INIT(256U << 10);
     enum err e;
 
+    (void) request_same_parse(q->more_same, &r.more_same);
     if (q->salt.n != REQUEST_SALT_LEN)
         return ERR_RAISE(reterr, ERR_CORRUPT, "a request without its salt");
     e = request_digest_json(&f, &json, reterr);
@@ -190,13 +194,14 @@ enum err view_request(struct job *c, const struct meta_request *q, struct err_in
     view_person(c, "requester", l.q.requester);
     TRY(write_project_name(c, l.q.project, reterr));
     jsonw_kstr(&c->w, "env", l.q.env);
-    TRY(write_recordings(c, &l, reterr));
+    TRY(write_recordings(c, l.asked, l.n_asked, reterr));
     write_actions(c, "actions", l.actions);
     write_purpose(c, &l.q);
     jsonw_kint(&c->w, "duration_s", l.q.duration_s);
     write_start(c, &l.q);
     jsonw_kint(&c->w, "start_by_s", l.q.start_by_s);
     write_rule(c, &l, &t);
+    TRY(view_request_beyond(c, &l, reterr));
     TRY(write_votes(c, &b));
     TRY(write_approvers(c, &l, &b, reterr));
     TRY(write_can(c, &l, reterr));
@@ -230,10 +235,23 @@ static void write_ended(struct job *c, const struct life *l)
 static void write_grant_can(struct job *c, const struct life *l)
 {
     bool own = span_eq(l->g.holder, c->me->id), living = !grant_ended(l->st.state);
+    bool due = l->st.review == GRANT_REVIEW_DUE || l->st.review == GRANT_REVIEW_OVERDUE;
 
     jsonw_karr(&c->w, "can");
     if (living && job_may(c, l->q.project, PERM_REVOKE))
         jsonw_str(&c->w, SPAN("revoke"));
+    if (l->st.state == GRANT_ACTIVE && job_may(c, l->q.project, PERM_SUSPEND))
+        jsonw_str(&c->w, SPAN("suspend"));
+    if (l->st.state == GRANT_SUSPENDED && !own && job_may(c, l->q.project, PERM_RESUME))
+        jsonw_str(&c->w, SPAN("resume"));
+    if (own && l->st.state == GRANT_ACTIVE) {
+        jsonw_str(&c->w, SPAN("more-time"));
+        jsonw_str(&c->w, SPAN("widen"));
+    }
+    if (!own && l->st.state == GRANT_ACTIVE && job_may(c, l->q.project, PERM_ASK))
+        jsonw_str(&c->w, SPAN("join"));
+    if (!living && due && !own && job_may(c, l->q.project, PERM_REVIEW))
+        jsonw_str(&c->w, SPAN("review"));
     if (own && (l->st.state == GRANT_ACTIVE || l->st.state == GRANT_SCHEDULED)) {
         jsonw_str(&c->w, SPAN("relinquish"));
         if (l->st.start != GRANT_START_TIME || l->st.state == GRANT_ACTIVE)
@@ -267,7 +285,7 @@ enum err view_grant(struct job *c, const struct meta_grant *g, struct err_info *
     view_person(c, "holder", l.g.holder);
     jsonw_kstr(&c->w, "project", l.q.project);
     jsonw_kstr(&c->w, "env", l.q.env);
-    TRY(write_recordings(c, &l, reterr));
+    TRY(write_recordings(c, l.rids, l.n_rids, reterr));
     write_actions(c, "actions", l.actions);
     write_purpose(c, &l.q);
     jsonw_kint(&c->w, "duration_s", l.q.duration_s);
@@ -283,6 +301,7 @@ enum err view_grant(struct job *c, const struct meta_grant *g, struct err_info *
     jsonw_kbool(&c->w, "watermark", t.watermark);
     jsonw_kbool(&c->w, "sole_person", t.sole_person);
     jsonw_kcstr(&c->w, "review", grant_review_name(l.st.review));
+    TRY(view_grant_beyond(c, &l, reterr));
     write_grant_can(c, &l);
     jsonw_ktime(&c->w, "created_at", l.g.created_ms);
     jsonw_obj_end(&c->w);

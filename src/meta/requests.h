@@ -91,6 +91,9 @@ NODISCARD enum err meta_grants(struct meta_view *v, const struct meta_access_fil
 NODISCARD enum err meta_grants_in_state(struct meta_view *v, struct span state, struct arena *a,
                                         struct meta_grant_list *ret, struct err_info *reterr);
 
+/* Grants in this state whose request names this ticket, oldest first. */
+NODISCARD enum err meta_grants_of_ticket(struct meta_view *v, struct span project, struct span ticket, struct span state,
+                                         struct arena *a, struct meta_grant_list *ret, struct err_info *reterr);
 /* Break-glass in this state of review ("due", "overdue") whose time for it was up by 'until', soonest first. */
 NODISCARD enum err meta_grants_to_review(struct meta_view *v, struct span review, time_ms until, size_t max,
                                          struct arena *a, struct meta_grant_list *ret, struct err_info *reterr);

@@ -1,5 +1,7 @@
-/* Lists of grants, one grant, revoke (T11), give back (T12). */
+/* Lists of grants, one grant; what is done to it by others: revoke (T11), suspend (T8), resume (T9), review (T15); give back
+ * (T12). What prolongs a grant, or is prolonged by it, is the same access to its holder, so T8, T9 and T11 reach all of it. */
 #include "keeper/api/api.h"
+#include "keeper/api/grant_find.h"
 #include "keeper/api/states.h"
 #include "keeper/view.h"
 
@@ -34,7 +36,7 @@ enum err api_grants_list(struct job *c, struct err_info *reterr)
     return ERR_OK;
 }
 
-static enum err find(struct job *c, struct life *ret, bool *ret_ok, struct err_info *reterr)
+enum err grant_find(struct job *c, struct life *ret, bool *ret_ok, struct err_info *reterr)
 {
     enum err e = life_of_grant(c, c->in->id1, ret, reterr);
 
@@ -50,7 +52,7 @@ static enum err find(struct job *c, struct life *ret, bool *ret_ok, struct err_i
     return ERR_OK;
 }
 
-static enum err answer(struct job *c, const struct life *l, struct err_info *reterr)
+enum err grant_answer(struct job *c, const struct life *l, struct err_info *reterr)
 {
     (void) job_json(c, 200);
     TRY(view_grant(c, &l->g, reterr));
@@ -63,46 +65,189 @@ enum err api_grant_get(struct job *c, struct err_info *reterr)
     struct life l;
     bool ok;
 
-    TRY(find(c, &l, &ok, reterr));
-    return ok ? answer(c, &l, reterr) : ERR_OK;
+    TRY(grant_find(c, &l, &ok, reterr));
+    return ok ? grant_answer(c, &l, reterr) : ERR_OK;
 }
 
-static enum err end(struct job *c, bool own, struct err_info *reterr)
+/* The optional comment of a body. *ret_ok false: refused, and answered. */
+static enum err read_comment(struct job *c, const struct life *l, struct life_by *by, bool *ret_ok)
 {
-    struct life_by by = { .actor = c->me->id };
-    struct grant_actor actor = { 0 };
-    struct grant_step step;
-    struct life l;
-    bool ok;
-
-    TRY(find(c, &l, &ok, reterr));
-    if (!ok)
-        return ERR_OK;
+    *ret_ok = false;
+    *by = (struct life_by){ .actor = c->me->id };
     BODY_ONLY(&c->body, "", c->args, "comment");
-    (void) body_str(&c->body, "", c->args, "comment", BODY_OPTIONAL, 0, 2000, &by.comment);
+    (void) body_str(&c->body, "", c->args, "comment", BODY_OPTIONAL, 0, 2000, &by->comment);
     if (c->body.errors.n > 0)
         return job_invalid(c);
-    if (!job_if_match_ok(c, l.st.version))
-        return ERR_OK;
-    actor.roles = job_roles(c, l.q.project);
-    actor.requester = span_eq(l.g.holder, c->me->id);
-    if (own) /* what has not opened yet is cancelled instead */
-        step = l.st.state == GRANT_SCHEDULED ? grant_cancel(&l.st, &c->now, &actor)
-                                             : grant_relinquish(&l.st, &c->now, &actor);
-    else
-        step = grant_revoke(&l.st, &c->now, &actor);
-    if (step.verdict != GRANT_OK)
-        return life_refuse(c, &l, &step);
-    TRY(life_apply(c, &l, &step, &by, reterr));
-    return answer(c, &l, reterr);
+    *ret_ok = job_if_match_ok(c, l->st.version);
+    return ERR_OK;
 }
 
-enum err api_grant_revoke(struct job *c, struct err_info *reterr)
+/* Who holds it, asked for it or watches beside it, under whichever account. */
+static enum err is_own(struct job *c, const struct life *l, bool *ret, struct err_info *reterr)
 {
-    return end(c, false, reterr);
+    const struct people *people = job_people(c, reterr);
+    struct span parties[2 + REQUEST_VIEWERS_MAX] = { l->g.holder, l->q.requester };
+    size_t n = 2;
+
+    *ret = false;
+    if (people == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < l->n_viewers && n < 2 + REQUEST_VIEWERS_MAX; i++)
+        parties[n++] = l->viewers[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct who *w = people_by_id(people, parties[i]);
+
+        *ret |= span_eq(parties[i], c->me->id) || (w != NULL && who_same_person(w, c->me));
+    }
+    return ERR_OK;
+}
+
+static enum err actor_of(struct job *c, const struct life *l, struct grant_actor *ret, struct err_info *reterr)
+{
+    *ret = (struct grant_actor){ .roles = job_roles(c, l->q.project) };
+    return is_own(c, l, &ret->requester, reterr);
 }
 
 enum err api_grant_relinquish(struct job *c, struct err_info *reterr)
 {
-    return end(c, true, reterr);
+    struct grant_actor actor = { 0 };
+    struct grant_step step;
+    struct life_by by;
+    struct life l;
+    bool ok;
+
+    TRY(grant_find(c, &l, &ok, reterr));
+    if (ok)
+        TRY(read_comment(c, &l, &by, &ok));
+    if (!ok)
+        return ERR_OK;
+    actor.requester = span_eq(l.g.holder, c->me->id);
+    /* What has not opened yet is cancelled instead. */
+    step = l.st.state == GRANT_SCHEDULED ? grant_cancel(&l.st, &c->now, &actor)
+                                         : grant_relinquish(&l.st, &c->now, &actor);
+    if (step.verdict != GRANT_OK)
+        return life_refuse(c, &l, &step);
+    TRY(life_apply(c, &l, &step, &by, reterr));
+    return grant_answer(c, &l, reterr);
+}
+
+/* ---- what others do to it ---- */
+
+typedef struct grant_step command_fn(const struct grant *g, const struct clock_reading *now,
+                                     const struct grant_actor *a, bool frozen);
+
+static struct grant_step revoke(const struct grant *g, const struct clock_reading *now, const struct grant_actor *a,
+                                bool frozen)
+{
+    (void) frozen;
+    return grant_revoke(g, now, a);
+}
+
+static struct grant_step suspend(const struct grant *g, const struct clock_reading *now, const struct grant_actor *a,
+                                 bool frozen)
+{
+    (void) frozen;
+    return grant_suspend(g, now, a);
+}
+
+/* The grant itself has to take the command; of its family, whoever can. */
+static enum err on_family(struct job *c, command_fn *command, struct err_info *reterr)
+{
+    struct grant_actor actor;
+    struct lives family;
+    struct life_by by;
+    struct life l;
+    bool ok, frozen;
+
+    TRY(grant_find(c, &l, &ok, reterr));
+    if (ok)
+        TRY(read_comment(c, &l, &by, &ok));
+    if (!ok)
+        return ERR_OK;
+    TRY(actor_of(c, &l, &actor, reterr));
+    TRY(meta_frozen(c->v, l.q.project, &frozen, reterr));
+    TRY(life_family(c, &l, &family, reterr));
+    for (size_t i = 0; i < family.n; i++) {
+        struct life *one = &family.all[i];
+        struct grant_step step;
+
+        if (i > 0)
+            TRY(life_touch(c, one, reterr));
+        step = command(&one->st, &c->now, &actor, frozen);
+        if (i == 0 && step.verdict != GRANT_OK)
+            return life_refuse(c, one, &step);
+        if (step.verdict == GRANT_OK)
+            TRY(life_apply(c, one, &step, &by, reterr));
+    }
+    return grant_answer(c, &family.all[0], reterr);
+}
+
+enum err api_grant_revoke(struct job *c, struct err_info *reterr)
+{
+    return on_family(c, revoke, reterr);
+}
+
+enum err api_grant_suspend(struct job *c, struct err_info *reterr)
+{
+    return on_family(c, suspend, reterr);
+}
+
+enum err api_grant_resume(struct job *c, struct err_info *reterr)
+{
+    return on_family(c, grant_resume, reterr);
+}
+
+/* ---- review ---- */
+
+/* Voted for the ordinary request that goes with it, under whichever account. */
+static enum err approved_what_came(struct job *c, const struct life *l, bool *ret, struct err_info *reterr)
+{
+    struct meta_request_list linked;
+
+    *ret = false;
+    TRY(meta_requests_linked(c->v, l->g.id, c->mem, &linked, reterr));
+    for (size_t i = 0; i < linked.n; i++) {
+        struct meta_vote_list votes;
+
+        TRY(meta_votes(c->v, linked.rows[i].id, c->mem, &votes, reterr));
+        for (size_t k = 0; k < votes.n; k++)
+            *ret |= span_eq_str(votes.rows[k].verdict, "approve") &&
+                    (span_eq(votes.rows[k].voter, c->me->id) || span_eq(votes.rows[k].person, who_person(c->me)));
+    }
+    return ERR_OK;
+}
+
+enum err api_grant_review(struct job *c, struct err_info *reterr)
+{
+    static const char *const words[] = { "done", "failed" };
+    struct life_by by = { .actor = c->me->id, .is_unsigned = c->act.is_unsigned };
+    struct grant_actor actor;
+    struct grant_step step;
+    struct life l;
+    int outcome;
+    bool ok;
+
+    TRY(grant_find(c, &l, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
+    BODY_ONLY(&c->body, "", c->args, "outcome", "comment");
+    outcome = body_word(&c->body, "", c->args, "outcome", BODY_REQUIRED, words, 2);
+    (void) body_str(&c->body, "", c->args, "comment", BODY_REQUIRED, 10, 2000, &by.comment);
+    if (c->body.errors.n > 0)
+        return job_invalid(c);
+    if (!job_if_match_ok(c, l.st.version))
+        return ERR_OK;
+    TRY(actor_of(c, &l, &actor, reterr));
+    TRY(approved_what_came(c, &l, &actor.approver, reterr));
+    step = grant_review(&l.st, &c->now, &actor, outcome == 1);
+    if (step.verdict != GRANT_OK)
+        return life_refuse(c, &l, &step);
+    if (!job_fresh(c, c->core->cfg.token_votes))
+        return ERR_OK;
+    l.g.review_outcome = span_str(words[outcome]);
+    l.g.review_by = c->me->id;
+    l.g.review_ms = c->now.real;
+    l.g.review_comment = by.comment;
+    TRY(life_apply(c, &l, &step, &by, reterr));
+    return grant_answer(c, &l, reterr);
 }

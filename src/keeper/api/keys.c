@@ -68,8 +68,9 @@ static enum err bind_client(struct job *c, const struct wanted *w, bool *ret_ok,
 
 static enum err judge(struct job *c, struct life *l, bool *ret_ok, struct err_info *reterr)
 {
-    const struct grant_issue_facts facts = {
-        .holder = span_eq(l->g.holder, c->me->id), .requester_active = job_may(c, l->q.project, PERM_ASK),
+    struct grant_issue_facts facts = {
+        .holder = span_eq(l->g.holder, c->me->id),
+        .requester_active = job_may(c, l->q.project, l->q.break_glass != 0 ? PERM_BREAKGLASS : PERM_ASK),
         .policy_allows = true, .audit_healthy = true,
     };
     struct grant_step step;
@@ -79,6 +80,7 @@ static enum err judge(struct job *c, struct life *l, bool *ret_ok, struct err_in
         return ERR_OK;
     if (!facts.holder)
         return job_forbidden(c);
+    TRY(meta_frozen(c->v, l->q.project, &facts.frozen, reterr));
     step = grant_issue(&l->st, &c->now, &facts);
     if (step.verdict == GRANT_START_FIRST) {
         TRY(life_start(c, l, true, &step, reterr));
@@ -209,7 +211,7 @@ static enum err prepare(struct job *c, const struct life *l, const struct wanted
     const struct issue_settings settings = { cfg->key_life_s, cfg->bearer_life_s, cfg->edge_skew_s };
     enum err covers = meta_grant_covers(c->v, l->g.id, want->rid, reterr);
     struct issue_ask ask = { .scope = want->scope, .granted = l->actions, .recording_in_grant = covers == ERR_OK,
-                             .bearer = want->bearer };
+                             .bearer = want->bearer, .break_glass = l->q.break_glass != 0 };
     struct terms t;
 
     if (covers != ERR_OK && covers != ERR_NOTFOUND)

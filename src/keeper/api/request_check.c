@@ -21,15 +21,10 @@ static const char *verdict_of(struct job *c, const struct ask *a, const struct p
 
 static void write_people(struct job *c, const struct ask *a, const struct policy_rule *rule)
 {
-    struct span *subjects = arena_alloc(c->mem, (a->req.n_recordings + 1) * sizeof(*subjects));
-    struct vote_case vc = { .requester = { c->me->id, who_person(c->me) }, .project = a->project, .subjects = subjects,
-                            .created_at = c->now.real + 1 };
+    struct vote_case vc;
     int64_t total = 0;
 
-    for (size_t i = 0; subjects != NULL && i < a->req.n_recordings; i++) {
-        if (a->recs[i].subject.n > 0)
-            subjects[vc.n_subjects++] = a->recs[i].subject;
-    }
+    ask_case(c, a, &vc);
     jsonw_karr(&c->w, "approvers");
     for (size_t i = 0; rule != NULL && rule->effect == POLICY_EFFECT_ASK && i < a->people->n; i++) {
         if (vote_eligible(&rule->terms.ask, &vc, &a->people->all[i]) != VOTE_OK)
@@ -49,6 +44,35 @@ static void write_starts(struct job *c, const struct policy_terms *t)
             jsonw_str(&c->w, span_str(grant_start_name((enum grant_start) s)));
     }
     jsonw_arr_end(&c->w);
+}
+
+/* What may be decided beforehand. */
+static void write_beforehand(struct job *c, const struct policy_terms *t)
+{
+    static const enum request_same all[] = { REQUEST_SAME_SESSION, REQUEST_SAME_SUBJECT, REQUEST_SAME_LINK };
+
+    jsonw_kint(&c->w, "viewers", t == NULL ? 1 : t->viewers);
+    if (t == NULL || t->more_max == 0) {
+        jsonw_knull(&c->w, "more");
+    } else {
+        jsonw_kobj(&c->w, "more");
+        jsonw_karr(&c->w, "same");
+        for (size_t i = 0; i < 3; i++) {
+            if ((t->more_same & all[i]) != 0)
+                jsonw_str(&c->w, span_str(request_same_name(all[i])));
+        }
+        jsonw_arr_end(&c->w);
+        jsonw_kint(&c->w, "max", t->more_max);
+        jsonw_obj_end(&c->w);
+    }
+    if (t == NULL || t->more_times == 0) {
+        jsonw_knull(&c->w, "more_time");
+    } else {
+        jsonw_kobj(&c->w, "more_time");
+        jsonw_kint(&c->w, "times", t->more_times);
+        jsonw_kint(&c->w, "each_s", t->more_each_ms / 1000);
+        jsonw_obj_end(&c->w);
+    }
 }
 
 /* One row of Terms: what one rule says about one purpose. */
@@ -71,6 +95,7 @@ static void write_terms(struct job *c, const struct ask *a, const struct policy_
     jsonw_kint(&c->w, "start_by_s", t == NULL ? 0 : t->start_by_ms / 1000);
     jsonw_key(&c->w, "max_speed");
     jsonw_raw(&c->w, view_hundredths(c, t == NULL ? 0 : t->max_speed_x100));
+    write_beforehand(c, t);
     jsonw_kint(&c->w, "need", t == NULL || automatic ? 0 : t->ask.need);
     jsonw_kint(&c->w, "deny", t == NULL || automatic ? 0 : t->ask.deny);
     view_words(c, "from", t == NULL ? NULL : t->ask.from, t == NULL ? 0 : t->ask.n_from);

@@ -74,7 +74,7 @@ static enum err find(struct job *c, struct life *ret, bool *ret_ok, struct err_i
         return job_not_found(c);
     TRY(e);
     c->log = ret->q.project;
-    if (!life_visible(c, ret->q.project, ret->q.requester))
+    if (!life_sees(c, ret))
         return job_not_found(c);
     TRY(life_touch(c, ret, reterr));
     *ret_ok = true;
@@ -187,6 +187,25 @@ enum err api_request_deny(struct job *c, struct err_info *reterr)
     return vote(c, false, reterr);
 }
 
+/* What its viewers have not opened goes with it. */
+static enum err cancel_beside(struct job *c, const struct life *l, const struct life_by *by, struct err_info *reterr)
+{
+    const struct grant_actor actor = { .requester = true };
+    struct meta_grant_list grants;
+
+    TRY(meta_grants_of_request(c->v, l->q.id, c->mem, &grants, reterr));
+    for (size_t i = 0; i < grants.n; i++) {
+        struct grant_step step;
+        struct life v;
+
+        TRY(life_of_grant(c, grants.rows[i].id, &v, reterr));
+        step = grant_cancel(&v.st, &c->now, &actor);
+        if (v.beside && step.verdict == GRANT_OK)
+            TRY(life_apply(c, &v, &step, by, reterr));
+    }
+    return ERR_OK;
+}
+
 enum err api_request_cancel(struct job *c, struct err_info *reterr)
 {
     const struct life_by by = { .actor = c->me->id };
@@ -203,5 +222,6 @@ enum err api_request_cancel(struct job *c, struct err_info *reterr)
     if (step.verdict != GRANT_OK)
         return life_refuse(c, &l, &step);
     TRY(life_apply(c, &l, &step, &by, reterr));
+    TRY(cancel_beside(c, &l, &by, reterr));
     return answer(c, &l, reterr);
 }

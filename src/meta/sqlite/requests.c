@@ -247,6 +247,15 @@ enum err meta_grants_in_state(struct meta_view *v, struct span state, struct are
     return db_all(v, &db_table_grant, a, META_LIVE_MAX, ret, reterr, "WHERE state=? ORDER BY seq", "t", state);
 }
 
+enum err meta_grants_of_ticket(struct meta_view *v, struct span project, struct span ticket, struct span state,
+                               struct arena *a, struct meta_grant_list *ret, struct err_info *reterr)
+{
+    return db_all(v, &db_table_grant, a, META_LIVE_MAX, ret, reterr,
+                  "WHERE state=?3 AND project=?1 AND request IN"
+                  " (SELECT id FROM request WHERE project=?1 AND ticket=?2 AND ticket<>'') ORDER BY seq",
+                  "ttt", project, ticket, state);
+}
+
 enum err meta_grants_to_review(struct meta_view *v, struct span review, time_ms until, size_t max, struct arena *a,
                                struct meta_grant_list *ret, struct err_info *reterr)
 {
