@@ -1,7 +1,7 @@
 // What the browser tests share: a demo server of their own, people in a real Chromium, calls with curl's freedom, and counting.
 import { spawn } from "node:child_process";
 import { setDefaultResultOrder } from "node:dns";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -37,10 +37,20 @@ export function run(program, args, env = {}) {
 }
 
 /* `keyhole demo` in a directory of its own; ends with stop(). */
-export async function startDemo() {
+export async function startDemo({ config } = {}) {
   const top = mkdtempSync(join(tmpdir(), "keyhole-e2e-"));
   const dir = join(top, "demo");
   const port = Number(process.env.KEYHOLE_PORT ?? (await freePort()));
+  if (config !== undefined) { // more configuration than the demo writes: made first, then run again
+    const first = await startDemoAt(top, dir, port);
+    await first.stop();
+    appendFileSync(join(dir, "keyhole.conf"), config + "\n");
+  }
+  const d = await startDemoAt(top, dir, port);
+  return { ...d, async stop() { await d.stop(); rmSync(top, { recursive: true, force: true }); } };
+}
+
+async function startDemoAt(top, dir, port) {
   const child = spawn(keyhole, ["demo", "--dir", dir, "--port", String(port)], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   child.stdout.on("data", (d) => { said += d; });
@@ -65,7 +75,6 @@ export async function startDemo() {
       child.kill("SIGTERM");
       await Promise.race([gone, sleep(8000)]);
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-      rmSync(top, { recursive: true, force: true });
     },
   };
 }
@@ -119,7 +128,7 @@ export function proved(page, account, path, key, { steal = false } = {}) {
       const body = await r.text();
       let code = null;
       try { code = JSON.parse(body).code ?? null; } catch { /* content */ }
-      return { status: r.status, code };
+      return { status: r.status, code, text: body };
     }
   }, { who: account, to: path, carried: key, own: steal });
 }
@@ -183,13 +192,13 @@ export async function shot(page, name) {
 }
 
 /* Runs named tests in order, prints each, and the count that tests/run reads. Without Chromium they are skipped. */
-export async function suite(tests, { browser: wantsBrowser = true } = {}) {
+export async function suite(tests, { browser: wantsBrowser = true, config } = {}) {
   const list = Object.entries(tests).filter(([name]) => name.includes(process.env.ONLY ?? ""));
   if (wantsBrowser && !existsSync(chromiumPath)) {
     console.log(`no ${chromiumPath}\n0 passed, 0 failed, ${list.length} skipped`);
     return;
   }
-  const server = await startDemo();
+  const server = await startDemo({ config });
   const browser = wantsBrowser ? await startBrowser() : null;
   let passed = 0;
   let failed = 0;

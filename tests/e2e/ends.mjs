@@ -170,9 +170,9 @@ await suite({
   },
 
   async "a window longer than a key plays through"(t) {
-    const w = await watching(t, CHECKOUT, 75);
+    const w = await watching(t, CHECKOUT, 60);
     await w.engineer.getByRole("combobox", { name: "Speed" }).selectOption("0.5");
-    await sleep(61_000); // past the end of the first one, which lasts 60 s
+    await sleep(46_000); // past the end of the first one, which lasts 45 s
     await w.engineer.keyboard.press("1"); // a seek fetches anew
     await eventually("a fresh one is used", () => w.keys.size, (n) => n >= 2);
     await playsOn(w.engineer);
@@ -182,4 +182,4 @@ await suite({
     await keysRefused(t.server, w, ["grant-ended", "key-expired", "key-revoked"]);
     equal("complaints", w.complaints, []);
   },
-});
+}, { config: "key { life = 45s }" });

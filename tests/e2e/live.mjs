@@ -6,7 +6,7 @@ import { Agent, request } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromiumPath, equal, eventually, keyhole, playerFrame, run, shot, sleep, startBrowser } from "./_lib.mjs";
+import { chromiumPath, equal, eventually, keyhole, playerFrame, proved, run, shot, sleep, startBrowser } from "./_lib.mjs";
 
 const TITLE = "Shell on the demo host";
 const PASSWORDS = { engineer: "engineer has a long password", approver: "approver has a long password" };
@@ -174,13 +174,17 @@ const tests = {
 
     // All of it is in the recording.
     const again = await api(server, "POST", "/v1/login", "", { user: "engineer", password: PASSWORDS.engineer, token: true });
-    const boss = await api(server, "POST", "/v1/login", "", { user: "approver", password: PASSWORDS.approver, token: true });
     await eventually("it is complete", () => api(server, "GET", `/v1/recordings/${rid}`, again.json.token), (r) => r.json.live === false);
-    const q = await api(server, "POST", "/v1/requests", again.json.token, { recordings: [rid], actions: ["play"], purpose: { code: "debugging", reason: "Reading what was recorded, all of it" }, duration_s: 120, start: "approval" });
-    await api(server, "POST", `/v1/requests/${q.json.id}/approve`, boss.json.token, { digest: q.json.digest });
-    const g = (await api(server, "GET", `/v1/requests/${q.json.id}`, again.json.token)).json.grant;
-    const key = (await api(server, "POST", `/v1/grants/${g}/keys`, again.json.token, { recording: rid })).json.key;
-    const lines = (await api(server, "GET", `/v1/replay/${rid}/events`, key)).text.trim().split("\n").map((l) => JSON.parse(l));
+    let key = "";
+    engineer.on("request", (r) => { key = /^DPoP (.+)$/.exec(r.headers().authorization ?? "")?.[1] ?? key; });
+    await engineer.getByRole("link", { name: "Ask again" }).click();
+    await engineer.getByRole("button", { name: "Ask for access" }).click();
+    await approver.getByRole("link", { name: "Inbox" }).click();
+    await approver.getByRole("button", { name: "Approve" }).first().click();
+    await engineer.getByRole("link", { name: "Start watching" }).click();
+    await eventually("it is let in again", () => key, (x) => x !== "");
+    equal("a bearer key is not given", (await api(server, "POST", `/v1/grants/${(await api(server, "GET", "/v1/grants?state=live", again.json.token)).json.items[0].id}/keys`, again.json.token, { recording: rid })).json.code, "proof-needed");
+    const lines = (await proved(engineer, "engineer", `/v1/replay/${rid}/events`, key)).text.trim().split("\n").map((l) => JSON.parse(l));
     equal("the answer is whole", [lines[0].from?.seq, typeof lines.at(-1).end], [0, "object"]);
     const all = lines.slice(1, -1);
     const output = all.filter((e) => e[1] === "o").map((e) => e[2]).join("");

@@ -170,7 +170,8 @@ await suite({
   },
 
   async "the brake: one pulls it, two lift it"(t) {
-    for (const name of ["admin-one", "admin-two"]) equal(name, (await call(t.server, "POST", "/v1/users", { token: t.server.admin, body: { name, password: `demo-${name}`, groups: ["admins"] } })).status, 201);
+    for (const name of ["admin-one", "admin-two"]) equal(name, (await call(t.server, "POST", "/v1/users", { token: t.server.admin, body: { name, password: `demo-${name}` } })).status, 201);
+    equal("in admins", (await call(t.server, "PATCH", "/v1/groups/admins", { token: t.server.admin, body: { add: ["admin-one", "admin-two"] } })).status, 200);
     const w = await cast(t, "engineer", "approver");
     const admin = async (name) => {
       const page = await (await t.browser.newContext({ viewport: { width: 1280, height: 860 } })).newPage();

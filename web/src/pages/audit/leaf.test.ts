@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
+import { texts } from "../../texts";
 import { readLeaf, sayLeaf } from "./leaf";
 
 it.each([
@@ -16,4 +19,10 @@ it.each([
   ["[]", ""],
 ])("%s", (raw, want) => {
   expect(sayLeaf(readLeaf({ log: "system", index: 0, raw }))).toBe(want);
+});
+
+it("has words for every type of record", () => {
+  const types = [...readFileSync(join(__dirname, "../../../../src/format/leaf.h"), "utf8").matchAll(/^\s*X\([A-Z_]+, "([a-z.-]+)"\)/gm)].map((m) => m[1] ?? "");
+  expect(types.length).toBeGreaterThan(80);
+  expect(types.filter((x) => !(`audit.event.${x}` in texts))).toEqual([]);
 });

@@ -34,9 +34,9 @@ export function sayLeaf(l: Leaf): string {
 
 export const typeFilters = {
   all: "",
-  requests: "request.*,grant.*,review.*",
+  requests: "request.*,grant.*,review.*,breakglass.*,freeze.*",
   access: "key.*,grant.*,viewing.*",
   viewing: "viewing.*,replay.*,export.*",
-  signin: "login.*",
-  changes: "user.*,group.*,role.*,project.*,token.*,person.*,policy.*,config.*",
+  signin: "login.*,client-key.*",
+  changes: "user.*,group.*,role.*,project.*,token.*,person.*,policy.*,change.*,config.*",
 } as const;
