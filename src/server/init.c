@@ -184,22 +184,42 @@ static enum err write_certificate(const struct plan *p, int dir, struct err_info
     return e;
 }
 
+/* A demo on this machine takes keys that any client can carry, too (STANDARDS 2.6). */
+static void add_bearer(struct span text, struct buf *out)
+{
+    struct span bound = SPAN("{ dpop }");
+
+    while (text.n > 0) {
+        const uint8_t *at = memmem(text.p, text.n, bound.p, bound.n);
+        size_t n = at == NULL ? text.n : (size_t) (at - text.p);
+
+        buf_add_span(out, span_sub(text, 0, n));
+        if (at != NULL)
+            buf_add_str(out, "{ dpop, bearer }");
+        text = span_sub(text, at == NULL ? n : n + bound.n, text.n);
+    }
+}
+
 /* The preset's text as the keeper takes it: source and tree. */
-static enum err read_preset(const char *name, struct span *ret_text, struct buf *tree, struct err_info *reterr)
+static enum err read_preset(const char *name, bool plain, struct buf *text, struct buf *tree, struct err_info *reterr)
 {
     struct confuse_source source = { .name = name, .max_bytes = 64 << 10 };
+    struct span preset = preset_find(name);
 
-    *ret_text = preset_find(name);
-    if (ret_text->n == 0)
+    if (preset.n == 0)
         return ERR_RAISE(reterr, ERR_INVAL, "--preset: solo, team or regulated");
-    source.text = *ret_text;
+    if (plain)
+        add_bearer(preset, text);
+    else
+        buf_add_span(text, preset);
+    TRY(buf_check(text, reterr));
+    source.text = buf_span(text);
     return confuse_load(&source, policy_schema, tree, reterr);
 }
 
 static enum err fill_database(struct plan *p, uint32_t epoch, const uint8_t epoch_pk[32], struct err_info *reterr)
 {
-    struct buf tree = BUF_INIT(1 << 20);
-    struct span text;
+    struct buf tree = BUF_INIT(1 << 20), text = BUF_INIT(64 << 10);
     struct keeper_setup s = {
         .dir = p->work,
         .public_url = p->r->url,
@@ -207,14 +227,15 @@ static enum err fill_database(struct plan *p, uint32_t epoch, const uint8_t epoc
         .demo_password = p->o->demo ? p->password : NULL,
         .epoch = epoch,
     };
-    enum err e = read_preset(p->o->preset != NULL ? p->o->preset : "team", &text, &tree, reterr);
+    enum err e = read_preset(p->o->preset != NULL ? p->o->preset : "team", p->o->plain_loopback && !p->o->demo, &text, &tree, reterr);
 
     memcpy(s.epoch_pk, epoch_pk, sizeof(s.epoch_pk));
     if (e == ERR_OK) {
-        s.policy_source = text;
+        s.policy_source = buf_span(&text);
         s.policy_tree = buf_span(&tree);
         e = keeper_setup_run(&s, p->r->admin_token, reterr);
     }
+    buf_deinit(&text);
     buf_deinit(&tree);
     return e;
 }

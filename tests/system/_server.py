@@ -30,6 +30,7 @@ import traceback
 SRC = pathlib.Path(os.environ.get("KEYHOLE_SRC", pathlib.Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(SRC / "tests" / "lib"))
 import ledger  # noqa: E402
+import proof  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("KEYHOLE_BUILD", SRC / "build"))
 DATA = pathlib.Path(os.environ.get("KEYHOLE_SHARED", SRC.parent / "shared")) / "data"
@@ -664,8 +665,31 @@ class Server:
         a = self.admin.post("/v1/tokens", {"kind": "ingest", "project": project or self.project(), "name": "recorder"}).want(201)
         return Client(self, token=a.json["token"])
 
+    def allow_bearer(self):
+        """The policy of a plain server: tests of other things than bound keys make their calls without proofs."""
+        key, admin = proof.ClientKey(), self.admin
+
+        def register():
+            a = admin.post("/v1/client-key", headers={"DPoP": key.proof("POST", self.url + "/v1/client-key")})
+            key.nonce = a.headers.get("dpop-nonce", key.nonce)
+            return a
+
+        def signed(operation, path, body):
+            return admin.post(path, body, headers={"Keyhole-Act": key.act(operation, self.url + path, proof.digest_of(body))}).want(201).json
+
+        if register().status == 401:  # the nonce
+            register().want(200)
+        text = admin.get("/v1/policies/current").want(200).json["print"]
+        signed("policy_propose", "/v1/policies", {"text": text.replace("binding = { dpop }", "binding = { dpop, bearer }")})
+        # The first token has a client key now, and has to sign; another one has none.
+        self.admin_token = signed("token_create", "/v1/tokens", {"kind": "api", "name": "tests"})["token"]
+        self.secrets.add(self.admin_token)
+        self.admin = Client(self, token=self.admin_token)
+
     def cast(self):
         """The people most tests need: a viewer, two approvers, an auditor, and a recorder."""
+        if self.tls or self.front:
+            self.allow_bearer()
         self.viewer = self.person("viewer")
         self.approver = self.person("approver", "approvers")
         self.second = self.person("second", "approvers")

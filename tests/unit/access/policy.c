@@ -994,7 +994,7 @@ static void preset(const char *path, void *ctx)
 static void test_presets(void **state)
 {
     (void) state;
-    assert_int_equal(test_each_file(test_source("packaging/policies"), ".conf", preset, NULL), 3);
+    assert_int_equal(test_each_file(test_source("packaging/policies"), ".conf", preset, NULL), 4);
 }
 
 /* --- who votes ----------------------------------------------------------------------------------------------------- */
