@@ -386,7 +386,7 @@ static bool check_proof(struct call *c, struct proof *p)
 
     if (!takes_proof(c->route) || http_head_count(h, "dpop") == 0)
         return true;
-    proof_check(c->lane, h, &want, p);
+    proof_check_from(c, &want, p);
     if (p->verdict == DPOP_OK) {
         if (login)
             proof_nonce(c->lane, p->jkt, p->nonce); /* a fresh one to begin with */

@@ -1,8 +1,7 @@
 #include "gate/pass.h"
 
-#include <stdlib.h>
-
 #include "crypto/hash.h"
+#include "gate/peer.h"
 #include "os/clock.h"
 
 /* ---- steps 1 to 3 ---- */
@@ -36,41 +35,9 @@ enum key_verdict pass_find(const struct http_head *h, struct tree query, struct 
 
 /* ---- step 4: what was let in last on this connection ---- */
 
-struct last {
-    size_t n;
-    uint8_t text[KEY_LEN_MAX];
-    uint8_t digest[32];
-};
-
-static void last_free(void *slot)
-{
-    secret_wipe(slot, sizeof(struct last));
-    free(slot);
-}
-
 void pass_keep(struct call *c, const struct pass *p)
 {
-    struct last **slot = (struct last **) exchange_conn_slot(c->ex);
-
-    if (*slot == NULL) {
-        *slot = malloc(sizeof(**slot));
-        if (*slot == NULL)
-            return; /* it is hashed again, then */
-        exchange_conn_slot_free(c->ex, last_free);
-    }
-    (*slot)->n = p->token.n;
-    memcpy((*slot)->text, p->token.p, p->token.n);
-    memcpy((*slot)->digest, p->digest, sizeof(p->digest));
-}
-
-static void digest_of(struct call *c, struct span token, uint8_t digest[32])
-{
-    const struct last *last = *exchange_conn_slot(c->ex);
-
-    if (last != NULL && last->n == token.n && secret_equal(last->text, token.p, token.n))
-        memcpy(digest, last->digest, sizeof(last->digest));
-    else
-        sha256(token, digest);
+    peer_keep(c, p->token, p->digest);
 }
 
 /* ---- steps 5 to 9 ---- */
@@ -115,7 +82,8 @@ enum key_verdict pass_check(struct call *c, struct pass *p)
 {
     struct viewer *seen;
 
-    digest_of(c, p->token, p->digest);
+    if (!peer_knows(c, p->token, p->digest))
+        sha256(p->token, p->digest);
     seen = viewer_find(c->lane, p->digest);
     return seen != NULL ? check_seen(c, seen, p) : check_new(c, p);
 }
@@ -149,7 +117,7 @@ enum key_verdict pass_bind(struct call *c, const struct proof_want *want, struct
     if (bound) {
         whole.ath = p->digest;
         whole.jkt = p->claims.cnf_jkt;
-        proof_check(c->lane, exchange_head(c->ex), &whole, &p->proof);
+        proof_check_from(c, &whole, &p->proof);
         memcpy(c->nonce, p->proof.nonce, sizeof(c->nonce));
         if (p->proof.verdict == DPOP_FULL)
             return KEY_RATE_LIMITED;

@@ -4,6 +4,7 @@
 
 #include "crypto/hash.h"
 #include "gate/handlers.h"
+#include "gate/peer.h"
 #include "gate/seen.h"
 #include "os/clock.h"
 
@@ -97,6 +98,14 @@ void proof_check(struct lane *l, const struct http_head *h, const struct proof_w
     ret->verdict = check(l, text, want, ret, &renew);
     if (ret->verdict == DPOP_NONCE || (ret->verdict == DPOP_OK && renew))
         proof_nonce(l, ret->jkt, ret->nonce);
+}
+
+void proof_check_from(struct call *c, const struct proof_want *want, struct proof *ret)
+{
+    if (peer_proof(c))
+        proof_check(c->lane, exchange_head(c->ex), want, ret);
+    else
+        *ret = (struct proof){ .verdict = DPOP_FULL };
 }
 
 void proof_refuse(struct call *c, const struct proof *p, bool replay)

@@ -43,6 +43,8 @@ struct proof_want proof_want_of(const struct call *c, const uint8_t *ath, const 
 
 /* Checks the DPoP header(s) of the head. Whatever the verdict, *ret is filled; OK is given once for a proof. */
 void proof_check(struct lane *l, const struct http_head *h, const struct proof_want *want, struct proof *ret);
+/* The same for the client of this call, which may send PEER_PROOFS_MAX a second (then FULL, and nothing was checked). */
+void proof_check_from(struct call *c, const struct proof_want *want, struct proof *ret);
 
 /* A nonce for this client key, now. */
 void proof_nonce(struct lane *l, const char *jkt, char out[DPOP_NONCE_LEN + 1]);

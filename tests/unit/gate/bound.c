@@ -503,6 +503,38 @@ static void login(void **state)
     assert_int_equal(w.n_controls, 4);
 }
 
+/* 400 proofs a second on a connection; the next second goes on, other connections do too. */
+static void proofs_are_limited(void **state)
+{
+    const char *key = bound_key(me.jkt, NULL), *path = path_of("chunks/0");
+    struct client c;
+    unsigned limited = 0;
+    char text[3000];
+    int64_t began;
+
+    (void) state;
+    client_open(&c, w.port);
+    (void) snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: DPoP %s\r\nDPoP: AAAA.AAAA.AAAA\r\n\r\n", path,
+                    w.port, key);
+    began = clock_boot_ms();
+    for (int sent = 0; sent < 4000 && limited == 0; sent++) {
+        c.status = 0; /* the next one */
+        c.whole = false;
+        client_send(&c, text);
+        client_answer(&c);
+        if (c.status == 429) {
+            assert_true(++limited > 0 && sent >= 400);
+            assert_string_equal(member(&c, "code"), "rate-limited");
+            assert_string_equal(client_header(&c, "retry-after"), "1");
+        }
+    }
+    assert_true(limited > 0 || clock_boot_ms() - began > 8000); /* a machine that cannot send them that fast needs no limit */
+    client_close(&c);
+    ask(&c, "GET", path, "DPoP", key, "AAAA.AAAA.AAAA");
+    is_refused(&c, 401, "key-binding");
+    client_close(&c);
+}
+
 static void acts_are_bounded(void **state)
 {
     char headers[700], act[202];
@@ -526,6 +558,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(rightful, world_reset),         cmocka_unit_test_setup(jti_is_the_clients, world_reset),
         cmocka_unit_test_setup(matrix, world_reset),           cmocka_unit_test_setup(moved, world_reset),
+        cmocka_unit_test_setup(proofs_are_limited, world_reset),
         cmocka_unit_test_setup(login, world_reset),            cmocka_unit_test_setup(acts_are_bounded, world_reset),
     };
 
