@@ -32,7 +32,8 @@ pending = s.viewer.ask(s.add(cast(5), CANARY), start="first-use")
 token = next(t["id"] for t in s.admin.get("/v1/tokens?kind=ingest").json["items"] if t["project"] == mine)
 policy = s.admin.get("/v1/policies/current").json["hash"]
 VALUES = {"rid": rid, "q": pending["id"], "g": grant, "jti": k.id, "v": k.answer["viewing"], "n": "0", "log": mine,
-          "user": "approver", "group": "approvers", "project": mine, "token": token, "hash": policy, "slug": "not-found", "name": "nowhere"}
+          "user": "approver", "group": "approvers", "project": mine, "token": token, "hash": policy, "slug": "not-found", "name": "nowhere",
+          "change": "c_AAAAAAAAAAAAAAAA", "kind": "recording", "path": "0/000"}
 BODIES = {
     "login": {"user": "viewer", "password": "wrong"}, "reauth": {"password": "wrong"},
     "user_create": {"name": "intruder"}, "user_patch": {"full_name": "Changed"}, "group_create": {"name": "intruders"},
@@ -48,7 +49,7 @@ BODIES = {
 }
 QUERY = {"keys_list": f"?grant={grant}", "audit_events": f"?log={mine}", "import": f"?project={mine}"}
 ANYBODY = {"me", "policy_current", "logout", "status", "events"}  # signed in is enough; they show what is the caller's
-OWN = {"tokens_list", "recordings_list", "requests_list", "grants_list", "viewings_list", "projects_list"}  # lists of what is theirs
+OWN = {"freeze_get", "tokens_list", "recordings_list", "requests_list", "grants_list", "viewings_list", "projects_list"}  # lists of what is theirs
 
 
 def call(client, r, **k):
