@@ -163,6 +163,7 @@ static const struct {
     { "proof-needed", "sign in with keyhole login (without --bearer): the policy wants keys bound to a client key" },
     { "act-needed", "decisions are signed: sign in with keyhole login (without --bearer) and do it again" },
     { "act-invalid", "is this machine's clock right? A signature counts for two minutes" },
+    { "restricted", "what is frozen, and why: keyhole freeze show" },
     { "login-needed", "sign in with keyhole login, or set KEYHOLE_TOKEN" },
     { "token-not-fresh", "an API token cannot vote or change people: sign in with keyhole login" },
     { "request-open", "you have asked already: keyhole requests --mine" },
