@@ -67,7 +67,7 @@ def over_keys_and_rolls():
     bound.expect("tick-0$")
     loose.expect("tick-0$")
     still.expect("before")
-    watch([bound, loose, still], 52, [(9, gate_dies)])
+    watch([bound, loose, still], 52, [(4, rotate), (9, gate_dies), (32, lambda: rotate("--emergency"))])
     for t in (bound, loose):
         lines = told(t)
         eq(lines, [i * 0.5 for i in range(len(lines))], "nothing is lost")
