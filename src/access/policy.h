@@ -182,6 +182,8 @@ struct policy_facts {
     size_t addr_len;
     time_ms auth_at; /* 0: by a token */
     enum policy_ticket ticket;
+    bool standing; /* nobody is calling (an approval, a timer, another policy): what a rule that allows says of the client's
+                      address and sign-in holds, what one that denies says of them does not */
 };
 
 struct policy_pair {

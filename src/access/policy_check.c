@@ -46,6 +46,8 @@ static bool in_hours(const struct policy_rule *r, time_ms now)
 /* An address that is not known is outside of what allows and inside of what denies. */
 static bool in_networks(const struct policy_rule *r, const struct policy_facts *f)
 {
+    if (r->n_nets > 0 && f->standing)
+        return r->effect != POLICY_EFFECT_DENY;
     if (r->n_nets > 0 && f->addr_len == 0)
         return r->effect == POLICY_EFFECT_DENY;
     for (size_t i = 0; i < r->n_nets; i++) {
@@ -62,6 +64,8 @@ static bool ticket_fits(const struct policy_rule *r, const struct policy_facts *
 
 static bool auth_young(const struct policy_rule *r, const struct policy_facts *f)
 {
+    if (r->auth_age_ms > 0 && f->standing)
+        return r->effect != POLICY_EFFECT_DENY;
     return r->auth_age_ms == 0 ||
            (f->auth_at > 0 && f->auth_at <= f->now + 5000 && f->now - f->auth_at <= r->auth_age_ms);
 }

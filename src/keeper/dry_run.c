@@ -150,7 +150,10 @@ static void request_of(const struct life *l, struct request *ret)
 {
     *ret = (struct request){ .recordings = l->rids, .n_recordings = l->n_rids, .actions = l->actions,
                              .purpose = l->q.purpose, .reason = l->q.reason, .ticket = l->q.ticket,
-                             .duration_s = l->q.duration_s, .start_at = l->q.start_ms, .start_by_s = l->q.start_by_s };
+                             .duration_s = l->q.duration_s, .start_at = l->q.start_ms, .start_by_s = l->q.start_by_s,
+                             .viewers = l->viewers, .n_viewers = l->n_viewers, .more_max = (unsigned) l->q.more_max,
+                             .more_times = (unsigned) l->q.more_time_times, .more_each_s = l->q.more_time_each_s };
+    (void) request_same_parse(l->q.more_same, &ret->more_same);
     (void) grant_start_parse(l->q.start, &ret->start);
 }
 
@@ -193,8 +196,7 @@ static enum err one(struct job *c, struct run *r, struct span id, struct err_inf
     item_facts(c, r->people, who, l.q.project, l.q.purpose, &f);
     TRY(hooks_ticket(c, l.q.project, l.q.ticket, &f.ticket, reterr));
     f.now = l.q.created_ms;
-    f.auth_at = l.q.created_ms;
-    f.addr_len = 0;
+    f.standing = true;
     was = decide(r->in_force, &f, items, &req);
     now = decide(r->d->policy, &f, items, &req);
     r->looked_at++;

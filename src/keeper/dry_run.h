@@ -4,7 +4,7 @@
  *
  * Each request is decided twice with the same facts: by the policy in force and by the other one. So what differs is the
  * change's doing, not that of people and recordings that are others today. Facts: the time of the request; roles, groups and
- * recordings as they are now; no client address; a fresh sign-in.
+ * recordings as they are now; rules about the client's address and sign-in as if the client met them.
  * Runs on a reader. Limits: DRY_RUN_REQUESTS_MAX requests and DRY_RUN_ITEMS_MAX recordings, newest first; 'complete' says
  * whether that was all.
  */

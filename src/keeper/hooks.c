@@ -9,6 +9,7 @@
 #include "format/hook.h"
 #include "keeper/accounts.h"
 #include "keeper/api/api.h"
+#include "keeper/life.h"
 #include "keeper/throttle.h"
 #include "keeper/trail.h"
 #include "meta/hooks.h"
@@ -127,10 +128,16 @@ static enum err act_on(struct job *c, const struct one *hook, struct span projec
     bool any = false;
 
     for (size_t i = 0; i < n->n_tickets; i++) {
+        struct life_closed closed;
         bool news;
 
         TRY(note_ticket(c, hook, project, n->tickets[i], n, &news, reterr));
         any |= news;
+        if (!news || n->said != HOOK_SAID_CLOSED)
+            continue;
+        TRY(life_ticket_closed(c, project, n->tickets[i], &closed, reterr));
+        ret->cancelled += (size_t) closed.n_cancelled;
+        ret->ending += (size_t) closed.n_ending;
     }
     if (!any)
         ret->ignored = "older";

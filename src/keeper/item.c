@@ -55,6 +55,7 @@ void item_facts(struct job *c, const struct people *people, const struct who *wh
     *ret = (struct policy_facts){ .now = c->now.real, .who = who, .purpose = purpose,
                                   .sole_person = item_sole_person(people, who, project) &&
                                                  nobody_named(c, people, who) };
+    ret->standing = !own;
     if (own && !span_eq_str(c->token.kind, "api"))
         ret->auth_at = c->token.auth_ms;
     if (own && c->in != NULL && (c->in->addr.n == 4 || c->in->addr.n == 16)) {

@@ -15,13 +15,16 @@ static enum err end_one(struct job *c, struct life *l, enum grant_cause cause, b
     const struct grant_actor system = { .system = true, .cause = cause };
     const struct life_by by = { .actor = c->me != NULL ? c->me->id : SPAN_EMPTY };
     struct grant_step s;
+    bool cancel;
 
     if (ret_done != NULL)
         *ret_done = false;
     TRY(life_touch(c, l, reterr));
     if (grant_ended(l->st.state))
         return ERR_OK;
-    s = is_pending(l) ? grant_cancel(&l->st, &c->now, &system) : grant_revoke(&l->st, &c->now, &system);
+    /* T5: of what was not used yet, a closed ticket cancels also what was approved. */
+    cancel = is_pending(l) || (cause == GRANT_CAUSE_TICKET_CLOSED && l->st.state == GRANT_SCHEDULED);
+    s = cancel ? grant_cancel(&l->st, &c->now, &system) : grant_revoke(&l->st, &c->now, &system);
     if (s.verdict != GRANT_OK)
         return ERR_OK;
     if (ret_done != NULL)

@@ -1,4 +1,5 @@
 /* Votes, the guards of an opening window, and what time alone does (STANDARDS 2.2 T2, T6, T10). */
+#include "keeper/hooks.h"
 #include "keeper/item.h"
 #include "keeper/life.h"
 #include "keeper/terms.h"
@@ -146,6 +147,9 @@ static enum err judge_again(struct job *c, const struct life *l, const struct wh
         TRY(item_of(c, &r, &items[n++], reterr));
     }
     item_facts(c, people, holder, l->q.project, l->q.purpose, &facts);
+    TRY(hooks_ticket(c, l->q.project, l->q.ticket, &facts.ticket, reterr));
+    if (facts.ticket == POLICY_TICKET_CLOSED && l->st.state != GRANT_SCHEDULED)
+        facts.ticket = POLICY_TICKET_OPEN; /* it was when access opened, and the end is counted down */
     answer = policy_check(rules->policy, &facts, items, n, l->actions);
     /* Break-glass skips approval; a rule that says no to everybody it does not skip. */
     if (l->q.break_glass != 0) {

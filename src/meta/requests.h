@@ -52,7 +52,7 @@ NODISCARD enum err meta_requests_lapsing(struct meta_view *v, struct span pendin
 /* Those that name this grant in 'extends', oldest first. */
 NODISCARD enum err meta_requests_linked(struct meta_view *v, struct span gid, struct arena *a,
                                         struct meta_request_list *ret, struct err_info *reterr);
-/* Those of a project with this ticket, in this state (of the request), oldest first. */
+/* Those of a project with this ticket (as hook_ticket_key compares), in this state (of the request), oldest first. */
 NODISCARD enum err meta_requests_of_ticket(struct meta_view *v, struct span project, struct span ticket,
                                            struct span state, struct arena *a, struct meta_request_list *ret,
                                            struct err_info *reterr);

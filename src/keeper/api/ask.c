@@ -1,3 +1,4 @@
+#include "keeper/hooks.h"
 #include "keeper/api/ask.h"
 
 #include "keeper/view.h"
@@ -139,6 +140,7 @@ enum err ask_find(struct job *c, struct ask *ret, bool *ret_ok, struct err_info 
     c->log = ret->project;
     ret->rules = job_rules(c, reterr);
     ret->people = job_people(c, reterr);
+    TRY(hooks_ticket(c, ret->project, ret->req.ticket, &ret->ticket, reterr));
     if (ret->rules == NULL || ret->people == NULL)
         return ERR_NOMEM;
     TRY(load_viewers(c, ret, reterr));
@@ -159,6 +161,7 @@ enum err ask_find(struct job *c, struct ask *ret, bool *ret_ok, struct err_info 
 struct policy_answer ask_decide(struct job *c, struct ask *a, struct span purpose)
 {
     item_facts(c, a->people, c->me, a->project, purpose, &a->facts);
+    a->facts.ticket = a->ticket;
     return policy_check(a->rules->policy, &a->facts, a->items, a->req.n_recordings, a->req.actions);
 }
 

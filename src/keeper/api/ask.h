@@ -12,6 +12,7 @@ struct ask {
     const struct rules *rules;
     const struct people *people;
     struct policy_facts facts;
+    enum policy_ticket ticket; /* what hooks have said of it */
     const struct who **viewers; /* beside req.viewers */
     enum life_link link;
     struct life to;             /* what it is linked to, brought up to date */

@@ -123,6 +123,7 @@ static void write_less(struct job *c, struct ask *a, struct span purpose)
     size_t n = 0;
 
     item_facts(c, a->people, c->me, a->project, purpose, &a->facts);
+    a->facts.ticket = a->ticket;
     n = policy_less(a->rules->policy, &a->facts, a->items, a->req.n_recordings, a->req.actions, less, LESS_MAX);
     jsonw_karr(&c->w, "less");
     for (size_t i = 0; i < n; i++) {
@@ -203,6 +204,8 @@ static enum err write_check(struct job *c, struct ask *a, const struct policy_pu
     struct span open;
 
     policy_check_terms(a->rules->policy, usable(&chosen) ? chosen.rule : NULL, &a->req, true, &c->body.errors);
+    if (usable(&chosen) && !policy_ticket_allows(chosen.rule, a->ticket))
+        body_bad(&c->body, "/purpose", "ticket", FIELD_CONFLICT);
     TRY(ask_conflict(c, a, &open, reterr));
     (void) job_json(c, 200);
     jsonw_obj(&c->w);

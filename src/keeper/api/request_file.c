@@ -99,6 +99,8 @@ static enum err judge(struct job *c, struct ask *a, const struct policy_rule **r
     if (p.verdict != POLICY_ASK && p.verdict != POLICY_AUTO)
         return refuse_policy(c, &p);
     policy_check_terms(a->rules->policy, p.rule, &a->req, false, &c->body.errors);
+    if (!policy_ticket_allows(p.rule, a->ticket)) /* it is closed */
+        body_bad(&c->body, "/purpose", "ticket", FIELD_CONFLICT);
     TRY(within_caps(c, a, reterr));
     TRY(viewers_may(c, a, p.rule, reterr));
     if (c->body.errors.n > 0)

@@ -65,7 +65,7 @@ ALTER TABLE request ADD COLUMN link TEXT NOT NULL DEFAULT '';
 -- Why it could not wait.
 ALTER TABLE request ADD COLUMN urgent TEXT NOT NULL DEFAULT '';
 CREATE INDEX request_extends ON request (extends, seq) WHERE extends <> '';
-CREATE INDEX request_ticket ON request (project, ticket, state) WHERE ticket <> '';
+CREATE INDEX request_ticket ON request (project, lower(trim(ticket)), state) WHERE ticket <> '';
 CREATE INDEX request_broken ON request (requester, created_ms) WHERE break_glass = 1;
 CREATE INDEX request_viewer_account ON request_viewer (account, request);
 

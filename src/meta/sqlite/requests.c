@@ -148,7 +148,7 @@ enum err meta_requests_of_ticket(struct meta_view *v, struct span project, struc
                                  struct arena *a, struct meta_request_list *ret, struct err_info *reterr)
 {
     return db_all(v, &db_table_request, a, META_LIVE_MAX, ret, reterr,
-                  "WHERE project=? AND ticket=? AND ticket<>'' AND state=? ORDER BY seq", "ttt", project, ticket,
+                  "WHERE project=? AND lower(trim(ticket))=lower(trim(?)) AND ticket<>'' AND state=? ORDER BY seq", "ttt", project, ticket,
                   state);
 }
 
@@ -252,7 +252,7 @@ enum err meta_grants_of_ticket(struct meta_view *v, struct span project, struct 
 {
     return db_all(v, &db_table_grant, a, META_LIVE_MAX, ret, reterr,
                   "WHERE state=?3 AND project=?1 AND request IN"
-                  " (SELECT id FROM request WHERE project=?1 AND ticket=?2 AND ticket<>'') ORDER BY seq",
+                  " (SELECT id FROM request WHERE project=?1 AND lower(trim(ticket))=lower(trim(?2)) AND ticket<>'') ORDER BY seq",
                   "ttt", project, ticket, state);
 }
 

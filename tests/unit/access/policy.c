@@ -610,6 +610,17 @@ static void test_facts_of_the_asker(void **state)
     assert_int_equal(policy_check(p, &f, &it, 1, PLAY).verdict, POLICY_NO_RULE);
     arena_deinit(&arena);
 
+    /* With nobody calling, what is said of a client is met by what allows and is nothing to deny for. */
+    f = (struct policy_facts){ .now = 5000000, .who = &asker, .purpose = SPAN("a"), .standing = true };
+    p = load(RULE("auth_age = 1h network = { \"10.0.0.0/8\" }"), &arena);
+    assert_int_equal(policy_check(p, &f, &it, 1, PLAY).verdict, POLICY_ASK);
+    arena_deinit(&arena);
+    p = load(RULE("") " rule \"no\" { effect = deny network = { \"0.0.0.0/0\" } } rule \"nor\" { effect = deny auth_age = 1h }", &arena);
+    assert_int_equal(policy_check(p, &f, &it, 1, PLAY).verdict, POLICY_ASK);
+    f.standing = false;
+    assert_int_equal(policy_check(p, &f, &it, 1, PLAY).verdict, POLICY_DENIED);
+    arena_deinit(&arena);
+
     p = load(RULE("subject = self effect = auto"), &arena);
     it.subject = SPAN("me");
     assert_int_equal(policy_check(p, &f, &it, 1, PLAY).verdict, POLICY_AUTO);

@@ -10,6 +10,7 @@
 #define GITHUB_SECRET   "0123456789abcdef0123"
 #define STANDARD_SECRET "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
 #define CLOSED          "{\"ticket\":\"SHOP-7\",\"state\":\"closed\"}"
+#define OPENED          "{\"ticket\":\"SHOP-7\",\"state\":\"open\"}"
 
 static struct house h;
 
@@ -79,6 +80,38 @@ static struct reply github(const char *hook, const char *delivery, const char *b
         (void) snprintf(hex + 2 * i, 3, "%02x", mac[i]);
     (void) snprintf(headers, sizeof(headers), "x-github-delivery: %s\nx-github-event: issues\nx-hub-signature-256: sha256=%s", delivery, hex);
     return house_hook(&h, hook, headers, body);
+}
+
+static struct reply ask_for(const char *token, const char *rid, const char *ticket, const char *start)
+{
+    char body[512];
+
+    (void) snprintf(body, sizeof(body),
+                    "{\"recordings\":[\"%s\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"support\",\"ticket\":\"%s\","
+                    "\"reason\":\"Customer says that checkout fails\"},\"duration_s\":1200,\"start\":\"%s\"}",
+                    rid, ticket, start);
+    return house_call(&h, token, ROUTE_request_create, NULL, NULL, body);
+}
+
+static const char *approved(const char *token, const char *rid, const char *ticket, const char *start)
+{
+    struct reply q = ask_for(token, rid, ticket, start), r;
+    char body[128];
+
+    assert_reply(&h, q, 201, "");
+    (void) snprintf(body, sizeof(body), "{\"digest\":\"%s\"}", reply_str(&h, &q, "digest"));
+    r = house_call(&h, house_login(&h, "approver"), ROUTE_request_approve, reply_str(&h, &q, "id"), NULL, body);
+    assert_reply(&h, r, 200, "");
+    return reply_str(&h, &r, "grant");
+}
+
+static void state_of(const char *gid, const char *want, const char *cause)
+{
+    struct reply r = house_call(&h, h.admin, ROUTE_grant_get, gid, NULL, NULL);
+
+    assert_string_equal(reply_str(&h, &r, "state"), want);
+    if (cause != NULL)
+        assert_string_equal(reply_str(&h, &r, "ended.cause"), cause);
 }
 
 static void test_who_may_send(void **state)
@@ -153,6 +186,34 @@ static void test_once(void **state)
     assert_string_equal(reply_str(&h, &r, "ignored"), "state");
 }
 
+/* A rule may ask for an open ticket; what waits for it is asked of people as ever. */
+static void test_state_of_tickets(void **state)
+{
+    const char *engineer = house_login(&h, "engineer"), *rid = house_recording(&h, h.admin, "t", "");
+    struct reply r = ask_for(engineer, rid, "SHOP-7", "approval");
+
+    (void) state;
+    assert_reply(&h, r, 201, "");
+    assert_string_equal(reply_str(&h, &r, "rule"), "any"); /* nobody has spoken of it */
+    (void) house_call(&h, engineer, ROUTE_request_cancel, reply_str(&h, &r, "id"), NULL, NULL);
+    r = notice("m-1", OPENED);
+    assert_reply(&h, r, 202, "");
+    r = ask_for(engineer, rid, " shop-7 ", "approval");
+    assert_reply(&h, r, 201, "");
+    assert_string_equal(reply_str(&h, &r, "rule"), "ticket");
+    assert_string_equal(reply_str(&h, &r, "state"), "PENDING");
+    r = notice("m-2", CLOSED);
+    assert_int_equal(reply_int(&r, "cancelled"), 1);
+    r = ask_for(engineer, rid, "SHOP-7", "approval");
+    assert_reply(&h, r, 422, "invalid");
+    assert_string_equal(reply_str(&h, &r, "errors.0.at"), "/purpose/ticket");
+    assert_string_equal(reply_str(&h, &r, "errors.0.code"), "conflict");
+    /* Opened again it is a reason again, but opens nothing that was ended. */
+    r = notice("m-3", OPENED);
+    r = ask_for(engineer, rid, "SHOP-7", "approval");
+    assert_reply(&h, r, 201, "");
+}
+
 /* Deliveries overtake each other: the older word does not undo the newer one. */
 static void test_order(void **state)
 {
@@ -166,13 +227,52 @@ static void test_order(void **state)
     assert_false(reply_has(&r, "ignored"));
 }
 
+/* What waits is cancelled at once, what is open ends after five minutes, other tickets go on. */
+static void test_ends(void **state)
+{
+    const char *engineer = house_login(&h, "engineer"), *live, *scheduled, *other;
+    const char *a = house_recording(&h, h.admin, "a", ""), *b = house_recording(&h, h.admin, "b", "");
+    const char *c = house_recording(&h, h.admin, "c", ""), *d = house_recording(&h, h.admin, "d", "");
+    struct reply pending, r;
+
+    (void) state;
+    live = approved(engineer, a, "SHOP-7", "approval");
+    scheduled = approved(engineer, b, "shop-7", "first-use");
+    other = approved(engineer, c, "SHOP-70", "approval");
+    pending = ask_for(engineer, d, "SHOP-7", "approval");
+    state_of(live, "ACTIVE", NULL);
+    r = notice("m-1", CLOSED);
+    assert_reply(&h, r, 202, "");
+    assert_int_equal(reply_int(&r, "cancelled"), 2);
+    assert_int_equal(reply_int(&r, "ending"), 1);
+    r = house_call(&h, engineer, ROUTE_request_get, reply_str(&h, &pending, "id"), NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "state"), "CANCELLED");
+    state_of(scheduled, "CANCELLED", NULL);
+    state_of(live, "ACTIVE", NULL);
+    house_sleep(&h, 4 * 60 * 1000);
+    r = notice("m-2", CLOSED); /* said again, the end does not move */
+    house_sleep(&h, 60 * 1000 - 1);
+    house_tick(&h, CMD_SECOND);
+    state_of(live, "ACTIVE", NULL);
+    house_sleep(&h, 1);
+    house_tick(&h, CMD_SECOND);
+    state_of(live, "EXPIRED", "ticket-closed");
+    state_of(other, "ACTIVE", NULL);
+    r = notice("m-3", OPENED);
+    house_tick(&h, CMD_SECOND);
+    state_of(live, "EXPIRED", "ticket-closed");
+    state_of(scheduled, "CANCELLED", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_who_may_send, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_guesses, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_once, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_state_of_tickets, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_order, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_ends, open_house, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
