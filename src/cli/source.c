@@ -150,7 +150,6 @@ static const struct {
     { 1012, SOURCE_GOES_ON, EXIT_FAILED, "the server is shutting down" },
     { 4401, SOURCE_GOES_ON, EXIT_EXPIRED, "the sign-in for this recording could not be renewed" },
     { 4403, SOURCE_REFUSED, EXIT_REFUSED, "this is not permitted" },
-    { 4409, SOURCE_REFUSED, EXIT_REFUSED, "too much is playing at once under this access" },
     { 4411, SOURCE_REVOKED, EXIT_REFUSED, "the access was ended" },
     { 4412, SOURCE_REFUSED, EXIT_REFUSED, "sign in again: keyhole login" },
     { 4423, SOURCE_REFUSED, EXIT_REFUSED, "the access is suspended" },
@@ -201,21 +200,31 @@ static void ended(struct source *s, int64_t code, int64_t retry_after_s)
     finish(s, SOURCE_FAILED, EXIT_FAILED, "the server ended the stream for a reason this version does not know");
 }
 
+/* A limit is reached, of which 'left' says how much it is. What one key may carry a fresh key carries, too. */
+static void used_up(struct source *s, struct tree answer)
+{
+    struct buf why = BUF_INIT(sizeof(s->why)), left = BUF_INIT(200);
+
+    buf_add_str(&why, "too much is playing at once");
+    if (problem_left(answer, &left))
+        buf_addf(&why, ": %s", buf_cstr(&left));
+    if (span_eq_str(get(get_node(answer, "left"), "name"), "key_bytes"))
+        another_key(s, buf_cstr(&why));
+    else
+        finish(s, SOURCE_REFUSED, EXIT_REFUSED, buf_cstr(&why));
+    buf_deinit(&left);
+    buf_deinit(&why);
+}
+
 /* Refusals that no fresh key mends. */
 static void refused_for_good(struct source *s, const struct http_reply *r)
 {
     bool refused = r->status == 401 || r->status == 403;
-    struct buf why = BUF_INIT(sizeof(s->why)), left = BUF_INIT(200);
+    char why[200];
 
-    if (problem_left(r->root, &left))
-        buf_addf(&why, "too much is playing: %s", buf_cstr(&left));
-    else if (strcmp(r->code, "grant-suspended") == 0)
-        buf_add_str(&why, "the access is suspended");
-    else
-        buf_addf(&why, "the server refused [%s]", r->code);
-    finish(s, refused ? SOURCE_REFUSED : SOURCE_FAILED, refused ? EXIT_REFUSED : EXIT_FAILED, buf_cstr(&why));
-    buf_deinit(&left);
-    buf_deinit(&why);
+    (void) snprintf(why, sizeof(why), "the server refused [%s]", r->code);
+    finish(s, refused ? SOURCE_REFUSED : SOURCE_FAILED, refused ? EXIT_REFUSED : EXIT_FAILED,
+           strcmp(r->code, "grant-suspended") == 0 ? "the access is suspended" : why);
 }
 
 /* A refusal instead of a stream. */
@@ -231,8 +240,8 @@ static void refused(struct source *s, const struct http_reply *r)
         later(s, r->retry_after_ms, why);
     } else if (r->status == 401 && strncmp(r->code, "key-", 4) == 0 && ++s->refused_keys < REFUSED_MAX) {
         another_key(s, "no key is taken"); /* after a restart, a roll of the signing keys, from another network a fresh one works */
-    } else if (strcmp(r->code, "quota") == 0 && span_eq_str(get(get_node(r->root, "left"), "name"), "key_bytes")) {
-        another_key(s, "no key is taken");
+    } else if (strcmp(r->code, "quota") == 0) {
+        used_up(s, r->root);
     } else if (strcmp(r->code, "grant-ended") == 0) {
         window_over(s);
     } else {
@@ -326,6 +335,8 @@ static void named_event(struct source *s, const struct sse_event *e)
         s->ending = true;
         s->next_at = 0;
         s->access.last = true;
+    } else if (good && get_int(root, "code") == 4409) {
+        used_up(s, root);
     } else if (good && get_int(root, "code") != 0) {
         ended(s, get_int(root, "code"), get_int(root, "retry_after_s"));
     }

@@ -338,8 +338,8 @@ def streams_at_once():
     for t in playing:
         t.expect("line 1$")
     late = Terminal(S, "play", rids[4])
-    late.read(10, "too much is playing")
-    has(late.screen.text(), "too much is playing: 4 of 4 at once under this access, 0 left")
+    late.read(10, "too much is playing at once")
+    has(late.screen.text(), "too much is playing at once: 4 of 4 at once under this access, 0 left")
     eq(late.exit(), 3)
     playing[0].send("q")
     eq(playing[0].exit(), 0)
