@@ -10,7 +10,7 @@ import threading
 import time
 
 from _bound import BoundPerson, proof, remember
-from _server import SLOW, Answer, Client, Server, Stream, Tests, same, true, until
+from _server import SLOW, Answer, Client, Server, Stream, Tests, same, take_port, true, until
 
 LONG = bool(os.environ.get("KEYHOLE_LONG"))
 CANARY = "canary-7be1"
@@ -340,6 +340,36 @@ rule "bound" { who = { "role:viewer" } actions = { play } purposes = { "debuggin
     state["grant"] = grant
     state["key"] = fresh_key()
     rightful(state["key"], "the policy")
+
+
+@test("the client's network changes: the key says where to renew, only to him who can prove; the record of the new key says ctx")
+def _():
+    front = take_port()
+    p = Server("--behind-proxy", "--url", f"https://localhost:{front}", "--trusted-proxy", "127.0.0.1/32", front=front, start=False, preset="team")
+    p.front = None  # nobody stands there: we speak the proxy's words ourselves
+    p.start()
+    p.allow_bearer()
+    p.cast()
+    rid = p.add(content())
+    viewer, approver = BoundPerson.of(p.viewer), BoundPerson.of(p.approver)
+    grant = approver.approve(viewer.ask(rid)["id"])["grant"]
+    viewer.headers = {"Forwarded": "for=10.1.2.3;proto=https"}
+    key = viewer.key(grant, rid)
+    key.headers = viewer.headers
+    same(key.get(f"{key.path}/manifest").status, 200, "where it was issued")
+    key.headers = {"Forwarded": "for=10.1.2.99;proto=https"}
+    same(key.get(f"{key.path}/manifest").status, 200, "the same /24")
+    key.headers = viewer.headers = {"Forwarded": "for=10.9.9.9;proto=https"}
+    a = key.get(f"{key.path}/manifest")
+    same((a.status, a.code, a.json.get("renew")), (401, "key-binding", f"/v1/grants/{grant}/keys"), "another network")
+    true('error="invalid_token"' in challenges(a)[0], f"{challenges(a)}")
+    a = Client(p).get(f"{key.path}/manifest", headers={"Authorization": f"DPoP {key.text}", **key.headers})
+    same((a.status, a.code, a.json.get("renew")), (401, "key-binding", None), "another network, no proof")
+    fresh = viewer.key(grant, rid)
+    fresh.headers = viewer.headers
+    same(fresh.get(f"{key.path}/manifest").status, 200, "the renewed key")
+    p.wait_leaf(lambda l: l["type"] == "key.renewed" and l.get("jti") == fresh.id and l.get("n", {}).get("ctx") == 1, what="key.renewed with ctx")
+    p.stop()
 
 
 if LONG:
