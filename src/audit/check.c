@@ -1,27 +1,30 @@
 #include "audit/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "audit/tree.h"
 #include "codec/json.h"
 
-struct walk {
+struct audit_scrub {
+    char log[LOG_ID_CAP];
     struct audit_verify *v;
     struct meta_view *view;
-    struct span log;
     uint64_t next;
+    size_t left; /* of this step */
+    bool begun;
     struct merkle_frontier tree;
     bool good;
-    struct audit_result *r;
+    struct audit_result own; /* when it is not good */
     enum err e;
     struct err_info *reterr;
 };
 
-static bool own_fault(struct walk *w, enum audit_verdict verdict, uint64_t at, const char *text)
+static bool own_fault(struct audit_scrub *w, enum audit_verdict verdict, uint64_t at, const char *text)
 {
     w->good = false;
-    *w->r = (struct audit_result){ .verdict = verdict, .at = at, .upto = at + 1, .n_leaves = at };
-    (void) snprintf(w->r->text, sizeof(w->r->text), "record %llu: %s", (unsigned long long) at, text);
+    w->own = (struct audit_result){ .verdict = verdict, .at = at, .upto = at + 1, .n_leaves = at };
+    (void) snprintf(w->own.text, sizeof(w->own.text), "record %llu: %s", (unsigned long long) at, text);
     return false;
 }
 
@@ -47,22 +50,22 @@ static bool columns_ok(const struct meta_audit *row)
 
 static void check_node(void *ctx, unsigned level, uint64_t index, const struct merkle_hash *hash)
 {
-    struct walk *w = ctx;
+    struct audit_scrub *w = ctx;
     struct merkle_hash stored;
     enum err e;
 
     if (level == 0 || level % TREE_STEP != 0 || !w->good || w->e != ERR_OK)
         return;
-    e = meta_node_get(w->view, w->log, level, index, stored.b, w->reterr);
+    e = meta_node_get(w->view, span_str(w->log), level, index, stored.b, w->reterr);
     if (e == ERR_NOTFOUND || e == ERR_CORRUPT || (e == ERR_OK && !merkle_eq(&stored, hash)))
         (void) own_fault(w, AUDIT_LEAF_HASH, w->next, "a stored subtree root is not that of its records");
     else
         w->e = e;
 }
 
-static bool row(void *ctx, const struct meta_audit *r)
+static bool take_row(void *ctx, const struct meta_audit *r)
 {
-    struct walk *w = ctx;
+    struct audit_scrub *w = ctx;
     struct merkle_hash h;
 
     if ((uint64_t) r->idx != w->next)
@@ -76,32 +79,77 @@ static bool row(void *ctx, const struct meta_audit *r)
     memcpy(h.b, r->hash.p, sizeof(h.b));
     w->e = merkle_append(&w->tree, &h, check_node, w, w->reterr);
     w->next++;
-    return w->good && w->e == ERR_OK;
+    w->left--;
+    return w->good && w->e == ERR_OK && w->left > 0;
+}
+
+struct audit_scrub *audit_scrub_new(struct span log, const struct note_vkey *vkey)
+{
+    struct audit_scrub *w = calloc(1, sizeof(*w));
+
+    if (w == NULL || !span_to_str(log, w->log, sizeof(w->log)) || (w->v = audit_verify_new(log, vkey)) == NULL)
+        return audit_scrub_free(w);
+    w->good = true;
+    return w;
+}
+
+struct audit_scrub *audit_scrub_free(struct audit_scrub *w)
+{
+    if (w != NULL)
+        w->v = audit_verify_free(w->v);
+    free(w);
+    return NULL;
+}
+
+void audit_scrub_freep(struct audit_scrub **w)
+{
+    *w = audit_scrub_free(*w);
+}
+
+static enum err take_checkpoint(struct audit_scrub *w, struct err_info *reterr)
+{
+    CLEANUP(arena_deinit) struct arena mem = { 0 };
+    struct meta_checkpoint c;
+    enum err e;
+
+    arena_init(&mem, 1u << 20);
+    e = meta_checkpoint_newest(w->view, span_str(w->log), &mem, &c, reterr);
+    if (e == ERR_OK)
+        audit_verify_checkpoint(w->v, c.note);
+    w->begun = e == ERR_OK || e == ERR_NOTFOUND;
+    return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+enum err audit_scrub_step(struct audit_scrub *w, struct meta_view *view, size_t max_rows, bool *ret_more,
+                          struct err_info *reterr)
+{
+    w->view = view;
+    w->reterr = reterr;
+    w->left = max_rows;
+    if (!w->begun)
+        TRY(take_checkpoint(w, reterr));
+    TRY(meta_audit_leaves(view, span_str(w->log), (int64_t) w->next, take_row, w, reterr));
+    *ret_more = w->good && w->left == 0;
+    return w->e;
+}
+
+void audit_scrub_end(struct audit_scrub *w, struct audit_result *ret)
+{
+    if (w->good)
+        audit_verify_finish(w->v, ret);
+    else
+        *ret = w->own;
 }
 
 enum err audit_check(struct meta_view *view, struct span log, const struct note_vkey *vkey, struct audit_result *ret,
                      struct err_info *reterr)
 {
-    CLEANUP(audit_verify_freep) struct audit_verify *v = audit_verify_new(log, vkey);
-    CLEANUP(arena_deinit) struct arena mem = { 0 };
-    struct audit_result own;
-    struct walk w = { .v = v, .view = view, .log = log, .good = true, .r = &own, .reterr = reterr };
-    struct meta_checkpoint c;
-    enum err e;
+    CLEANUP(audit_scrub_freep) struct audit_scrub *w = audit_scrub_new(log, vkey);
+    bool more;
 
-    arena_init(&mem, 1u << 20);
-    if (v == NULL)
+    if (w == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "audit check");
-    e = meta_checkpoint_newest(view, log, &mem, &c, reterr);
-    if (e == ERR_OK)
-        audit_verify_checkpoint(v, c.note);
-    else if (e != ERR_NOTFOUND)
-        return e;
-    TRY(meta_audit_leaves(view, log, 0, row, &w, reterr));
-    TRY(w.e);
-    if (w.good)
-        audit_verify_finish(v, ret);
-    else
-        *ret = own;
+    TRY(audit_scrub_step(w, view, SIZE_MAX, &more, reterr));
+    audit_scrub_end(w, ret);
     return ERR_OK;
 }

@@ -9,6 +9,8 @@
 #include "keeper/hooks.h"
 #include "keeper/integrator.h"
 #include "keeper/ongoing.h"
+#include "keeper/reserve.h"
+#include "keeper/scrub.h"
 #include "keeper/session.h"
 #include "keeper/state.h"
 #include "keeper/unseal.h"
@@ -124,7 +126,8 @@ static enum err open_memory(struct core *c, struct err_info *reterr)
     c->cfg.hooks = NULL; /* the caller's */
     c->counts = counts_new();
     c->touches = touches_new();
-    if (c->throttle == NULL || c->hooks == NULL || c->counts == NULL || c->touches == NULL)
+    c->scrub = scrub_new();
+    if (c->throttle == NULL || c->hooks == NULL || c->counts == NULL || c->touches == NULL || c->scrub == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "keeper");
     TRY(clock_trust_mark(c, &mark, reterr));
     clock_guard_init(&c->clock, mark);
@@ -192,7 +195,8 @@ struct core *core_close(struct core *c)
     }
     audit_close(c->audit);
     meta_wal_close(c->wal);
-    tiles_free(c->tiles);
+    c->tiles = tiles_free(c->tiles);
+    c->scrub = scrub_free(c->scrub);
     meta_close(c->m);
     arena_deinit(&c->cfg_mem);
     free(c);
@@ -281,6 +285,7 @@ static void fail_one(struct core *c, struct cmd *cmd, enum err e, const struct e
 
     list_init(&outs);
     if (e == ERR_NOSPC) {
+        atomic_store(&c->ingest_space, true);
         if (!atomic_exchange(&c->audit_space, true))
             log_event(LOG_ERROR, "audit.space", LOG_STR("text", "the disk is full: nothing is opened"));
     } else {
@@ -306,6 +311,8 @@ static bool run_once(struct core *c, struct cmd **cmds, size_t n)
     if (meta_is_broken(c->m))
         c->env.fatal(c->env.ctx, &err);
     roll_back(c, &g);
+    if (n == 1 && e == ERR_NOSPC && reserve_is_for(cmds[0]) && reserve_give(c))
+        return run_once(c, cmds, n); /* once: the reserve is gone now */
     if (n == 1)
         fail_one(c, cmds[0], e, &err);
     return false;
@@ -391,4 +398,15 @@ enum err core_tiles(struct core *c, struct err_info *reterr)
     if (reterr != NULL)
         *reterr = err;
     return e == ERR_IO ? e : ERR_OK;
+}
+
+enum err core_scrub(struct core *c, const _Atomic bool *stop, struct err_info *reterr)
+{
+    struct clock_reading now = { 0 };
+    bool synced;
+
+    if (atomic_load(&c->audit_sealed))
+        return ERR_OK;
+    c->env.clocks(c->env.ctx, &now, &synced);
+    return scrub_run(c->scrub, c->tiles, now.boot, stop, reterr);
 }

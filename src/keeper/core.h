@@ -77,3 +77,6 @@ NODISCARD enum err core_checkpoint(struct core *c, struct err_info *reterr);
  * sync failed, end the process. Other faults are logged, and tried again with the next checkpoint.
  */
 NODISCARD enum err core_tiles(struct core *c, struct err_info *reterr);
+
+/* The scrub, when it is time (keeper/scrub.h); on the same thread. Ends early once *stop is true. */
+NODISCARD enum err core_scrub(struct core *c, const _Atomic bool *stop, struct err_info *reterr);

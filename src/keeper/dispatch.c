@@ -14,6 +14,7 @@
 #include "keeper/records.h"
 #include "keeper/recovered.h"
 #include "keeper/replay.h"
+#include "keeper/reserve.h"
 #include "keeper/session.h"
 #include "keeper/ticks.h"
 #include "keeper/trail.h"
@@ -116,6 +117,8 @@ static enum err run_route(struct job *c, const struct api_route *api, struct err
 
     if (!read_trees(c))
         return ERR_OK;
+    if (api->kind == API_WRITE && reserve_is_gone(c->core) && !reserve_lets_route(c->route->id))
+        return job_refuse(c, 503, "audit-space", "The audit log has no room: only what ends something is done.");
     TRY(sign_in(c, &ok, reterr));
     if (!ok)
         return ERR_OK;

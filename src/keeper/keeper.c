@@ -93,7 +93,7 @@ static void *evidence_thread(void *arg)
 
     while (!atomic_load(&k->wal_stop)) {
         (void) usleep(100000); /* as above */
-        if (core_tiles(k->core, &err) != ERR_OK)
+        if (core_tiles(k->core, &err) != ERR_OK || core_scrub(k->core, &k->wal_stop, &err) != ERR_OK)
             env_fatal(k, &err);
     }
     return NULL;

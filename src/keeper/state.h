@@ -80,6 +80,7 @@ struct core {
     struct audit *audit;
     struct meta_wal *wal;
     struct tiles *tiles;  /* the evidence thread's */
+    struct scrub *scrub;  /* locks itself */
     struct seat seats[1 + CORE_READERS]; /* 0: the writer */
     struct clock_guard clock;
     time_ms clock_passed_over; /* a time in the logs that a wrong jump left (clock_trust.h) */
@@ -120,6 +121,7 @@ struct core {
     _Atomic bool vault_there;
     _Atomic bool gate_there;
     _Atomic bool audit_sealed;
+    _Atomic enum reserve_state { RESERVE_UNKNOWN, RESERVE_THERE, RESERVE_GONE } reserve; /* reserve.h */
     _Atomic bool tiles_due;    /* a checkpoint came that DIR/audit does not have */
 };
 

@@ -15,6 +15,8 @@
 #include "keeper/policies.h"
 #include "keeper/records.h"
 #include "keeper/replay.h"
+#include "keeper/reserve.h"
+#include "keeper/scrub.h"
 #include "keeper/session.h"
 #include "keeper/trail.h"
 #include "keeper/viewings.h"
@@ -128,6 +130,7 @@ static void check_space(struct core *core)
 
     if (!core->env.space(core->env.ctx, &room, &total) || total == 0)
         return;
+    reserve_keep(core, room);
     atomic_store(&core->ingest_space, room < total / 100 * INGEST_PERCENT);
     low = room < total / 100 * LOW_WATER_PERCENT;
     if (low != atomic_exchange(&core->audit_space, low))
@@ -159,6 +162,7 @@ static void rebased(struct core *core, void *arg)
 static enum err second(struct job *c, struct err_info *reterr)
 {
     check_space(c->core);
+    TRY(scrub_take(c, reterr));
     TRY(check_clock(c, reterr));
     if (!c->core->rebased && c->now.trusted) {
         TRY(life_rebase_all(c, reterr));
@@ -181,6 +185,7 @@ static enum err second(struct job *c, struct err_info *reterr)
 static enum err sealed_second(struct job *c, struct err_info *reterr)
 {
     check_space(c->core);
+    TRY(scrub_take(c, reterr));
     return audit_seal_store(c->core->audit, reterr);
 }
 

@@ -317,10 +317,11 @@ static enum err compare_tile(struct tiles *t, int dir, struct span log, const st
     TRY(audit_tile_read(t->v, log, tile, &want, reterr));
     *ret_same = open_parent(dir, path, false, &parent, name, NULL) == ERR_OK &&
                 os_file_read(parent, name, &is, NULL) == ERR_OK && span_eq(buf_span(&is), buf_span(&want));
-    return ERR_OK;
+    return *ret_same ? ERR_OK : replace(t, dir, path, buf_span(&want), reterr);
 }
 
-enum err tiles_compare(struct tiles *t, struct span log, char ret_bad[200], struct err_info *reterr)
+enum err tiles_compare(struct tiles *t, struct span log, const _Atomic bool *stop, char ret_bad[200], size_t *ret_n,
+                       struct err_info *reterr)
 {
     CLEANUP(os_closep) int dir = -1;
     struct done *d = done_of(t, log);
@@ -329,18 +330,24 @@ enum err tiles_compare(struct tiles *t, struct span log, char ret_bad[200], stru
     bool same = true;
 
     ret_bad[0] = '\0';
+    *ret_n = 0;
     TRY(open_log(t, log, true, &dir, reterr));
-    while (tile_walk_next(&w, &tile)) {
+    while ((stop == NULL || !atomic_load(stop)) && tile_walk_next(&w, &tile)) {
         char path[TILE_PATH_CAP];
 
         TRY(compare_tile(t, dir, log, &tile, &same, reterr));
         if (same)
             continue;
         tile_path(&tile, path);
-        (void) snprintf(ret_bad, 200, SPAN_FMT "/tile/%s", SPAN_ARG(log), path);
-        return ERR_OK;
+        if ((*ret_n)++ == 0)
+            (void) snprintf(ret_bad, 200, SPAN_FMT "/tile/%s", SPAN_ARG(log), path);
     }
     return ERR_OK;
+}
+
+struct meta_view *tiles_view(struct tiles *t)
+{
+    return t->v;
 }
 
 enum err tiles_checkpoint(const char *dir, struct span log, struct buf *b, struct err_info *reterr)

@@ -10,7 +10,10 @@
  * Order:   tiles of a size, each by temporary file, sync, rename, sync of the directory; then that size's checkpoint.
  *          Partial ones go when the full one is there.
  */
+#include <stdatomic.h>
+
 #include "base/buf.h"
+#include "meta/meta.h"
 
 #define TILES_LOG_KEY "audit.key" /* setting: the public half of the vault's note key, as it said last */
 
@@ -31,10 +34,14 @@ NODISCARD enum err tiles_run(struct tiles *t, size_t *ret_n, struct err_info *re
 void tiles_forget(struct tiles *t);
 
 /*
- * Compares every file of a log with its table. *ret_bad: what is missing or differs, "" when nothing does (a partial that
- * is no longer needed is neither). Not for a log that is being written at that moment: the caller runs both.
+ * Compares every file of a log with its table, and makes those that differ again. ret_bad: the first one, "" when there
+ * is none; *ret_n: how many. Ends early, without a word, once *stop is true (NULL: never).
  */
-NODISCARD enum err tiles_compare(struct tiles *t, struct span log, char ret_bad[200], struct err_info *reterr);
+NODISCARD enum err tiles_compare(struct tiles *t, struct span log, const _Atomic bool *stop, char ret_bad[200],
+                                 size_t *ret_n, struct err_info *reterr);
+
+/* The view of the thread that calls tiles_run. */
+struct meta_view *tiles_view(struct tiles *t);
 
 /* The signed note in DIR/audit/<log>/checkpoint. ERR_NOTFOUND. */
 NODISCARD enum err tiles_checkpoint(const char *dir, struct span log, struct buf *b, struct err_info *reterr);

@@ -186,6 +186,31 @@ enum err os_file_create(int dirfd, const char *name, struct span bytes, unsigned
     return put(dirfd, name, bytes, mode, RENAME_NOREPLACE, reterr);
 }
 
+static enum err allocate(int dirfd, const char *name, size_t n, struct err_info *reterr)
+{
+    CLEANUP(os_closep) int fd = -1;
+    int r;
+
+    TRY(os_file_open(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, &fd, reterr));
+    do
+        r = posix_fallocate(fd, 0, (off_t) n);
+    while (r == EINTR);
+    if (r != 0)
+        return ERR_RAISE_SYS(reterr, err_of(r), r, "allocate %zu bytes for %s", n, name);
+    return os_sync(fd, reterr);
+}
+
+enum err os_file_allocate(int dirfd, const char *name, size_t n, struct err_info *reterr)
+{
+    enum err e = allocate(dirfd, name, n, reterr);
+
+    if (e != ERR_OK) {
+        (void) unlinkat(dirfd, name, 0); /* best effort: what there is of it is not what was wanted */
+        return e;
+    }
+    return os_sync(dirfd, reterr);
+}
+
 enum err os_file_size(int fd, uint64_t *ret, struct err_info *reterr)
 {
     struct stat st;

@@ -30,6 +30,9 @@ NODISCARD enum err os_file_replace(int dirfd, const char *name, struct span byte
 NODISCARD enum err os_file_create(int dirfd, const char *name, struct span bytes, unsigned mode,
                                   struct err_info *reterr);
 
+/* A file of so many bytes whose blocks are all its own, synced. ERR_NOSPC: nothing stays of it. */
+NODISCARD enum err os_file_allocate(int dirfd, const char *name, size_t n, struct err_info *reterr);
+
 /* Bytes of an open file. ERR_CORRUPT: not a regular file. */
 NODISCARD enum err os_file_size(int fd, uint64_t *ret, struct err_info *reterr);
 

@@ -2,6 +2,7 @@
 #include "keeper/api/ask.h"
 #include "keeper/guard.h"
 #include "keeper/policies.h"
+#include "keeper/scrub.h"
 #include "keeper/view.h"
 
 #define LACKS_MAX 100
@@ -93,20 +94,27 @@ static enum err write_audit(struct job *c, struct err_info *reterr)
 {
     const char *state = atomic_load(&c->core->audit_sealed) ? "sealed" : atomic_load(&c->core->audit_space) ? "space" : "ok";
     struct meta_log_list logs;
+    time_ms scrubbed = 0;
+    enum err e = meta_setting_get(c->v, SCRUB_SETTING, NULL, &scrubbed, NULL, reterr);
 
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
     jsonw_kobj(&c->w, "audit");
     jsonw_kcstr(&c->w, "state", state);
+    if (scrubbed != 0)
+        jsonw_ktime(&c->w, "scrubbed_at", scrubbed);
     TRY(meta_logs(c->v, c->mem, &logs, reterr));
     jsonw_karr(&c->w, "logs");
     for (size_t i = 0; i < logs.n; i++) {
-        struct span project = logs.rows[i].log;
+        struct span log = logs.rows[i].log, base;
         int64_t size;
 
-        if (!span_eq_str(project, LOG_ID_SYSTEM) && job_roles(c, project) == 0)
+        (void) log_id_generation(log, &base);
+        if (!span_eq_str(base, LOG_ID_SYSTEM) && job_roles(c, base) == 0)
             continue;
-        TRY(meta_audit_count(c->v, project, &size, reterr));
+        TRY(meta_audit_count(c->v, log, &size, reterr));
         jsonw_obj(&c->w);
-        jsonw_kstr(&c->w, "log", project);
+        jsonw_kstr(&c->w, "log", log);
         jsonw_kint(&c->w, "size", size);
         jsonw_obj_end(&c->w);
     }

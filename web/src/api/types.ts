@@ -882,6 +882,8 @@ export type Status = {
   clock?: "trusted" | "untrusted";
   audit?: {
     state?: "ok" | "unavailable" | "space" | "sealed";
+    /** when all logs and their files were last read and compared; left out: not yet */
+    scrubbed_at?: string;
     logs?: {
       log?: string;
       size?: number;
