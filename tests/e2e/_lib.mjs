@@ -185,7 +185,15 @@ export function equal(what, got, want) {
   if (JSON.stringify(got) !== JSON.stringify(want)) throw new Error(`${what}: ${JSON.stringify(got)?.slice(0, 400)}, not ${JSON.stringify(want)}`);
 }
 
+/* axe-core looks at what one sees; what it finds fails the suite. With SHOTS a picture is kept. */
+const axe = existsSync(join(root, "web/node_modules/axe-core/axe.min.js")) ? readFileSync(join(root, "web/node_modules/axe-core/axe.min.js"), "utf8") : null;
+const unfit = [];
 export async function shot(page, name) {
+  if (axe !== null && !name.startsWith("fail-")) {
+    await page.evaluate(axe);
+    const found = await page.evaluate(async () => (await window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa"], iframes: false })).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(" ")}`));
+    for (const f of found) unfit.push(`${name}: ${f}`);
+  }
   if (!shots) return;
   mkdirSync(shots, { recursive: true });
   await page.screenshot({ path: join(shots, `${name}.png`) });
@@ -218,6 +226,8 @@ export async function suite(tests, { browser: wantsBrowser = true, config } = {}
   if (failed) console.log(server.log().split("\n").slice(-40).join("\n"));
   await browser?.close();
   await server.stop();
+  for (const u of unfit) console.log(`FAIL accessibility, ${u}`);
+  failed += unfit.length;
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed ? 1 : 0);
 }

@@ -371,6 +371,7 @@ export const texts = {
   "device.new.web": "Your account was signed in to from a browser that it did not know, {time}.",
   "device.new.cli": "Your account was signed in to from a command line that it did not know, {time}.",
   "device.new.api": "A program began to act for your account, {time}.",
+  "device.more": "And {n} more in the last days.",
   "device.what": "If that was not you, change your password and tell an administrator.",
   "device.mine": "That was me",
 
@@ -680,7 +681,6 @@ export const texts = {
   "tokens.made_text": "Copy it now. It is not shown again.",
   "tokens.copy": "Copy",
 
-  "change.what": "Change",
   "change.by": "Proposed by",
   "change.touches": "Touches",
   "change.touches.members": "who is in a group",

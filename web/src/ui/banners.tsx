@@ -106,7 +106,8 @@ export function NewSignIns({ me }: { me: Me }) {
   if (list.length === 0) return null;
   return (
     <Notice live>
-      {list.map((k) => <p key={k.client_key} data-new-sign-in>{t(`device.new.${k.client}`, { time: when(k.registered_at) })}</p>)}
+      {list.slice(0, 2).map((k) => <p key={k.client_key} data-new-sign-in>{t(`device.new.${k.client}`, { time: when(k.registered_at) })}</p>)}
+      {list.length > 2 && <p>{t("device.more", { n: list.length - 2 })}</p>}
       <p>{t("device.what")} <Button onClick={() => {
         known.value = [...known.value, ...list.map((k) => k.client_key)].slice(-100);
         try {

@@ -23,7 +23,6 @@ function Value({ v }: { v: unknown }) {
 export function ChangeFacts({ c }: { c: GuardedChange }) {
   return (
     <Facts rows={[
-      [t("change.what"), <b>{tOr(`change.op.${c.operation}`, "common.unknown")} {c.target_name ?? ""}</b>],
       ...Object.entries(c.body ?? {}).map(([k, v]): [string, preact.ComponentChildren] => [tOr(`change.member.${k}`, "change.member.other", { name: k }), <Value v={v} />]),
       [t("change.touches"), c.touches.map((x) => t(`change.touches.${x}`)).join(", ")],
       [t("change.by"), `${c.proposed_by.name}, ${when(c.proposed_at)}`],

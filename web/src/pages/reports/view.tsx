@@ -44,11 +44,12 @@ export function ReportsPage() {
   useEffect(() => { void load(); }, []);
 
   const r = report.value;
+  const name = (log: string) => (log === "system" ? t("audit.system") : (s.me.value?.projects.find((p) => p.id === log)?.name ?? log));
   const staff = r !== null && r.kind !== "subject";
   return (
     <>
       <PageHead title={t("reports.title")}><p class="lead">{t("reports.lead")}</p></PageHead>
-      <form class="filters card" onSubmit={(e) => { e.preventDefault(); void load(); }}>
+      <form class="filters card top-aligned" onSubmit={(e) => { e.preventDefault(); void load(); }}>
         <Field label={t(`reports.about.${kind.value}`)} help={t(`reports.help.${kind.value}`)}>{(ids) => (
           <input {...ids} required maxLength={200} value={about.value} onInput={(e) => { about.value = e.currentTarget.value; }} />
         )}</Field>
@@ -59,13 +60,13 @@ export function ReportsPage() {
         )}</Field>
         <Field label={t("reports.from")}>{(ids) => <input {...ids} type="date" value={from.value} onInput={(e) => { from.value = e.currentTarget.value; }} />}</Field>
         <Field label={t("reports.to")}>{(ids) => <input {...ids} type="date" value={to.value} onInput={(e) => { to.value = e.currentTarget.value; }} />}</Field>
-        <Button type="submit" look="main" busy={act.busy === "load"}>{t("reports.make")}</Button>
+        <div class="under-label"><Button type="submit" look="main" busy={act.busy === "load"}>{t("reports.make")}</Button></div>
       </form>
       <ActTrouble act={act} />
       {r !== null && (
         <Card title={t(`reports.of.${r.kind}`, { name: about.value })}>
           <div class="row">
-            <span class="help">{t("reports.made", { time: when(r.generated_at), logs: r.logs.map((l) => `${l.log} (${count(l.size)})`).join(", ") })}</span>
+            <span class="help">{t("reports.made", { time: when(r.generated_at), logs: r.logs.map((l) => `${name(l.log)} (${count(l.size)})`).join(", ") })}</span>
             <span class="grow" />
             <Button busy={act.busy === "csv"} onClick={() => void save()}>{t("reports.csv")}</Button>
           </div>

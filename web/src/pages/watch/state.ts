@@ -397,8 +397,8 @@ export function createWatch(s: Session, rid: string) {
     armEnd();
   }
 
-  /* Something about the access in use has changed: its end may have come nearer (a ticket was closed). */
-  async function cutShort(): Promise<void> {
+  /* Something about the access in use has changed: what one may do with it, or its end has come nearer (a ticket was closed). */
+  async function lookAgain(): Promise<void> {
     const g = grant.value;
     if (g === null) return;
     const now = await s.client.get<Grant>(`/v1/grants/${g.id}`).catch(() => null);
@@ -412,7 +412,7 @@ export function createWatch(s: Session, rid: string) {
     if (phase.value !== "on") return;
     if (c.type === "reset") void check();
     else if (c.type === "grant" && c.id === grant.value?.id && c.state !== "ACTIVE") void ask("window", null);
-    else if (c.type === "grant" && c.id === grant.value?.id) void cutShort();
+    else if (c.type === "grant" && c.id === grant.value?.id) void lookAgain();
     else if (c.type === "grant" && (c.state === "ACTIVE" || c.state === "SCHEDULED")) void lookForNext();
     else if (c.type === "viewing" && c.id === viewing && c.state === "ended") void ask("stopped", null);
   });
@@ -452,6 +452,7 @@ export function createWatch(s: Session, rid: string) {
         manifest.value = m;
         phase.value = "on";
       });
+      if (g.state !== "ACTIVE") void lookAgain(); // it began with this: what one may do with it has changed
       void lookForNext();
     } catch (e) {
       if (e instanceof ApiError && e.problem.code === "grant-state-conflict") finish("none", { problem: e.problem });

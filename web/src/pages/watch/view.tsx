@@ -143,7 +143,7 @@ function EndScreen({ w, rid }: { w: Watch; rid: string }) {
   useTitle(o === null ? "" : t(`watch.end.${o.why}`));
   if (o === null) return null;
   const at = clock(o.at_ms);
-  const again = o.why === "lost" || o.why === "signed-out" || o.why === "suspended" || o.why === "broken" || o.why === "stopped" || o.why === "limit";
+  const again = o.why === "lost" || o.why === "signed-out" || o.why === "broken" || o.why === "stopped" || o.why === "limit";
   return (
     <Card title={t(`watch.end.${o.why}`)} tone={o.why === "broken" || o.why === "lost" ? "bad" : "warm"}>
       <div role="alert" data-ended={o.why}>
