@@ -350,6 +350,73 @@ static void test_network(void **state)
     }
 }
 
+static int open_regulated(void **state)
+{
+    (void) state;
+    house_open(&h, house_preset("regulated"), true);
+    return 0;
+}
+
+static struct reply vote(const char *user, const struct reply *q)
+{
+    char body[128];
+
+    (void) snprintf(body, sizeof(body), "{\"digest\":\"%s\"}", reply_str(&h, q, "digest"));
+    return house_call(&h, house_login(&h, user), ROUTE_request_approve, reply_str(&h, q, "id"), NULL, body);
+}
+
+static struct reply ask_security(const char *rid)
+{
+    char body[512];
+
+    (void) snprintf(body, sizeof(body),
+                    "{\"recordings\":[\"%s\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"security\","
+                    "\"reason\":\"Somebody signed in from two countries at once\"},\"duration_s\":600}",
+                    rid);
+    return house_call(&h, house_login(&h, "engineer"), ROUTE_request_create, NULL, NULL, body);
+}
+
+/* The preset as a whole: nobody could approve, then two groups can, but not on the day on which they were made. */
+static void test_regulated(void **state)
+{
+    const char *rid = house_recording(&h, h.admin, "t", "");
+    struct reply q, r;
+
+    (void) state;
+    q = ask_security(rid);
+    assert_reply(&h, q, 409, "no-approver");
+    assert_string_equal(reply_str(&h, &q, "groups.0"), "security");
+    r = house_call(&h, h.admin, ROUTE_status, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "missing.0.code"), "no-approver");
+    r = house_call(&h, h.admin, ROUTE_group_create, NULL, NULL, "{\"name\":\"security\"}");
+    assert_reply(&h, r, 201, "");
+    r = house_call(&h, h.admin, ROUTE_group_create, NULL, NULL, "{\"name\":\"owners\"}");
+    assert_reply(&h, r, 201, "");
+    r = house_call(&h, h.admin, ROUTE_group_patch, "security", NULL, "{\"add\":[\"approver\"]}");
+    assert_reply(&h, r, 200, "");
+    r = house_call(&h, h.admin, ROUTE_group_patch, "owners", NULL, "{\"add\":[\"lead\"]}");
+    assert_true(r.status == 200 || r.status == 202);
+    house_sleep(&h, 60 * 1000);
+    q = ask_security(rid);
+    assert_reply(&h, q, 409, "no-approver"); /* they were made approvers a minute ago */
+    house_sleep(&h, 25LL * 3600 * 1000);
+    house_tick(&h, CMD_SECOND); /* a change that waited a day works now, and settles another day */
+    house_sleep(&h, 25LL * 3600 * 1000);
+    q = ask_security(rid);
+    assert_reply(&h, q, 201, "");
+    r = vote("approver", &q);
+    assert_reply(&h, r, 200, "");
+    assert_string_equal(reply_str(&h, &r, "state"), "PENDING");
+    r = vote("approver", &q);
+    assert_reply(&h, r, 409, "already-voted");
+    r = vote("lead", &q);
+    assert_reply(&h, r, 200, "");
+    assert_string_equal(reply_str(&h, &r, "state"), "ACTIVE"); /* though the rule asks how old the asker's sign-in is */
+    r = house_call(&h, h.admin, ROUTE_user_create, NULL, NULL, "{\"name\":\"new\",\"password\":\"" HOUSE_PASSWORD "\"}");
+    if (r.status == 201)
+        assert_int_equal(reply_int(&r, "roles"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +428,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tested, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_dry_run, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_network, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_regulated, open_regulated, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
