@@ -3,7 +3,7 @@
 static const char std[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char url[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* Returns the characters written: at most (s.n + 2) / 3 * 4. */
+/* Returns the characters written: (s.n + 2) / 3 * 4, without padding base64url_len(s.n). */
 static size_t encode(struct span s, uint8_t *to, const char *alphabet, bool pad)
 {
     size_t n = 0;
@@ -25,7 +25,7 @@ static size_t encode(struct span s, uint8_t *to, const char *alphabet, bool pad)
 
 static void add(struct buf *b, struct span s, const char *alphabet, bool pad)
 {
-    uint8_t *to = buf_reserve(b, (s.n + 2) / 3 * 4);
+    uint8_t *to = buf_reserve(b, pad ? (s.n + 2) / 3 * 4 : base64url_len(s.n));
 
     if (to != NULL)
         b->n += encode(s, to, alphabet, pad);

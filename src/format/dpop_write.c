@@ -77,9 +77,10 @@ enum err dpop_write(const struct dpop_make *m, const struct es256_signer *signer
     else
         e = es256_sign(signer, buf_span(&text), sig, reterr);
     if (e == ERR_OK) {
-        buf_add_span(out, buf_span(&text));
-        buf_add_c(out, '.');
-        base64url_add(out, SPAN_OF(sig));
+        text.max = DPOP_LEN_MAX;
+        buf_add_c(&text, '.');
+        base64url_add(&text, SPAN_OF(sig));
+        buf_add_span(out, buf_span(&text)); /* all of it, or nothing */
         e = buf_check(out, reterr);
     }
     buf_deinit(&json);
