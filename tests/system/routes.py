@@ -45,11 +45,11 @@ BODIES = {
     "request_approve": {"digest": pending["digest"]}, "request_deny": {"digest": pending["digest"]},
     "keys_issue": {"recording": rid}, "keys_rotate": {"reason": "to see"}, "policy_propose": {"text": 'purpose "debugging" { }'},
     "policy_test": {"text": 'purpose "debugging" { }'}, "policy_dry_run": {"text": 'purpose "debugging" { }'},
-    "hook": {"ticket": "T", "state": "closed"},
+    "hook": {"ticket": "T", "state": "closed"}, "freeze_set": {"reason": "to see what it says"}, "freeze_lift": {"reason": "to see what it says"},
 }
 QUERY = {"keys_list": f"?grant={grant}", "audit_events": f"?log={mine}", "import": f"?project={mine}"}
 ANYBODY = {"me", "policy_current", "logout", "status", "events"}  # signed in is enough; they show what is the caller's
-OWN = {"freeze_get", "tokens_list", "recordings_list", "requests_list", "grants_list", "viewings_list", "projects_list"}  # lists of what is theirs
+OWN = {"freeze_get", "audit_logs", "tokens_list", "recordings_list", "requests_list", "grants_list", "viewings_list", "projects_list"}  # lists of what is theirs
 
 
 def call(client, r, **k):
