@@ -47,7 +47,7 @@ BODIES = {
     "policy_test": {"text": 'purpose "debugging" { }'}, "policy_dry_run": {"text": 'purpose "debugging" { }'},
     "hook": {"ticket": "T", "state": "closed"}, "freeze_set": {"reason": "to see what it says"}, "freeze_lift": {"reason": "to see what it says"},
 }
-QUERY = {"keys_list": f"?grant={grant}", "audit_events": f"?log={mine}", "import": f"?project={mine}"}
+QUERY = {"audit_proof": "?index=0", "report": f"?recording={rid}", "keys_list": f"?grant={grant}", "audit_events": f"?log={mine}", "import": f"?project={mine}"}
 ANYBODY = {"me", "policy_current", "logout", "status", "events"}  # signed in is enough; they show what is the caller's
 OWN = {"freeze_get", "audit_logs", "tokens_list", "recordings_list", "requests_list", "grants_list", "viewings_list", "projects_list"}  # lists of what is theirs
 

@@ -10,6 +10,7 @@
 #include "codec/json.h"
 #include "format/act.h"
 #include "format/key.h"
+#include "nomem.h"
 
 #define IAT 1793000000
 #define JKT "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U"
@@ -263,6 +264,149 @@ static void a_fraction_has_no_digest(void **state)
     buf_deinit(&out);
 }
 
+/* Each value out of form or limit, by each function that writes the input. */
+static void out_of_form(void **state)
+{
+    static char texts[3000];
+    struct es256_verifier *key = rfc_key();
+    struct act_header h;
+
+    (void) state;
+    memset(texts, 'a', sizeof(texts));
+    assert_true(act_header_parse(SPAN("1793000000." SIG), &h));
+    for (int i = 0; i < 9; i++) {
+        enum err want = i < 7 ? ERR_INVAL : ERR_LIMIT;
+        struct buf b = BUF_INIT(1 << 16), jws = BUF_INIT(1 << 16);
+        struct act a = example();
+        char hash[ACT_HASH_LEN + 1];
+        uint8_t once[32];
+
+        switch (i) {
+        case 0: a.jkt = SPAN_EMPTY; break;
+        case 1: a.act = SPAN_EMPTY; break;
+        case 2: a.htu = SPAN_EMPTY; break;
+        case 3: a.htu = span_of(texts, ACT_HTU_MAX + 1); break;
+        case 4: a.id = span_of(texts, ACT_ID_MAX + 1); break;
+        case 5: a.digest = span_of(texts, ACT_ID_MAX + 1); break;
+        case 6: a.id = SPAN("\xc3"); break;
+        case 7: memset(texts, 1, ACT_HTU_MAX); a.htu = span_of(texts, ACT_HTU_MAX); break; /* as \u0001 */
+        default: a.act = span_of(texts + ACT_HTU_MAX, sizeof(texts) - ACT_HTU_MAX); a.htu = span_of(texts, 700); break;
+        }
+        if (i == 8) { /* it fits as JSON; not as base64url in what is left of a small buffer */
+            b.max = 2000;
+            assert_err(act_input(&a, &b, NULL), want);
+        } else {
+            assert_err(act_input(&a, &b, NULL), want);
+            assert_err(act_hash(&a, &h, &jws, hash, NULL), want);
+            assert_err(act_once(&a, &h, once, NULL), want);
+            assert_int_equal(act_verify(&a, &h, key, IAT), ACT_FORGED);
+            assert_int_equal(jws.n, 0);
+        }
+        buf_deinit(&b);
+        buf_deinit(&jws);
+    }
+    es256_verifier_free(key);
+}
+
+static void small_buffers(void **state)
+{
+    struct act a = example();
+    struct buf little = BUF_INIT(100), none = BUF_INIT(20);
+    char hash[ACT_HASH_LEN + 1];
+    struct act_header h;
+
+    (void) state;
+    assert_true(act_header_parse(SPAN("1793000000." SIG), &h));
+    assert_err(act_hash(&a, &h, &little, hash, NULL), ERR_LIMIT);
+    assert_ok(act_hash(&a, &h, NULL, hash, NULL));
+    assert_string_equal(hash, HASH);
+    assert_err(act_digest(ACT_BODY, SPAN_EMPTY, tree_root(SPAN_EMPTY), &none, NULL), ERR_LIMIT);
+    buf_deinit(&little);
+    buf_deinit(&none);
+}
+
+static void times_of_acts(void **state)
+{
+    struct secret *priv = NULL;
+    struct es256_signer *signer = NULL;
+    struct act a = example();
+    char header[ACT_HEADER_CAP];
+    uint8_t pub[ES256_PUB_LEN];
+
+    (void) state;
+    assert_ok(es256_generate(&priv, pub, NULL));
+    assert_ok(es256_signer_new(priv, pub, &signer, NULL));
+    a.iat = 999999999999999;
+    assert_ok(act_sign(&a, signer, header, NULL));
+    assert_int_equal(strlen(header), ACT_HEADER_CAP - 10);
+    a.iat++;
+    assert_err(act_sign(&a, signer, header, NULL), ERR_INVAL);
+    a.iat = -1;
+    assert_err(act_sign(&a, signer, header, NULL), ERR_INVAL);
+    es256_signer_free(signer);
+    secret_free(priv);
+}
+
+/* ---- memory that runs out ---- */
+
+static bool hash_works(void *ctx)
+{
+    struct buf jws = BUF_INIT(4096);
+    struct act a = example();
+    char hash[ACT_HASH_LEN + 1] = "";
+    uint8_t once[32];
+    bool ok = act_hash(&a, ctx, &jws, hash, NULL) == ERR_OK && act_once(&a, ctx, once, NULL) == ERR_OK;
+
+    if (ok)
+        assert_string_equal(hash, HASH);
+    buf_deinit(&jws);
+    return ok;
+}
+
+static struct es256_verifier *of_rfc;
+
+static bool verify_works(void *ctx)
+{
+    struct act a = example();
+
+    return act_verify(&a, ctx, of_rfc, IAT) == ACT_OK;
+}
+
+static bool digest_works(void *ctx)
+{
+    struct buf out = BUF_INIT(64);
+    bool ok = act_digest(ACT_BODY, SPAN_EMPTY, tree_root(*(struct span *) ctx), &out, NULL) == ERR_OK;
+
+    assert_int_equal(out.n, ok ? ACT_HASH_LEN : 0);
+    buf_deinit(&out);
+    return ok;
+}
+
+static void without_memory(void **state)
+{
+    struct act_header h;
+    struct buf body;
+    struct span bytes;
+    unsigned n;
+
+    (void) state;
+    assert_true(act_header_parse(SPAN("1793000000." SIG), &h));
+    for (n = 0; nomem_try(n, hash_works, &h); n++)
+        ;
+    assert_true(n > 3);
+    of_rfc = rfc_key();
+    for (n = 0; nomem_try(n, verify_works, &h); n++)
+        ;
+    assert_true(n > 1);
+    es256_verifier_free(of_rfc);
+    read_json("{\"name\":\"eve\",\"groups\":[\"approvers\"]}", &body);
+    bytes = buf_span(&body);
+    for (n = 0; nomem_try(n, digest_works, &bytes); n++)
+        ;
+    assert_true(n > 1);
+    buf_deinit(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +414,8 @@ int main(void)
         cmocka_unit_test(each_value_counts),    cmocka_unit_test(time_borders),
         cmocka_unit_test(header_form),          cmocka_unit_test(signed_and_verified),
         cmocka_unit_test(which_call_and_which_digest), cmocka_unit_test(a_fraction_has_no_digest),
+        cmocka_unit_test(out_of_form),          cmocka_unit_test(small_buffers),
+        cmocka_unit_test(times_of_acts),        cmocka_unit_test(without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
