@@ -10,6 +10,7 @@ import threading
 import time
 
 from _bound import BoundPerson, proof, remember
+from _http2 import H2
 from _server import SLOW, Answer, Client, Server, Stream, Tests, same, take_port, true, until
 
 LONG = bool(os.environ.get("KEYHOLE_LONG"))
@@ -340,6 +341,31 @@ rule "bound" { who = { "role:viewer" } actions = { play } purposes = { "debuggin
     state["grant"] = grant
     state["key"] = fresh_key()
     rightful(state["key"], "the policy")
+
+
+@test("over TLS and HTTP/2 the same: each request of a connection its own proof, htu by https; a used one is used on every connection")
+def _():
+    t = Server(tls=True, preset="team")
+    t.allow_bearer()
+    t.cast()
+    rid = t.add(content())
+    viewer = BoundPerson.of(t.viewer)
+    key = viewer.key(BoundPerson.of(t.approver).approve(viewer.ask(rid)["id"])["grant"], rid)
+    path = f"{key.path}/chunks/0"
+    same(key.get(path, headers={"Accept-Encoding": "identity"}).status, 200, "HTTP/1.1")
+    c = H2(t)
+    heads = [key.head("GET", path) for _ in range(3)]
+    for h in heads:
+        x = c.get(path, headers=[(k.lower(), v) for k, v in h.items()])
+        true(x.status == 200, f"HTTP/2: {x}")
+    for h in heads[:1] + [key.head("GET", path, htu=f"http://{t.host}{path}")]:
+        x = c.get(path, headers=[(k.lower(), v) for k, v in h.items()])
+        true(x.status == 401 and b"key-binding" in x.body, f"{x}")
+    x = c.get(path, headers=[("authorization", f"DPoP {key.text}"), ("dpop", key.prove("GET", path)), ("dpop", key.prove("GET", path))])
+    true(x.status == 401 and b"key-binding" in x.body, f"two headers: {x}")
+    same(key.get(path, headers=heads[2]).status, 401, "used on HTTP/2, tried on HTTP/1.1")
+    c.close()
+    t.stop()
 
 
 @test("the client's network changes: the key says where to renew, only to him who can prove; the record of the new key says ctx")
