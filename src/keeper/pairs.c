@@ -94,6 +94,17 @@ struct pair pair_try(struct job *c, struct span what)
     return p;
 }
 
+void pair_void(struct job *c, struct span what)
+{
+    struct asked *a = arena_alloc(c->mem, sizeof(*a));
+
+    pairs_end(&c->core->pairs, what);
+    if (a == NULL)
+        return;
+    *a = (struct asked){ .what = arena_span(c->mem, what) };
+    job_after(c, forget, a);
+}
+
 enum err pair_answer_waiting(struct job *c, const struct pair *p)
 {
     struct jsonw *w = job_json(c, 202);

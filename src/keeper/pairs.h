@@ -61,5 +61,11 @@ struct job;
  */
 struct pair pair_try(struct job *c, struct span what);
 
+/*
+ * Whoever asked first has to ask again: something happened that they did not know of. Now, and once more after the commit,
+ * for one who asked in the same transaction. Forgetting too much does no harm.
+ */
+void pair_void(struct job *c, struct span what);
+
 /* 202 with the contract's Waiting. */
 NODISCARD enum err pair_answer_waiting(struct job *c, const struct pair *p);

@@ -4,6 +4,8 @@
 #include "keeper/freeze.h"
 #include "keeper/view.h"
 
+#include <stdio.h>
+
 #define REASON_MIN 10
 
 static bool may_brake(struct job *c, struct span project)
@@ -83,14 +85,25 @@ static enum err read(struct job *c, struct span *ret_project, struct span *ret_r
     return *ret_ok ? ERR_OK : job_forbidden(c);
 }
 
+/* What two people have to ask for. */
+static struct span lift_name(struct span project, char what[PAIR_WHAT_MAX])
+{
+    size_t n = (size_t) snprintf(what, PAIR_WHAT_MAX, "freeze-lift ");
+
+    (void) span_to_str(project, what + n, PAIR_WHAT_MAX - n);
+    return span_str(what);
+}
+
 enum err api_freeze_set(struct job *c, struct err_info *reterr)
 {
+    char what[PAIR_WHAT_MAX];
     struct span project, reason;
     bool ok;
 
     TRY(read(c, &project, &reason, &ok, reterr));
     if (!ok)
         return ERR_OK;
+    pair_void(c, lift_name(project, what)); /* whoever pulls again has a reason that the first of two lifters did not know */
     TRY(freeze_set(c, project, reason, reterr));
     return answer(c, reterr);
 }
@@ -110,7 +123,7 @@ static void forget_who_may_not(struct job *c, struct span project, struct span w
 enum err api_freeze_lift(struct job *c, struct err_info *reterr)
 {
     struct span project, reason;
-    char what[PAIR_WHAT_MAX] = "freeze-lift ";
+    char what[PAIR_WHAT_MAX];
     struct meta_freeze row;
     struct pair pair;
     enum err e;
@@ -125,8 +138,7 @@ enum err api_freeze_lift(struct job *c, struct err_info *reterr)
     TRY(e);
     if (!job_fresh(c, c->core->cfg.token_votes))
         return ERR_OK;
-    (void) span_to_str(project, what + strlen(what), sizeof(what) - strlen(what));
-    forget_who_may_not(c, project, span_str(what), reterr);
+    forget_who_may_not(c, project, lift_name(project, what), reterr);
     pair = pair_try(c, span_str(what));
     if (pair.verdict == PAIR_WAITS)
         return pair_answer_waiting(c, &pair);

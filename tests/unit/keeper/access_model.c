@@ -39,7 +39,7 @@ struct belief {
     enum phase phase;
     int requester;
     int need, yes;           /* yes: bits of people */
-    bool exports, first_use;
+    bool exports, first_use, braked;
     int64_t duration_ms, asked_boot, approved_boot;
     int64_t end_boot, end_real; /* no access at or after */
     int64_t sure_boot;          /* access must work until then: after a reboot the deadline may be found anew, or not */
@@ -53,6 +53,7 @@ struct world {
     struct belief b[PEOPLE]; /* one at a time for each requester: they all ask for the same recording */
     char token[PEOPLE][64], rid[32], pid[32], sub[PEOPLE][32], admin[KEEPER_TOKEN_CAP];
     int64_t signed_in, signed_in_real, top_real;
+    int lifter; /* who has asked first to lift the brake; -1: nobody */
     bool frozen, disk_full, doubt; /* doubt: the clock was set back, what must work is not asked for */
     uint64_t seed;
     int64_t n_ok, n_access, n_refused, n_activated;
@@ -192,8 +193,8 @@ static struct allowed allowed(const struct world *w, const struct step *s, const
     case KEY: /* a window of under a second has no whole second for a key */
         return (struct allowed){ own && !w->frozen && !w->disk_full && (open_now(w, b) || b->phase == SCHEDULED),
                                  own && well(w) && open_now(w, b) && b->sure_boot - w->h.boot > 2000 && b->end_real - w->h.real > 2000 };
-    case FREEZE: return (struct allowed){ true, false };
-    case LIFT: return (struct allowed){ w->frozen, false };
+    case FREEZE: return (struct allowed){ s->who != ENGINEER, false };
+    case LIFT: return (struct allowed){ w->frozen && s->who != ENGINEER, w->frozen && s->who != ENGINEER && !w->disk_full && !w->doubt };
     case OPS: break;
     }
     return (struct allowed){ false, false };
@@ -254,13 +255,29 @@ static void done(struct world *w, const struct step *s, struct belief *b, const 
         break;
     case FREEZE:
         w->frozen = true;
+        w->lifter = -1;
         for (int i = 0; i < PEOPLE; i++) {
-            if (w->b[i].phase == ACTIVE)
+            if (w->b[i].phase == ACTIVE) {
                 w->b[i].phase = SUSPENDED;
+                w->b[i].braked = true;
+            }
             w->b[i].jti[0] = 0;
         }
         break;
-    case LIFT: w->frozen = r->status == 202 ? w->frozen : false; break;
+    case LIFT:
+        if (r->status == 202) { /* one of two */
+            w->lifter = s->who;
+            break;
+        }
+        assert_true(w->lifter >= 0 && w->lifter != s->who);
+        w->frozen = false;
+        for (int i = 0; i < PEOPLE; i++) { /* what the brake suspended goes on, but what is the lifters' own */
+            if (w->b[i].phase == SUSPENDED && w->b[i].braked && i != w->lifter && i != s->who)
+                w->b[i].phase = ACTIVE;
+            w->b[i].braked = false;
+        }
+        w->lifter = -1;
+        break;
     case OPS: break;
     }
 }
@@ -272,6 +289,8 @@ static void judge(struct world *w, const struct step *s, struct reply *r)
     struct allowed a = allowed(w, s, b);
     bool yes = r->status >= 200 && r->status < 300;
 
+    if (getenv("KEYHOLE_TRACE") != NULL)
+        print_message("%lld %s by %s on %s's: %d %s\n", (long long) w->h.boot, ops[s->op], names[s->who], names[s->whose], r->status, r->code);
     if ((yes && !a.may) || (!yes && a.must)) {
         print_error("%s by %s on %s's (phase %d, yes %d/%d, gone %lld of %lld ms, frozen %d, full %d, doubt %d): %d '%s' " SPAN_FMT "\n", ops[s->op],
                     names[s->who], names[s->whose], b->phase, b->yes, b->need, (long long) (w->h.boot - (b->end_boot - b->duration_ms)),
@@ -309,10 +328,14 @@ static struct step choose(struct world *w)
 
     if (rnd(w, 3) > 0)
         s.op = sensible(w, &w->b[s.whose]);
-    if (rnd(w, 60) == 0)
-        s.op = w->frozen ? LIFT : FREEZE;
-    if (w->frozen && rnd(w, 6) == 0)
+    if (rnd(w, 80) == 0)
+        s.op = FREEZE;
+    else if (s.op == FREEZE || (s.op == LIFT && !w->frozen))
+        s.op = ASK;
+    if (w->frozen && rnd(w, 2) == 0)
         s.op = LIFT;
+    if (s.op == LIFT && w->doubt)
+        s.op = KEY; /* on a clock in doubt a lifted brake lets nothing go on, and how much doubt there is the server knows better */
     if (s.op == ASK || ((s.op == KEY || s.op == CANCEL || s.op == RELINQUISH) && rnd(w, 6) > 0))
         s.who = s.whose;
     if (api_find(route_of(s.op)) == NULL)
@@ -364,7 +387,7 @@ static void commands(struct world *w)
             continue;
         want++;
         /* The ids of a group are those of before it: what it begins is only known after it. */
-        cmds[n] = house_prepare(&w->h, s.op == FREEZE || s.op == LIFT ? (s.who == ENGINEER ? w->admin : w->token[s.who]) : w->token[s.who], route_of(s.op), id,
+        cmds[n] = house_prepare(&w->h, w->token[s.who], route_of(s.op), id,
                                 body_of(w, &s, &w->b[s.whose], text), &s.call);
         steps[n++] = s;
         if (s.op == ASK)
@@ -507,16 +530,26 @@ static void freshen(struct world *w)
 static void build(struct world *w)
 {
     struct reply r;
+    const char *lead;
+    char body[80];
 
     house_open(&w->h, policy_text, true);
     w->top_real = w->h.real;
     w->frozen = w->disk_full = w->doubt = false;
+    w->lifter = -1;
     memset(w->b, 0, sizeof(w->b));
     (void) snprintf(w->admin, sizeof(w->admin), "%s", w->h.admin);
     (void) snprintf(w->rid, sizeof(w->rid), "%s", house_recording(&w->h, w->h.admin, "Checkout fails", "user-17"));
     sign_in(w);
     r = house_call(&w->h, w->token[LEAD], ROUTE_recording_get, w->rid, NULL, NULL);
     (void) snprintf(w->pid, sizeof(w->pid), "%s", reply_str(&w->h, &r, "project"));
+    /* The brake takes two administrators to lift. */
+    r = house_call(&w->h, w->token[LEAD], ROUTE_me, NULL, NULL, NULL);
+    lead = reply_str(&w->h, &r, "user.id");
+    r = house_call(&w->h, w->token[APPROVER], ROUTE_me, NULL, NULL, NULL);
+    (void) snprintf(body, sizeof(body), "{\"add\":[\"%s\",\"%s\"]}", lead, reply_str(&w->h, &r, "user.id"));
+    r = house_call(&w->h, w->admin, ROUTE_group_patch, "admins", NULL, body);
+    assert_reply(&w->h, r, 200, "");
 }
 
 static void one_step(struct world *w)
