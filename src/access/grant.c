@@ -207,10 +207,10 @@ static struct grant_step open_window(const struct grant *g, const struct clock_r
 }
 
 /* A window that prolongs another one lasts its own time after that one's end, which is absolute: together they are
- * never longer than what was approved for both. */
+ * never longer than what was approved for both. No window is ever longer than the policy's longest, whatever it prolongs. */
 static int64_t length_of(const struct grant *g, const struct grant_guards *f)
 {
-    return min64(g->duration_ms, f->policy_max_ms) + (f->carry_ms > 0 ? f->carry_ms : 0);
+    return min64(g->duration_ms + (f->carry_ms > 0 ? f->carry_ms : 0), f->policy_max_ms);
 }
 
 /* From PENDING, once enough people (or a rule) said yes. What fails here refuses the vote: nothing is half approved. */

@@ -209,7 +209,7 @@ struct grant_guards {
     bool frozen;           /* freeze of the project or of all */
     int64_t policy_max_ms; /* longest window that today's rule and the caps on sums of windows leave; 0: none */
     bool link_gone;        /* it prolongs, joins or widens a grant that is not open any more */
-    int64_t carry_ms;      /* it prolongs one whose window has so long to go: added to its own */
+    int64_t carry_ms;      /* it prolongs one whose window has so long to go: added to its own, up to policy_max_ms */
 };
 
 /* One vote, and everything it is judged by. */

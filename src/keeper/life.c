@@ -275,7 +275,7 @@ static void tell(struct job *c, const struct life *l)
 {
     struct notice n = { .type = NOTICE_REQUEST, .id = l->q.id, .state = grant_state_name(l->st.state),
                         .project = l->q.project, .owner = l->q.requester, .recordings = l->rids,
-                        .n_recordings = l->n_rids };
+                        .n_recordings = l->n_rids, .break_glass = l->q.break_glass != 0 };
 
     if (!l->beside)
         notice_send(c, &n);

@@ -51,6 +51,8 @@ static void write_change(const struct notice *n, struct buf *out)
         jsonw_kstr(&w, "request", n->request);
     if (n->grant.n > 0)
         jsonw_kstr(&w, "grant", n->grant);
+    if (n->break_glass)
+        jsonw_kbool(&w, "break_glass", true);
     if (n->n_recordings > 0) {
         jsonw_karr(&w, "recordings");
         for (size_t i = 0; i < n->n_recordings; i++)

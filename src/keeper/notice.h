@@ -18,6 +18,7 @@ struct notice {
     struct span grant;    /* of a viewing */
     const struct span *recordings;
     size_t n_recordings;
+    bool break_glass;     /* a request or grant of it: pages show it as an alarm */
 };
 
 void notice_send(struct job *c, const struct notice *n);

@@ -234,9 +234,16 @@ static void prolonging(void **state)
     f = fine, f.carry_ms = -5;
     s = grant_auto(&g, &now, &f, GRANT_CAUSE_NONE);
     assert_true(s.next.window_end == now.real + 20 * M);
-    f = fine, f.policy_max_ms = 5 * M, f.carry_ms = M;
+    /* Nothing stacks up: never longer than the policy's longest window, from now. */
+    f = fine, f.policy_max_ms = 30 * M, f.carry_ms = 10 * M;
     s = grant_auto(&g, &now, &f, GRANT_CAUSE_NONE);
-    assert_true(s.next.window_end == now.real + 6 * M);
+    assert_true(s.next.window_end == now.real + 30 * M);
+    f.carry_ms = 10 * M - 1;
+    s = grant_auto(&g, &now, &f, GRANT_CAUSE_NONE);
+    assert_true(s.next.window_end == now.real + 30 * M - 1);
+    f.carry_ms = 10 * M + 1;
+    s = grant_auto(&g, &now, &f, GRANT_CAUSE_NONE);
+    assert_true(s.next.window_end == now.real + 30 * M);
 }
 
 static void widening(void **state)

@@ -764,6 +764,8 @@ export type Change = {
   request?: string;
   /** of a viewing */
   grant?: string;
+  /** only when true: a request or grant of an emergency, to be shown as an alarm */
+  break_glass?: boolean;
   recordings?: string[];
 };
 
