@@ -102,14 +102,21 @@ static const char *const *add_header(const char *list[HEADERS_MAX + 2], const ch
     return list;
 }
 
-static int call(struct cli *c, const struct http_request *q)
+/* Calls. *ret_again: nothing was reported, and with the client key that there is now it is worth another try. */
+static int call(struct cli *c, const struct http_request *q, bool *ret_again)
 {
     struct http_reply r = { 0 };
     int code = EXIT_DONE;
 
+    *ret_again = false;
     if (!http_call(c->http, q, &r)) {
         bool json = c->json;
 
+        *ret_again = q->bearer == NULL && sign_adopt(c, r.code, &code);
+        if (*ret_again || code != EXIT_DONE) {
+            http_reply_deinit(&r);
+            return code;
+        }
         c->json = true; /* the problem document, as it came */
         code = cli_problem(c, &r);
         c->json = json;
@@ -147,12 +154,17 @@ static int run_api(struct cli *c)
     }
     q.has_body = data != NULL && type == NULL;
     q.body = buf_span(&body);
-    if (code == EXIT_DONE && q.bearer == NULL)
-        code = sign_call(c, &q, &signature);
-    if (code == EXIT_DONE) {
+    while (code == EXIT_DONE) {
+        bool again;
+
+        if (q.bearer == NULL)
+            code = sign_call(c, &q, &signature);
         if (q.headers == signature.headers) /* an act: beside the headers that were given */
             q.headers = add_header(headers, signature.act);
-        code = call(c, &q);
+        if (code == EXIT_DONE)
+            code = call(c, &q, &again);
+        if (code != EXIT_DONE || !again)
+            break;
     }
     access_deinit(&a);
     buf_deinit(&body);

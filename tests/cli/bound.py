@@ -372,6 +372,12 @@ def only_bound_where_the_policy_says_so():
         eq(r.code, 0, r.err)
         has(r.err, "client key of this profile")
         eq(S.run("api", "GET", f"/v1/replay/{rid}/manifest", who="robot", token=token).err, "", "the second time")
+        # An act of a token: the key is registered first, then it signs.
+        mine = S.run("token", "add", "--name", "other robot", who="app").last()
+        r = S.run("api", "POST", "/v1/tokens", "--data", '{"kind": "api"}', who="robot3", token=mine, check=False)
+        if "act-needed" in r.err or r.code not in (0, 3):
+            raise AssertionError(r.err)
+        has(r.err, "client key of this profile")
         r = S.run("api", "GET", f"/v1/replay/{rid}/manifest", who="robot2", token=token, check=False)
         eq(r.code, 3)
         has(r.err, "another client key")
