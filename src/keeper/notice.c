@@ -11,7 +11,7 @@ static const char *const words[] = {
     [NOTICE_CLIENT_KEY] = "client-key", [NOTICE_CHANGE] = "change",
 };
 
-static bool concerns(const struct notice *n, const struct who *w)
+static bool concerns(const struct notice *n, const struct who *w, const struct policy *policy)
 {
     role_mask roles = role_in(w->roles, w->n_roles, n->project, 0);
 
@@ -28,8 +28,7 @@ static bool concerns(const struct notice *n, const struct who *w)
     case NOTICE_CLIENT_KEY:
         return span_eq(w->id, n->owner);
     case NOTICE_CHANGE: /* who may approve or stop it */
-        return role_may_anywhere(w->roles, w->n_roles, PERM_VOTE) ||
-               (role_in(w->roles, w->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) != 0;
+        return policy_may_vote(policy, w) || (role_in(w->roles, w->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) != 0;
     }
     return false;
 }
@@ -74,12 +73,14 @@ static void send_one(struct job *c, const struct watcher *w, struct span json, b
 void notice_send(struct job *c, const struct notice *n)
 {
     const struct people *people;
+    const struct rules *rules;
     struct buf json = BUF_INIT(64U << 10);
 
     if (list_empty(&c->core->watchers))
         return;
     people = job_people(c, NULL);
-    if (people == NULL)
+    rules = job_rules(c, NULL);
+    if (people == NULL || rules == NULL)
         return;
     write_change(n, &json);
     LIST_FOREACH(node, &c->core->watchers)
@@ -87,7 +88,7 @@ void notice_send(struct job *c, const struct notice *n)
         const struct watcher *w = LIST_ENTRY(node, struct watcher, node);
         const struct who *who = people_by_id(people, span_str(w->account));
 
-        if (!json.failed && who != NULL && !who->disabled && concerns(n, who))
+        if (!json.failed && who != NULL && !who->disabled && concerns(n, who, rules->policy))
             send_one(c, w, buf_span(&json), false);
     }
     buf_deinit(&json);
