@@ -197,4 +197,20 @@ await suite({
     const took = (Date.now() - began) / 1000;
     if (took > 60) throw new Error(`it took ${took} s`);
   },
+
+  async "and each of the other chapters"({ server, browser }) {
+    const page = await (await browser.newContext({ viewport: { width: 1600, height: 1000 } })).newPage();
+    const complaints = [];
+    page.on("pageerror", (e) => complaints.push(e.message));
+    await page.goto(`${server.url}/tour`);
+    for (const [name, steps] of [["Two people agree", 5], ["More time", 5], ["Watching along", 5], ["Ended by somebody", 4], ["An emergency", 5]]) {
+      await page.getByRole("button", { name, exact: true }).click();
+      await page.locator("[data-step='1'][data-running=true]").waitFor({ timeout: 15_000 });
+      await page.locator("[data-running=false]").waitFor({ timeout: 90_000 });
+      await shot(page, `tour-${name.replaceAll(" ", "-").toLowerCase()}`);
+      equal(`trouble in ${name}`, await page.locator("main > .notice.bad").allTextContents(), []);
+      equal(`steps of ${name}`, Number(await page.locator("[data-step]").getAttribute("data-step")), steps - 1);
+    }
+    equal("complaints", complaints, []);
+  },
 });

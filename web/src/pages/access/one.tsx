@@ -63,7 +63,7 @@ export function MoreTimeButton({ g, onDone }: { g: Grant; onDone: (q: Request) =
   }
   return (
     <>
-      <Button onClick={() => { minutes.value = Math.max(1, Math.round(g.duration_s / 60)); act.clear(); open.value = true; }}>{t("one.more_time")}</Button>
+      <Button data-tour="more-time" onClick={() => { minutes.value = Math.max(1, Math.round(g.duration_s / 60)); act.clear(); open.value = true; }}>{t("one.more_time")}</Button>
       {open.value && (
         <Dialog title={t("one.more_time.title")} onClose={() => { open.value = false; }}>
           <form onSubmit={(e) => { e.preventDefault(); void go(); }}>
@@ -75,7 +75,7 @@ export function MoreTimeButton({ g, onDone }: { g: Grant; onDone: (q: Request) =
               </>
             )}
             <ActTrouble act={act} />
-            <div class="row"><Button type="submit" look="main" busy={act.busy !== ""}>{t(left > 0 ? "one.more_time.take" : "ask.submit")}</Button><Button onClick={() => { open.value = false; }}>{t("common.cancel")}</Button></div>
+            <div class="row"><Button type="submit" look="main" data-tour="more-time-ask" busy={act.busy !== ""}>{t(left > 0 ? "one.more_time.take" : "ask.submit")}</Button><Button onClick={() => { open.value = false; }}>{t("common.cancel")}</Button></div>
           </form>
         </Dialog>
       )}
@@ -138,7 +138,7 @@ function Join({ id, name }: { id: string; name: string | null }) {
       }}>
         <Field label={t("one.reason")} help={t("one.join.reason_help")}>{(ids) => <textarea {...ids} rows={2} maxLength={2000} value={reason.value} onInput={(e) => { reason.value = e.currentTarget.value; }} />}</Field>
         <ActTrouble act={act} />
-        <Button type="submit" look="main" busy={act.busy !== ""}>{t("one.join")}</Button>
+        <Button type="submit" look="main" data-tour="join" busy={act.busy !== ""}>{t("one.join")}</Button>
       </form>
     </Card>
   );
@@ -156,10 +156,10 @@ export function ReviewForm({ g, onDone }: { g: Grant; onDone: () => void }) {
   };
   return (
     <form class="vote" aria-label={t("review.title")} onSubmit={(e) => e.preventDefault()}>
-      <Field label={t("review.comment")} help={t("review.comment_help", { n: 10 })}>{(ids) => <textarea {...ids} rows={2} maxLength={2000} value={comment.value} onInput={(e) => { comment.value = e.currentTarget.value; }} />}</Field>
+      <Field label={t("review.comment")} help={t("review.comment_help", { n: 10 })}>{(ids) => <textarea {...ids} data-tour="review" rows={2} maxLength={2000} value={comment.value} onInput={(e) => { comment.value = e.currentTarget.value; }} />}</Field>
       <ActTrouble act={act} />
       <div class="row">
-        <Button look="main" busy={act.busy === "done"} disabled={comment.value.trim().length < 10} onClick={() => void go("done")}>{t("review.done")}</Button>
+        <Button look="main" data-tour="review-done" busy={act.busy === "done"} disabled={comment.value.trim().length < 10} onClick={() => void go("done")}>{t("review.done")}</Button>
         <Button look="danger" busy={act.busy === "failed"} disabled={comment.value.trim().length < 10} onClick={() => void go("failed")}>{t("review.failed")}</Button>
       </div>
       <p class="help">{t("review.failed_help")}</p>

@@ -15,7 +15,7 @@ export function GiveBack({ grant, onDone }: { grant: Grant; onDone?: () => void 
   if (!grant.can?.includes("relinquish")) return null;
   return (
     <>
-      <Button busy={busy.value} onClick={() => {
+      <Button data-tour="give-back" busy={busy.value} onClick={() => {
         busy.value = true;
         s.client.send<Grant>("POST", `/v1/grants/${grant.id}/relinquish`).then(
           () => { busy.value = false; onDone?.(); },

@@ -98,21 +98,21 @@ export function Emergency({ recording, onAsked }: { recording: Recording; onAske
   return (
     <Card title={t("emergency.title")} tone="bad">
       <details data-emergency>
-        <summary>{t("emergency.open")}</summary>
+        <summary data-tour="emergency">{t("emergency.open")}</summary>
         <form class="stack" noValidate onSubmit={(e) => { e.preventDefault(); void open(); }}>
           <p>{t("emergency.text")}</p>
           <Field label={t("emergency.incident")} error={tried.value && incident.value.trim() === "" ? t("field.missing") : undefined}>{(ids) => (
-            <input {...ids} maxLength={200} value={incident.value} onInput={(e) => { incident.value = e.currentTarget.value; }} />
+            <input {...ids} data-tour="incident" maxLength={200} value={incident.value} onInput={(e) => { incident.value = e.currentTarget.value; }} />
           )}</Field>
           <Field label={t("emergency.reason")} help={t("ask.reason_help", { n: EMERGENCY_MIN })} error={tried.value && short ? t("field.too-short", { limit: EMERGENCY_MIN }) : undefined}>{(ids) => (
-            <textarea {...ids} rows={2} maxLength={2000} value={reason.value} onInput={(e) => { reason.value = e.currentTarget.value; }} />
+            <textarea {...ids} data-tour="incident-why" rows={2} maxLength={2000} value={reason.value} onInput={(e) => { reason.value = e.currentTarget.value; }} />
           )}</Field>
           <Field label={t("ask.duration")} help={t("ask.duration_max", { time: span(EMERGENCY_MAX * 60) })}>{(ids) => (
             <div class="row"><input {...ids} class="tiny" type="number" min={1} max={EMERGENCY_MAX} value={minutes.value} onInput={(e) => { minutes.value = Math.min(EMERGENCY_MAX, Math.max(1, Number(e.currentTarget.value) || 1)); }} /> {t("unit.min")}</div>
           )}</Field>
           <ActTrouble act={act} />
           {act.trouble?.cause !== undefined && <p class="help">{tOr(`emergency.limit.${act.trouble.cause}`, "code.break-glass-limit")}</p>}
-          <Button type="submit" look="danger" busy={act.busy !== ""}>{t("emergency.submit")}</Button>
+          <Button type="submit" look="danger" data-tour="emergency-open" busy={act.busy !== ""}>{t("emergency.submit")}</Button>
         </form>
       </details>
     </Card>

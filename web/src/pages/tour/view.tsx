@@ -4,67 +4,90 @@ import type { Demo } from "../../api/types";
 import { View } from "../../app";
 import { problemFrom, ApiError } from "../../lib/http";
 import type { Session } from "../../lib/session";
-import { t, tOr, type TextName } from "../../texts";
+import { t, tOr } from "../../texts";
 import { Button, Notice, PageHead } from "../../ui/parts";
-import { runStory, signIn, STEPS, Stopped, type Cast } from "./story";
+import { CHAPTERS, runChapter, signIn, Stopped, type Cast, type Chapter } from "./story";
+
+const NAMES = Object.keys(CHAPTERS) as Chapter[];
 
 export function TourPage({ demo }: { demo: Demo }) {
+  const chapter = useSignal<Chapter>("story");
   const step = useSignal(-1);
   const trouble = useSignal("");
   const running = useSignal(false);
   const cast = useSignal<Cast | null>(null);
-  const shown = useSignal<Session | null>(null);
+  const leftOne = useSignal<Session | null>(null);
+  const rightOne = useSignal<Session | null>(null);
   const left = useRef<HTMLDivElement>(null);
   const right = useRef<HTMLDivElement>(null);
   const stop = useRef<AbortController | null>(null);
 
   function leave(): void {
     stop.current?.abort();
-    for (const s of [cast.value?.engineer, cast.value?.approver, cast.value?.auditor]) void s?.signOut().catch(() => {});
+    for (const s of Object.values(cast.value ?? {}) as Session[]) void s.signOut().catch(() => {});
     cast.value = null;
   }
   useEffect(() => leave, []);
 
-  async function run(): Promise<void> {
+  async function run(which: Chapter): Promise<void> {
     leave();
     const own = (stop.current = new AbortController());
+    chapter.value = which;
     running.value = true;
     trouble.value = "";
     step.value = 0;
     try {
       const people: Cast = {
         engineer: await signIn(demo, "engineer", "/recordings"),
+        second: await signIn(demo, "second-engineer", "/recordings"),
         approver: await signIn(demo, "approver", "/inbox"),
-        auditor: demo.accounts.some((a) => a.name === "auditor") ? await signIn(demo, "auditor", "/audit") : null,
+        lead: await signIn(demo, "lead", "/watching"),
+        auditor: await signIn(demo, "auditor", "/audit"),
       };
       if (own.signal.aborted) throw new Stopped();
       cast.value = people;
-      shown.value = people.approver;
+      leftOne.value = people.engineer;
+      rightOne.value = people.approver;
       await new Promise((r) => setTimeout(r, 1500));
       if (left.current === null || right.current === null) throw new Stopped();
-      await runStory({ left: left.current, right: right.current }, people, (n) => { step.value = n; }, (s) => { shown.value = s; }, own.signal);
+      await runChapter(which, {
+        left: left.current, right: right.current, stop: own.signal,
+        say: (n) => { step.value = n; },
+        show: (side, s) => { (side === "left" ? leftOne : rightOne).value = s; },
+      }, people);
     } catch (e) {
       if (!(e instanceof Stopped)) trouble.value = t("tour.failed", { what: e instanceof ApiError ? tOr(`code.${problemFrom(e).code}`, "code.unknown") : e instanceof Error ? e.message : "" });
     }
     if (stop.current === own) running.value = false;
   }
 
+  const now = chapter.value;
+  const after = NAMES[NAMES.indexOf(now) + 1];
+  const said = step.value < 0 ? t("demo.home.text") : step.value === 0 ? t("tour.step.0") : tOr(now === "story" ? `tour.step.${step.value}` : `tour.${now}.${step.value}`, "tour.step.0");
   return (
     <div class="tour-page">
       <main id="content">
         <PageHead title={t("tour.title")}>
           <div class="row">
-            {running.value ? <Button onClick={() => { stop.current?.abort(); running.value = false; }}>{t("tour.stop")}</Button>
-              : <Button look="main" onClick={() => void run()}>{t(step.value < 0 ? "tour.start" : "tour.again")}</Button>}
+            {running.value ? <Button onClick={() => { stop.current?.abort(); running.value = false; }}>{t("tour.stop")}</Button> : (
+              <>
+                <Button look="main" onClick={() => void run(now)}>{t(step.value < 0 ? "tour.start" : "tour.again")}</Button>
+                {step.value >= 0 && after !== undefined && <Button onClick={() => void run(after)}>{t("tour.next", { name: t(`tour.chapter.${after}`) })}</Button>}
+              </>
+            )}
           </div>
         </PageHead>
-        <ol class="tour-steps" aria-hidden="true">{Array.from({ length: STEPS }, (_, i) => <li key={i} class={i <= step.value ? "done" : ""} />)}</ol>
-        <p class="tour-said" role="status" data-step={step.value}>{step.value < 0 ? t("demo.home.text") : t(`tour.step.${step.value}` as TextName)}</p>
+        <div class="row" role="group" aria-label={t("tour.chapters")}>
+          {NAMES.map((c) => <button key={c} type="button" class="chip chapter" aria-pressed={c === now} disabled={running.value} onClick={() => void run(c)}>{t(`tour.chapter.${c}`)}</button>)}
+        </div>
+        <ol class="tour-steps" aria-hidden="true">{Array.from({ length: CHAPTERS[now] }, (_, i) => <li key={i} class={i <= step.value ? "done" : ""} />)}</ol>
+        <p class="tour-said" role="status" data-step={step.value} data-chapter={now} data-running={running.value}>{said}</p>
         {trouble.value !== "" && <Notice tone="bad">{trouble.value}</Notice>}
-        {cast.value !== null && shown.value !== null && (
+        {cast.value !== null && leftOne.value !== null && rightOne.value !== null && (
           <div class="tour">
-            <section class="tour-side" ref={left}><h2>{t("tour.left", { name: cast.value.engineer.me.value?.user.name ?? "" })}</h2><div class="tour-window"><View session={cast.value.engineer} /></div></section>
-            <section class="tour-side" ref={right}><h2>{t("tour.left", { name: shown.value.me.value?.user.name ?? "" })}</h2><div class="tour-window"><View key={shown.value.me.value?.user.id} session={shown.value} /></div></section>
+            {([[left, leftOne.value], [right, rightOne.value]] as const).map(([ref, s], i) => (
+              <section key={i} class="tour-side" ref={ref}><h2>{t("tour.left", { name: s.me.value?.user.name ?? "" })}</h2><div class="tour-window"><View key={s.me.value?.user.id} session={s} /></div></section>
+            ))}
           </div>
         )}
       </main>

@@ -66,7 +66,7 @@ export function WatchingPage() {
                 <Link to={`/access/${g.id}`}>{t("common.details")}</Link>
                 {g.can?.includes("suspend") && <Button onClick={() => void act(`/v1/grants/${g.id}/suspend`, {})}>{t("one.suspend")}</Button>}
                 {g.can?.includes("resume") && <Button onClick={() => void act(`/v1/grants/${g.id}/resume`, {})}>{t("one.resume")}</Button>}
-                {g.can?.includes("revoke") && <Button look="danger" onClick={() => { comment.value = ""; ending.value = g; }}>{t("watching.revoke")}</Button>}
+                {g.can?.includes("revoke") && <Button look="danger" data-tour="end" onClick={() => { comment.value = ""; ending.value = g; }}>{t("watching.revoke")}</Button>}
               </li>
             ))}
           </ul>
@@ -77,10 +77,10 @@ export function WatchingPage() {
           <form onSubmit={(e) => { e.preventDefault(); const g = ending.value; if (g) void act(`/v1/grants/${g.id}/revoke`, comment.value.trim() === "" ? {} : { comment: comment.value.trim() }); }}>
             <p>{t("watching.revoke_text", { name: ending.value.holder.name, recording: ending.value.recordings.map(titleOf).join(", ") })}</p>
             <Field label={t("watching.revoke_comment")}>{(ids) => (
-              <textarea {...ids} rows={2} maxLength={2000} value={comment.value} onInput={(e) => { comment.value = e.currentTarget.value; }} />
+              <textarea {...ids} data-tour="end-why" rows={2} maxLength={2000} value={comment.value} onInput={(e) => { comment.value = e.currentTarget.value; }} />
             )}</Field>
             <Trouble problem={trouble.value} />
-            <div class="row"><Button type="submit" look="danger">{t("watching.revoke")}</Button><Button onClick={() => { ending.value = null; }}>{t("common.cancel")}</Button></div>
+            <div class="row"><Button type="submit" look="danger" data-tour="end-submit">{t("watching.revoke")}</Button><Button onClick={() => { ending.value = null; }}>{t("common.cancel")}</Button></div>
           </form>
         </Dialog>
       )}
