@@ -1080,6 +1080,173 @@ static void test_refused_files(void **state)
     assert_true(test_each_file(test_source("tests/unit/access/refused"), ".conf", refused_file, NULL) >= 8);
 }
 
+/* --- trees of any shape: what the gate sends is checked again, member by member ------------------------------------- */
+
+struct shape {
+    size_t n, target;
+    int how;
+};
+
+#define SHAPES 12
+
+/* Instead of one node: another type, an empty or overlong list, a word that nobody knows, an option too many. */
+static void add_shape(struct buf *out, struct span key, int how)
+{
+    size_t mark;
+
+    switch (how) {
+    case 0: tree_add_int(out, key, -1); return;
+    case 1: tree_add_int(out, key, INT64_MAX); return;
+    case 2: tree_add_str(out, key, SPAN("nobody-knows-this")); return;
+    case 3: tree_add_str(out, key, SPAN("")); return;
+    case 4: tree_add_str(out, key, SPAN("a\"b")); return;
+    case 5: tree_add_str(out, key, SPAN("\xff")); return;
+    case 6: tree_add_bool(out, key, true); return;
+    case 7: tree_add_null(out, key); return;
+    case 8:
+    case 9:
+        mark = tree_begin(out, key, TREE_ARR);
+        for (int i = 0; how == 9 && i < 300; i++)
+            tree_add_str(out, SPAN_EMPTY, SPAN("x"));
+        tree_end(out, mark);
+        return;
+    case 10:
+        mark = tree_begin(out, key, TREE_OBJ);
+        tree_add_str(out, SPAN("not-an-option"), SPAN("x"));
+        tree_end(out, mark);
+        return;
+    default: /* 300 sections */
+        mark = tree_begin(out, key, TREE_ARR);
+        for (int i = 0; i < 300; i++) {
+            size_t one = tree_begin(out, SPAN_EMPTY, TREE_OBJ);
+            char title[16];
+
+            (void) snprintf(title, sizeof(title), "t%d", i / 2);
+            tree_add_str(out, SPAN("title"), span_str(title));
+            tree_end(out, one);
+        }
+        tree_end(out, mark);
+        return;
+    }
+}
+
+static void copy_shaped(struct tree t, struct buf *out, struct shape *s)
+{
+    struct span at = t.payload;
+    struct tree child;
+    size_t mark;
+
+    if (s->n++ == s->target) {
+        add_shape(out, t.key, s->how);
+    } else if (t.tag == TREE_OBJ || t.tag == TREE_ARR) {
+        mark = tree_begin(out, t.key, t.tag);
+        while (tree_next(&at, &child))
+            copy_shaped(child, out, s);
+        tree_end(out, mark);
+    } else {
+        buf_u8(out, (uint8_t) t.tag);
+        buf_lp4(out, t.key);
+        buf_lp4(out, t.payload);
+    }
+}
+
+static const char rest_of_it[] = "rule \"more\" { actions = { play }  purposes = { \"debugging\" }  subject = self  when = sole-person  effect = auto  ticket = { none } }\n"
+                                 "rule \"voters\" { actions = { play }  purposes = { \"debugging\" }  ask { settled = 1d  group \"g\" { min = 1 } } }\n"
+                                 "new_user = none\n"
+                                 "test \"all\" { as = { \"user:anna\" }  wants = { play }  when = sole-person  purpose = \"debugging\"  auth_age = 1h  ticket = \"yes\"  expect = deny }\n";
+
+static void test_any_shape(void **state)
+{
+    struct confuse_source source = { .name = "policy", .max_bytes = POLICY_TEXT_MAX };
+    struct buf text = BUF_INIT(1 << 16), tree = BUF_INIT(1 << 20), bent = BUF_INIT(1 << 20);
+    struct shape all = { .target = SIZE_MAX };
+    struct err_info e;
+    size_t refusals = 0, taken = 0;
+
+    (void) state;
+    buf_add_str(&text, full);
+    buf_add_str(&text, rest_of_it);
+    source.text = buf_span(&text);
+    assert_ok_err(confuse_load(&source, policy_schema, &tree, &e), &e);
+    copy_shaped(tree_root(buf_span(&tree)), &bent, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        for (int how = 0; how < SHAPES; how++) {
+            struct shape s = { .target = i, .how = how };
+            const struct policy *p = NULL;
+            struct arena arena;
+            enum err got;
+
+            buf_reset(&bent);
+            copy_shaped(tree_root(buf_span(&tree)), &bent, &s);
+            assert_false(bent.failed);
+            arena_init(&arena, POLICY_ARENA_MAX);
+            e.text[0] = '\0';
+            got = policy_load(tree_root(buf_span(&bent)), &zones, &arena, &p, &e);
+            if (got == ERR_OK) {
+                taken++;
+                assert_non_null(p);
+            } else {
+                refusals++;
+                assert_true(got == ERR_INVAL || got == ERR_LIMIT || got == ERR_NOTFOUND);
+                assert_true(e.text[0] != '\0');
+            }
+            arena_deinit(&arena);
+        }
+    }
+    assert_true(refusals > 1000 && taken > 10);
+    buf_deinit(&text);
+    buf_deinit(&tree);
+    buf_deinit(&bent);
+}
+
+static void test_names(void **state)
+{
+    struct policy_hours h;
+    struct policy_net net;
+    struct arena arena;
+    struct buf out = BUF_INIT(4096);
+    const struct policy *p;
+
+    (void) state;
+    assert_string_equal(policy_verdict_name(POLICY_TOO_MUCH), "split");
+    assert_string_equal(policy_verdict_name(POLICY_VERDICT_N_), "?");
+    assert_string_equal(policy_expect_name(POLICY_EXPECT_SPLIT), "split");
+    p = load("rule \"no\" { effect = deny } on_change = keep caps { recording = 1h } purpose \"a\" { }\n"
+             "rule \"bytes\" { actions = { play } purposes = { a } quota { key_bytes = 1025B key_rate = 3KiB } hours = { \"sat,tue-wed,thu 01:00-02:00 UTC\", "
+             "\"sat 01:00-02:00 UTC\", \"sat 01:00-03:00 UTC\", \"sat 00:30-02:00 UTC\", \"sat 01:00-02:00 Europe/Berlin\" } }",
+             &arena);
+    assert_print_is_stable(p);
+    policy_print(p, &out);
+    assert_non_null(strstr(buf_cstr(&out), "key_bytes = 1025B  key_rate = 3KiB"));
+    assert_non_null(strstr(buf_cstr(&out), "on_change = keep"));
+    assert_non_null(strstr(buf_cstr(&out), "\"Tue-Thu,Sat 01:00-02:00 UTC\""));
+    buf_reset(&out);
+    policy_say_need(&p->rules[0], &out);
+    assert_string_equal(buf_cstr(&out), "Nobody can approve this.");
+    arena_deinit(&arena);
+    buf_deinit(&out);
+
+    arena_init(&arena, 1 << 16);
+    static const char *const bad_hours[] = { "", "x", "Mon 1:00-02:00 UTC", "Mon 01.00-02:00 UTC", "Mon x1:00-02:00 UTC", "Mon 01:x0-02:00 UTC",
+                                             "Mon 01:00 UTC", "Mon", "Mon 24:00-01:00 UTC", "Mon-Xyz 01:00-02:00 UTC", ":1:00-02:00 UTC", "01:00-02:00 " };
+    for (size_t i = 0; i < sizeof(bad_hours) / sizeof(bad_hours[0]); i++)
+        assert_err(policy_hours_parse(span_str(bad_hours[i]), &zones, &arena, &h, NULL), ERR_INVAL);
+    static const char *const bad_nets[] = { "", "::/129", "::/x", "1.2.3.4/", "0123456789012345678901234567890123456789012345678901234567890123456789" };
+    for (size_t i = 0; i < sizeof(bad_nets) / sizeof(bad_nets[0]); i++)
+        assert_err(policy_net_parse(span_str(bad_nets[i]), &arena, &net, NULL), ERR_INVAL);
+    assert_ok(policy_net_parse(SPAN("10.0.0.0/8"), &arena, &net, NULL));
+    assert_false(policy_net_has(&net, (const uint8_t *) "\x0a\0\0\0\0", 5));
+    arena_deinit(&arena);
+    for (size_t max = 0; max < 64; max++) { /* no room for the text */
+        arena_init(&arena, max);
+        (void) policy_net_parse(SPAN("10.0.0.0/8"), &arena, &net, NULL);
+        arena_deinit(&arena);
+        arena_init(&arena, max);
+        (void) policy_hours_parse(SPAN("01:00-02:00 UTC"), &zones, &arena, &h, NULL);
+        arena_deinit(&arena);
+    }
+}
+
 /* Allocation n fails, for every n: refused, nothing leaks (the sanitizer looks). */
 static void test_small_arenas(void **state)
 {
@@ -1087,7 +1254,7 @@ static void test_small_arenas(void **state)
     enum err e = ERR_NOMEM;
 
     (void) state;
-    for (; e != ERR_OK && max < POLICY_ARENA_MAX; max += 160) {
+    for (; e != ERR_OK && max < POLICY_ARENA_MAX; max += 16) {
         const struct policy *p = NULL;
         struct arena arena;
 
@@ -1106,6 +1273,8 @@ int main(void)
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_may_vote),
         cmocka_unit_test(test_refused_files),
+        cmocka_unit_test(test_any_shape),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_own_tests),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_possible_after_all),

@@ -160,7 +160,15 @@ static void test_problems(void **state)
     assert_int_equal(quota_problem(QUOTA_PERSON_STREAMS), KEY_QUOTA);
     assert_int_equal(quota_problem(QUOTA_KEY_BYTES), KEY_QUOTA);
     assert_int_equal(quota_problem(QUOTA_KEY_RATE), KEY_RATE_LIMITED);
-    assert_string_equal(quota_name(QUOTA_KEY_REQUESTS), "key_requests");
+    static const char *const names[] = { "", "key_streams", "grant_streams", "person_streams", "key_bytes", "key_rate", "key_requests" };
+    for (unsigned i = 0; i < 7; i++)
+        assert_string_equal(quota_name((enum quota_verdict) i), names[i]);
+    struct quota_bucket b = { 0 };
+    assert_true(quota_bucket_take(&b, 0, 1, 0, NULL)); /* a rate of nothing is one of one */
+    b = (struct quota_bucket){ .level = -(1LL << 60), .at = 0, .used = true };
+    uint32_t wait;
+    assert_false(quota_bucket_take(&b, 1, 1, 1, &wait));
+    assert_int_equal(wait, UINT32_MAX);
 }
 
 int main(void)

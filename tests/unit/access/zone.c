@@ -139,12 +139,136 @@ static void test_damage(void **state)
     buf_deinit(&file);
 }
 
+static void add_header(struct buf *b, uint8_t version, uint32_t times, uint32_t types, uint32_t chars)
+{
+    const uint32_t counts[6] = { 0, 0, 0, times, types, chars };
+
+    buf_add_str(b, "TZif");
+    buf_u8(b, version);
+    for (int i = 0; i < 15; i++)
+        buf_u8(b, 0);
+    for (int i = 0; i < 6; i++) {
+        buf_u8(b, (uint8_t) (counts[i] >> 24));
+        buf_u8(b, (uint8_t) (counts[i] >> 16));
+        buf_u8(b, (uint8_t) (counts[i] >> 8));
+        buf_u8(b, (uint8_t) counts[i]);
+    }
+}
+
+/* A file without transitions: one type of UTC+offset, then the footer decides for all times. */
+static void tzif(struct buf *b, int32_t offset, const char *footer)
+{
+    buf_reset(b);
+    for (int block = 0; block < 2; block++) {
+        add_header(b, '2', 0, 1, 4);
+        for (int i = 3; i >= 0; i--)
+            buf_u8(b, (uint8_t) ((uint32_t) offset >> 8 * i));
+        buf_u8(b, 0);
+        buf_u8(b, 0);
+        buf_add(b, "ABC\0", 4);
+    }
+    buf_addf(b, "\n%s\n", footer);
+}
+
+/* Footers in every form that POSIX has, against the C library, each day of 12 years and at both changes of them. */
+static void test_footers(void **state)
+{
+    static const char *const footers[] = {
+        "ABC-1", "<-03>3", "ABC3:30", "ABC-5:45:30", "ABC5DEF,J60/2,J300/2", "ABC5DEF,J60/2,J60/3:30:15", "ABC5DEF,59,299",
+        "ABC5DEF4:30,10/0,350/24", "ABC-1DEF-2,M3.5.0,M10.5.0/3", "ABC+5DEF,M3.2.0/-1,M11.1.0/26", "ABC-10DEF-10:30,M10.1.0,M4.1.6",
+        "ABC0DEF,M12.5.6/1,M1.1.3/0",
+    };
+    struct buf file = BUF_INIT(4096);
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(footers) / sizeof(footers[0]); i++) {
+        struct arena arena;
+        const struct zone *z;
+        struct err_info e;
+
+        arena_init(&arena, 1 << 16);
+        tzif(&file, 0, footers[i]);
+        assert_ok_err(zone_parse(buf_span(&file), &arena, &z, &e), &e);
+        assert_int_equal(setenv("TZ", footers[i], 1), 0);
+        tzset();
+        for (int64_t at = 1577836800; at < 1577836800 + 12 * 366 * 86400LL; at += 3599) {
+            time_t t = (time_t) at;
+            struct tm tm;
+
+            assert_non_null(localtime_r(&t, &tm));
+            if (zone_offset(z, at) != tm.tm_gmtoff)
+                fail_msg("%s at %lld: %d, the C library says %ld", footers[i], (long long) at, zone_offset(z, at), tm.tm_gmtoff);
+        }
+        /* long before the epoch, too: years count down */
+        (void) zone_offset(z, -5000000000LL);
+        arena_deinit(&arena);
+    }
+    buf_deinit(&file);
+}
+
+static void test_bad_files(void **state)
+{
+    static const char *const footers[] = {
+        "A1", "ABC", "<ABC5", "ABC168", "ABC1:60", "ABC1:0:60", "ABC5DEF", "ABC5DE,0,1", "ABC5DEF,0", "ABC5DEF,0,1,", "ABC5DEF,J0,J5",
+        "ABC5DEF,J366,J5", "ABC5DEF,367,5", "ABC5DEF,M13.1.0,M4.1.0", "ABC5DEF,M0.1.0,M4.1.0", "ABC5DEF,M3.0.0,M4.1.0",
+        "ABC5DEF,M3.6.0,M4.1.0", "ABC5DEF,M3.1.7,M4.1.0", "ABC5DEF,M3-1.0,M4.1.0", "ABC5DEF,M3.1,M4.1.0", "ABC5DEF;0,1", "[BC5", "{BC5",
+        "ABC5DEF,0/,1",
+    };
+    static const int32_t offsets[] = { -26 * 3600 - 1, 26 * 3600 + 1 };
+    struct buf file = BUF_INIT(1 << 16);
+    struct arena arena;
+    const struct zone *z;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(footers) / sizeof(footers[0]); i++) {
+        arena_init(&arena, 1 << 16);
+        tzif(&file, 0, footers[i]);
+        if (zone_parse(buf_span(&file), &arena, &z, NULL) != ERR_CORRUPT)
+            fail_msg("%s is taken", footers[i]);
+        arena_deinit(&arena);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        arena_init(&arena, 1 << 16);
+        tzif(&file, offsets[i], "");
+        assert_err(zone_parse(buf_span(&file), &arena, &z, NULL), ERR_CORRUPT);
+        tzif(&file, offsets[i] + (i == 0 ? 1 : -1), "");
+        assert_ok(zone_parse(buf_span(&file), &arena, &z, NULL));
+        arena_deinit(&arena);
+    }
+    /* Headers: each count over its limit, an old version, no type at all. */
+    for (size_t i = 0; i < 8; i++) {
+        arena_init(&arena, 1 << 16);
+        tzif(&file, 0, "");
+        if (i < 6) {
+            file.p[20 + 4 * i] = 1; /* the first byte of a count: 16 million */
+        } else if (i == 6) {
+            file.p[4] = '1';
+        } else {
+            file.p[20 + 4 * 4 + 3] = 0;
+        }
+        assert_err(zone_parse(buf_span(&file), &arena, &z, NULL), ERR_CORRUPT);
+        arena_deinit(&arena);
+    }
+    /* No room for it, for every n. */
+    for (size_t max = 0; max < 200; max++) {
+        enum err e;
+
+        arena_init(&arena, max);
+        tzif(&file, 0, "ABC-1");
+        e = zone_parse(buf_span(&file), &arena, &z, NULL);
+        assert_true(e == ERR_OK || e == ERR_NOMEM);
+        arena_deinit(&arena);
+    }
+    buf_deinit(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_the_c_library_says),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_footers), cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_damage),
     };
 
