@@ -31,6 +31,7 @@ def fresh():
                 s.approver.post(f"/v1/grants/{g['id']}/revoke").want(200)
             elif g["state"] in ("ACTIVE", "SCHEDULED"):
                 p.post(f"/v1/grants/{g['id']}/relinquish").want(200)
+        until(lambda: not p.get("/v1/grants?state=live&box=mine").json["items"], 5 * SLOW, "what has ended to be written down")
 
 
 def watching(person, gid, rid=RID):

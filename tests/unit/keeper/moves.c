@@ -654,6 +654,43 @@ static void caps_hold_when_a_window_opens(void **state)
     assert_reply(&h, r, 201, "");
 }
 
+/* T6: whoever approved has to be somebody who still may; and no vote means no window. */
+static void guards_again_at_the_first_use(void **state)
+{
+    const char *rid = house_recording(&h, h.admin, "Pays", "user-1"), *gid, *voter;
+    struct reply q = opened(engineer, rid, 600, ",\"start\":\"first-use\""), r;
+
+    (void) state;
+    gid = reply_str(&h, &q, "grant");
+    voter = reply_str(&h, &q, "votes.0.voter.id");
+    r = house_call(&h, h.admin, ROUTE_user_patch, voter, NULL, "{\"disabled\":true}");
+    assert_int_equal(r.status, 200);
+    assert_string_equal(reply_str(&h, &q, "state"), "SCHEDULED");
+    r = key(engineer, gid, rid);
+    assert_true(r.status == 403 || r.status == 409);
+    r = get(lead, gid);
+    assert_string_equal(reply_str(&h, &r, "state"), "REVOKED");
+    assert_string_equal(reply_str(&h, &r, "ended.cause"), "guards");
+}
+
+/* Nobody is left who may vote when all who could would watch: said at once. */
+static void nobody_left_to_vote(void **state)
+{
+    const char *rid = house_recording(&h, h.admin, "Pays", "user-1");
+    struct reply r = ask(engineer, rid, 600, ",\"viewers\":[\"approver\",\"lead\"]");
+
+    (void) state;
+    if (r.status == 201) { /* the administrator of init is an approver, too */
+        struct reply v = vote(lead, &r);
+
+        assert_reply(&h, v, 403, "not-eligible");
+        assert_string_equal(reply_str(&h, &r, "approvers.0.name"), "admin");
+        assert_false(reply_has(&r, "approvers.1"));
+    } else {
+        assert_reply(&h, r, 409, "no-approver");
+    }
+}
+
 static void endings_reach_everything(void **state)
 {
     const char *rid = house_recording(&h, h.admin, "Pays", "user-1"), *beside, *sub;
@@ -677,7 +714,7 @@ int main(void)
         T(each_viewer_has_a_grant), T(who_may_be_a_viewer), T(a_cancelled_request_takes_its_viewers_along),
         T(time_beforehand), T(extension), T(widening), T(joining), T(suspend_and_resume), T(unused_access_ends),
         T(break_glass), T(break_glass_is_limited), T(freezing), T(two_lift), T(caps_hold_when_a_window_opens),
-        T(endings_reach_everything),
+        T(endings_reach_everything), T(guards_again_at_the_first_use), T(nobody_left_to_vote),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
