@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gate/allow.h"
 #include "gate/feed.h"
 #include "gate/handlers.h"
 #include "gate/proof.h"
@@ -323,6 +324,7 @@ void lane_end(struct lane *l)
     map_deinit(&l->viewers);
     map_deinit(&l->viewer_keys);
     map_deinit(&l->feeds);
+    l->allowances = allow_free(l->allowances);
 }
 
 static void on_said(void *arg)

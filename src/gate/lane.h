@@ -35,6 +35,7 @@ struct lane {
     struct list lives;     /* struct live_rec (live.h): recordings that this loop owns */
     struct list live_jobs; /* struct live_job: batches of its connections that an owner has */
     uint64_t last_watch;
+    struct allowances *allowances; /* what gateways may serve (allow.h); NULL: nobody asked yet */
     struct proof_keys *proof_keys; /* client keys that sent good proofs */
     struct refusals *refusals; /* counts before they go to the keeper */
     struct loop_timer tick; /* each second */

@@ -288,7 +288,7 @@ static bool check(struct call *c, struct credential *cred)
 
     if (!uploader_credential(c, cred, "Send an ingest token in Authorization."))
         return false;
-    if (!uploader_is_ingest(cred) || live_tokens_find(&g->tokens, cred->sha256, &t) == LIVE_TOKEN_OVER)
+    if (!uploader_is_ingest(cred) || live_tokens_find(&g->tokens, TOKEN_INGEST, cred->sha256, &t) == LIVE_TOKEN_OVER)
         call_problem(c, "login-needed", "This is no ingest token, or it is not valid any more.");
     else if (live_keeper_away(c->lane))
         call_problem(c, "keeper-unavailable", "");
@@ -296,7 +296,7 @@ static bool check(struct call *c, struct credential *cred)
         call_problem(c, "unsupported-media-type", "");
     else if (live_space_low(g))
         live_problem(c, "ingest-space", "");
-    else if (live_tokens_find(&g->tokens, cred->sha256, &t) == LIVE_TOKEN_OK && !live_table_room(&g->live_recs, t.tid, max))
+    else if (live_tokens_find(&g->tokens, TOKEN_INGEST, cred->sha256, &t) == LIVE_TOKEN_OK && !live_table_room(&g->live_recs, t.tid, max))
         call_problem(c, "too-many-open", "");
     else
         return true;

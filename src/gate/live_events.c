@@ -226,7 +226,7 @@ static void on_body_end(struct call *c)
 
     if (j->refused || (j->what == LIVE_END && !read_end(j)))
         return;
-    if (live_tokens_find(&c->lane->gate->tokens, j->cred, &now) == LIVE_TOKEN_OVER) { /* while the body came */
+    if (live_tokens_find(&c->lane->gate->tokens, TOKEN_INGEST, j->cred, &now) == LIVE_TOKEN_OVER) { /* while the body came */
         refuse(j, "login-needed", NOT_VALID);
         return;
     }
@@ -253,7 +253,7 @@ static bool check_token(struct call *c, struct live_token *ret)
 
     if (!uploader_credential(c, &cred, "Send an ingest token in Authorization."))
         return false;
-    switch (uploader_is_ingest(&cred) ? live_tokens_find(&c->lane->gate->tokens, cred.sha256, ret) : LIVE_TOKEN_OVER) {
+    switch (uploader_is_ingest(&cred) ? live_tokens_find(&c->lane->gate->tokens, TOKEN_INGEST, cred.sha256, ret) : LIVE_TOKEN_OVER) {
     case LIVE_TOKEN_OK: return true;
     case LIVE_TOKEN_UNKNOWN: sure = !live_keeper_away(c->lane); break; /* it may be new */
     case LIVE_TOKEN_UNSURE: sure = false; break;

@@ -63,10 +63,12 @@ enum err live_tokens_put(struct live_tokens *t, const struct ipc_ingest_tokens *
         const struct ipc_row_ingest_token *row = &m->rows.rows[i];
         struct live_token *one = put(t, row->sha256, row->tid, row->pid);
 
-        if (one == NULL)
+        if (one == NULL || !span_to_str(row->url, one->url, sizeof(one->url))) {
             e = ERR_LIMIT;
-        else
-            one->live = row->live != 0;
+            continue;
+        }
+        one->kind = row->kind == TOKEN_GATEWAY ? TOKEN_GATEWAY : TOKEN_INGEST;
+        one->live = row->live != 0;
     }
     pthread_rwlock_unlock(&t->lock);
     return e;
@@ -85,13 +87,16 @@ void live_tokens_learn(struct live_tokens *t, const uint8_t sha256[32], struct s
     pthread_rwlock_unlock(&t->lock);
 }
 
-enum live_token_verdict live_tokens_find(struct live_tokens *t, const uint8_t sha256[32], struct live_token *ret)
+enum live_token_verdict live_tokens_find(struct live_tokens *t, enum machine_token kind, const uint8_t sha256[32],
+                                         struct live_token *ret)
 {
     enum live_token_verdict v;
     const struct live_token *one;
 
     pthread_rwlock_rdlock(&t->lock);
     one = map_get(&t->by_hash, span_of(sha256, 32));
+    if (one != NULL && one->kind != kind)
+        one = NULL;
     if (one != NULL)
         *ret = *one;
     v = one == NULL ? (t->known ? LIVE_TOKEN_UNKNOWN : LIVE_TOKEN_UNSURE) : one->live ? LIVE_TOKEN_OK : LIVE_TOKEN_OVER;

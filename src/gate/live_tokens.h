@@ -1,6 +1,6 @@
 #pragma once
 /*
- * Ingest tokens as the keeper pushes them (STANDARDS 5.1 'Ingest tokens'): SHA-256 of a token to its id and project.
+ * Ingest and gateway tokens as the keeper pushes them (STANDARDS 1.12, 5.1): SHA-256 of a token to its id and project.
  *
  * Read by every loop at each batch, written by loop 0 when a push comes and by the loop whose question the keeper answered
  * with a token that no push has brought yet. What is known stays known while the keeper is away: open recordings go on.
@@ -12,7 +12,8 @@
 #include "format/id.h"
 #include "format/ipc.h"
 
-#define LIVE_TOKENS_MAX 100000
+#define LIVE_TOKENS_MAX    100000
+#define LIVE_TOKEN_URL_CAP 1024
 
 struct live_tokens {
     pthread_rwlock_t lock;
@@ -24,7 +25,9 @@ struct live_tokens {
 struct live_token {
     uint8_t sha256[32];
     char tid[ID_CAP], pid[ID_CAP];
+    enum machine_token kind;
     bool live;
+    char url[LIVE_TOKEN_URL_CAP]; /* of a gateway's: what its proxy serves, without a slash at the end */
 };
 
 enum live_token_verdict {
@@ -43,4 +46,6 @@ NODISCARD enum err live_tokens_put(struct live_tokens *t, const struct ipc_inges
 /* The keeper answered a question of this token: it is live. Nothing happens when a push has brought it already. */
 void live_tokens_learn(struct live_tokens *t, const uint8_t sha256[32], struct span tid, struct span pid);
 
-enum live_token_verdict live_tokens_find(struct live_tokens *t, const uint8_t sha256[32], struct live_token *ret);
+/* Of that kind alone: another kind's is UNKNOWN. */
+enum live_token_verdict live_tokens_find(struct live_tokens *t, enum machine_token kind, const uint8_t sha256[32],
+                                         struct live_token *ret);

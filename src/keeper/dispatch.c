@@ -76,6 +76,7 @@ void dispatch_fail(struct cmd *cmd, const char *code, struct list *outs)
     case IPC_T_SETTLE: type = IPC_T_DONE; msg = &done; break;
     case IPC_T_KEY_FIRST:
     case IPC_T_KEY_AGAIN: type = IPC_T_KEY_FACTS; msg = &facts; break;
+    case IPC_T_GATEWAY_ALLOWED:
     case IPC_T_LEASE: type = IPC_T_LEASED; msg = &leased; break;
     default: (void) send_answer(cmd, &answer, outs); return; /* without memory the gate's own deadline answers */
     }
@@ -261,6 +262,7 @@ static enum err message(struct job *c, struct err_info *reterr)
     case IPC_T_KEY_FIRST: return replay_key_first(c, m, reterr);
     case IPC_T_KEY_AGAIN: return replay_key_again(c, m, reterr);
     case IPC_T_LEASE: return replay_lease(c, m, reterr);
+    case IPC_T_GATEWAY_ALLOWED: return replay_gateway_allowed(c, m, reterr);
     case IPC_T_SETTLE: return replay_settle(c, m, reterr);
     case IPC_T_REFUSED: return replay_refused(c, m, reterr);
     case IPC_T_STREAM_OPEN: viewing_stream_opened(c, m); return ERR_OK;

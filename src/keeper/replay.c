@@ -7,6 +7,7 @@
 #include "format/leaf_form.h"
 #include "keeper/keys.h"
 #include "keeper/pieces.h"
+#include "keeper/session.h"
 #include "keeper/trail.h"
 #include "keeper/viewings.h"
 
@@ -233,6 +234,16 @@ static enum key_verdict judge_lease(const struct ipc_lease *in, const struct met
     return KEY_OK;
 }
 
+/* Can what is about to happen be written down? */
+static enum key_verdict audit_verdict(const struct job *c)
+{
+    if (atomic_load(&c->core->audit_space))
+        return KEY_AUDIT_SPACE;
+    if (atomic_load(&c->core->audit_sealed))
+        return KEY_AUDIT_UNAVAILABLE;
+    return atomic_load(&c->core->clock_bad) ? KEY_CLOCK_UNTRUSTED : KEY_OK;
+}
+
 enum err replay_lease(struct job *c, const struct ipc_lease *in, struct err_info *reterr)
 {
     const struct keys_claim claim = { .jti = in->jti, .gid = in->gid, .rid = in->rid, .pid = in->pid, .sub = in->sub,
@@ -245,16 +256,77 @@ enum err replay_lease(struct job *c, const struct ipc_lease *in, struct err_info
     TRY(keys_judge(c, &claim, &verdict, &k, &g, reterr));
     if (verdict == KEY_OK)
         verdict = judge_lease(in, &k);
-    if (verdict == KEY_OK && atomic_load(&c->core->audit_space))
-        verdict = KEY_AUDIT_SPACE;
-    if (verdict == KEY_OK && atomic_load(&c->core->audit_sealed))
-        verdict = KEY_AUDIT_UNAVAILABLE;
-    if (verdict == KEY_OK && atomic_load(&c->core->clock_bad))
-        verdict = KEY_CLOCK_UNTRUSTED;
+    if (verdict == KEY_OK)
+        verdict = audit_verdict(c);
     if (verdict == KEY_OK) {
         TRY(viewing_leased(c, in->vid, reterr));
         TRY(write_lease(c, in, &g, &ret, reterr));
         leased_later(c, &k, in->bytes);
+    }
+    ret.verdict = (uint16_t) verdict;
+    return answer(c, IPC_T_LEASED, &ret, reterr);
+}
+
+/* ---- delivered by a gateway ---- */
+
+/* It must be one of this project's, now: what the gate thinks of a token may be a push old. */
+static enum err judge_gateway(struct job *c, struct span tid, const struct meta_key *k, enum key_verdict *ret,
+                              struct err_info *reterr)
+{
+    struct meta_token t;
+    unsigned scope = 0;
+    enum err e = id_check(tid, ID_TOKEN) ? meta_token_get(c->v, tid, c->mem, &t, reterr) : ERR_NOTFOUND;
+
+    *ret = KEY_GRANT_ENDED;
+    if (e == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(e);
+    if (!span_eq_str(t.kind, "gateway") || !session_alive(&t, c->now.real))
+        return ERR_OK;
+    *ret = !span_eq(t.project, k->project) ? KEY_RECORDING_MISMATCH
+           : !key_scope_parse(k->scope, &scope) || (scope & KEY_SCOPE_PLAY) == 0 ? KEY_SCOPE : KEY_OK;
+    return ERR_OK;
+}
+
+static enum err write_allowed(struct job *c, const struct ipc_gateway_allowed *in, const struct meta_key *k,
+                              const struct meta_grant *g, struct ipc_leased *ret, struct err_info *reterr)
+{
+    struct leaf l = trail_leaf(c, LEAF_GATEWAY_ALLOWED, trail_log(c, k->project));
+
+    l.actor = k->sub;
+    l.q = g->request;
+    l.gid = k->gid;
+    l.gen = (uint32_t) k->gen;
+    l.vid = k->vid;
+    l.rid = k->rid;
+    l.jti = k->jti;
+    l.obj = in->tid;
+    l.policy = g->policy;
+    if (in->proof.n == SHA256_LEN)
+        l.act = job_b64(c, in->proof);
+    (void) leaf_add_number(&l, "seconds", in->seconds); /* the first one: there is room */
+    TRY(trail_write(c, &l, &ret->idx, reterr));
+    ret->t_ms = l.t;
+    return ERR_OK;
+}
+
+enum err replay_gateway_allowed(struct job *c, const struct ipc_gateway_allowed *in, struct err_info *reterr)
+{
+    const struct keys_claim claim = { .jti = in->jti, .gid = in->gid, .rid = in->rid, .pid = in->pid, .sub = in->sub,
+                                      .gen = in->gen };
+    struct ipc_leased ret = { 0 };
+    enum key_verdict verdict;
+    struct meta_key k;
+    struct meta_grant g;
+
+    TRY(keys_judge(c, &claim, &verdict, &k, &g, reterr));
+    if (verdict == KEY_OK)
+        TRY(judge_gateway(c, in->tid, &k, &verdict, reterr));
+    if (verdict == KEY_OK)
+        verdict = audit_verdict(c);
+    if (verdict == KEY_OK) {
+        TRY(viewing_leased(c, k.vid, reterr));
+        TRY(write_allowed(c, in, &k, &g, &ret, reterr));
     }
     ret.verdict = (uint16_t) verdict;
     return answer(c, IPC_T_LEASED, &ret, reterr);

@@ -242,6 +242,8 @@ enum err view_token(struct job *c, const struct meta_token *t, struct span secre
     jsonw_kstr(&c->w, "kind", t->kind);
     view_text(c, "name", t->label);
     view_text(c, "project", t->project);
+    if (t->url.n > 0)
+        jsonw_kstr(&c->w, "url", t->url);
     view_person(c, "user", t->account);
     jsonw_kcstr(&c->w, "state", expired ? "expired" : active ? "active" : waiting ? "waiting" : "revoked");
     jsonw_ktime(&c->w, "created_at", t->created_ms);

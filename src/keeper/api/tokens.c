@@ -11,7 +11,7 @@
 
 static bool may_see(struct job *c, const struct meta_token *t)
 {
-    if (!span_eq_str(t->kind, "api") && !span_eq_str(t->kind, "ingest"))
+    if (!span_eq_str(t->kind, "api") && !span_eq_str(t->kind, "ingest") && !span_eq_str(t->kind, "gateway"))
         return false;
     if (job_is_admin(c) || (t->account.n > 0 && span_eq(t->account, c->me->id)))
         return true;
@@ -20,7 +20,7 @@ static bool may_see(struct job *c, const struct meta_token *t)
 
 enum err api_tokens_list(struct job *c, struct err_info *reterr)
 {
-    static const char *const kinds[] = { "ingest", "api" };
+    static const char *const kinds[] = { "ingest", "api", "gateway" };
     struct meta_token_filter f = { 0 };
     struct span project = SPAN_EMPTY;
     struct meta_token_list rows;
@@ -30,7 +30,7 @@ enum err api_tokens_list(struct job *c, struct err_info *reterr)
     enum err e = ERR_OK;
 
     PAGES_BEGIN(c, &pg, "kind", "project");
-    (void) body_word(&c->body, "?", c->query, "kind", BODY_OPTIONAL, kinds, 2);
+    (void) body_word(&c->body, "?", c->query, "kind", BODY_OPTIONAL, kinds, 3);
     (void) tree_get_str(c->query, "kind", &f.kind);
     if (tree_get_str(c->query, "project", &project) && project.n > 0) {
         e = accounts_project(c, project, &p, reterr);
@@ -62,11 +62,52 @@ enum err api_tokens_list(struct job *c, struct err_info *reterr)
     return e;
 }
 
+/* In the order of the words that name them. */
+enum token_kind { KIND_INGEST, KIND_API, KIND_GATEWAY };
+
 struct token_in {
-    bool ingest;
-    struct span label, account, project;
+    enum token_kind kind;
+    struct span label, account, project, url;
     int64_t expires_s;
 };
+
+static bool ends_with(struct span s, const char *tail)
+{
+    struct span t = span_str(tail);
+
+    return s.n >= t.n && span_eq(span_sub(s, s.n - t.n, s.n), t);
+}
+
+/*
+ * scheme://host[:port][/path] as proofs have it: host in lower case, no default port, no query, no fragment, nobody's password.
+ */
+static bool url_ok(struct span url)
+{
+    struct span host = span_sub(url, span_starts(url, "https://") ? 8 : span_starts(url, "http://") ? 7 : url.n, url.n);
+    struct span name, path;
+
+    (void) span_cut(host, '/', &name, &path);
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] >= 'A' && name.p[i] <= 'Z')
+            return false;
+    }
+    for (size_t i = 0; i < url.n; i++) {
+        if (url.p[i] <= ' ' || url.p[i] >= 0x7f || strchr("?#@\"\\", url.p[i]) != NULL)
+            return false;
+    }
+    return name.n > 0 && !ends_with(name, span_starts(url, "https://") ? ":443" : ":80");
+}
+
+/* A gateway serves its own content of one project, at one address (STANDARDS 1.12). */
+static void read_url(struct job *c, struct token_in *in)
+{
+    if (!body_str(&c->body, "", c->args, "url", BODY_REQUIRED, 8, 1000, &in->url))
+        return;
+    while (in->url.n > 0 && in->url.p[in->url.n - 1] == '/')
+        in->url.n--;
+    if (!url_ok(in->url))
+        body_bad(&c->body, "", "url", FIELD_PATTERN);
+}
 
 static enum err read_ingest(struct job *c, struct token_in *in, bool *ret_ok, struct err_info *reterr)
 {
@@ -85,7 +126,8 @@ static enum err read_ingest(struct job *c, struct token_in *in, bool *ret_ok, st
     TRY(e);
     in->project = p.id;
     c->log = p.id;
-    *ret_ok = job_may(c, p.id, PERM_MANAGE_INGEST_TOKENS);
+    *ret_ok = in->kind == KIND_GATEWAY ? job_may(c, SPAN(ROLE_SYSTEM), PERM_MANAGE_TOKENS)
+                                       : job_may(c, p.id, PERM_MANAGE_INGEST_TOKENS);
     return ERR_OK;
 }
 
@@ -124,7 +166,7 @@ static enum err created_record(struct job *c, const struct meta_token *t, struct
 static enum err hold(struct job *c, const struct token_in *in, struct meta_token *t, struct err_info *reterr)
 {
     const struct people *people = job_people(c, reterr);
-    const struct who *w = people == NULL || in->ingest ? NULL : people_by_id(people, in->account);
+    const struct who *w = people == NULL || in->kind != KIND_API ? NULL : people_by_id(people, in->account);
     bool rests = false, held;
 
     if (w != NULL && !span_eq(w->id, c->me->id))
@@ -148,19 +190,22 @@ static enum err show(struct job *c, const struct meta_token *t, struct span secr
     return guard_view(c, &row, secret, reterr);
 }
 
+static const char *const kind_words[] = { [KIND_INGEST] = "ingest", [KIND_API] = "api", [KIND_GATEWAY] = "gateway" };
+
 static enum err make(struct job *c, const struct token_in *in, struct err_info *reterr)
 {
+    static const char *const prefixes[] = { [KIND_INGEST] = "kit_", [KIND_API] = "kst_", [KIND_GATEWAY] = "kgt_" };
     char secret[SESSION_TOKEN_CAP];
     uint8_t hash[32];
     struct meta_token t = {
-        .id = job_new_id(c, ID_TOKEN), .kind = in->ingest ? SPAN("ingest") : SPAN("api"), .account = in->account,
-        .project = in->project, .label = in->label, .client = SPAN("api"), .prefix = c->in->prefix,
+        .id = job_new_id(c, ID_TOKEN), .kind = span_str(kind_words[in->kind]), .account = in->account,
+        .project = in->project, .label = in->label, .url = in->url, .client = SPAN("api"), .prefix = c->in->prefix,
         .created_by = c->me->id, .created_ms = c->now.real,
         .expires_ms = in->expires_s == 0 ? 0 : c->now.real + in->expires_s * 1000, .state = SPAN("active"),
     };
     enum err e;
 
-    session_secret(c, in->ingest ? "kit_" : "kst_", secret, hash);
+    session_secret(c, prefixes[in->kind], secret, hash);
     t.sha256 = SPAN_OF(hash);
     e = hold(c, in, &t, reterr);
     if (e == ERR_OK)
@@ -177,21 +222,23 @@ static enum err make(struct job *c, const struct token_in *in, struct err_info *
 
 enum err api_token_create(struct job *c, struct err_info *reterr)
 {
-    static const char *const kinds[] = { "ingest", "api" };
-    struct token_in in = { 0 };
+    struct token_in in = { .kind = KIND_API };
     bool ok = false;
     int kind;
 
-    BODY_ONLY(&c->body, "", c->args, "kind", "name", "project", "user", "expires_in_s");
-    kind = body_word(&c->body, "", c->args, "kind", BODY_REQUIRED, kinds, 2);
-    in.ingest = kind == 0;
-    in.expires_s = in.ingest ? 0 : API_LIFE_S;
+    BODY_ONLY(&c->body, "", c->args, "kind", "name", "project", "user", "url", "expires_in_s");
+    kind = body_word(&c->body, "", c->args, "kind", BODY_REQUIRED, kind_words, 3);
+    if (kind >= 0)
+        in.kind = (enum token_kind) kind;
+    in.expires_s = in.kind == KIND_API ? API_LIFE_S : 0;
     (void) body_str(&c->body, "", c->args, "name", BODY_OPTIONAL, 0, 200, &in.label);
     (void) body_int(&c->body, "", c->args, "expires_in_s", BODY_OPTIONAL, 60, 315360000, &in.expires_s);
-    if (kind == 0)
-        TRY(read_ingest(c, &in, &ok, reterr));
-    else if (kind == 1)
+    if (in.kind == KIND_GATEWAY)
+        read_url(c, &in);
+    if (kind == KIND_API)
         TRY(read_api(c, &in, &ok, reterr));
+    else if (kind >= 0)
+        TRY(read_ingest(c, &in, &ok, reterr));
     if (c->body.errors.n > 0)
         return job_invalid(c);
     if (!ok)

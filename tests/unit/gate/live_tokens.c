@@ -43,21 +43,21 @@ static void life(void **state)
     struct live_token got;
 
     (void) state;
-    assert_int_equal(live_tokens_find(&t, a, &got), LIVE_TOKEN_UNSURE); /* no list yet: it may exist */
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, a, &got), LIVE_TOKEN_UNSURE); /* no list yet: it may exist */
     assert_ok(push(true, both, 2));
-    assert_int_equal(live_tokens_find(&t, a, &got), LIVE_TOKEN_OK);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, a, &got), LIVE_TOKEN_OK);
     assert_string_equal(got.tid, "t_AAAAAAAAAAAAAAAA");
     assert_string_equal(got.pid, "p_AAAAAAAAAAAAAAAA");
-    assert_int_equal(live_tokens_find(&t, c, &got), LIVE_TOKEN_UNKNOWN);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, c, &got), LIVE_TOKEN_UNKNOWN);
     assert_ok(push(false, &third, 1));
-    assert_int_equal(live_tokens_find(&t, c, &got), LIVE_TOKEN_OK);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, c, &got), LIVE_TOKEN_OK);
     assert_ok(push(false, &over, 1));
-    assert_int_equal(live_tokens_find(&t, a, &got), LIVE_TOKEN_OVER);
-    assert_int_equal(live_tokens_find(&t, b, &got), LIVE_TOKEN_OK);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, a, &got), LIVE_TOKEN_OVER);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, b, &got), LIVE_TOKEN_OK);
     assert_ok(push(true, &both[1], 1)); /* what a full list does not name is forgotten */
-    assert_int_equal(live_tokens_find(&t, a, &got), LIVE_TOKEN_UNKNOWN);
-    assert_int_equal(live_tokens_find(&t, b, &got), LIVE_TOKEN_OK);
-    assert_int_equal(live_tokens_find(&t, c, &got), LIVE_TOKEN_UNKNOWN);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, a, &got), LIVE_TOKEN_UNKNOWN);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, b, &got), LIVE_TOKEN_OK);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, c, &got), LIVE_TOKEN_UNKNOWN);
 }
 
 /* The answer to a question may be older than a push that came meanwhile. */
@@ -68,10 +68,10 @@ static void learning(void **state)
 
     (void) state;
     live_tokens_learn(&t, b, SPAN("t_BBBBBBBBBBBBBBBB"), SPAN("p_AAAAAAAAAAAAAAAA"));
-    assert_int_equal(live_tokens_find(&t, b, &got), LIVE_TOKEN_OK);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, b, &got), LIVE_TOKEN_OK);
     assert_ok(push(false, &over, 1));
     live_tokens_learn(&t, a, SPAN("t_AAAAAAAAAAAAAAAA"), SPAN("p_AAAAAAAAAAAAAAAA"));
-    assert_int_equal(live_tokens_find(&t, a, &got), LIVE_TOKEN_OVER);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, a, &got), LIVE_TOKEN_OVER);
 }
 
 static void rows_that_are_none(void **state)
@@ -84,7 +84,7 @@ static void rows_that_are_none(void **state)
     assert_int_equal(push(true, &bad, 1), ERR_LIMIT);
     bad = row(a, "t_AAAAAAAAAAAAAAAAAAAAAAAAAA", true);
     assert_int_equal(push(true, &bad, 1), ERR_LIMIT);
-    assert_int_equal(live_tokens_find(&t, a, &got), LIVE_TOKEN_UNKNOWN);
+    assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, a, &got), LIVE_TOKEN_UNKNOWN);
 }
 
 int main(void)

@@ -234,8 +234,10 @@ export type Project = {
 
 export type Token = {
   id: string;
-  kind: "ingest" | "api";
+  kind: "ingest" | "api" | "gateway";
   name?: string | null;
+  /** of a gateway */
+  url?: string;
   project?: string | null;
   user?: Person | null;
   state: "active" | "waiting" | "revoked" | "expired";
