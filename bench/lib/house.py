@@ -8,9 +8,13 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "lib"))
+import proof  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -83,6 +87,7 @@ class House:
         self.dir, self.port = self.top / "state", free_port()
         self.host, self.local = url or f"localhost:{self.port}", threading.local()
         how = list(init) or ([] if tls else ["--plain-loopback"])
+        self.plain = "--plain-loopback" in how
         subprocess.run([self.keyhole, "init", self.dir, "--listen", f"127.0.0.1:{self.port}", "--player-listen", f"127.0.0.1:{free_port()}",
                         *how], check=True, stdout=subprocess.DEVNULL)
         conf = self.dir / "keyhole.conf"
@@ -116,8 +121,26 @@ class House:
 
     def __enter__(self):
         self.start()
-        self.must("POST", "/v1/policies", {"text": POLICY, "comment": "bench"}, want=201)
+        if not self.plain:
+            self.with_bearer()
+        else:
+            self.must("POST", "/v1/policies", {"text": POLICY, "comment": "bench"}, want=201)
         return self
+
+    def with_bearer(self):
+        """Over TLS the starting policy takes signed acts only. Ours has bearer: afterwards a token without a client key will do."""
+        key, url = proof.ClientKey(), f"https://{self.host}"
+
+        def signed(operation, path, body):
+            return self.must("POST", path, body, headers={"Keyhole-Act": key.act(operation, url + path, proof.digest_of(body))}, want=201)
+
+        for _ in range(2):  # the first answer has the nonce
+            status, _text = self.call("POST", "/v1/client-key", headers={"DPoP": key.proof("POST", url + "/v1/client-key")})
+            key.nonce = self.local.headers.get("dpop-nonce", key.nonce)
+        if status != 200:
+            raise SystemExit(f"bench: the admin's token got no client key: {status}")
+        signed("policy_propose", "/v1/policies", {"text": POLICY, "comment": "bench"})
+        self.admin = signed("token_create", "/v1/tokens", {"kind": "api", "name": "bench"})["token"]
 
     def __exit__(self, *_):
         self.stop()
@@ -164,6 +187,7 @@ class House:
             try:
                 self.local.conn.request(method, path, body, h)
                 answer = self.local.conn.getresponse()
+                self.local.headers = {k.lower(): v for k, v in answer.getheaders()}
                 return answer.status, answer.read()
             except (http.client.HTTPException, ConnectionError):
                 self.local.conn = None
