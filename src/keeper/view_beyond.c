@@ -162,9 +162,11 @@ static void write_ends_early(struct job *c, const struct life *l)
 
 static enum err write_beforehand(struct job *c, const struct life *l, struct err_info *reterr)
 {
-    struct life_beforehand b;
+    bool none = l->q.more_max == 0 && l->q.more_time_times == 0 && life_link_of(&l->q) != LINK_MORE_TIME;
+    struct life_beforehand b = { 0 };
 
-    TRY(life_beforehand(c, l, &b, reterr));
+    if (!none)
+        TRY(life_beforehand(c, l, &b, reterr));
     if (b.root.q.more_max > 0) {
         jsonw_kobj(&c->w, "more");
         jsonw_kstr(&c->w, "same", b.root.q.more_same);

@@ -5,6 +5,22 @@
 #include "keeper/api/states.h"
 #include "keeper/view.h"
 
+/* What has ended since its row was written is not among the live ones. */
+static enum err is_asked_for(struct job *c, const struct meta_access_filter *f, struct span gid, bool *ret,
+                             struct err_info *reterr)
+{
+    struct life l;
+
+    *ret = f->n_states == 0;
+    if (*ret)
+        return ERR_OK;
+    TRY(life_of_grant(c, gid, &l, reterr));
+    TRY(life_touch(c, &l, reterr));
+    for (size_t i = 0; i < f->n_states; i++)
+        *ret |= span_eq_nocase(f->states[i], grant_state_name(l.st.state));
+    return ERR_OK;
+}
+
 enum err api_grants_list(struct job *c, struct err_info *reterr)
 {
     static const char *const boxes[] = { "mine", "all" };
@@ -24,8 +40,11 @@ enum err api_grants_list(struct job *c, struct err_info *reterr)
     TRY(meta_grants(c->v, &s.filter, &p.page, c->mem, &rows, &next, reterr));
     (void) pages_items(c);
     for (size_t i = 0; i < rows.n; i++) {
-        enum err e = view_grant(c, &rows.rows[i], reterr);
+        bool shown = false;
+        enum err e = is_asked_for(c, &s.filter, rows.rows[i].id, &shown, reterr);
 
+        if (e == ERR_OK && shown)
+            e = view_grant(c, &rows.rows[i], reterr);
         if (e != ERR_OK) {
             pages_drop(&p);
             return e;

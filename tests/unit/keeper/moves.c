@@ -389,6 +389,23 @@ static void unused_access_ends(void **state)
     assert_string_equal(reply_str(&h, &r, "ended.cause"), "idle");
 }
 
+/* A list tells what is so, whether or not a timer has written it down. */
+static void lists_are_of_now(void **state)
+{
+    const char *rid = house_recording(&h, h.admin, "Pays", "user-1");
+    struct reply r = opened(engineer, rid, 60, "");
+
+    (void) state;
+    house_sleep(&h, 59999);
+    r = house_call(&h, engineer, ROUTE_grants_list, NULL, "{\"state\":\"live\"}", NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "ACTIVE");
+    house_sleep(&h, 1);
+    r = house_call(&h, engineer, ROUTE_grants_list, NULL, "{\"state\":\"live\"}", NULL);
+    assert_false(reply_has(&r, "items.0"));
+    r = house_call(&h, engineer, ROUTE_grants_list, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "EXPIRED");
+}
+
 /* ---- break-glass ---- */
 
 #define URGENT(incident) ",\"break_glass\":{\"incident\":\"" incident "\",\"reason\":\"the shop is down, nobody answers\"}"
@@ -712,7 +729,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_house, close_house)
         T(each_viewer_has_a_grant), T(who_may_be_a_viewer), T(a_cancelled_request_takes_its_viewers_along),
-        T(time_beforehand), T(extension), T(widening), T(joining), T(suspend_and_resume), T(unused_access_ends),
+        T(time_beforehand), T(extension), T(widening), T(joining), T(suspend_and_resume), T(unused_access_ends), T(lists_are_of_now),
         T(break_glass), T(break_glass_is_limited), T(freezing), T(two_lift), T(caps_hold_when_a_window_opens),
         T(endings_reach_everything), T(guards_again_at_the_first_use), T(nobody_left_to_vote),
     };
