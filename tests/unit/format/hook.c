@@ -371,6 +371,104 @@ static void test_ticket_key(void **state)
     arena_deinit(&arena);
 }
 
+static void test_edges(void **state)
+{
+    static const struct {
+        const char *name, *headers;
+        enum hook_verdict want;
+    } ids[] = {
+        { "an id with a DEL", "webhook-id: a\x7f\nwebhook-timestamp: 1\nwebhook-signature: v1,x", HOOK_MISSING },
+        { "a delivery that is no id", "X-GitHub-Delivery: \x01\nX-Hub-Signature-256: sha256=00", HOOK_MISSING },
+        { "hex that is none", GITHUB("sha256=zz7107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"), HOOK_MISSING },
+    };
+    char longer[HOOK_ID_MAX + 20], headers[400];
+    struct buf large = BUF_INIT(HOOK_BODY_MAX * 2);
+    struct hook_once once;
+    struct hook_notice n;
+    struct arena arena;
+    struct sent s;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        enum hook_verdict v = check(i == 0 ? HOOK_STANDARD : HOOK_GITHUB, "0123456789abcdef0123", ids[i].headers, "x", 0);
+
+        if (v != ids[i].want)
+            fail_msg("%s: %s", ids[i].name, hook_verdict_name(v));
+    }
+    /* An id of 128 characters and one more. */
+    memset(longer, 'i', sizeof(longer));
+    for (int more = 0; more < 2; more++) {
+        (void) snprintf(headers, sizeof(headers), "webhook-id: %.*s\nwebhook-timestamp: " AT_TEXT "\nwebhook-signature: v1," SIGNATURE,
+                        HOOK_ID_MAX + more, longer);
+        assert_int_equal(check(HOOK_STANDARD, SECRET, headers, BODY, AT * 1000), more == 0 ? HOOK_FORGED : HOOK_MISSING);
+    }
+    /* A body beyond the limit does not fit with what is signed around it. */
+    for (size_t i = 0; i < HOOK_BODY_MAX + 1024; i++)
+        buf_add_c(&large, 'x');
+    assert_int_equal(check(HOOK_STANDARD, SECRET, IDS "webhook-signature: v1," SIGNATURE, buf_cstr(&large), AT * 1000), HOOK_NOMEM);
+    buf_deinit(&large);
+    /* GitLab's ids: the event's when there is no other; one that is no id is none. */
+    assert_int_equal(hook_check(HOOK_GITLAB, SPAN("glwt-0123456789abcdef"),
+                                sent(&s, "X-Gitlab-Token: glwt-0123456789abcdef\nX-Gitlab-Event-UUID: e-1", BODY), 0, &once), HOOK_OK);
+    assert_string_equal(once.id[0], "id:e-1");
+    assert_int_equal(hook_check(HOOK_GITLAB, SPAN("glwt-0123456789abcdef"),
+                                sent(&s, "X-Gitlab-Token: glwt-0123456789abcdef\nIdempotency-Key: a b", BODY), 0, &once), HOOK_OK);
+    assert_int_equal(once.n, 1);
+    /* A secret longer than the limit is no key of Standard Webhooks. */
+    {
+        char secret[HOOK_SECRET_MAX + 10];
+
+        memset(secret, 'A', sizeof(secret));
+        secret[sizeof(secret) - 1] = '\0';
+        assert_int_equal(check(HOOK_STANDARD, secret, IDS "webhook-signature: v1," SIGNATURE, BODY, AT * 1000), HOOK_FORGED);
+    }
+    /* No room for what it says: less is said, never something else. */
+    for (size_t max = 0; max < 400; max += 8) {
+        arena_init(&arena, max);
+        n = read_body(HOOK_GITHUB, "x-github-event: issues\nx-other: 1", ISSUE("closed"), &arena);
+        assert_true(n.n_tickets <= 3);
+        (void) hook_ticket_key(SPAN("SHOP-7"), &arena);
+        arena_deinit(&arena);
+    }
+    /* Odd bodies of each format. */
+    static const struct {
+        enum hook_format format;
+        const char *body, *ignored;
+    } odd[] = {
+        { HOOK_GITHUB, "{\"action\":\"closed\"}", "event" },
+        { HOOK_GITHUB, "{\"action\":\"transferred\",\"issue\":{\"number\":7,\"updated_at\":\"yesterday\"}}", NULL },
+        { HOOK_GITHUB, "{\"action\":\"opened\",\"issue\":{\"number\":7,\"updated_at\":5}}", NULL },
+        { HOOK_GITHUB, "{\"action\":\"closed\",\"issue\":{\"number\":\"7\"}}", "no-ticket" },
+        { HOOK_GITHUB, "{\"issue\":{\"number\":7}}", "state" },
+        { HOOK_GITLAB, "{\"object_kind\":\"issue\"}", "event" },
+        { HOOK_GITLAB, "{\"object_kind\":\"issue\",\"object_attributes\":{\"action\":\"close\",\"iid\":0}}", "no-ticket" },
+        { HOOK_GITLAB, "{\"object_kind\":\"issue\",\"object_attributes\":{\"action\":\"close\",\"iid\":7}}", NULL },
+        { HOOK_GITLAB, "{}", "event" },
+    };
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        arena_init(&arena, 1 << 16);
+        n = read_body(odd[i].format, "x-github-event: issues", odd[i].body, &arena);
+        if (strcmp(n.ignored == NULL ? "" : n.ignored, odd[i].ignored == NULL ? "" : odd[i].ignored) != 0)
+            fail_msg("odd %zu: '%s'", i, n.ignored == NULL ? "" : n.ignored);
+        arena_deinit(&arena);
+    }
+    /* A place of 300 characters makes no ticket's name; what is short still does. */
+    {
+        struct buf body = BUF_INIT(4096);
+
+        buf_add_str(&body, "{\"action\":\"closed\",\"issue\":{\"number\":7},\"repository\":{\"full_name\":\"");
+        for (int i = 0; i < 300; i++)
+            buf_add_c(&body, 'p');
+        buf_add_str(&body, "\"}}");
+        arena_init(&arena, 1 << 16);
+        n = read_body(HOOK_GITHUB, "x-github-event: issues", buf_cstr(&body), &arena);
+        assert_int_equal(n.n_tickets, 1);
+        assert_span_str(n.tickets[0], "#7");
+        arena_deinit(&arena);
+        buf_deinit(&body);
+    }
+}
+
 static void test_words(void **state)
 {
     enum hook_format f;
@@ -394,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_standard), cmocka_unit_test(test_each_bit),   cmocka_unit_test(test_published),
         cmocka_unit_test(test_github),   cmocka_unit_test(test_gitlab),     cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_reads),    cmocka_unit_test(test_ticket_key), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_edges),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
