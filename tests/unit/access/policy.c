@@ -1080,6 +1080,124 @@ static void test_refused_files(void **state)
     assert_true(test_each_file(test_source("tests/unit/access/refused"), ".conf", refused_file, NULL) >= 8);
 }
 
+/* --- the rest of the sides ----------------------------------------------------------------------------------------- */
+
+static void test_other_sides(void **state)
+{
+    struct policy_item its[12];
+    struct policy_less less[8];
+    struct policy_facts f = { .now = 5000000, .who = &asker, .purpose = SPAN("a") };
+    struct field_errors errs;
+    struct request req;
+    struct policy_answer a;
+    struct buf text = BUF_INIT(1 << 16);
+    struct arena arena;
+    const struct policy *p;
+
+    (void) state;
+    /* A check may leave everything out but what is there has to be right. */
+    p = load("purpose \"a\" { ticket = required }\n"
+             "rule \"r\" { actions = { play } purposes = { a } max = 60min default = 20min start = { approval, first-use } start_by = 1h }\n"
+             "rule \"no\" { effect = deny actions = { export } }",
+             &arena);
+    errs = (struct field_errors){ 0 };
+    req = (struct request){ .start = GRANT_START_APPROVAL };
+    policy_check_terms(p, NULL, &req, true, &errs);
+    assert_int_equal(errs.n, 0);
+    policy_check_terms(p, NULL, &req, false, &errs);
+    assert_error(&errs, "/purpose/code", FIELD_NOT_ONE_OF, FIELD_NO_LIMIT);
+    errs = (struct field_errors){ 0 };
+    req.purpose = SPAN("a");
+    policy_check_terms(p, NULL, &req, true, &errs);
+    assert_int_equal(errs.n, 0);
+    req.reason = SPAN("too short");
+    policy_check_terms(p, NULL, &req, true, &errs);
+    assert_error(&errs, "/purpose/reason", FIELD_TOO_SHORT, 20);
+    errs = (struct field_errors){ 0 };
+    req.reason = SPAN_EMPTY;
+    policy_check_terms(p, &p->rules[1], &req, false, &errs); /* a rule that denies has no terms */
+    assert_error(&errs, "/purpose/reason", FIELD_MISSING, 20);
+    assert_error(&errs, "/purpose/ticket", FIELD_MISSING, FIELD_NO_LIMIT);
+    assert_int_equal(errs.n, 2);
+    errs = (struct field_errors){ 0 };
+    req = (struct request){ .purpose = SPAN("a"), .reason = SPAN("twenty characters ok"), .ticket = SPAN("T"), .start = GRANT_START_TIME, .duration_s = 60 };
+    policy_check_terms(p, &p->rules[0], &req, false, &errs);
+    assert_error(&errs, "/start", FIELD_NOT_ONE_OF, FIELD_NO_LIMIT);
+    req = (struct request){ .start = GRANT_START_FIRST_USE, .duration_s = 60, .start_by_s = 5 };
+    policy_fill(&p->rules[0], &req);
+    assert_int_equal(req.duration_s, 60);
+    assert_int_equal(req.start_by_s, 5);
+    req = (struct request){ .start = GRANT_START_FIRST_USE };
+    policy_fill(&p->rules[0], &req);
+    assert_int_equal(req.duration_s, 1200);
+    assert_int_equal(req.start_by_s, 3600);
+    arena_deinit(&arena);
+
+    /* A sign-in from the future proves nothing; five seconds are the clocks'. */
+    p = load(RULE("auth_age = 1h"), &arena);
+    its[0] = item();
+    f.auth_at = f.now + 5000;
+    assert_int_equal(policy_check(p, &f, its, 1, PLAY).verdict, POLICY_ASK);
+    f.auth_at++;
+    assert_int_equal(policy_check(p, &f, its, 1, PLAY).verdict, POLICY_NO_RULE);
+    arena_deinit(&arena);
+
+    /* Twelve recordings that twelve rules decide: eight names are said. */
+    buf_add_str(&text, "purpose \"a\" {} purpose \"b\" {}\n");
+    for (int i = 0; i < 12; i++) {
+        static char classes[12][4];
+
+        (void) snprintf(classes[i], sizeof(classes[i]), "c%d", i);
+        its[i] = item();
+        its[i].klass = span_str(classes[i]);
+        buf_addf(&text, "rule \"r%d\" { actions = { play } purposes = { a } class = { c%d } ask { need = %d } }\n", i, i, i % 3 + 1);
+    }
+    buf_add_str(&text, "rule \"other\" { actions = { play } purposes = { b } effect = auto }\n");
+    p = load(buf_cstr(&text), &arena);
+    f = (struct policy_facts){ .now = 5000000, .who = &asker, .purpose = SPAN("a") };
+    a = policy_check(p, &f, its, 12, PLAY);
+    assert_int_equal(a.verdict, POLICY_SPLIT);
+    assert_int_equal(a.n_split, POLICY_SPLIT_MAX);
+    /* What needs less, with room for one answer, for none, and when nothing can be less. */
+    assert_int_equal(policy_less(p, &f, its, 12, PLAY, less, 1), 1);
+    assert_int_equal(less[0].verdict, POLICY_AUTO); /* the other purpose */
+    assert_int_equal(policy_less(p, &f, its, 12, PLAY, less, 0), 0);
+    its[5].project = SPAN("p_BBBBBBBBBBBBBBBB"); /* of several places: those of the first go together */
+    its[6].env = SPAN("elsewhere");
+    assert_true(policy_less(p, &f, its, 12, PLAY, less, 8) >= 1);
+    f.purpose = SPAN("b");
+    assert_int_equal(policy_less(p, &f, its, 1, PLAY, less, 8), 0);
+    arena_deinit(&arena);
+    buf_deinit(&text);
+
+    /* More rules than one, by cost: the list stays in order and within its room. */
+    p = load("purpose \"a\" {} purpose \"b\" {} purpose \"c\" {} purpose \"d\" {}\n"
+             "rule \"a\" { actions = { play, live, export } purposes = { a } ask { need = 4 } }\n"
+             "rule \"b\" { actions = { play, live, export } purposes = { b } ask { need = 3 } }\n"
+             "rule \"c\" { actions = { play, live, export } purposes = { c } ask { need = 2 } }\n"
+             "rule \"d\" { actions = { play, live, export } purposes = { d } ask { need = 3 } }\n",
+             &arena);
+    its[0] = item();
+    f.purpose = SPAN("a");
+    assert_int_equal(policy_less(p, &f, its, 1, PLAY | LIVE | EXPORT, less, 2), 2);
+    assert_int_equal(less[0].need, 2);
+    assert_int_equal(less[1].need, 3);
+    assert_span_str(less[1].purpose, "b");
+    arena_deinit(&arena);
+
+    /* Named voters, and who is named by nobody. */
+    {
+        const struct who_group g = { SPAN("g"), 0 };
+        const struct who in = { .id = SPAN("u_1"), .groups = &g, .n_groups = 1 }, out = { .id = SPAN("u_2") };
+
+        p = load(RULE("ask { group \"g\" { min = 1 } }"), &arena);
+        assert_true(policy_names_voter(p, &in));
+        assert_false(policy_names_voter(p, &out));
+        assert_false(policy_names_voter(NULL, &in));
+        arena_deinit(&arena);
+    }
+}
+
 /* --- trees of any shape: what the gate sends is checked again, member by member ------------------------------------- */
 
 struct shape {
@@ -1274,6 +1392,7 @@ int main(void)
         cmocka_unit_test(test_may_vote),
         cmocka_unit_test(test_refused_files),
         cmocka_unit_test(test_any_shape),
+        cmocka_unit_test(test_other_sides),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_own_tests),
         cmocka_unit_test(test_refused),
