@@ -1,7 +1,9 @@
 // How watching ends, each way, in a real Chromium; what happens when a role of the server dies while one watches; renewal.
+import { createHmac } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { approve, ask, call, equal, eventually, person, playerFrame, proved, shot, signIn, sleep, suite } from "./_lib.mjs";
 
+const SECRET = Buffer.from("a secret of the tests, for one hook").toString("base64");
 const TERMINAL = "Restart of the wrong unit";
 const CHECKOUT = "Checkout fails for a discounted cart";
 
@@ -182,4 +184,48 @@ await suite({
     await keysRefused(t.server, w, ["grant-ended", "key-expired", "key-revoked"]);
     equal("complaints", w.complaints, []);
   },
-}, { config: "key { life = 45s }" });
+
+  async "the server's seals roll while one watches, in an emergency, too"(t) {
+    const w = await watching(t);
+    for (const emergency of [false, true]) {
+      const a = await call(t.server, "POST", "/v1/signing-keys/rotate", { token: t.server.admin, body: { emergency, reason: "a drill of rolling them" } });
+      equal("rolled", a.status, 200);
+      await sleep(1500);
+      await w.engineer.keyboard.press(emergency ? "5" : "3"); // a seek fetches anew
+      await eventually("it jumped", () => at(w.engineer), (x) => x > (emergency ? 30_000 : 18_000));
+      await playsOn(w.engineer);
+      equal("phase", await w.engineer.locator("[data-phase]").getAttribute("data-phase"), "on");
+    }
+    await w.engineer.getByRole("button", { name: "Give it back" }).click();
+    await over(w.engineer, "given-back");
+    equal("complaints", w.complaints, []);
+  },
+
+  async "the ticket was closed: what is left counts down"(t) {
+    const complaints = [];
+    const engineer = await person(t.browser, t.server, "engineer", complaints);
+    const lead = await person(t.browser, t.server, "lead", complaints);
+    await engineer.getByRole("link", { name: TERMINAL }).click();
+    await engineer.getByLabel("Reason").fill("A customer reports that this fails, see the ticket");
+    await engineer.getByLabel(/^Ticket/).fill("SUP-2001");
+    await engineer.getByRole("button", { name: "Ask for access" }).click();
+    await engineer.getByRole("heading", { name: "Waiting for approval" }).waitFor();
+    await approve(lead);
+    await engineer.getByRole("link", { name: "Start watching" }).click();
+    await playsOn(engineer);
+    const body = JSON.stringify({ ticket: "SUP-2001", state: "closed" });
+    const id = `msg_${Date.now()}`;
+    const stamp = String(Math.floor(Date.now() / 1000));
+    const mac = createHmac("sha256", Buffer.from(SECRET, "base64")).update(`${id}.${stamp}.${body}`).digest("base64");
+    const a = await call(t.server, "POST", "/v1/hooks/desk", { raw: body, headers: { "Content-Type": "application/json", "webhook-id": id, "webhook-timestamp": stamp, "webhook-signature": `v1,${mac}` } });
+    equal("told", a.status, 202);
+    await engineer.getByText("The ticket was closed, so this access ends.").waitFor({ timeout: 5000 });
+    const left = (await engineer.getByRole("timer").first().textContent()).split(" ")[0].split(":").reduce((x, y) => x * 60 + Number(y), 0);
+    equal("at most five minutes are left", left > 240 && left <= 300, true);
+    await shot(engineer, "ends-ticket");
+    await playsOn(engineer);
+    await engineer.getByRole("button", { name: "Give it back" }).click();
+    await over(engineer, "given-back");
+    equal("complaints", complaints, []);
+  },
+}, { config: `key { life = 45s }\nhook "desk" { project = "shop"  format = standard  secret = "whsec_${SECRET}" }` });

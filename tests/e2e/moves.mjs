@@ -236,8 +236,7 @@ await suite({
     if (await mine.count()) await mine.click();
     equal("nothing new", await w.engineer.locator("[data-new-sign-in]").count(), 0);
     const again = await person(t.browser, t.server, "engineer", w.complaints);
-    await w.engineer.reload();
-    await w.engineer.locator("[data-new-sign-in]").first().waitFor();
+    await w.engineer.locator("[data-new-sign-in]").first().waitFor(); // told at once
     await shot(w.engineer, "moves-new-browser");
     await w.engineer.getByRole("button", { name: "That was me" }).click();
     await w.engineer.locator("[data-new-sign-in]").first().waitFor({ state: "hidden" });

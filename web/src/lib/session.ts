@@ -89,6 +89,9 @@ export function createSession(token: string | null, nav: Nav, keys: Keys = brows
       }
     },
   };
+  live.on((c) => {
+    if (c.type === "client-key") void s.load(); // somebody signed in to this account from somewhere new
+  });
   client.onSignedOut = () => {
     live.stop();
     client.signer = null;

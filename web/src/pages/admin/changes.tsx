@@ -59,8 +59,8 @@ function Waiting({ c, onDone }: { c: GuardedChange; onDone: () => void }) {
 }
 
 export function ChangesPage() {
-  const waiting = useList<GuardedChange>("/v1/changes", { state: "waiting" }, (c) => c.type === "reset");
-  const past = useList<GuardedChange>("/v1/changes", { limit: 20 }, (c) => c.type === "reset");
+  const waiting = useList<GuardedChange>("/v1/changes", { state: "waiting" }, (c) => c.type === "change");
+  const past = useList<GuardedChange>("/v1/changes", { limit: 20 }, (c) => c.type === "change");
   const again = () => { waiting.again(); past.again(); };
   const before = past.data.value?.items.filter((c) => c.state !== "waiting") ?? [];
   return (
