@@ -80,7 +80,7 @@ describe("a bound key", () => {
   it.each([
     ["another network", problem(401, "key-binding", { renew: "/v1/grants/g_1/keys" })],
     ["an expired one", problem(401, "key-expired")],
-    ["keys that rolled", problem(401, "key-forged", { renew: "/v1/grants/g_1/keys" })],
+    ["keys that rolled in an emergency", problem(401, "key-forged")],
     ["a newer generation", problem(401, "key-revoked", { renew: "/v1/grants/g_1/keys" })],
     ["a share that is used up", problem(403, "quota", { renew: "/v1/grants/g_1/keys" })],
   ])("is renewed once, silently: %s", async (_, no) => {

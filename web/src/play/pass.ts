@@ -32,8 +32,11 @@ const pause = (ms: number, signal: AbortSignal) => new Promise<void>((done, fail
   signal.addEventListener("abort", () => { clearTimeout(timer); fail(signal.reason as Error); }, { once: true });
 });
 
-/* After which a fresh key may help: another network, a key that was retired or rolled away, or one that used up its share. */
-const renewable = (p: Problem) => p.code === "key-expired" || p.renew !== undefined;
+/*
+ * After which a fresh key may help: another network, a key that was retired, or one that used up its share. A key whose signing key was
+ * rolled away in an emergency is "forged" to the server, which cannot know that it once was not.
+ */
+const renewable = (p: Problem) => p.code === "key-expired" || p.code === "key-forged" || p.renew !== undefined;
 
 export function createPass(client: Client, first: string, rid: string, says: PassSays): Pass {
   let grant = first;
