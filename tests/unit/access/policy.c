@@ -361,6 +361,11 @@ static const struct {
     { "speed", RULE("max_speed = 17"), "max_speed" },
     { "speed zero", RULE("max_speed = 0.24"), "max_speed" },
     { "speed word", RULE("max_speed = fast"), "max_speed" },
+    { "speed without a part", RULE("max_speed = \"1.\""), "max_speed" },
+    { "speed with three digits", RULE("max_speed = \"1.234\""), "max_speed" },
+    { "speed with a word behind", RULE("max_speed = \"1.x\""), "max_speed" },
+    { "nine hours", RULE("hours = { \"01:00-02:00 UTC\", \"02:00-03:00 UTC\", \"03:00-04:00 UTC\", \"04:00-05:00 UTC\", \"05:00-06:00 UTC\", "
+                         "\"06:00-07:00 UTC\", \"07:00-08:00 UTC\", \"08:00-09:00 UTC\", \"09:00-10:00 UTC\" }"), "at most 8" },
     { "quota of none", RULE("quota { key_streams = 0 }"), "key_streams" },
     { "need none", RULE("ask { need = 0 }"), "need" },
     { "need too many", RULE("ask { need = 17 }"), "need" },
@@ -1205,7 +1210,7 @@ struct shape {
     int how;
 };
 
-#define SHAPES 12
+#define SHAPES 18
 
 /* Instead of one node: another type, an empty or overlong list, a word that nobody knows, an option too many. */
 static void add_shape(struct buf *out, struct span key, int how)
@@ -1231,6 +1236,29 @@ static void add_shape(struct buf *out, struct span key, int how)
     case 10:
         mark = tree_begin(out, key, TREE_OBJ);
         tree_add_str(out, SPAN("not-an-option"), SPAN("x"));
+        tree_end(out, mark);
+        return;
+    case 12: tree_add_str(out, key, SPAN("a\x01")); return;
+    case 13: tree_add_str(out, key, SPAN("a$b")); return;
+    case 14: tree_add_str(out, key, SPAN("a\\b")); return;
+    case 15: {
+        char longer[POLICY_WORD_MAX + 1];
+
+        memset(longer, 'x', sizeof(longer));
+        tree_add_str(out, key, SPAN_OF(longer));
+        return;
+    }
+    case 16: /* a section with a name and an option that is none */
+    case 17: /* two of one name */
+        mark = tree_begin(out, key, TREE_ARR);
+        for (int i = 0; i < how - 15; i++) {
+            size_t one = tree_begin(out, SPAN_EMPTY, TREE_OBJ);
+
+            tree_add_str(out, SPAN("title"), SPAN("t"));
+            if (how == 16)
+                tree_add_str(out, SPAN("not-an-option"), SPAN("x"));
+            tree_end(out, one);
+        }
         tree_end(out, mark);
         return;
     default: /* 300 sections */
@@ -1331,7 +1359,7 @@ static void test_names(void **state)
     assert_string_equal(policy_expect_name(POLICY_EXPECT_SPLIT), "split");
     p = load("rule \"no\" { effect = deny } on_change = keep caps { recording = 1h } purpose \"a\" { }\n"
              "rule \"bytes\" { actions = { play } purposes = { a } quota { key_bytes = 1025B key_rate = 3KiB } hours = { \"sat,tue-wed,thu 01:00-02:00 UTC\", "
-             "\"sat 01:00-02:00 UTC\", \"sat 01:00-03:00 UTC\", \"sat 00:30-02:00 UTC\", \"sat 01:00-02:00 Europe/Berlin\" } }",
+             "\"tue,wed 01:00-02:00 UTC\", \"sat 01:00-02:00 UTC\", \"sat 01:00-03:00 UTC\", \"sat 00:30-02:00 UTC\", \"sat 01:00-02:00 Europe/Berlin\" } }",
              &arena);
     assert_print_is_stable(p);
     policy_print(p, &out);
@@ -1345,7 +1373,7 @@ static void test_names(void **state)
     buf_deinit(&out);
 
     arena_init(&arena, 1 << 16);
-    static const char *const bad_hours[] = { "", "x", "Mon 1:00-02:00 UTC", "Mon 01.00-02:00 UTC", "Mon x1:00-02:00 UTC", "Mon 01:x0-02:00 UTC",
+    static const char *const bad_hours[] = { "", " 01:00-02:00 UTC", "Mon,", "Xyz 01:00-02:00 UTC", "Mon ", "/1:00-02:00 UTC", "x", "Mon 1:00-02:00 UTC", "Mon 01.00-02:00 UTC", "Mon x1:00-02:00 UTC", "Mon 01:x0-02:00 UTC",
                                              "Mon 01:00 UTC", "Mon", "Mon 24:00-01:00 UTC", "Mon-Xyz 01:00-02:00 UTC", ":1:00-02:00 UTC", "01:00-02:00 " };
     for (size_t i = 0; i < sizeof(bad_hours) / sizeof(bad_hours[0]); i++)
         assert_err(policy_hours_parse(span_str(bad_hours[i]), &zones, &arena, &h, NULL), ERR_INVAL);

@@ -166,6 +166,10 @@ static void test_problems(void **state)
     struct quota_bucket b = { 0 };
     assert_true(quota_bucket_take(&b, 0, 1, 0, NULL)); /* a rate of nothing is one of one */
     b = (struct quota_bucket){ .level = -(1LL << 60), .at = 0, .used = true };
+    struct quota_bucket full = { 0 };
+    assert_true(quota_bucket_take(&full, 1000, 1, 0, NULL));
+    assert_true(quota_bucket_take(&full, 10, 10, 1, NULL)); /* a lower rate: what was saved up is cut to its second */
+    assert_int_equal(full.level, 0);
     uint32_t wait;
     assert_false(quota_bucket_take(&b, 1, 1, 1, &wait));
     assert_int_equal(wait, UINT32_MAX);
