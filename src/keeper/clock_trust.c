@@ -70,6 +70,7 @@ enum err clock_trust_run(struct job *c, struct span other, struct span reason, s
         l.outcome = SPAN("console");
     (void) leaf_add_number(&l, "real_ms", t->real);
     (void) leaf_add_number(&l, "mark_ms", c->core->clock.mark);
+    trail_mark(c, &l);
     if (c->me != NULL)
         trail_fact(c, &l, "reason", reason, who_person(c->me));
     TRY(trail_write(c, &l, NULL, reterr));

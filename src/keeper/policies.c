@@ -101,6 +101,7 @@ enum err policies_stop(struct job *c, struct meta_policy *row, struct span comme
     row->effective_ms = 0;
     TRY(meta_policy_put(c->m, row, reterr));
     l.policy = row->hash;
+    trail_mark(c, &l);
     trail_fact(c, &l, "comment", comment, who_person(c->me));
     TRY(trail_write(c, &l, NULL, reterr));
     tell(c, row->hash, "stopped");

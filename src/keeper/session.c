@@ -175,6 +175,8 @@ enum err session_end(struct job *c, struct meta_token *t, const char *cause, str
     if (l.actor.n == 0 || span_eq_str(l.actor, "system"))
         l.actor = t->account.n > 0 ? t->account : l.actor;
     l.outcome = span_str(cause);
+    if (!sign_in)
+        trail_mark(c, &l);
     return trail_write(c, &l, NULL, reterr);
 }
 

@@ -114,6 +114,7 @@ static enum err go_on(struct job *c, const struct unseal *u, struct span old, st
         l.outcome = SPAN("console");
     if (c->core->unrecorded > 0)
         (void) leaf_add_number(&l, "unrecorded", (int64_t) c->core->unrecorded);
+    trail_mark(c, &l);
     if (c->me != NULL)
         trail_fact(c, &l, "reason", u->reason, who_person(c->me));
     TRY(trail_write(c, &l, NULL, reterr));

@@ -14,6 +14,7 @@ static enum err write_ordered(struct job *c, bool emergency, struct span reason,
     l.outcome = emergency ? SPAN("emergency") : SPAN("ordered");
     if (emergency)
         (void) leaf_add_number(&l, "grants", (int64_t) n_grants); /* the first ones: there is room */
+    trail_mark(c, &l);
     trail_fact(c, &l, "reason", reason, who_person(c->me));
     return trail_write(c, &l, NULL, reterr);
 }

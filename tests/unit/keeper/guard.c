@@ -500,6 +500,7 @@ static void a_revoked_token_ends_its_own(void **state)
     assert_int_equal(r.status, 204);
     assert_int_equal(house_pushed(&h, IPC_T_DENY), 1);
     assert_int_equal(live_keys(&w), 1);
+    assert_int_equal(house_leaves_with(&h, "token.revoked", "\"unsigned\":1"), 1);
     r = house_call(&h, w.api, ROUTE_me, NULL, NULL, NULL);
     assert_reply(&h, r, 401, "login-needed");
     r = house_call(&h, w.token, ROUTE_me, NULL, NULL, NULL);
