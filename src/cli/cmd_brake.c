@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include "keeper/console.h"
+#include "server/config.h"
+
 #define PATH_CAP 8192
 
 #define OPT_WHY { "reason", 0, "TEXT", "why; goes into the audit log", false }
@@ -200,9 +203,44 @@ const struct command cmd_keys_rotate = {
     .run = run_keys_rotate,
 };
 
+/* ---- at the console, with the server stopped ---- */
+
+#define OPT_CONSOLE { "console", 0, NULL, "as root, with the server stopped, where there is one administrator", false }, \
+                    { "config", 'c', "FILE", "the server's configuration; with --console", false }
+
+typedef enum err at_console_fn(const struct console *x, struct cli *c, struct err_info *reterr);
+
+static int at_console(struct cli *c, at_console_fn *fn)
+{
+    const char *path = args_value(&c->args, "config");
+    struct config *config = NULL;
+    struct console x = { 0 };
+    struct err_info e = { 0 };
+    enum err err;
+
+    if (path == NULL)
+        return usage(c, "which server? Say -c DIR/keyhole.conf");
+    if (geteuid() != 0)
+        return usage(c, "--console is for root");
+    if (config_load(path, &config, &e) != ERR_OK)
+        return fail_err(&e);
+    x = (struct console){ .dir = config->dir, .public_url = config->public_url, .envs = config->envs.items,
+                          .n_envs = config->envs.n };
+    err = fn(&x, c, &e);
+    (void) config_free(config);
+    return err == ERR_OK ? EXIT_DONE : fail_err(&e);
+}
+
 /* ---- clock ---- */
 
-static int run_clock_trust(struct cli *c)
+static enum err clock_at_console(const struct console *x, struct cli *c, struct err_info *reterr)
+{
+    TRY(console_trust_clock(x, reterr));
+    (void) printf(c->json ? "{\"trusted\":true}\n" : "the clock is trusted\n");
+    return ERR_OK;
+}
+
+static int clock_by_two(struct cli *c)
 {
     struct buf path = BUF_INIT(PATH_CAP);
     struct http_reply r = { 0 };
@@ -224,22 +262,42 @@ static int run_clock_trust(struct cli *c)
     return code;
 }
 
+static int run_clock_trust(struct cli *c)
+{
+    if (args_flag(&c->args, "console"))
+        return at_console(c, clock_at_console);
+    return clock_by_two(c);
+}
+
 const struct command cmd_clock_trust = {
     .name = "clock trust",
     .heading = "Server",
     .summary = "Says that the server's clock is right: two administrators, within 15 minutes",
-    .synopsis = "--reason TEXT",
+    .synopsis = "--reason TEXT | --console -c FILE",
     .text = "A server whose clock went back, or that starts before a time it has seen, opens nothing: a window could last longer than was\n"
             "granted. It goes on by itself when its clock is synchronised and past that time. When a wrong jump ahead set the mark, two\n"
             "administrators lower it with this, after they have looked at the clock.",
     .example = "$ keyhole clock trust --reason 'The clock jumped to 2031 at 09:10, it is right again'\nwaiting until 2026-11-02 09:30:00 UTC",
-    .opts = (const struct opt[]){ OPT_WHY, OPT_PASSWORD_FILE, OPT_YES, { 0 } },
+    .opts = (const struct opt[]){ OPT_WHY, OPT_PASSWORD_FILE, OPT_YES, OPT_CONSOLE, { 0 } },
     .run = run_clock_trust,
 };
 
 /* ---- sealed logs ---- */
 
-static int run_audit_unseal(struct cli *c)
+static void tell_name(void *ctx, struct span name)
+{
+    (void) ctx;
+    (void) printf("goes on as " SPAN_FMT "\n", SPAN_ARG(name));
+}
+
+static enum err unseal_at_console(const struct console *x, struct cli *c, struct err_info *reterr)
+{
+    const char *log = c->args.words[0];
+
+    return console_unseal(x, strcmp(log, "all") == 0 ? SPAN_EMPTY : span_str(log), tell_name, NULL, reterr);
+}
+
+static int unseal_by_two(struct cli *c)
 {
     struct buf path = BUF_INIT(PATH_CAP);
     struct http_reply r = { 0 };
@@ -267,16 +325,23 @@ static int run_audit_unseal(struct cli *c)
     return code;
 }
 
+static int run_audit_unseal(struct cli *c)
+{
+    if (args_flag(&c->args, "console"))
+        return at_console(c, unseal_at_console);
+    return unseal_by_two(c);
+}
+
 const struct command cmd_audit_unseal = {
     .name = "audit unseal",
     .heading = "Audit",
     .summary = "Lets a sealed log go on as its next generation: two administrators, within 15 minutes",
-    .synopsis = "LOG|all --reason TEXT",
+    .synopsis = "LOG|all (--reason TEXT | --console -c FILE)",
     .text = "A log that does not hold together is sealed, and nothing is replayed that it would have to record. Look first at what happened:\n"
             "keyhole audit logs says what was found, keyhole audit verify checks again. The sealed generation stays as it is, readable and\n"
             "never signed again; the first record of the next one names what was found.",
     .example = "$ keyhole audit unseal shop --reason 'Restored from the backup of 03:00, INC-204'\nwaiting until 2026-11-02 09:30:00 UTC",
-    .opts = (const struct opt[]){ OPT_WHY, OPT_PASSWORD_FILE, OPT_YES, { 0 } },
+    .opts = (const struct opt[]){ OPT_WHY, OPT_PASSWORD_FILE, OPT_YES, OPT_CONSOLE, { 0 } },
     .words_min = 1,
     .words_max = 1,
     .run = run_audit_unseal,

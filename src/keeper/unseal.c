@@ -59,9 +59,26 @@ bool unseal_may_miss(enum leaf_type type)
            type == LEAF_CLIENT_KEY_REGISTERED || type == LEAF_API_READ || type == LEAF_AUDIT_READ;
 }
 
-bool unseal_is_admin(const struct who *w)
+static bool is_admin(const struct who *w)
 {
     return !w->disabled && (role_in(w->roles, w->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) != 0;
+}
+
+size_t unseal_count_admins(const struct people *people)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < people->n; i++) {
+        const struct who *w = &people->all[i];
+        bool again = false;
+
+        if (!is_admin(w))
+            continue;
+        for (size_t k = 0; k < i && !again; k++)
+            again = is_admin(&people->all[k]) && span_eq(who_person(w), who_person(&people->all[k]));
+        n += !again;
+    }
+    return n;
 }
 
 /* ---- going on ---- */
@@ -176,7 +193,7 @@ enum err unseal_run(struct job *c, const struct unseal *u, struct span **ret, si
     }
     for (size_t i = 0; i < n; i++)
         TRY(tell_sealed(c, old[i], faults[i], reterr));
-    if (!c->core->begun && audit_sealed(c->core->audit, SPAN_EMPTY) == NULL)
+    if (u->other.n > 0 && !c->core->begun && audit_sealed(c->core->audit, SPAN_EMPTY) == NULL)
         TRY(ticks_start(c, reterr));
     job_after(c, unsealed, NULL);
     *ret = fresh;

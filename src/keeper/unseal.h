@@ -13,8 +13,8 @@ NODISCARD enum err unseal_compare(struct core *core, struct err_info *reterr);
 /* May a record of this type go without, while its log is sealed? It is written to the journal then. */
 bool unseal_may_miss(enum leaf_type type);
 
-/* An administrator who can sign in. */
-bool unseal_is_admin(const struct who *w);
+/* Administrators who can sign in and are different people. */
+size_t unseal_count_admins(const struct people *people);
 
 struct unseal {
     struct span log;    /* empty: all that are sealed */

@@ -9,24 +9,6 @@
 #define REASON_MIN 10
 #define REASON_MAX 2000
 
-/* Administrators who are different people. */
-static size_t count_admins(const struct people *people)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < people->n; i++) {
-        const struct who *w = &people->all[i];
-        bool again = false;
-
-        if (!unseal_is_admin(w))
-            continue;
-        for (size_t k = 0; k < i && !again; k++)
-            again = unseal_is_admin(&people->all[k]) && span_eq(who_person(w), who_person(&people->all[k]));
-        n += !again;
-    }
-    return n;
-}
-
 /* Who, how freshly, and why. *ret_ok false: answered. */
 static enum err may_decide(struct job *c, struct span *ret_reason, bool *ret_ok, struct err_info *reterr)
 {
@@ -43,9 +25,9 @@ static enum err may_decide(struct job *c, struct span *ret_reason, bool *ret_ok,
         return job_invalid(c);
     if (!job_fresh(c, c->core->cfg.token_votes))
         return ERR_OK;
-    if (count_admins(people) < 2)
+    if (unseal_count_admins(people) < 2)
         return job_refuse(c, 403, "forbidden",
-                          "There is one administrator. Whoever has the machine does this with the server stopped.");
+                          "There is one administrator: root does this at the console, with the server stopped.");
     *ret_ok = true;
     return ERR_OK;
 }
