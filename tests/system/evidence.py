@@ -6,11 +6,13 @@ import csv
 import hashlib
 import io
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
 import time
 
-from _server import Client, Server, Tests, cast, covered, leaf_hash, merkle_root, open_note, same, true, until, verify_log
+from _server import KEYHOLE, Client, Server, Tests, cast, covered, leaf_hash, merkle_root, open_note, same, true, until, verify_log
 
 test = Tests()
 s = Server().cast()
@@ -21,6 +23,12 @@ node = lambda a, b: hashlib.sha256(b"\x01" + a + b).digest()  # noqa: E731
 
 def folder(log):
     return s.dir / "audit" / log
+
+
+def written(log):
+    """Leaves that the checkpoint on disk covers."""
+    file = folder(log) / "checkpoint"
+    return int(file.read_text().splitlines()[1]) if file.exists() else 0
 
 
 def checkpoint(log, least=0, client=None):
@@ -72,7 +80,7 @@ def entries(bundle):
 def whole_tree(log, least=0, client=None):
     """Every tile as it is served, and as it lies on disk, up to the signed root; the leaves."""
     size, root = checkpoint(log, least, client)
-    until(lambda: int((folder(log) / "checkpoint").read_text().splitlines()[1]) >= size, 5, "the checkpoint's file")
+    until(lambda: written(log) >= size, 5, "the checkpoint's file")
     hashes, leaves = [], []
     for level, n, width, name in tiles(size):
         data = served(log, name, client)
@@ -261,8 +269,8 @@ def _():
     s.start()
     make_noise(5)
     s.add(cast(5))
-    lost, _ = checkpoint("system")
-    until(lambda: int((folder("system") / "checkpoint").read_text().splitlines()[1]) >= lost, 5, "the file")
+    lost, _ = checkpoint("system", state_of()["size"])
+    until(lambda: written("system") >= lost, 5, "the file")
     s.stop()
     shutil.rmtree(s.dir / "meta")
     shutil.move(s.root / "meta.old", s.dir / "meta")
@@ -320,6 +328,32 @@ def _():
     until(lambda: state_of(log)["state"] == "sealed", 10, "the state")
     true(state_of(log)["why"] in ("changed", "refused"), state_of(log)["why"])
     same(probe("/readyz"), 503, "readyz")
+
+
+@test("one administrator alone: root at the console, with the server stopped, and marked so")
+def _():
+    lone = Server()
+    run = lambda *more: subprocess.run([KEYHOLE, "audit", "unseal", "all", "--console", "-c", lone.conf, *more], capture_output=True, text=True)  # noqa: E731
+    true(run().returncode != 0, "while the server runs")
+    until(lambda: int((a.text.splitlines()[1]) if (a := lone.admin.get("/v1/audit/system/checkpoint")).status == 200 else 0) > 4, 5, "a checkpoint")
+    lone.stop()
+    true("sealed" in (r := run()).stderr and r.returncode != 0, f"nothing is sealed: {r}")
+    d = sqlite3.connect(lone.dir / "meta" / "keyhole.db")
+    d.execute("DROP TRIGGER audit_no_delete")
+    d.execute("DELETE FROM audit WHERE log='system' AND idx > 3")
+    d.commit()
+    d.close()
+    if os.geteuid() != 0:
+        true("root" in run().stderr, "for root alone")
+        return
+    r = run()
+    true(r.returncode == 0 and "goes on as system~2" in r.stdout, f"{r}")
+    lone.start()
+    items = lone.admin.get("/v1/audit/events?order=asc&limit=5").want(200).json["items"]
+    leaves = [json.loads(x["raw"]) for x in items]
+    same((leaves[0]["log"], leaves[0]["type"], leaves[0]["outcome"], leaves[0]["n"]["console"]), ("system~2", "log.continued", "shorter", 1), "the first leaf")
+    same((leaves[1]["type"], leaves[1]["outcome"]), ("audit.unsealed", "console"), "the second")
+    true(any(x["type"] == "service.started" for x in leaves), "the server began")
 
 
 test.run()
