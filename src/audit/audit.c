@@ -29,7 +29,7 @@ struct log {
     bool closed;           /* a later generation goes on: never sealed, never signed, takes nothing */
     bool closing;          /* … by the open transaction */
     enum audit_fault fault;
-    bool stored;           /* its row says that it is sealed */
+    bool stored, storing;  /* a setting says that it is sealed; by the open transaction */
     uint64_t vault;        /* size that the vault signed last, as it said when it refused */
     struct buf known;      /* a signed checkpoint from elsewhere, of more records than the table's newest */
     uint64_t known_size;
@@ -202,7 +202,8 @@ enum err audit_seal_store(struct audit *a, struct err_info *reterr)
             continue;
         audit_fault_setting(log_name(g), name);
         TRY(meta_setting_put(a->m, name, (int64_t) g->vault, span_str(fault_words[g->fault]), reterr));
-        g->stored = true; /* a rollback costs the next start a comparison, no more */
+        g->storing = true;
+        touch(a, g);
     }
     return ERR_OK;
 }
@@ -569,6 +570,8 @@ void audit_committed(struct audit *a)
         g->noted_now = g->noted_next;
         g->made = false;
         g->closed |= g->closing;
+        g->stored |= g->storing;
+        g->storing = false;
         list_remove(it);
     }
 }
@@ -586,7 +589,7 @@ void audit_rolled_back(struct audit *a)
         g->next_t = g->now_t;
         g->signed_next = g->signed_now;
         g->noted_next = g->noted_now;
-        g->closing = false;
+        g->closing = g->storing = false;
         list_remove(it);
     }
 }
