@@ -146,6 +146,21 @@ def reports():
         eq(S.run("report", *wrong, token=S.admin, check=False).code, 2, str(wrong))
 
 
+def gateway_tokens():
+    at = ["--project", "default", "--at", "https://edge.example"]
+    r = S.run("token", "add", "--gateway", *at, token=S.admin)
+    if not r.last().startswith("kgt_"):
+        raise AssertionError(r.out)
+    listed = S.run("token", "list", "--kind", "gateway", token=S.admin)
+    has(listed.out, r.out.split()[0])
+    if r.last() in listed.out:
+        raise AssertionError("a secret in a list")
+    for wrong in (["--gateway", "--project", "default"], ["--gateway", "--at", "https://edge.example"], ["--gateway", "--ingest", *at],
+                  ["--gateway", *at, "--user", "eng"], ["--ingest", *at]):
+        eq(S.run("token", "add", *wrong, token=S.admin, check=False).code, 2, str(wrong))
+    S.run("token", "revoke", r.out.split()[0], token=S.admin)
+
+
 def evidence():
     logs = S.run("audit", "logs", token=S.admin)
     has(logs.out, "system")
@@ -351,6 +366,8 @@ def streams_at_once():
 
 
 try:
-    main(rich_policy, more_time_goes_on, extended_while_playing, joined_and_widened, suspended_and_resumed, broken_glass, streams_at_once,policy_test, policy_dry_run, policy_of_two, guarded_changes, the_brake, reports, evidence)
+    main(rich_policy, more_time_goes_on, extended_while_playing, joined_and_widened, suspended_and_resumed, broken_glass,
+         streams_at_once, policy_test, policy_dry_run, policy_of_two, guarded_changes, the_brake, reports, gateway_tokens,
+         evidence)
 finally:
     S.close()
