@@ -67,17 +67,12 @@ enum err act_digest(enum act_kind kind, struct span id, struct tree body, struct
 {
     struct span digest;
 
-    switch (kind) {
-    case ACT_NONE: return ERR_RAISE(reterr, ERR_INVAL, "not an act");
-    case ACT_HASH: buf_add_span(out, id); return buf_check(out, reterr);
-    case ACT_REQUEST:
-        if (!tree_get_str(body, "digest", &digest))
-            break;
-        buf_add_span(out, digest);
-        return buf_check(out, reterr);
-    case ACT_BODY: break;
-    }
-    return body_digest(body, out, reterr);
+    if (kind == ACT_NONE)
+        return ERR_RAISE(reterr, ERR_INVAL, "not an act");
+    if (kind != ACT_HASH && (kind != ACT_REQUEST || !tree_get_str(body, "digest", &digest)))
+        return body_digest(body, out, reterr);
+    buf_add_span(out, kind == ACT_HASH ? id : digest);
+    return buf_check(out, reterr);
 }
 
 bool act_header_parse(struct span value, struct act_header *ret)
