@@ -138,10 +138,11 @@ def _():
 def _():
     k = s.viewer.key(keyed(s.viewer, small, "requests"), small)
     began = time.monotonic()
-    answers = [k.get(f"{k.path}/chunks/0", fresh=i % 2 == 1) for i in range(12)]
-    good = sum(a.status == 200 for a in answers)
-    true(5 <= good <= 5 + 5 * (time.monotonic() - began) + 1, f"{good} of 12 in {time.monotonic() - began:.2f} s")
-    left(next(a for a in answers if a.status != 200), 429, "rate-limited", "key_requests", 5, 5)
+    good = 0
+    while (a := k.get(f"{k.path}/chunks/0", fresh=good % 2 == 1)).status == 200 and good < 200:  # however slow the machine is
+        good += 1
+    true(5 <= good <= 5 + 5 * (time.monotonic() - began) + 1, f"{good} in {time.monotonic() - began:.2f} s")
+    left(a, 429, "rate-limited", "key_requests", 5, 5)
     time.sleep(1.1)
     same([k.chunk(0).status for _ in range(5)], [200] * 5, "a second later")
 
@@ -150,13 +151,10 @@ def _():
 def _():
     gid = keyed(s.viewer, big, "rate", ("play", "export"))
     k = s.viewer.key(gid, big)
-    statuses, a = [], None
-    for n in range(4):
-        a = k.chunk(n)
-        statuses.append(a.status)
-        if a.status != 200:
-            break
-    same(statuses, [200, 200, 429], "300 KiB a second")
+    began, n, sent = time.monotonic(), 0, 0
+    while (a := k.chunk(n % 4)).status == 200 and n < 100:  # read again it counts for the rate all the same
+        n, sent = n + 1, sent + len(a.body)
+    true(n >= 2 and sent <= (300 << 10) * (time.monotonic() - began + 1) + (256 << 10), f"{sent} bytes in {time.monotonic() - began:.2f} s")
     left(a, 429, "rate-limited", "key_rate", 300 << 10, 300 << 10)
     time.sleep(int(a.headers["retry-after"]))
     same(k.chunk(2).status, 200, "after Retry-After")
