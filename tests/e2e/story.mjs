@@ -1,4 +1,5 @@
 // The whole story in a real Chromium against the real server: closed, asked, approved, played, over by itself, in the audit log.
+import { readFileSync } from "node:fs";
 import { approve, ask, call, equal, eventually, keyhole, person, playerFrame, proved, run, shot, signIn, sleep, suite } from "./_lib.mjs";
 
 const WINDOW_S = 20;
@@ -175,6 +176,20 @@ await suite({
     await page.getByRole("cell", { name: "asked for access" }).first().waitFor();
     await page.locator("table.audit").getByText("engineer").first().waitFor();
     await shot(page, "audit");
+    await page.getByRole("link", { name: "Reports" }).click();
+    await page.getByLabel("Recording").fill(server.checkout);
+    await page.getByRole("button", { name: "Make the report" }).click();
+    await page.locator("table.report").getByText("engineer").first().waitFor();
+    await shot(page, "report");
+    const file = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save as CSV" }).click();
+    const csv = readFileSync(await (await file).path(), "utf8");
+    if (!csv.includes(server.checkout) || !csv.includes("engineer")) throw new Error("CSV: " + csv.slice(0, 200));
+    await page.getByLabel("Report", { exact: true }).selectOption("subject");
+    await page.getByLabel("Recorded person").fill("customer-4711");
+    await page.getByRole("button", { name: "Make the report" }).click();
+    await page.locator("table.report tbody tr").first().waitFor();
+    equal("nobody of the staff is named", await page.locator("table.report").getByText("engineer").count(), 0);
     equal("complaints", complaints, []);
   },
 

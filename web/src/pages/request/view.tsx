@@ -82,7 +82,7 @@ export function VoteForm({ q, onVoted }: { q: Request; onVoted: (q: Request) => 
 
   useEffect(() => {
     let gone = false;
-    digest.value = undefined;
+    if (digest.value !== q.digest) digest.value = undefined; // what is the same stays there while it is checked again: nobody's click is lost
     checkedDigest(q).catch(() => null).then((d) => { if (!gone) digest.value = d; });
     return () => { gone = true; };
   }, [q]);
