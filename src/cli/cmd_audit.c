@@ -387,6 +387,8 @@ void verify_report(struct verify *v, struct span log, const struct note_vkey *ke
         jsonw_init(&w, &b);
         jsonw_obj(&w);
         jsonw_kstr(&w, "log", log);
+        if (v->form != NULL)
+            jsonw_kcstr(&w, "form", v->form);
         jsonw_kcstr(&w, "verdict", audit_verdict_word(r->verdict));
         jsonw_kint(&w, "size", (int64_t) r->n_leaves);
         jsonw_kint(&w, "signed", (int64_t) r->n_signed);
@@ -401,7 +403,7 @@ void verify_report(struct verify *v, struct span log, const struct note_vkey *ke
         buf_deinit(&root);
     } else {
         text_safe(&b, log);
-        buf_addf(&b, ": %s", good ? "good" : "BAD");
+        buf_addf(&b, "%s%s: %s", v->form != NULL ? ", its " : "", v->form != NULL ? v->form : "", good ? "good" : "BAD");
         if (good) {
             buf_addf(&b, ", %llu records", (unsigned long long) r->n_leaves);
             if (r->n_signed < r->n_leaves)
@@ -585,6 +587,7 @@ static int verify_directory(struct verify *v, const char *dir, const char *only)
         return code == EXIT_DONE && found == 0 ? fail("there is no such log in %s", dir) : code;
     }
     code = verify_database(v, dir, only);
+    v->form = "tiles";
     return code == EXIT_DONE ? verify_tiles(v, tiles, only, &found) : code;
 }
 

@@ -9,6 +9,7 @@ struct verify {
     struct buf keys;  /* of --vkey; empty: the server's own */
     struct buf since; /* of --since; empty: none */
     bool own_keys;
+    const char *form; /* what of a log is checked: "tiles" beside its database; NULL: all there is */
     size_t n_good, n_bad;
 };
 

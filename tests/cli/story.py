@@ -386,6 +386,7 @@ def audit_offline():
     eq(S.run("audit", "verify", str(S.dir), check=False).code, 2, "without a key")
     r = S.run("audit", "verify", str(S.dir), "--vkey", str(keys))
     eq(r.out.count(": good"), 6, "the records and the tiles of three logs")
+    eq(r.out.count(", its tiles: good"), 3, "said so")
     has(S.run("audit", "verify", str(S.dir), "--vkey", str(keys), "--log", "system").out, "system: good")
     # Somebody who owns the machine changes a record, past the triggers.
     db = sqlite3.connect(S.dir / "meta" / "keyhole.db")
