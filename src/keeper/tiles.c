@@ -13,7 +13,7 @@
 #include "meta/meta.h"
 #include "os/file.h"
 
-#define FILE_MODE    0644
+#define FILE_MODE    0600 /* leaves name who did what; what is handed to outsiders is copied */
 #define LOGS_MAX     1000000
 #define MEM_MAX      (256U << 20)
 #define PARTIAL_TAIL ".p"
