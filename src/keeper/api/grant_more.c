@@ -188,8 +188,10 @@ static enum err decided_beforehand(struct job *c, struct ask *a, const struct li
         TRY(life_caps_left(c, c->me->id, a->req.recordings, 1, &left, reterr));
     if (!*ret)
         return ERR_OK;
+    /* By the rule that decided: one that wants more people, or shorter windows, for this recording decides anew. */
     p = ask_decide(c, a, a->req.purpose);
-    *ret = (p.verdict == POLICY_ASK || p.verdict == POLICY_AUTO) && left >= a->req.duration_s * 1000;
+    *ret = (p.verdict == POLICY_ASK || p.verdict == POLICY_AUTO) && span_eq(p.rule->name, b->root.q.rule) &&
+           left >= a->req.duration_s * 1000;
     return ERR_OK;
 }
 

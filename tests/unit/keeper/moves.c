@@ -309,6 +309,43 @@ static void widening(void **state)
     assert_reply(&h, r, 201, "");
 }
 
+/* What another rule decides, which may want more people, is asked for and not added. */
+static void widening_by_the_same_rule(void **state)
+{
+    static const char two[] =
+        "purpose \"support\" { reason_min = 10 }\n"
+        "rule \"secret\" { who = { \"role:viewer\" } link = { \"ticket:SEC-1\" } actions = { play } purposes = { \"support\" }\n"
+        "  max = 60min binding = { dpop, bearer } ask { need = 2 from = { \"role:approver\" } } }\n"
+        "rule \"watch\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } max = 60min\n"
+        "  more { same = { subject } max = 2 } binding = { dpop, bearer } ask { need = 1 from = { \"role:approver\" } } }\n";
+    const char *rid, *secret, *plain, *gid;
+    char text[64];
+    struct reply r;
+
+    (void) state;
+    house_close(&h);
+    house_open(&h, two, true);
+    engineer = house_login(&h, "engineer");
+    approver = house_login(&h, "approver");
+    rid = house_recording(&h, h.admin, "Pays", "user-1");
+    plain = house_recording(&h, h.admin, "Again", "user-1");
+    secret = house_recording(&h, h.admin, "Secret", "user-1");
+    r = house_call(&h, h.admin, ROUTE_recording_links_put, secret, NULL, "{\"links\":[{\"type\":\"ticket\",\"id\":\"SEC-1\"}]}");
+    assert_reply(&h, r, 200, "");
+    r = opened(engineer, rid, 600, ",\"more\":{\"same\":\"subject\",\"max\":2}");
+    gid = reply_str(&h, &r, "grant");
+    (void) snprintf(text, sizeof(text), "{\"recording\":\"%s\"}", secret);
+    r = house_call(&h, engineer, ROUTE_grant_widen, gid, NULL, text);
+    assert_reply(&h, r, 201, "");
+    assert_string_equal(reply_str(&h, &r, "state"), "PENDING");
+    assert_int_equal(reply_int(&r, "need"), 2);
+    r = key(engineer, gid, secret);
+    assert_reply(&h, r, 403, "recording-mismatch");
+    (void) snprintf(text, sizeof(text), "{\"recording\":\"%s\"}", plain);
+    r = house_call(&h, engineer, ROUTE_grant_widen, gid, NULL, text);
+    assert_reply(&h, r, 200, "");
+}
+
 static void joining(void **state)
 {
     const char *rid = house_recording(&h, h.admin, "Pays", "user-1");
@@ -729,7 +766,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_house, close_house)
         T(each_viewer_has_a_grant), T(who_may_be_a_viewer), T(a_cancelled_request_takes_its_viewers_along),
-        T(time_beforehand), T(extension), T(widening), T(joining), T(suspend_and_resume), T(unused_access_ends), T(lists_are_of_now),
+        T(time_beforehand), T(extension), T(widening), T(widening_by_the_same_rule), T(joining), T(suspend_and_resume), T(unused_access_ends), T(lists_are_of_now),
         T(break_glass), T(break_glass_is_limited), T(freezing), T(two_lift), T(caps_hold_when_a_window_opens),
         T(endings_reach_everything), T(guards_again_at_the_first_use), T(nobody_left_to_vote),
     };
