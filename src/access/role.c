@@ -23,7 +23,7 @@ static const struct {
 } permissions[PERM_N_] = {
     [PERM_LIST] = { "list", V | A | U | P | B },
     [PERM_SEE_SUBJECT] = { "see-subject", A | U | P },
-    [PERM_LINK] = { "link", V | A | P },
+    [PERM_LINK] = { "link", P }, /* rules and "more of the same link" go by links: who asks or votes sets none */
     [PERM_ASK] = { "ask", V },
     [PERM_VOTE] = { "vote", A },
     [PERM_REVOKE] = { "revoke", A | P | S },

@@ -8,7 +8,7 @@
 /* STANDARDS 2.6 as a picture: v viewer, a approver, u auditor, p project-admin, b breakglass, s admin. */
 static const char matrix[] = "list                   vaupb-\n"
                              "see-subject            -aup--\n"
-                             "link                   va-p--\n"
+                             "link                   ---p--\n"
                              "ask                    v-----\n"
                              "vote                   -a----\n"
                              "revoke                 -a-p-s\n"
