@@ -17,16 +17,16 @@ static bool is_admin(const struct who *w)
     return !w->disabled && (role_in(w->roles, w->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) != 0;
 }
 
-/* Could vote, or could until not long ago. */
-static enum err counts_as_voter(struct job *c, const struct policy *policy, const struct who *w, bool *ret,
-                                struct err_info *reterr)
+/* Could vote or administer until not long ago. Whoever makes himself alone by disabling others is not alone. */
+static enum err was_here(struct job *c, const struct policy *policy, const struct who *w, bool *ret,
+                         struct err_info *reterr)
 {
     struct who able = *w;
     struct meta_account a;
 
     able.disabled = false;
-    *ret = policy_may_vote(policy, &able);
-    if (!*ret || !w->disabled)
+    *ret = w->disabled && (policy_may_vote(policy, &able) || is_admin(&able));
+    if (!*ret)
         return ERR_OK;
     TRY(meta_account_get(c->v, w->id, c->mem, &a, reterr));
     *ret = a.disabled_ms != 0 && c->now.real - a.disabled_ms < GUARD_MEMORY_MS;
@@ -47,28 +47,30 @@ enum err guard_look(struct job *c, const struct who *by, struct guard_state *ret
     const struct people *people = job_people(c, reterr);
     const struct rules *rules = job_rules(c, reterr);
     const struct who *admin = NULL;
-    bool counted = false, young;
+    bool counted = false, gone = false, above = false, young;
 
     if (people == NULL || rules == NULL)
         return ERR_NOMEM;
     *ret = (struct guard_state){ .sole = true, .at_once = true };
     for (size_t i = 0; by != NULL && i < people->n; i++) {
         const struct who *w = &people->all[i];
-        bool votes;
+        bool left;
 
         if (who_same_person(w, by))
             continue;
-        TRY(counts_as_voter(c, rules->policy, w, &votes, reterr));
-        counted |= votes;
-        ret->watched |= votes && !w->disabled;
+        TRY(was_here(c, rules->policy, w, &left, reterr));
+        gone |= left;
+        counted |= left || policy_may_vote(rules->policy, w);
+        ret->watched |= policy_may_vote(rules->policy, w);
         if (!is_admin(w))
             continue;
+        above |= !is_admin(by); /* a project's administrator alone is not alone: one has to hear of it */
         /* The first of several is a second one, unless the proposer is none himself (a project's administrator). */
         ret->sole &= !is_admin(by) && (admin == NULL || who_same_person(admin, w));
         admin = w;
     }
     TRY(is_young(c, &young, reterr));
-    ret->at_once = ret->sole && (by == NULL || young || !counted);
+    ret->at_once = ret->sole && (by == NULL || (young && !gone) || !(counted || above));
     return ERR_OK;
 }
 
@@ -113,10 +115,20 @@ static bool names(const struct policy *p, const char *kind, struct span name)
     return false;
 }
 
+/* A rule that names nobody is for whoever may ask. */
+static bool is_for_all(const struct policy *p)
+{
+    bool all = false;
+
+    for (size_t i = 0; p != NULL && i < p->n_rules; i++)
+        all |= p->rules[i].who.n == 0 && p->rules[i].effect != POLICY_EFFECT_DENY;
+    return all;
+}
+
 static bool role_guarded(const struct policy *p, enum role role)
 {
     return role == ROLE_ADMIN || role == ROLE_APPROVER || role == ROLE_BREAKGLASS ||
-           names(p, "role:", span_str(role_name(role)));
+           (role == ROLE_VIEWER && is_for_all(p)) || names(p, "role:", span_str(role_name(role)));
 }
 
 enum err guard_role(struct job *c, struct span role, unsigned *io_touches, struct err_info *reterr)
@@ -138,6 +150,17 @@ enum err guard_new_team(struct job *c, struct span name, unsigned *io_touches, s
     if (rules == NULL)
         return ERR_NOMEM;
     if (names(rules->policy, "group:", name))
+        *io_touches |= GUARD_MEMBERS;
+    return ERR_OK;
+}
+
+enum err guard_new_user(struct job *c, struct span name, unsigned *io_touches, struct err_info *reterr)
+{
+    const struct rules *rules = job_rules(c, reterr);
+
+    if (rules == NULL)
+        return ERR_NOMEM;
+    if (names(rules->policy, "user:", name))
         *io_touches |= GUARD_MEMBERS;
     return ERR_OK;
 }
@@ -444,7 +467,7 @@ enum err guard_begin_anew(struct job *c, struct err_info *reterr)
         TRY(meta_change_put(c->m, &rows.rows[i], reterr));
         tell(c, &rows.rows[i]);
     }
-    return ERR_OK;
+    return policies_begin_anew(c, reterr);
 }
 
 /* ---- as the API shows it ---- */

@@ -41,6 +41,8 @@ NODISCARD enum err guard_may_stop(struct job *c, bool *ret, struct err_info *ret
 NODISCARD enum err guard_role(struct job *c, struct span role, unsigned *io_touches, struct err_info *reterr);
 NODISCARD enum err guard_team(struct job *c, struct span team, unsigned *io_touches, struct err_info *reterr);
 NODISCARD enum err guard_new_team(struct job *c, struct span name, unsigned *io_touches, struct err_info *reterr);
+/* Making somebody whom a rule names already. */
+NODISCARD enum err guard_new_user(struct job *c, struct span name, unsigned *io_touches, struct err_info *reterr);
 /* The policy rests on who this is: a guarded role, a guarded group, or named. */
 NODISCARD enum err guard_rests_on(struct job *c, const struct who *w, bool *ret, struct err_info *reterr);
 /* A project's name that a rule goes by. */

@@ -147,6 +147,28 @@ enum err policies_lacking(struct job *c, const struct policy *policy, size_t max
     return ERR_OK;
 }
 
+enum err policies_begin_anew(struct job *c, struct err_info *reterr)
+{
+    struct meta_page page = { .limit = 100 };
+    struct meta_policy_list rows;
+    struct meta_pos next;
+
+    do {
+        TRY(meta_policies(c->v, SPAN("proposed"), &page, c->mem, &rows, &next, reterr));
+        for (size_t i = 0; i < rows.n; i++) {
+            struct meta_policy *p = &rows.rows[i];
+
+            if (p->effective_ms == 0)
+                continue;
+            p->effective_ms = c->now.real + POLICIES_WAIT_MS;
+            TRY(meta_policy_put(c->m, p, reterr));
+            tell(c, p->hash, "proposed");
+        }
+        page.after = next;
+    } while (next.seq != 0);
+    return ERR_OK;
+}
+
 enum err policies_enact_due(struct job *c, struct err_info *reterr)
 {
     const struct meta_page page = { .limit = 100 };

@@ -41,5 +41,8 @@ struct policies_lack {
 NODISCARD enum err policies_lacking(struct job *c, const struct policy *policy, size_t max,
                                     void (*fn)(struct job *c, const struct policies_lack *lack), struct err_info *reterr);
 
+/* Somebody is back who may stop what waits: each proposal that time alone would enact waits its whole time again. */
+NODISCARD enum err policies_begin_anew(struct job *c, struct err_info *reterr);
+
 /* Proposals whose time has come. */
 NODISCARD enum err policies_enact_due(struct job *c, struct err_info *reterr);

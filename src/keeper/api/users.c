@@ -107,6 +107,7 @@ static enum err read_new(struct job *c, struct accounts_new *n, struct span *ret
 
 static enum err new_touches(struct job *c, const struct accounts_new *n, unsigned *ret, struct err_info *reterr)
 {
+    TRY(guard_new_user(c, n->name, ret, reterr));
     TRY(people_roles_touch(c, SPAN_EMPTY, n->roles, n->n_roles, ret, reterr));
     for (size_t i = 0; i < n->n_groups; i++)
         TRY(guard_team(c, n->groups[i], ret, reterr));

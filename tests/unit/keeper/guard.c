@@ -307,6 +307,72 @@ static void memory_ends(void **state)
     assert_reply(&h, r, 201, "");
 }
 
+/* Also on the first day: who has just been locked out is no reason to be the only one. */
+static void the_first_day_is_not_for_being_alone(void **state)
+{
+    struct reply r = admin(ROUTE_user_create, NULL, "{\"name\":\"second\",\"password\":\"" HOUSE_PASSWORD
+                                                    "\",\"groups\":[\"admins\"]}");
+
+    (void) state;
+    assert_reply(&h, r, 201, "");
+    r = admin(ROUTE_user_patch, "second", "{\"disabled\":true}");
+    assert_reply(&h, r, 200, "");
+    r = admin(ROUTE_user_create, NULL, "{\"name\":\"eve\",\"groups\":[\"approvers\"]}");
+    assert_reply(&h, r, 202, "");
+    assert_true(reply_has(&r, "effective_at"));
+}
+
+/* A project's administrator is not alone, even where the only administrator does not vote. */
+static void a_project_administrator_waits(void **state)
+{
+    struct reply r = admin(ROUTE_project_create, NULL, "{\"name\":\"attic\"}");
+    const char *keeper;
+
+    (void) state;
+    assert_reply(&h, r, 201, "");
+    r = admin(ROUTE_user_create, NULL, "{\"name\":\"keeper\",\"password\":\"" HOUSE_PASSWORD
+                                       "\",\"roles\":[{\"role\":\"project-admin\",\"project\":\"attic\"}]}");
+    assert_reply(&h, r, 201, "");
+    r = admin(ROUTE_group_patch, "approvers", "{\"members\":[]}");
+    assert_reply(&h, r, 200, "");
+    sleep_to(2 * DAY);
+    keeper = house_login(&h, "keeper");
+    r = house_call(&h, keeper, ROUTE_project_patch, "attic", NULL, "{\"add\":[{\"user\":\"keeper\",\"role\":\"approver\"}]}");
+    assert_reply(&h, r, 202, "");
+}
+
+#define REST "actions = { play } purposes = { \"support\" } max = 15min binding = { dpop, bearer } "
+
+/* Somebody whom a rule names before there is one; and everybody, where a rule names nobody. */
+static void people_to_come(void **state)
+{
+    static const struct {
+        const char *rule, *body;
+        int status;
+    } cases[] = {
+        { "who = { \"role:viewer\" } ask { need = 1 from = { \"user:boss\" } }", "{\"name\":\"boss\",\"roles\":[]}", 202 },
+        { "who = { \"role:viewer\" } ask { need = 1 from = { \"user:boss\" } }", "{\"name\":\"bosses\",\"roles\":[]}", 201 },
+        { "who = { \"user:boss\" } ask { need = 1 from = { \"role:approver\" } }", "{\"name\":\"boss\"}", 202 },
+        { "who = { \"user:boss\" } ask { need = 1 from = { \"role:approver\" } }", "{\"name\":\"eve\"}", 201 },
+        { "ask { need = 1 from = { \"role:approver\" } }", "{\"name\":\"eve\"}", 202 },
+        { "ask { need = 1 from = { \"role:approver\" } }", "{\"name\":\"eve\",\"roles\":[]}", 201 },
+    };
+    static char policy[2048];
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct reply r;
+
+        (void) snprintf(policy, sizeof(policy), "purpose \"support\" { } rule \"one\" { " REST "%s }\n", cases[i].rule);
+        house_open(&h, policy, true);
+        sleep_to(2 * DAY);
+        r = admin(ROUTE_user_create, NULL, cases[i].body);
+        if (r.status != cases[i].status)
+            fail_msg("%s %s: %d", cases[i].rule, cases[i].body, r.status);
+        house_close(&h);
+    }
+}
+
 /* What the policy does not rest on changes at once, on any day. */
 static void the_rest_is_free(void **state)
 {
@@ -516,7 +582,8 @@ int main(void)
         TEAM(the_first_day_is_free_and_marked), ALONE(alone_it_works_at_once), TEAM(it_waits_a_day_and_can_be_stopped),
         TEAM(the_second_administrator),         TEAM(what_cannot_be_done_any_more_fails),
         TEAM(one_administrator_given_a_week),   TEAM(memory_ends),
-        TEAM(a_fresh_voter_is_marked),
+        TEAM(a_fresh_voter_is_marked),          TEAM(the_first_day_is_not_for_being_alone),
+        ALONE(a_project_administrator_waits),   cmocka_unit_test(people_to_come),
         cmocka_unit_test(a_new_user_may_hold_nothing), TEAM(disabling_ends_everything),
         TEAM(another_password_ends_what_the_old_one_opened), TEAM(a_revoked_token_ends_its_own),
         TEAM(the_rest_is_free),                 TEAM(a_token_for_somebody_else),

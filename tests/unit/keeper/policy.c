@@ -132,6 +132,35 @@ static void test_sole_admin_old(void **state)
     assert_int_equal(house_leaves(&h, "policy.approved", "sole-admin"), 1);
 }
 
+/* A day in which nobody was there who could have stopped it does not count: it begins when somebody is back. */
+static void test_nobody_was_there(void **state)
+{
+    static const char *const voters[] = { "approver", "lead" };
+    struct reply r;
+
+    (void) state;
+    house_sleep(&h, 24LL * 3600 * 1000);
+    for (size_t i = 0; i < 2; i++) {
+        r = house_call(&h, h.admin, ROUTE_user_patch, voters[i], NULL, "{\"disabled\":true}");
+        assert_reply(&h, r, 200, "");
+    }
+    r = propose(h.admin, no_play);
+    assert_string_equal(reply_str(&h, &r, "state"), "proposed");
+    house_sleep(&h, 3 * 24LL * 3600 * 1000);
+    house_tick(&h, CMD_SECOND);
+    r = house_call(&h, h.admin, ROUTE_user_patch, "lead", NULL, "{\"disabled\":false}");
+    assert_reply(&h, r, 200, "");
+    house_tick(&h, CMD_SECOND);
+    house_sleep(&h, 24LL * 3600 * 1000 - 1);
+    house_tick(&h, CMD_SECOND);
+    r = house_call(&h, h.admin, ROUTE_policies_list, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "proposed");
+    house_sleep(&h, 1);
+    house_tick(&h, CMD_SECOND);
+    r = house_call(&h, h.admin, ROUTE_policies_list, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "current");
+}
+
 static void test_two_admins(void **state)
 {
     const char *lead, *hash;
@@ -422,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sole_admin_young, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_sole_admin_old, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_nobody_was_there, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_two_admins, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_refused, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_stopped_by_a_voter, open_team, close_house),
