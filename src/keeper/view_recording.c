@@ -76,10 +76,14 @@ static bool still_open(struct job *c, const struct meta_access *a)
            (meta_grant_get(c->v, a->gid, c->mem, &g, NULL) == ERR_OK && c->now.real < g.window_end_ms);
 }
 
-static void rank(struct job *c, const struct meta_access *a, struct meta_access *best, const char **word)
+/* What counts most; of what is over, the newest ('at': when it was asked or approved). */
+static void rank(struct job *c, const struct meta_access *a, int64_t at_ms, struct meta_access *best, int64_t *best_ms,
+                 const char **word)
 {
-    if (best->request.n == 0)
+    if (access_rank(*word) == 0 && (best->request.n == 0 || at_ms > *best_ms)) {
         *best = *a;
+        *best_ms = at_ms;
+    }
     if (access_rank(access_word(a->state)) > access_rank(*word) && still_open(c, a)) {
         *word = access_word(a->state);
         *best = *a;
@@ -95,6 +99,7 @@ static enum err write_access(struct job *c, struct span rid, struct err_info *re
     struct meta_grant_list grants;
     struct meta_pos next;
     const char *word = "none";
+    int64_t best_ms = 0;
 
     /* Grants first: a viewer has one without having asked, and one may have been widened to this recording. */
     TRY(meta_grants(c->v, &f, &page, c->mem, &grants, &next, reterr));
@@ -102,7 +107,7 @@ static enum err write_access(struct job *c, struct span rid, struct err_info *re
         const struct meta_grant *g = &grants.rows[i];
         const struct meta_access a = { .rid = rid, .state = g->state, .request = g->request, .gid = g->id };
 
-        rank(c, &a, &best, &word);
+        rank(c, &a, g->created_ms, &best, &best_ms, &word);
     }
     TRY(meta_requests(c->v, &f, &page, c->mem, &rows, &next, reterr));
     for (size_t i = 0; i < rows.n; i++) {
@@ -112,7 +117,7 @@ static enum err write_access(struct job *c, struct span rid, struct err_info *re
 
         TRY(meta_grants_of_request(c->v, q->id, c->mem, &opened, reterr));
         if (opened.n == 0)
-            rank(c, &a, &best, &word);
+            rank(c, &a, q->created_ms, &best, &best_ms, &word);
     }
     jsonw_kcstr(&c->w, "access", word);
     view_text(c, "access_request", best.request);

@@ -219,7 +219,7 @@ export async function suite(tests, { browser: wantsBrowser = true, config } = {}
     } catch (e) {
       failed++;
       console.log(`FAIL ${name}: ${e.stack}`);
-      for (const c of browser?.contexts() ?? []) for (const [i, p] of c.pages().entries()) await shot(p, `fail-${passed}-${i}`).catch(() => {});
+      for (const [i, p] of (browser?.contexts() ?? []).flatMap((c) => c.pages()).entries()) await shot(p, `fail-${passed}-${i}`).catch(() => {});
     }
     for (const c of browser?.contexts() ?? []) await c.close();
   }
