@@ -18,7 +18,7 @@ const size_t watched_n_types = sizeof(watched_types) / sizeof(watched_types[0]);
 struct watched_lease {
     struct watched_lease *next;
     struct span jti;
-    int64_t idx;
+    int64_t first; /* index of the first lease of its series; of a settlement's ranges: not used */
     struct watched_range range;
     bool open; /* a lease that nothing has settled */
     bool none; /* of the manifest, or settled: no events of its own */
@@ -111,7 +111,7 @@ static bool add_range(struct watched_fold *f, struct watched *w, struct watched_
 
 static bool leased(struct watched_fold *f, struct watched *w, struct json_value o, const struct meta_audit_item *item)
 {
-    struct watched_lease l = { .jti = arena_span(f->mem, text(o, "jti")), .idx = item->idx, .open = true };
+    struct watched_lease l = { .jti = arena_span(f->mem, text(o, "jti")), .first = number(o, "first", item->idx), .open = true };
     bool live = number(o, "live_s", 0) > 0;
 
     l.none = number(o, "manifest", 0) == 1;
@@ -121,22 +121,22 @@ static bool leased(struct watched_fold *f, struct watched *w, struct json_value 
     return add_range(f, w, l);
 }
 
-/* From its first lease on: what was really sent, or (all) what was leased. */
-static bool settled(struct watched_fold *f, struct watched *w, struct json_value o, const struct meta_audit_item *item)
+/* The series that began with its first lease: what was really sent, or (all) what was leased. */
+static bool settled(struct watched_fold *f, struct watched *w, struct json_value o)
 {
     int64_t first = number(o, "lease", 0);
     bool all = number(o, "all", 0) == 1;
     struct span jti = text(o, "jti");
 
     for (struct watched_lease *l = w->leases; l != NULL; l = l->next) {
-        if (!l->open || l->idx < first || !span_eq(l->jti, jti))
+        if (!l->open || l->first != first || !span_eq(l->jti, jti))
             continue;
         l->open = false;
         l->none |= !all;
     }
     for (unsigned i = 0; i < 16 && !all; i++) {
         char from[12], to[12];
-        struct watched_lease l = { .idx = item->idx };
+        struct watched_lease l = { 0 };
 
         (void) snprintf(from, sizeof(from), "from_%u", i);
         (void) snprintf(to, sizeof(to), "to_%u", i);
@@ -154,7 +154,7 @@ static bool take(struct watched_fold *f, struct watched *w, struct json_value o,
     if (span_eq_str(item->type, "replay.leased"))
         return leased(f, w, o, item);
     if (span_eq_str(item->type, "replay.settled"))
-        return settled(f, w, o, item);
+        return settled(f, w, o);
     w->exported |= span_eq_str(item->type, "export.done");
     w->gateway |= span_eq_str(item->type, "gateway.allowed");
     return true;

@@ -3,8 +3,8 @@
  * Who watched what, from leaves alone (STANDARDS 3.7): leases, settlements, exports and gateway passes of one log are folded
  * into viewings, each with the events that were sent or must be taken as sent.
  *
- * A settlement replaces its leases by the ranges really sent. A lease that another one of the same key follows counts as
- * sent; one that nothing settles counts as sent in full, and the viewing says so.
+ * A settlement replaces the leases of its series by the ranges really sent: the one that it names, and those that name the same
+ * one as theirs. A lease that nothing settles counts as sent in full, and the viewing says so: a report never says too little.
  *
  * Life:    watched_new -> watched_leaf in order of the log's index* -> watched_end -> the list is valid while the arena is.
  * Limits:  WATCHED_VIEWINGS_MAX viewings, WATCHED_LEAVES_MAX leaves; past one of them watched_leaf says no.

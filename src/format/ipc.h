@@ -212,6 +212,7 @@
     F(U8, what)             /* enum lease_what */                                                                      \
     F(U64, from_seq) F(U64, to_seq) F(U64, from_ms) F(U64, to_ms) F(U64, bytes) /* LIVE: bytes is the most, no to_* */ \
     F(U32, live_s)          /* LIVE: what becomes durable within so many seconds from now; else 0 */                   \
+    F(U64, first_lease)     /* index of the first lease of its series, which one settlement ends; 0: this is it */     \
     F(SPAN, proof)          /* SHA-256 of the DPoP proof that asked for it; empty under bearer */                      \
     F(U16, release_kn) F(U8, release_track) F(U8, release) /* release = 1: a vault.released leaf too, for OPEN */
 

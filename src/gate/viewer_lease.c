@@ -168,7 +168,7 @@ void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, 
         .from_seq = want->from_seq, .to_seq = want->to_seq, .from_ms = (uint64_t) want->from_ms,
         .to_ms = (uint64_t) want->to_ms, .bytes = want->bytes, .release = kn >= 0,
         .proof = want->proof != NULL ? span_of(want->proof, 32) : v->proved ? SPAN_OF(v->proof) : SPAN_EMPTY,
-        .release_kn = (uint16_t) (kn >= 0 ? kn : 0), .live_s = want->what == LEASE_LIVE ? LEASE_LIVE_MS / 1000 : 0,
+        .first_lease = v->series ? v->first_lease : 0, .release_kn = (uint16_t) (kn >= 0 ? kn : 0), .live_s = want->what == LEASE_LIVE ? LEASE_LIVE_MS / 1000 : 0,
     };
     struct leasing *g = calloc(1, sizeof(*g));
 

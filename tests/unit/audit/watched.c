@@ -63,9 +63,9 @@ static void settled_ranges_count(void **state)
 
     (void) state;
     assert_true(leaf(f, "replay.leased", VID, KEY, "\"manifest\":1"));
-    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":99,\"from_ms\":0,\"to_ms\":9,\"bytes\":9"));
-    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":100,\"to_seq\":199,\"from_ms\":0,\"to_ms\":9,\"bytes\":9"));
-    assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":1,\"from_0\":0,\"to_0\":120,\"from_1\":150,\"to_1\":151"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":99,\"from_ms\":0,\"to_ms\":9,\"bytes\":9,\"first\":0"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":100,\"to_seq\":199,\"from_ms\":0,\"to_ms\":9,\"bytes\":9,\"first\":0"));
+    assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":0,\"from_0\":0,\"to_0\":120,\"from_1\":150,\"to_1\":151"));
     w = only(f);
     expect(w, "0-120 150-151", 123, true);
     assert_span_str(w->vid, VID);
@@ -98,6 +98,20 @@ static void another_key_settles_nothing(void **state)
     expect(only(f), "5-6", 2, false);
 }
 
+/* One key used on two loops of the gate: each series has its own settlement, and what is not settled counts. */
+static void series_beside_each_other(void **state)
+{
+    CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
+
+    (void) state;
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":99"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":500,\"to_seq\":599"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":100,\"to_seq\":199,\"first\":0"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":600,\"to_seq\":699,\"first\":1"));
+    assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":0,\"from_0\":0,\"to_0\":110"));
+    expect(only(f), "0-110 500-699", 311, false);
+}
+
 static void all_of_it(void **state)
 {
     CLEANUP(watched_freep) struct watched_fold *f = begin_fold();
@@ -105,7 +119,7 @@ static void all_of_it(void **state)
 
     (void) state;
     assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":10,\"live_s\":30,\"max_bytes\":9"));
-    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":9,\"export\":1"));
+    assert_true(leaf(f, "replay.leased", VID, KEY, "\"from_seq\":0,\"to_seq\":9,\"export\":1,\"first\":0"));
     assert_true(leaf(f, "replay.settled", VID, KEY, "\"lease\":0,\"all\":1,\"bytes\":5"));
     w = only(f);
     expect(w, "0--1", 0, true); /* open to the end */
@@ -170,6 +184,7 @@ int main(void)
         cmocka_unit_test(settled_ranges_count),
         cmocka_unit_test(what_nothing_settles_counts_in_full),
         cmocka_unit_test(another_key_settles_nothing),
+        cmocka_unit_test(series_beside_each_other),
         cmocka_unit_test(all_of_it),
         cmocka_unit_test(viewings_and_gateways_apart),
         cmocka_unit_test(many_ranges_never_say_less),
