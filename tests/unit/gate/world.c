@@ -68,9 +68,10 @@ void world_do(void (*fn)(void *arg), void *arg)
     (void) pthread_mutex_destroy(&t.m);
 }
 
+/* Deadlines of a test bound a wait and prove nothing: on a machine that does ten things at once they must not be what fails. */
 int patient(int ms)
 {
-    return getenv("KEYHOLE_SANITIZED") != NULL ? ms * 5 : ms;
+    return getenv("KEYHOLE_SANITIZED") != NULL ? ms * 20 : ms * 6;
 }
 
 void world_wait(bool (*holds)(void), int ms)
