@@ -114,23 +114,10 @@ static struct grant_step refuse(const struct grant *g, enum grant_verdict v)
     return (struct grant_step){ .verdict = v, .next = *g };
 }
 
-static int end_code_of(enum grant_state to)
-{
-    switch (to) {
-    case GRANT_SUSPENDED: return 4423;
-    case GRANT_REVOKED: return 4411;
-    case GRANT_EXPIRED:
-    case GRANT_RELINQUISHED: return 4410;
-    case GRANT_PENDING:
-    case GRANT_SCHEDULED:
-    case GRANT_ACTIVE:
-    case GRANT_DENIED:
-    case GRANT_CANCELLED:
-    case GRANT_LAPSED:
-    case GRANT_STATE_N_: return 0;
-    }
-    return 0;
-}
+/* What streams are told when a grant that was open goes into this state; 0: they go on. */
+static const int end_codes[GRANT_STATE_N_] = {
+    [GRANT_SUSPENDED] = 4423, [GRANT_REVOKED] = 4411, [GRANT_EXPIRED] = 4410, [GRANT_RELINQUISHED] = 4410
+};
 
 /* The only place where a state changes. */
 static struct grant_step move(const struct grant *g, const struct clock_reading *now, enum grant_event on,
@@ -146,7 +133,7 @@ static struct grant_step move(const struct grant *g, const struct clock_reading 
     if (s.push)
         s.next.gen++;
     if (live(g))
-        s.end_code = end_code_of(s.next.state);
+        s.end_code = end_codes[s.next.state];
     if (grant_ended(s.next.state))
         s.next.ended_at = now->real;
     return s;
@@ -193,14 +180,13 @@ static struct grant_step open_window(const struct grant *g, const struct clock_r
                                      enum grant_event on, enum grant_cause cause)
 {
     struct grant_step s = move(g, now, on, cause);
+    time_ms start = g->start == GRANT_START_TIME ? g->start_at : now->real, end = start + length;
 
-    if (s.verdict != GRANT_OK)
-        return s;
-    s.next.window_start = g->start == GRANT_START_TIME ? g->start_at : now->real;
-    s.next.window_end = s.next.window_start + length;
-    if (s.next.window_end <= now->real)
+    if (s.verdict != GRANT_OK || end <= now->real)
         return refuse(g, GRANT_CONFLICT);
-    s.next.deadline = now->boot + (s.next.window_end - now->real);
+    s.next.window_start = start;
+    s.next.window_end = end;
+    s.next.deadline = now->boot + (end - now->real);
     memcpy(s.next.boot_id, now->boot_id, CLOCK_BOOT_ID);
     s.next.last_key = now->boot;
     return s;
@@ -307,7 +293,6 @@ struct grant_step grant_break(const struct grant *g, const struct clock_reading 
 {
     int64_t length = min64(g->duration_ms, min64(f->max_ms, GRANT_BREAK_MAX_MS));
     struct grant ready = *g;
-    struct grant_step s;
 
     if (g->state != GRANT_PENDING || g->start != GRANT_START_APPROVAL || over(g, now))
         return refuse(g, GRANT_CONFLICT);
@@ -332,10 +317,8 @@ struct grant_step grant_break(const struct grant *g, const struct clock_reading 
     ready.approved_at = now->real;
     ready.review = GRANT_REVIEW_DUE;
     ready.review_due = now->real + GRANT_REVIEW_MS;
-    s = open_window(&ready, now, length, GRANT_EV_BREAK, GRANT_CAUSE_BREAK_GLASS);
-    if (s.verdict != GRANT_OK)
-        s.next = *g;
-    return s;
+    /* It opens: the state is PENDING, the window begins now and has a length. */
+    return open_window(&ready, now, length, GRANT_EV_BREAK, GRANT_CAUSE_BREAK_GLASS);
 }
 
 struct grant_step grant_activate(const struct grant *g, const struct clock_reading *now, bool first_use,
@@ -386,7 +369,7 @@ struct grant_step grant_issue(const struct grant *g, const struct clock_reading 
     case GRANT_RELINQUISHED:
     case GRANT_STATE_N_: return refuse(g, GRANT_IS_OVER);
     }
-    if (window_over(g, now))
+    if (g->state != GRANT_ACTIVE || window_over(g, now))
         return refuse(g, GRANT_IS_OVER);
     /* Inside by the wall clock alone: after a reboot, before grant_rebase. */
     if (!now->trusted || !inside(g, now))

@@ -74,8 +74,6 @@ static void refill(struct quota_bucket *b, int64_t rate, int64_t boot)
         b->level = full;
     else
         b->level += dt * rate;
-    if (b->level > full)
-        b->level = full;
 }
 
 static int64_t clamp(uint64_t v)

@@ -175,7 +175,7 @@ void request_text(struct request_reader *p, struct tree obj, const char *key, si
         field_error_add(p->errs, FIELD_TYPE, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "a text", "%s", at);
     else if (utf8_count(*ret) > max)
         field_error_add(p->errs, FIELD_TOO_LONG, (int64_t) max, (int64_t) utf8_count(*ret), NULL, "%s", at);
-    else if (memchr(ret->p == NULL ? (const uint8_t *) "" : ret->p, 0, ret->n) != NULL)
+    else if (ret->n > 0 && memchr(ret->p, 0, ret->n) != NULL)
         field_error_add(p->errs, FIELD_PATTERN, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "U+0000 is not text", "%s", at);
 }
 

@@ -7,11 +7,11 @@
 
 bool request_is_empty(struct tree t)
 {
-    bool v;
+    bool v = false;
 
     switch (t.tag) {
     case TREE_NULL: return true;
-    case TREE_BOOL: return tree_bool(t, &v) && !v;
+    case TREE_BOOL: (void) tree_bool(t, &v); return !v;
     case TREE_STR:
     case TREE_ARR:
     case TREE_OBJ: return t.payload.n == 0;

@@ -260,6 +260,7 @@ static size_t block_len(const struct counts *c, size_t size)
            c->isut;
 }
 
+/* The block is all there: zone_parse has looked. */
 static bool transitions(struct rd *r, const struct counts *c, int64_t *times, int32_t *offsets, struct zone *z)
 {
     struct span kinds, types;
@@ -268,8 +269,6 @@ static bool transitions(struct rd *r, const struct counts *c, int64_t *times, in
         times[i] = be64(r);
     kinds = rd_bytes(r, c->time);
     types = rd_bytes(r, (size_t) c->type * 6);
-    if (r->failed)
-        return false;
     for (uint32_t i = 0; i <= c->time; i++) {
         uint8_t kind = i == 0 ? 0 : kinds.p[i - 1];
         struct rd type;
@@ -351,18 +350,24 @@ bool zone_name_valid(struct span name)
     return part;
 }
 
+static bool read_file(const struct zone_source *source, struct span name, struct buf *bytes)
+{
+    char text[ZONE_NAME_MAX + 1];
+
+    (void) span_to_str(name, text, sizeof(text)); /* a valid name fits */
+    return source->read(source->ctx, text, bytes);
+}
+
 enum err zone_load(const struct zone_source *source, struct span name, struct arena *arena, const struct zone **ret,
                    struct err_info *reterr)
 {
     CLEANUP(buf_deinit) struct buf bytes = BUF_INIT(ZONE_BYTES_MAX);
-    char text[ZONE_NAME_MAX + 1];
 
     if (span_eq_str(name, "UTC")) {
         *ret = &utc;
         return ERR_OK;
     }
-    if (!zone_name_valid(name) || !span_to_str(name, text, sizeof(text)) || source == NULL ||
-        !source->read(source->ctx, text, &bytes))
+    if (!zone_name_valid(name) || source == NULL || !read_file(source, name, &bytes))
         return ERR_RAISE(reterr, ERR_NOTFOUND, "no such time zone on this system");
     TRY(buf_check(&bytes, reterr));
     return zone_parse(buf_span(&bytes), arena, ret, reterr);

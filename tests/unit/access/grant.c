@@ -538,6 +538,141 @@ static void test_clock_guard(void **state)
     assert_true(clock_guard_see(&g, 5000, 7, false));
 }
 
+/* --- the other side of each check ---------------------------------------------------------------------------------- */
+
+/* A value that none of the words is, as a damaged row could bring: it has no name, no move, and opens nothing. */
+static void test_no_such_value(void **state)
+{
+    struct grant g = active(20000);
+    struct clock_reading now = at(g.window_start + 5);
+    struct grant_actor system = { .system = true };
+    struct grant_step s = { .verdict = (enum grant_verdict) 99 };
+    enum grant_state st = GRANT_ACTIVE;
+    enum grant_start sa = GRANT_START_TIME;
+    enum grant_cause c = GRANT_CAUSE_IDLE;
+    enum grant_review r = GRANT_REVIEW_DUE;
+
+    (void) state;
+    assert_string_equal(grant_state_name((enum grant_state) 99), "?");
+    assert_string_equal(grant_start_name((enum grant_start) 99), "?");
+    assert_string_equal(grant_cause_name((enum grant_cause) 99), "?");
+    assert_string_equal(grant_review_name((enum grant_review) 99), "?");
+    assert_string_equal(grant_limit_name((enum grant_limit) 99), "?");
+    assert_string_equal(grant_event_type((enum grant_event) 99), "?");
+    assert_string_equal(grant_code(&s), "?");
+    assert_int_equal(grant_status(&s), 500);
+    assert_false(grant_start_parse(SPAN("soon"), &sa));
+    assert_false(grant_cause_parse(SPAN("boredom"), &c));
+    assert_false(grant_review_parse(SPAN("later"), &r));
+    assert_false(grant_state_parse(SPAN(""), &st));
+    assert_true(st == GRANT_ACTIVE && sa == GRANT_START_TIME && c == GRANT_CAUSE_IDLE && r == GRANT_REVIEW_DUE);
+    for (unsigned i = 0; i < GRANT_REVIEW_N_; i++) {
+        assert_true(grant_review_parse(span_str(grant_review_name((enum grant_review) i)), &r));
+        assert_int_equal(r, i);
+    }
+
+    g.state = (enum grant_state) 99;
+    assert_true(grant_ended(g.state));
+    assert_false(grant_is_open(&g, &now));
+    assert_int_equal(grant_left_ms(&g, &now), 0);
+    assert_refused(grant_cancel(&g, &now, &system), &g, GRANT_CONFLICT, "grant-state-conflict", 409);
+    assert_refused(grant_issue(&g, &now, &holder), &g, GRANT_IS_OVER, "grant-ended", 403);
+    assert_true(grant_next_touch(&g, &now, 0) == INT64_MAX);
+    assert_false(grant_touch(&g, &now, 0).changed);
+}
+
+/* An If-Match of another version stops each command; the right one, and none at all, do not. */
+static void test_versions(void **state)
+{
+    typedef struct grant_step command(const struct grant *, const struct clock_reading *, const struct grant_actor *);
+    static const struct {
+        command *run;
+        bool by_requester, pending;
+    } commands[] = {
+        { grant_suspend, false, false }, { grant_revoke, false, false }, { grant_relinquish, true, false }, { grant_cancel, true, true },
+    };
+    struct grant g, open = active(20000), waits = asked(GRANT_START_APPROVAL, 20000, 0);
+    struct clock_reading now = at(open.window_start + 5), end = at(open.window_end + GRANT_LAPSE_MS);
+    struct grant_actor a;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        a = commands[i].by_requester ? by_requester : by_approver;
+        g = commands[i].pending ? waits : open;
+        a.if_match = g.version + 1;
+        assert_refused(commands[i].run(&g, &now, &a), &g, GRANT_STALE_VERSION, "stale", 412);
+        a.if_match = g.version;
+        assert_int_equal(commands[i].run(&g, &now, &a).verdict, GRANT_OK);
+        assert_refused(commands[i].run(&g, &end, &a), &g, GRANT_CONFLICT, "grant-state-conflict", 409);
+    }
+    g = grant_suspend(&open, &now, &by_approver).next;
+    a = by_approver, a.if_match = g.version + 1;
+    assert_refused(grant_resume(&g, &now, &a, false), &g, GRANT_STALE_VERSION, "stale", 412);
+    a.if_match = g.version;
+    assert_int_equal(grant_resume(&g, &now, &a, false).verdict, GRANT_OK);
+    assert_refused(grant_expire_early(&open, &end, GRANT_CAUSE_GONE), &open, GRANT_CONFLICT, "grant-state-conflict", 409);
+    assert_int_equal(grant_expire_early(&open, &now, GRANT_CAUSE_GONE).next.cause, GRANT_CAUSE_GONE);
+}
+
+static void test_what_does_not_decide(void **state)
+{
+    static struct vote many[GRANT_VOTES_MAX];
+    struct grant g = asked(GRANT_START_APPROVAL, 20000, 0), open = active(20000);
+    struct clock_reading now = at(T0 + 10), late = at(T0 + GRANT_LAPSE_MS);
+    struct vote_rule rule = one;
+    struct grant_ballot b = { .rule = &rule, .c = &kase, .voter = &boss, .auth = { .at = now.real }, .digest = SPAN("D") };
+    struct grant_guards f = fine;
+    struct grant_step s;
+
+    (void) state;
+    rule.deny = 2;
+    s = grant_deny(&g, &now, &b);
+    assert_int_equal(s.verdict, GRANT_OK);
+    assert_int_equal(s.event, GRANT_EV_VOTE);
+    assert_int_equal(s.next.state, GRANT_PENDING);
+    for (size_t i = 0; i < GRANT_VOTES_MAX; i++)
+        many[i] = (struct vote){ SPAN("u_gone"), NULL, true };
+    b.votes = many;
+    b.n_votes = GRANT_VOTES_MAX;
+    assert_refused(grant_approve(&g, &now, &b, &fine), &g, GRANT_CONFLICT, "grant-state-conflict", 409);
+    b.n_votes--;
+    assert_int_equal(grant_approve(&g, &now, &b, &fine).next.state, GRANT_ACTIVE);
+
+    f.policy_max_ms = 0;
+    assert_refused(grant_auto(&g, &now, &f, GRANT_CAUSE_NONE), &g, GRANT_POLICY, "policy-denied", 403);
+    assert_refused(grant_auto(&open, &now, &fine, GRANT_CAUSE_NONE), &open, GRANT_CONFLICT, "grant-state-conflict", 409);
+    assert_refused(grant_auto(&g, &late, &fine, GRANT_CAUSE_NONE), &g, GRANT_CONFLICT, "grant-state-conflict", 409);
+    assert_refused(grant_activate(&g, &now, true, &fine), &g, GRANT_CONFLICT, "grant-state-conflict", 409);
+    assert_int_equal(grant_left_ms(&g, &now), 0);
+    assert_int_equal(grant_left_ms(&open, &late), 0);
+    /* Whoever may not watch is told so, whatever its state. */
+    assert_refused(grant_issue(&g, &now, &holder), &g, GRANT_CONFLICT, "grant-state-conflict", 409);
+}
+
+static void test_next_touch(void **state)
+{
+    struct grant g = asked(GRANT_START_FIRST_USE, 20000, 0), timed = asked(GRANT_START_TIME, 20000, T0 + H), open = active(20000);
+    struct clock_reading now = at(T0 + 2000), start = at(T0 + H), odd = now, end = at(T0 + 10 * H);
+
+    (void) state;
+    g = approve_at(&g, T0 + 1000).next;
+    timed = approve_at(&timed, T0 + 1000).next;
+    assert_true(grant_next_touch(&g, &now, 0) == T0 + 1000 + 8 * H);
+    assert_true(grant_next_touch(&timed, &now, 0) == T0 + H);
+    assert_true(grant_next_touch(&timed, &start, 0) == T0 + H + 20000);
+    assert_true(grant_next_touch(&open, &now, 0) == open.window_end);
+    assert_true(grant_next_touch(&open, &now, 5000) == T0 + 1000 + 5000);
+    assert_true(grant_next_touch(&open, &end, 0) == end.real); /* at once, not in the past */
+    odd.boot_id[0] = 2;
+    assert_true(grant_next_touch(&open, &odd, 0) == open.window_end);
+    assert_false(grant_touch(&open, &odd, 1).changed); /* idle is a matter of the same boot */
+    open = grant_suspend(&open, &now, &by_approver).next;
+    assert_true(grant_next_touch(&open, &now, 5000) == open.window_end); /* and not of one that is stopped */
+    assert_false(grant_touch(&open, &now, 1).changed);
+    open = grant_revoke(&open, &now, &by_approver).next;
+    assert_true(grant_next_touch(&open, &now, 0) == INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +684,10 @@ int main(void)
         cmocka_unit_test(test_issue_facts),    cmocka_unit_test(test_suspend_resume),
         cmocka_unit_test(test_endings),        cmocka_unit_test(test_idle),
         cmocka_unit_test(test_reboot),         cmocka_unit_test(test_clock_guard),
+        cmocka_unit_test(test_no_such_value),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_what_does_not_decide),
+        cmocka_unit_test(test_next_touch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,21 @@ static void test_two_live_keys(void **state)
     assert_true(retire[0] && !retire[2]);
 }
 
+static void test_break_glass_says_so(void **state)
+{
+    struct grant g = open_for(3600000);
+    struct clock_reading now = at(0);
+    struct issue_ask ask = bound;
+    struct issue key;
+
+    (void) state;
+    assert_int_equal(issue_key(&g, &now, &ask, &settings, &key), KEY_OK);
+    assert_int_equal(key.scope & (unsigned) KEY_SCOPE_BG, 0);
+    ask.break_glass = true;
+    assert_int_equal(issue_key(&g, &now, &ask, &settings, &key), KEY_OK);
+    assert_int_equal(key.scope, (unsigned) KEY_SCOPE_BG | ACTION_BIT(ACTION_PLAY));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_the_earlier_clock_counts),
         cmocka_unit_test(test_scope),
         cmocka_unit_test(test_two_live_keys),
+        cmocka_unit_test(test_break_glass_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,99 @@ static void thousands_come_and_go(void **state)
     live_deinit(&t);
 }
 
+static struct ipc_row_grant wire(void)
+{
+    static const uint8_t hash[32] = { 7 };
+
+    return (struct ipc_row_grant){ .gid = SPAN("g_AAAAAAAAAAAAAAAA"), .pid = SPAN("p_AAAAAAAAAAAAAAAA"), .sub = SPAN("u_AAAAAAAAAAAAAAAA"),
+                                   .state = GRANT_ACTIVE, .gen = 3, .wend_ms = 10000, .deadline_ms = 5000, .end_code = 4410,
+                                   .policy = { hash, sizeof(hash) }, .max_speed_x100 = 1600, .key_streams = 1, .grant_streams = 2,
+                                   .person_streams = 3, .key_bytes = 4, .key_rate = 5, .key_requests = 6 };
+}
+
+/* What a message brings is taken member by member, or not at all. */
+static void rows_are_checked(void **state)
+{
+    static const char longer[] = "u_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    struct ipc_row_grant in = wire();
+    struct live_grant g = { 0 };
+
+    (void) state;
+    assert_true(live_from_row(&in, &g));
+    assert_string_equal(g.gid, "g_AAAAAAAAAAAAAAAA");
+    assert_string_equal(g.pid, "p_AAAAAAAAAAAAAAAA");
+    assert_string_equal(g.sub, "u_AAAAAAAAAAAAAAAA");
+    assert_true(g.state == GRANT_ACTIVE && g.gen == 3 && g.wend == 10000 && g.deadline == 5000 && g.end_code == 4410);
+    assert_true(g.max_speed_x100 == 1600 && g.quota.key_streams == 1 && g.quota.grant_streams == 2 && g.quota.person_streams == 3);
+    assert_true(g.quota.key_bytes == 4 && g.quota.key_rate == 5 && g.quota.key_requests == 6 && g.policy[0] == 7);
+#define BAD(change)                                                                                                    \
+    do {                                                                                                               \
+        in = wire();                                                                                                   \
+        change;                                                                                                        \
+        assert_false(live_from_row(&in, &g));                                                                          \
+    } while (0)
+    BAD(in.state = GRANT_STATE_N_);
+    BAD(in.policy.n = 31);
+    BAD(in.gid = SPAN_EMPTY);
+    BAD(in.gid = SPAN(longer));
+    BAD(in.pid = SPAN(longer));
+    BAD(in.sub = SPAN(longer));
+#undef BAD
+    assert_int_equal(g.gen, 3);
+}
+
+static void end_codes(void **state)
+{
+    static const struct live_denied said = { .end_code = 4410 }, silent = { 0 };
+    struct live_grant ended = row("g_1", GRANT_REVOKED, 1), open = row("g_1", GRANT_ACTIVE, 1);
+
+    (void) state;
+    assert_int_equal(live_end_code(LIVE_OK, &open, NULL), 0);
+    assert_int_equal(live_end_code(LIVE_UNKNOWN, NULL, NULL), 0);
+    assert_int_equal(live_end_code(LIVE_OLD_GEN, &open, NULL), 4401);
+    assert_int_equal(live_end_code(LIVE_SUSPENDED, &open, NULL), 4423);
+    assert_int_equal(live_end_code(LIVE_DENIED, NULL, NULL), 4411);
+    assert_int_equal(live_end_code(LIVE_DENIED, NULL, &silent), 4411);
+    assert_int_equal(live_end_code(LIVE_DENIED, NULL, &said), 4410);
+    assert_int_equal(live_end_code(LIVE_ENDED, NULL, NULL), 4410);
+    assert_int_equal(live_end_code(LIVE_ENDED, &ended, NULL), 4410); /* no code was sent with it */
+    ended.end_code = 4411;
+    assert_int_equal(live_end_code(LIVE_ENDED, &ended, NULL), 4411);
+    open.end_code = 4423;
+    assert_int_equal(live_end_code(LIVE_ENDED, &open, NULL), 4410); /* its time is up, whatever it says */
+    assert_int_equal(live_end_code((enum live_verdict) 99, &open, NULL), 4410);
+}
+
+static void other_sides(void **state)
+{
+    struct live_grant g = row("g_1", GRANT_ACTIVE, 3);
+    struct live t;
+    char jti[20];
+
+    (void) state;
+    live_init(&t, (const uint8_t *) "0123456789abcdef");
+    assert_ok(live_put(&t, &g, NULL));
+    g.state = GRANT_SUSPENDED;
+    assert_ok(live_put(&t, &g, NULL)); /* the same generation */
+    put(&t, "g_1", GRANT_ACTIVE, 3, true);
+    put(&t, "g_1", GRANT_REVOKED, 4, true);
+    put(&t, "g_1", GRANT_EXPIRED, 5, true); /* one end may follow another */
+    put(&t, "g_2", GRANT_SCHEDULED, 1, true);
+    assert_int_equal(live_check(&t, JTI, SPAN("g_2"), 1, 0, 0, NULL), LIVE_ENDED);
+    g = row("g_3", GRANT_ACTIVE, 1), g.wend = -100000;
+    assert_ok(live_put(&t, &g, NULL));
+    live_sweep(&t, 0); /* a clock at zero forgets nothing */
+    assert_non_null(live_find(&t, SPAN("g_3")));
+    assert_err(live_deny(&t, SPAN("a key id that is much longer than any that the vault has ever made, or ever will"), 1, 4411), ERR_NOMEM);
+    for (int i = 0; i < 3000; i++) {
+        (void) snprintf(jti, sizeof(jti), "j%d", i);
+        assert_ok(live_deny(&t, span_str(jti), i < 2999 ? 1000 : 9000, 4411));
+    }
+    live_sweep(&t, 1000);
+    assert_int_equal(t.denied.n, 1);
+    live_deinit(&t); /* with a denial and grants in it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +208,9 @@ int main(void)
         cmocka_unit_test(generations_never_go_down_and_ends_absorb),
         cmocka_unit_test(a_denied_key_stays_denied_until_it_is_over),
         cmocka_unit_test(thousands_come_and_go),
+        cmocka_unit_test(rows_are_checked),
+        cmocka_unit_test(end_codes),
+        cmocka_unit_test(other_sides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

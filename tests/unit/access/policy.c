@@ -1413,6 +1413,130 @@ static void test_small_arenas(void **state)
     assert_int_equal(e, ERR_OK);
 }
 
+/* --- rules and cases made by hand: values that no text can say ------------------------------------------------------ */
+
+static void test_by_hand(void **state)
+{
+    static struct span nobody[] = { SPAN("role:nobody") };
+    static struct span any[] = { SPAN("user:anna"), SPAN("group:g"), SPAN("role:viewer"), SPAN("role:nobody") };
+    static const struct policy_purpose purposes[] = { { .code = SPAN("a") } };
+    const struct policy_rule rules[] = {
+        { .name = SPAN("r"), .actions = PLAY, .terms = { .max_ms = 60000, .ask = { .need = 1, .deny = 1, .from = nobody, .n_from = 1 } } },
+    };
+    const struct policy_test cases[] = {
+        { .name = SPAN("asks"), .wants = PLAY, .expect = POLICY_EXPECT_ASK, .as = { any, 4 } },
+        { .name = SPAN("none"), .wants = EXPORT, .expect = POLICY_EXPECT_DENY },
+        { .name = SPAN("no such expectation"), .wants = PLAY, .expect = (enum policy_expect) 99 },
+        { .name = SPAN("rule"), .wants = PLAY, .expect = POLICY_EXPECT_ASK, .rule = SPAN("r") },
+        { .name = SPAN("another rule"), .wants = PLAY, .expect = POLICY_EXPECT_ASK, .rule = SPAN("q") },
+        { .name = SPAN("no rule"), .wants = EXPORT, .expect = POLICY_EXPECT_DENY, .rule = SPAN("r") },
+        { .name = SPAN("not that"), .wants = PLAY, .expect = POLICY_EXPECT_DENY },
+    };
+    const bool ok[] = { true, true, false, true, false, false, false };
+    const struct policy p = { .purposes = purposes, .n_purposes = 1, .rules = rules, .n_rules = 1, .tests = cases, .n_tests = 7 };
+    const struct role_held role = { SPAN("*"), ROLE_VIEWER, 0 };
+    const struct who vic = { .id = SPAN("u_1"), .roles = &role, .n_roles = 1 };
+    struct who off = vic;
+    struct policy_test_result r[7];
+
+    (void) state;
+    assert_int_equal(policy_run_tests(&p, r), 4);
+    for (size_t i = 0; i < 7; i++) {
+        if (r[i].ok != ok[i])
+            fail_msg(SPAN_FMT ": %d", SPAN_ARG(cases[i].name), r[i].ok);
+    }
+    assert_string_equal(r[1].cause, "no-rule");
+    assert_string_equal(policy_expect_name((enum policy_expect) 99), "?");
+    assert_string_equal(policy_expect_name(POLICY_EXPECT_SPLIT), "split");
+    assert_string_equal(policy_verdict_name((enum policy_verdict) 99), "?");
+    assert_false(policy_may_vote(&p, &vic)); /* a role that nobody knows is held by nobody */
+    off.disabled = true;
+    assert_false(policy_names_voter(&p, &off));
+}
+
+static void test_last_sides(void **state)
+{
+    static struct policy_item its[REQUEST_RECORDINGS_MAX + 1];
+    struct policy_facts f = { .now = 5000000, .who = &asker, .purpose = SPAN("a") };
+    struct buf text = BUF_INIT(1 << 18);
+    struct policy_less less[8];
+    struct request req;
+    struct arena arena;
+    const struct policy *p;
+
+    (void) state;
+    for (size_t i = 0; i <= REQUEST_RECORDINGS_MAX; i++)
+        its[i] = item();
+    /* Nothing is less than what opens at once, and more recordings than may be asked for are not looked at. */
+    p = load(RULE(""), &arena);
+    assert_int_equal(policy_less(p, &f, its, REQUEST_RECORDINGS_MAX + 1, PLAY, less, 8), 0);
+    req = (struct request){ .start = GRANT_START_APPROVAL };
+    policy_fill(&p->rules[0], &req);
+    assert_int_equal(req.start_by_s, 0);
+    arena_deinit(&arena);
+
+    /* A better way found later takes the place of one that was in the list. */
+    p = load("purpose \"a\" {} purpose \"b\" {} purpose \"c\" {}\n"
+             "rule \"a\" { actions = { play } purposes = { a } ask { need = 4 } }\n"
+             "rule \"b\" { actions = { play } purposes = { b } ask { need = 3 } }\n"
+             "rule \"c\" { actions = { play } purposes = { c } ask { need = 2 } }\n",
+             &arena);
+    assert_int_equal(policy_less(p, &f, its, 1, PLAY, less, 1), 1);
+    assert_span_str(less[0].purpose, "c");
+    assert_int_equal(less[0].need, 2);
+    arena_deinit(&arena);
+
+    /* Recordings of several environments, none alike: one of them is less than all. */
+    p = load("purpose \"a\" {}\nrule \"r\" { actions = { play } purposes = { a } }\n", &arena);
+    its[1].env = SPAN("elsewhere");
+    its[2].project = SPAN("p_BBBBBBBBBBBBBBBB");
+    assert_int_equal(policy_less(p, &f, its, 3, PLAY, less, 8), 1);
+    assert_true(less[0].n_items == 1 && less[0].items[0] == 0);
+    its[1].env = its[0].env;
+    its[2].project = its[0].project;
+    arena_deinit(&arena);
+
+    /* Too many steps for all at once, each by itself is not: the same recordings are no way to need less. */
+    buf_add_str(&text, "purpose \"a\" {}\n");
+    for (int i = 0; i < 120; i++)
+        buf_addf(&text, "rule \"r%d\" { kind = { terminal } actions = { play } purposes = { a } }\n", i);
+    buf_add_str(&text, "rule \"last\" { actions = { play } purposes = { a } }\n");
+    p = load(buf_cstr(&text), &arena);
+    assert_int_equal(ask(p, its, 100, PLAY, "a").verdict, POLICY_TOO_MUCH);
+    assert_int_equal(policy_less(p, &f, its, 100, PLAY, less, 8), 0);
+    arena_deinit(&arena);
+    buf_deinit(&text);
+
+    static const struct {
+        const char *rule;
+        enum err want;
+    } rules[] = {
+        { RULE("max_speed = \"0.24\""), ERR_INVAL },   { RULE("max_speed = \"0.25\""), ERR_OK },
+        { RULE("max_speed = \"16\""), ERR_OK },        { RULE("max_speed = \"16.00\""), ERR_OK },
+        { RULE("max_speed = \"16.01\""), ERR_INVAL },  { RULE("max_speed = \"17\""), ERR_INVAL },
+        { RULE("max_speed = \"x\""), ERR_INVAL },      { RULE("max_speed = \"1.\""), ERR_INVAL },
+        { RULE("max_speed = \"1.250\""), ERR_INVAL },  { RULE("max_speed = \"1.x\""), ERR_INVAL },
+        { RULE("effect = auto ticket = { open }"), ERR_INVAL },
+        { RULE("effect = auto ticket = { open, unknown }"), ERR_OK },
+        { RULE("effect = auto ticket = { unknown }"), ERR_OK },
+        /* The one asker among those who alone may vote; not among them; among them and excluded; one of two who ask. */
+        { RULE("who = { \"user:anna\" } ask { from = { \"user:anna\" } }"), ERR_INVAL },
+        { RULE("who = { \"user:anna\" } ask { from = { \"user:ben\" } }"), ERR_OK },
+        { RULE("who = { \"user:anna\" } ask { from = { \"user:anna\", \"user:ben\" } exclude = { \"user:anna\" } }"), ERR_OK },
+        { RULE("who = { \"user:anna\" } ask { need = 2 from = { \"user:anna\", \"user:ben\" } exclude = { \"user:anna\" } }"), ERR_INVAL },
+        { RULE("who = { \"user:anna\", \"user:ben\" } ask { from = { \"user:anna\" } }"), ERR_OK },
+        { RULE("who = { \"group:g\" } ask { from = { \"user:anna\" } }"), ERR_OK },
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        struct err_info e = { 0 };
+
+        arena_init(&arena, POLICY_ARENA_MAX);
+        if (load_span(span_str(rules[i].rule), &arena, &p, &e) != rules[i].want)
+            fail_msg("%s: %s", rules[i].rule, e.text);
+        arena_deinit(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1437,6 +1561,8 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_presets),
         cmocka_unit_test(test_small_arenas),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_last_sides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,12 +175,20 @@ static void test_problems(void **state)
     assert_int_equal(wait, UINT32_MAX);
 }
 
+static void test_no_such_verdict(void **state)
+{
+    (void) state;
+    assert_int_equal(quota_problem((enum quota_verdict) 99), KEY_QUOTA);
+    assert_string_equal(quota_name((enum quota_verdict) 99), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams), cmocka_unit_test(test_volume),   cmocka_unit_test(test_requests),
         cmocka_unit_test(test_rate),    cmocka_unit_test(test_problems),
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_no_such_verdict),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

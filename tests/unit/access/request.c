@@ -1,5 +1,7 @@
 #include "access/request.h"
 
+#include "access/request_read.h"
+
 #include "codec/base64.h"
 #include "codec/jcs.h"
 #include "codec/json.h"
@@ -550,6 +552,141 @@ static void test_beyond(void **state)
     buf_deinit(&json);
 }
 
+/* --- the other side of each check ---------------------------------------------------------------------------------- */
+
+/* Every code point that shows nothing, with its neighbours that do. */
+static void test_blanks(void **state)
+{
+    static const struct {
+        uint32_t from, to; /* blank, both ends included; what lies beside is not, where said */
+        bool before, after;
+    } ranges[] = {
+        { 0x20, 0x20, false, true },      { 0xa0, 0xa0, false, true },      { 0x1680, 0x1680, true, true },
+        { 0x2000, 0x200f, true, true },   { 0x202f, 0x202f, false, true },  { 0x205f, 0x205f, true, false },
+        { 0x2060, 0x2064, false, false }, { 0x3000, 0x3000, true, true },   { 0xfeff, 0xfeff, true, true },
+        { 0xad, 0xad, true, true },       { 0x115f, 0x1160, true, true },   { 0x3164, 0x3164, true, true },
+        { 0xffa0, 0xffa0, true, true },   { 0x2800, 0x2800, true, true },   { 0xfe00, 0xfe0f, true, true },
+        { 0xe0000, 0xe0fff, true, true }, { 0x1, 0x1f, false, false },      { 0x7f, 0x9f, true, false },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        for (uint32_t cp = ranges[i].from - 1; cp <= ranges[i].to + 1; cp++) {
+            bool blank = cp >= ranges[i].from && cp <= ranges[i].to;
+            struct buf b = BUF_INIT(16);
+
+            if ((cp < ranges[i].from && !ranges[i].before) || (cp > ranges[i].to && !ranges[i].after))
+                continue;
+            if (cp < 0x80) {
+                buf_u8(&b, (uint8_t) cp);
+            } else if (cp < 0x800) {
+                buf_u8(&b, (uint8_t) (0xc0 | cp >> 6));
+                buf_u8(&b, (uint8_t) (0x80 | (cp & 0x3f)));
+            } else if (cp < 0x10000) {
+                buf_u8(&b, (uint8_t) (0xe0 | cp >> 12));
+                buf_u8(&b, (uint8_t) (0x80 | (cp >> 6 & 0x3f)));
+                buf_u8(&b, (uint8_t) (0x80 | (cp & 0x3f)));
+            } else {
+                buf_u8(&b, (uint8_t) (0xf0 | cp >> 18));
+                buf_u8(&b, (uint8_t) (0x80 | (cp >> 12 & 0x3f)));
+                buf_u8(&b, (uint8_t) (0x80 | (cp >> 6 & 0x3f)));
+                buf_u8(&b, (uint8_t) (0x80 | (cp & 0x3f)));
+            }
+            if ((request_reason_len(buf_span(&b)) == 0) != blank)
+                fail_msg("U+%04X counts %zu", cp, request_reason_len(buf_span(&b)));
+            buf_deinit(&b);
+        }
+    }
+}
+
+static void test_odd_bodies(void **state)
+{
+#define ACTIONS(list) "{\"recordings\":[\"" R1 "\"],\"actions\":" list ",\"purpose\":{\"code\":\"a\"},\"duration_s\":1}"
+    static const struct {
+        const char *json, *at;
+        enum field_code code;
+    } odd[] = {
+        { ACTIONS("\"play\""), "/actions", FIELD_TYPE },
+        { ACTIONS("[\"play\",\"live\",\"export\",\"unmask\",\"play\"]"), "/actions", FIELD_TOO_LONG },
+        { ACTIONS("[7]"), "/actions/0", FIELD_TYPE },
+        { GOOD_BUT(",\"more\":true"), "/more", FIELD_TYPE },
+    };
+    struct buf tree = BUF_INIT(1 << 16);
+    struct field_errors errs = { 0 };
+    struct request req = { 0 };
+    struct arena arena;
+    size_t body, list;
+
+    (void) state;
+    arena_init(&arena, 1 << 16);
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        assert_int_equal(parse(odd[i].json, REQUEST_TO_CREATE, &arena, &tree, &req, &errs), REQUEST_INVALID);
+        if (strcmp(errs.items[0].at, odd[i].at) != 0 || errs.items[0].code != odd[i].code)
+            fail_msg("%s: %s %s", odd[i].json, errs.items[0].at, field_code_name(errs.items[0].code));
+    }
+    /* A text with U+0000 in it, and one without anything. */
+    for (int zero = 0; zero < 2; zero++) {
+        buf_reset(&tree);
+        body = tree_begin(&tree, SPAN_EMPTY, TREE_OBJ);
+        list = tree_begin(&tree, SPAN("recordings"), TREE_ARR);
+        tree_add_str(&tree, SPAN_EMPTY, SPAN(R1));
+        tree_end(&tree, list);
+        list = tree_begin(&tree, SPAN("purpose"), TREE_OBJ);
+        tree_add_str(&tree, SPAN("code"), SPAN("a"));
+        tree_add_str(&tree, SPAN("reason"), zero ? SPAN("a\0b") : SPAN_EMPTY);
+        tree_end(&tree, list);
+        tree_end(&tree, body);
+        assert_int_equal(request_parse(tree_root(buf_span(&tree)), REQUEST_TO_CHECK, SPAN(ME), NOW, &arena, &req, &errs),
+                         zero ? REQUEST_INVALID : REQUEST_OK);
+        assert_int_equal(errs.n, zero);
+    }
+    assert_int_equal(errs.items[0].code, FIELD_PATTERN);
+    /* A check asks for no reason of break-glass. */
+    assert_int_equal(parse(GOOD_BUT(",\"break_glass\":{\"incident\":\"I\"}"), REQUEST_TO_CHECK, &arena, &tree, &req, &errs), REQUEST_OK);
+    assert_true(req.break_glass);
+
+    assert_false(request_is_empty((struct tree){ .tag = (enum tree_tag) 99 }));
+    assert_string_equal(request_code((enum request_verdict) 99), "?");
+    assert_string_equal(request_same_name(REQUEST_SAME_NONE), "");
+    assert_string_equal(request_same_name((enum request_same) 99), "");
+    assert_int_equal(parse(GOOD_BUT(",\"viewers\":true"), REQUEST_TO_CREATE, &arena, &tree, &req, &errs), REQUEST_INVALID);
+    arena_deinit(&arena);
+    buf_deinit(&tree);
+}
+
+/* The requester's place among the viewers: first, in the middle, last, alone. */
+static void test_place_among_viewers(void **state)
+{
+    static const struct span ids[] = { SPAN("u_b"), SPAN("u_d"), SPAN("u_f") };
+    static const struct {
+        const char *me, *want;
+    } places[] = {
+        { "u_a", "\"viewers\":[\"u_a\",\"u_b\",\"u_d\",\"u_f\"]" },
+        { "u_c", "\"viewers\":[\"u_b\",\"u_c\",\"u_d\",\"u_f\"]" },
+        { "u_g", "\"viewers\":[\"u_b\",\"u_d\",\"u_f\",\"u_g\"]" },
+    };
+    const uint8_t salt[REQUEST_SALT_LEN] = { 1 };
+    struct request req = { .viewers = ids, .n_viewers = 3 };
+    struct request_facts f = { SPAN("q_1"), salt, SPAN_EMPTY, SPAN("p_1"), SPAN("prod"), SPAN("hash"), &req };
+    struct field_errors errs = { 0 };
+    struct request with = { .n_viewers = 1 };
+    struct span one[] = { SPAN("u_b") };
+
+    (void) state;
+    request_set_viewers(&with, SPAN("u_a"), one, &errs);
+    assert_true(errs.n == 0 && with.viewers == one);
+    request_set_viewers(&with, SPAN("u_b"), one, &errs);
+    assert_int_equal(errs.n, 1);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        struct buf json = BUF_INIT(1 << 16);
+
+        f.requester = span_str(places[i].me);
+        assert_ok(request_digest_json(&f, &json, NULL));
+        assert_non_null(strstr(buf_cstr(&json), places[i].want));
+        buf_deinit(&json);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -561,6 +698,9 @@ int main(void)
         cmocka_unit_test(test_document),
         cmocka_unit_test(test_each_member_counts),
         cmocka_unit_test(test_beyond),
+        cmocka_unit_test(test_blanks),
+        cmocka_unit_test(test_odd_bodies),
+        cmocka_unit_test(test_place_among_viewers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 #include "access/role.h"
 
 #include "access/who.h"
+#include "access/action.h"
+#include "access/field.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -169,6 +171,26 @@ static void test_who(void **state)
     assert_false(who_spec_valid(SPAN("group:")));
 }
 
+static void test_no_such_value(void **state)
+{
+    struct role_held none[] = { { SPAN("*"), ROLE_N_, 1 }, { SPAN("*"), (enum role) 99, 1 } };
+    struct who a = { .id = SPAN("u_1"), .person = SPAN("h1") }, b = { .id = SPAN("u_1"), .person = SPAN("h2") };
+
+    (void) state;
+    assert_string_equal(role_name((enum role) 99), "?");
+    assert_string_equal(permission_name(PERM_N_), "?");
+    assert_string_equal(permission_name(PERM_LIST), "list");
+    assert_int_equal(role_in(none, 2, SPAN(P1), 0), 0);
+    assert_true(who_same_person(&a, &b)); /* one account is one person, whatever is said of it meanwhile */
+    assert_true(who_may_be_subject(&a, SPAN("u_1")));
+    assert_false(who_may_be_subject(&a, SPAN("u_2")));
+    assert_true(who_spec_valid(SPAN("user:anna")));
+    assert_true(who_spec_valid(SPAN("group:a")));
+    assert_false(who_spec_valid(SPAN("team:a")));
+    assert_string_equal(action_name((enum action) 99), "?");
+    assert_string_equal(field_code_name((enum field_code) 99), "?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_where_roles_reach),
         cmocka_unit_test(test_who),
+        cmocka_unit_test(test_no_such_value),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

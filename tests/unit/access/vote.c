@@ -238,6 +238,65 @@ static void test_plan(void **state)
     assert_int_equal(p.lacking, -1);
 }
 
+static void test_other_sides(void **state)
+{
+    static const struct vote_group nine[VOTE_GROUPS_MAX + 1] = { { SPAN("a"), 1 }, { SPAN("a"), 1 }, { SPAN("a"), 1 }, { SPAN("a"), 1 },
+                                                                 { SPAN("a"), 1 }, { SPAN("a"), 1 }, { SPAN("a"), 1 }, { SPAN("a"), 1 },
+                                                                 { SPAN("a"), 1 } };
+    static struct who_group in_a[] = { { SPAN("a"), 1 } };
+    struct who b = { .id = SPAN("u_b"), .since = 1, .groups = in_a, .n_groups = 1, ROLES(approver) };
+    struct who c = { .id = SPAN("u_c"), .person = SPAN("u_b"), .since = 1, ROLES(approver) };
+    struct who d = { .id = SPAN("u_c"), .person = SPAN("u_z"), .since = 1, ROLES(approver) };
+    struct who off = { .id = SPAN("u_b"), .since = 1, .disabled = true, ROLES(approver) };
+    struct who three[] = { b, c, c, c };
+    struct vote_rule rule = { .need = 1, .deny = 1, .from = from_approver, .n_from = 1, .groups = nine, .n_groups = VOTE_GROUPS_MAX };
+    struct vote votes[] = { { SPAN("u_q"), &c, true }, { SPAN("u_b"), &b, false }, { SPAN("u_x"), &d, true }, { SPAN("u_q"), &d, true } };
+    struct vote_tally t;
+    struct vote_plan p;
+
+    (void) state;
+    assert_string_equal(vote_code((enum vote_verdict) 99), "?");
+    assert_string_equal(vote_cause((enum vote_verdict) 99), "?");
+    assert_string_equal(vote_cause(VOTE_OWN), "requester");
+    assert_int_equal(vote_status((enum vote_verdict) 99), 500);
+
+    /* Recorded under another name of that human, the account found since: still the same voter. */
+    assert_int_equal(vote_check(&one, &c1, &b, &fresh, SPAN("digest"), votes, 1, NOW), VOTE_TWICE);
+    votes[0].voter = NULL;
+    assert_int_equal(vote_check(&one, &c1, &b, &fresh, SPAN("digest"), votes, 1, NOW), VOTE_OK);
+    votes[0].voter = &c;
+    t = vote_count(&one, &c1, votes, 2);
+    assert_true(t.approvals == 1 && t.denials == 0);
+    t = vote_count(&one, &c1, votes, 4); /* the third is another account's row of the first, the fourth named like it */
+    assert_int_equal(t.approvals, 1);
+    d.id = SPAN("u_d");
+    t = vote_count(&one, &c1, votes, 3);
+    assert_int_equal(t.approvals, 2);
+
+    /* More groups than there may be never approve; as many as there may be do. */
+    votes[0] = (struct vote){ SPAN("u_b"), &b, true };
+    assert_true(vote_count(&rule, &c1, votes, 1).approved);
+    rule.n_groups++;
+    assert_false(vote_count(&rule, &c1, votes, 1).approved);
+    p = vote_plan(&rule, &c1, three, 4);
+    assert_int_equal(p.eligible, 1);
+    assert_int_equal(p.groups[VOTE_GROUPS_MAX - 1], 1);
+    three[0] = c, three[3] = b; /* the account in the groups comes last */
+    p = vote_plan(&rule, &c1, three, 4);
+    assert_true(p.eligible == 1 && p.groups[0] == 1 && p.possible);
+    three[0] = off, three[1] = b; /* an account of theirs that may not vote takes nothing away */
+    p = vote_plan(&rule, &c1, three, 2);
+    assert_true(p.eligible == 1 && p.groups[0] == 1 && p.possible);
+    p = vote_plan(&rule, &c1, three, 1);
+    assert_true(!p.possible && p.lacking == 0);
+
+    /* A rule that says nothing is never met. */
+    rule = (struct vote_rule){ .from = from_approver, .n_from = 1 };
+    votes[1] = (struct vote){ SPAN("u_d"), &d, false };
+    t = vote_count(&rule, &c1, votes, 2);
+    assert_true(t.approvals == 1 && t.denials == 1 && !t.approved && !t.denied);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_groups),    cmocka_unit_test(test_lost_right_voids_the_vote),
         cmocka_unit_test(test_exclude),   cmocka_unit_test(test_settled),
          cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_other_sides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

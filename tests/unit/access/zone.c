@@ -263,6 +263,52 @@ static void test_bad_files(void **state)
     buf_deinit(&file);
 }
 
+static bool read_too_much(void *ctx, const char *name, struct buf *out)
+{
+    (void) ctx;
+    (void) name;
+    for (size_t i = 0; i <= ZONE_BYTES_MAX; i++)
+        buf_u8(out, 0);
+    return true;
+}
+
+static void test_other_sides(void **state)
+{
+    static const struct zone_source endless = { read_too_much, NULL };
+    char name[ZONE_NAME_MAX + 2];
+    struct buf file = BUF_INIT(4096);
+    struct arena arena;
+    const struct zone *z;
+
+    (void) state;
+    memset(name, 'a', sizeof(name));
+    assert_true(zone_name_valid(span_of(name, ZONE_NAME_MAX)));
+    assert_false(zone_name_valid(span_of(name, ZONE_NAME_MAX + 1)));
+    assert_true(zone_name_valid(SPAN("Etc/GMT-14")));
+    assert_true(zone_name_valid(SPAN("09AZaz_+-")));
+    for (const char *c = "/:@[`{ .,\x7f"; *c != '\0'; c++)
+        assert_false(zone_name_valid(span_of(c, 1)));
+    arena_init(&arena, 1 << 20);
+    assert_err(zone_load(&endless, SPAN("Some/Where"), &arena, &z, NULL), ERR_LIMIT);
+
+    /* Day 60 counted without leap days is 1 March in every year: 2000 is one, 2100 is none, 2004 and 2001 are as they are. */
+    tzif(&file, 0, "ABC0DEF,J60/0,J300/0");
+    assert_ok(zone_parse(buf_span(&file), &arena, &z, NULL));
+    static const int64_t march[] = { 951868800LL, 983404800LL, 1078099200LL, 4107542400LL };
+    for (size_t i = 0; i < sizeof(march) / sizeof(march[0]); i++) {
+        assert_int_equal(zone_offset(z, march[i]), 3600);
+        assert_int_equal(zone_offset(z, march[i] - 1), 0);
+    }
+    /* The day before has no leap day in front of it. */
+    arena_deinit(&arena);
+    tzif(&file, 0, "ABC0DEF,J59/0,J300/0");
+    assert_ok(zone_parse(buf_span(&file), &arena, &z, NULL));
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(zone_offset(z, march[i] - (i % 2 == 0 ? 2 : 1) * 86400), 3600);
+    arena_deinit(&arena);
+    buf_deinit(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_footers), cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_other_sides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
