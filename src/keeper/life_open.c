@@ -148,7 +148,7 @@ static enum err judge_again(struct job *c, const struct life *l, const struct wh
     }
     item_facts(c, people, holder, l->q.project, l->q.purpose, &facts);
     TRY(hooks_ticket(c, l->q.project, l->q.ticket, &facts.ticket, reterr));
-    if (facts.ticket == POLICY_TICKET_CLOSED && l->st.state != GRANT_SCHEDULED)
+    if (facts.ticket == POLICY_TICKET_CLOSED && l->st.window_start != 0)
         facts.ticket = POLICY_TICKET_OPEN; /* it was when access opened, and the end is counted down */
     answer = policy_check(rules->policy, &facts, items, n, l->actions);
     /* Break-glass skips approval; a rule that says no to everybody it does not skip. */
@@ -157,7 +157,8 @@ static enum err judge_again(struct job *c, const struct life *l, const struct wh
         ret->policy_max_ms = ret->policy_allows ? rules->policy->bg_max_ms : 0;
         return ERR_OK;
     }
-    ret->policy_allows = answer.verdict == POLICY_ASK || answer.verdict == POLICY_AUTO;
+    ret->policy_allows = (answer.verdict == POLICY_ASK || answer.verdict == POLICY_AUTO) &&
+                         policy_ticket_allows(answer.rule, facts.ticket);
     ret->policy_max_ms = ret->policy_allows ? answer.rule->terms.max_ms : 0;
     return cut_by_caps(c, l, holder, ret, reterr);
 }

@@ -191,7 +191,7 @@ static enum err decided_beforehand(struct job *c, struct ask *a, const struct li
     /* By the rule that decided: one that wants more people, or shorter windows, for this recording decides anew. */
     p = ask_decide(c, a, a->req.purpose);
     *ret = (p.verdict == POLICY_ASK || p.verdict == POLICY_AUTO) && span_eq(p.rule->name, b->root.q.rule) &&
-           left >= a->req.duration_s * 1000;
+           policy_ticket_allows(p.rule, a->ticket) && left >= a->req.duration_s * 1000;
     return ERR_OK;
 }
 

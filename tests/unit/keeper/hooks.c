@@ -25,7 +25,8 @@ static const char policy[] =
     "rule \"ticket\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } ticket = { open } max = 60min\n"
     "  start = { approval, first-use } binding = { bearer } ask { need = 1 } }\n"
     "rule \"any\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } max = 30min\n"
-    "  start = { approval, first-use } binding = { bearer } ask { need = 1 } }\n";
+    "  start = { approval, first-use } more { same = { subject } max = 2 } more_time { times = 1 each = 10min }\n"
+    "  binding = { bearer } ask { need = 1 } }\n";
 
 static int open_house(void **state)
 {
@@ -264,6 +265,38 @@ static void test_ends(void **state)
     state_of(scheduled, "CANCELLED", NULL);
 }
 
+/* What was granted beforehand for a task ends with the task. */
+static void test_nothing_beforehand_after_the_end(void **state)
+{
+    const char *engineer = house_login(&h, "engineer"), *rid = house_recording(&h, h.admin, "One", "user-1");
+    const char *more = house_recording(&h, h.admin, "Two", "user-1"), *gid;
+    char body[600];
+    struct reply q, r;
+
+    (void) state;
+    (void) snprintf(body, sizeof(body),
+                    "{\"recordings\":[\"%s\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"support\",\"ticket\":\"SHOP-7\","
+                    "\"reason\":\"Customer says that checkout fails\"},\"duration_s\":1200,"
+                    "\"more\":{\"same\":\"subject\",\"max\":2},\"more_time\":{\"times\":1,\"each_s\":600}}", rid);
+    q = house_call(&h, engineer, ROUTE_request_create, NULL, NULL, body);
+    assert_reply(&h, q, 201, "");
+    (void) snprintf(body, sizeof(body), "{\"digest\":\"%s\"}", reply_str(&h, &q, "digest"));
+    r = house_call(&h, house_login(&h, "approver"), ROUTE_request_approve, reply_str(&h, &q, "id"), NULL, body);
+    assert_reply(&h, r, 200, "");
+    gid = reply_str(&h, &r, "grant");
+    r = notice("n-1", CLOSED);
+    assert_int_equal(reply_int(&r, "ending"), 1);
+    r = house_call(&h, engineer, ROUTE_grant_more_time, gid, NULL, NULL);
+    assert_reply(&h, r, 403, "policy-denied");
+    (void) snprintf(body, sizeof(body), "{\"recording\":\"%s\"}", more);
+    r = house_call(&h, engineer, ROUTE_grant_widen, gid, NULL, body);
+    assert_reply(&h, r, 422, "invalid");
+    assert_string_equal(reply_str(&h, &r, "errors.0.at"), "/purpose/ticket");
+    house_sleep(&h, 5 * 60000);
+    house_tick(&h, CMD_SECOND);
+    state_of(gid, "EXPIRED", "ticket-closed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_state_of_tickets, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_order, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_ends, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_nothing_beforehand_after_the_end, open_house, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
