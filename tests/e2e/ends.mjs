@@ -208,6 +208,8 @@ await suite({
     await engineer.getByRole("link", { name: TERMINAL }).click();
     await engineer.getByLabel("Reason").fill("A customer reports that this fails, see the ticket");
     await engineer.getByLabel(/^Ticket/).fill("SUP-2001");
+    await engineer.getByRole("combobox", { name: "For how long?" }).selectOption("min");
+    await engineer.getByRole("spinbutton", { name: "For how long?" }).fill("30");
     await engineer.getByRole("button", { name: "Ask for access" }).click();
     await engineer.getByRole("heading", { name: "Waiting for approval" }).waitFor();
     await approve(lead);

@@ -116,6 +116,18 @@ describe("a bound key", () => {
     await vi.advanceTimersByTimeAsync(500_000);
     expect(issued).toHaveLength(2);
   });
+  it("is asked for again while the server restarts, a little beyond its end, and then given up", async () => {
+    const p = createPass(client(), "g_1", "r_1", says);
+    await p.open();
+    refuseIssue = Array.from({ length: 100 }, () => problem(503, "authority-stale", { retryable: true }));
+    await vi.advanceTimersByTimeAsync(125_000);
+    expect(said).toEqual([]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(said).toHaveLength(1);
+    const left = refuseIssue.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(refuseIssue).toHaveLength(left);
+  });
   it("waits as long as the server says, and tells", async () => {
     answers = [answer(problem(429, "rate-limited", { retry_after_s: 3, left: { name: "key_requests", limit: 200, used: 200 } }))];
     const p = createPass(client(), "g_1", "r_1", says);

@@ -26,6 +26,7 @@ export interface PassSays {
 
 const RETRY_MS = 1000;
 const RETRIES = 4;
+const GRACE_MS = 10_000; // after the key's end, for a server that restarts: nothing can be fetched meanwhile
 
 const pause = (ms: number, signal: AbortSignal) => new Promise<void>((done, fail) => {
   const timer = setTimeout(done, ms);
@@ -57,14 +58,14 @@ export function createPass(client: Client, first: string, rid: string, says: Pas
     latest = k;
     return k;
   }
-  /* By the clock: tries until the key would be over, then says so. */
+  /* By the clock: tries until the key is over, and a little longer, then says so. */
   function again(): void {
     const until = Date.now() + ((latest?.expires_in ?? 0) - (latest?.renew_after ?? 0)) * 1000;
     const attempt = () => {
       renew().catch((e: unknown) => {
         if (stopped) return;
         const p = e instanceof ApiError ? e.problem : null;
-        if (p?.retryable && Date.now() + RETRY_MS < until) timer = setTimeout(attempt, RETRY_MS);
+        if (p?.retryable && Date.now() + RETRY_MS < until + GRACE_MS) timer = setTimeout(attempt, RETRY_MS);
         else says.failed(e);
       });
     };
