@@ -202,21 +202,24 @@ static void note_anonymous(struct flood *f, const struct flood_case *c)
     first_then_count(f, e, c);
 }
 
-void flood_note(struct flood *f, const struct flood_case *c, time_ms now)
+static void note_read(struct flood *f, const struct flood_case *c)
 {
-    struct entry *e;
+    struct entry *e = entry(f, 'r', c->log, c->actor, c->route, FLOOD_ENTRIES_MAX);
 
-    flood_tick(f, now);
-    switch (c->kind) {
-    case FLOOD_KEYED: note_keyed(f, c); return;
-    case FLOOD_ANONYMOUS: note_anonymous(f, c); return;
-    case FLOOD_READ: break;
-    }
-    e = entry(f, 'r', c->log, c->actor, c->route, FLOOD_ENTRIES_MAX);
     if (e != NULL)
         first_then_count(f, e, c);
     else
         collect(f, c);
+}
+
+void flood_note(struct flood *f, const struct flood_case *c, time_ms now)
+{
+    static void (*const by_kind[])(struct flood *, const struct flood_case *) = {
+        [FLOOD_KEYED] = note_keyed, [FLOOD_ANONYMOUS] = note_anonymous, [FLOOD_READ] = note_read,
+    };
+
+    flood_tick(f, now);
+    by_kind[c->kind](f, c);
 }
 
 void flood_flush(struct flood *f)

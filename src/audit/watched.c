@@ -78,6 +78,15 @@ static int64_t number(struct json_value o, const char *name, int64_t otherwise)
 
 /* ---- folding ---- */
 
+static struct span keep(struct watched_fold *f, struct span s)
+{
+    struct span copy = arena_span(f->mem, s);
+
+    f->no_memory |= copy.p == NULL;
+    return copy;
+}
+
+/* NULL: a limit, or no memory. */
 static struct watched *viewing_of(struct watched_fold *f, struct json_value o, const struct meta_audit_item *item)
 {
     struct span vid = text(o, "vid"), key = vid.n > 0 ? vid : text(o, "jti");
@@ -86,12 +95,13 @@ static struct watched *viewing_of(struct watched_fold *f, struct json_value o, c
     if (w != NULL || f->n == WATCHED_VIEWINGS_MAX)
         return w;
     w = arena_alloc(f->mem, sizeof(*w));
+    f->no_memory = w == NULL;
     if (w == NULL)
         return NULL;
-    *w = (struct watched){ .vid = arena_span(f->mem, vid), .rid = arena_span(f->mem, text(o, "rid")),
-                           .gid = arena_span(f->mem, text(o, "gid")), .first_t = item->time, .first_i = item->idx,
-                           .settled = true };
-    if (!map_put(&f->by_key, arena_span(f->mem, key), w, NULL))
+    *w = (struct watched){ .vid = keep(f, vid), .rid = keep(f, text(o, "rid")), .gid = keep(f, text(o, "gid")),
+                           .first_t = item->time, .first_i = item->idx, .settled = true };
+    f->no_memory |= !map_put(&f->by_key, keep(f, key), w, NULL);
+    if (f->no_memory)
         return NULL;
     f->all[f->n++] = w;
     return w;
@@ -111,7 +121,7 @@ static bool add_range(struct watched_fold *f, struct watched *w, struct watched_
 
 static bool leased(struct watched_fold *f, struct watched *w, struct json_value o, const struct meta_audit_item *item)
 {
-    struct watched_lease l = { .jti = arena_span(f->mem, text(o, "jti")), .first = number(o, "first", item->idx), .open = true };
+    struct watched_lease l = { .jti = keep(f, text(o, "jti")), .first = number(o, "first", item->idx), .open = true };
     bool live = number(o, "live_s", 0) > 0;
 
     l.none = number(o, "manifest", 0) == 1;
@@ -171,12 +181,12 @@ bool watched_leaf(struct watched_fold *f, const struct meta_audit_item *item)
     if (w == NULL)
         return false;
     if (w->actor.n == 0)
-        w->actor = arena_span(f->mem, text(o, "actor"));
+        w->actor = keep(f, text(o, "actor"));
     if (w->q.n == 0)
-        w->q = arena_span(f->mem, text(o, "q"));
+        w->q = keep(f, text(o, "q"));
     w->last_t = item->time;
     w->last_i = item->idx;
-    f->no_memory = !take(f, w, o, item);
+    f->no_memory |= !take(f, w, o, item);
     return !f->no_memory;
 }
 

@@ -47,9 +47,9 @@ void watched_freep(struct watched_fold **f);
 extern const struct span watched_types[];
 extern const size_t watched_n_types;
 
-/* Another leaf of the log. False: a limit was reached, and what there is stays as it is. */
+/* Another leaf of the log. False: a limit was reached, and what there is stays as it is; or there is no memory, which watched_end says. */
 bool watched_leaf(struct watched_fold *f, const struct meta_audit_item *item);
 
-/* Oldest first. *ret lies in the fold, what it points to in the arena. */
+/* Oldest first. *ret lies in the fold, what it points to in the arena. ERR_NOMEM: something could not be kept. */
 NODISCARD enum err watched_end(struct watched_fold *f, struct watched ***ret, size_t *ret_n,
                                struct err_info *reterr);

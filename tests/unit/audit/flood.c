@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "audit/flood.h"
+#include "nomem.h"
 
 struct seen {
     size_t records, other;
@@ -161,6 +162,85 @@ static void counts_add_up_past_every_limit(void **state)
     f = flood_free(f);
 }
 
+/* The eleventh record of a key where there is no room for another entry: with the others of its log. */
+static void a_key_past_its_ten_in_a_full_table(void **state)
+{
+    struct seen s = { 0 };
+    CLEANUP(flood_freep) struct flood *f = flood_new(note, &s);
+    struct flood_case c = keyed("first", "key-expired");
+
+    (void) state;
+    for (int i = 0; i < FLOOD_PER_JTI; i++)
+        flood_note(f, &c, 1);
+    for (int i = 1; i < FLOOD_ENTRIES_MAX; i++) {
+        char jti[16];
+        struct flood_case other;
+
+        (void) snprintf(jti, sizeof(jti), "j%d", i);
+        other = keyed(jti, "key-expired");
+        flood_note(f, &other, 1);
+    }
+    assert_int_equal(s.other, 0);
+    flood_note(f, &c, 1);
+    assert_int_equal(s.other, 1);
+    flood_note(f, &c, 1);
+    assert_int_equal(s.other, 1);
+    flood_flush(f);
+    assert_int_equal(s.other, 2);
+    assert_int_equal(s.total, FLOOD_PER_JTI + FLOOD_ENTRIES_MAX + 1);
+}
+
+static void long_members_are_cut(void **state)
+{
+    struct seen s = { 0 };
+    CLEANUP(flood_freep) struct flood *f = flood_new(note, &s);
+    char text[FLOOD_TEXT_MAX + 2] = { 0 };
+    struct flood_case c = keyed("j", "key-expired");
+
+    (void) state;
+    memset(text, 'x', FLOOD_TEXT_MAX + 1);
+    c.kind = FLOOD_READ;
+    for (size_t n = FLOOD_TEXT_MAX - 1; n <= FLOOD_TEXT_MAX + 1; n++) {
+        c.route = span_of(text, n);
+        flood_note(f, &c, 1);
+    }
+    assert_int_equal(s.records, 2); /* 64 and 65 bytes are the same when they are kept */
+    flood_flush(f);
+    assert_int_equal(s.total, 3);
+    assert_non_null(strstr(s.last, "xxx x1"));
+}
+
+/* Whatever allocation fails: each thing that happened is in a record or in a count, once. */
+static void nothing_is_lost_without_memory(void **state)
+{
+    unsigned asked = 1;
+
+    (void) state;
+    assert_null(flood_free(NULL));
+    nomem_after(0);
+    assert_null(flood_new(note, NULL));
+    (void) nomem_off();
+    for (unsigned n = 0; n < asked; n++) {
+        struct seen s = { 0 };
+        CLEANUP(flood_freep) struct flood *f = flood_new(note, &s);
+        uint64_t noted = 0;
+
+        assert_non_null(f);
+        nomem_after(n);
+        for (int i = 0; i < 300; i++, noted++) {
+            char jti[16];
+            struct flood_case c = { .kind = (enum flood_kind) (i % 3), .code = SPAN("key-expired"), .log = SPAN("p_1") };
+
+            (void) snprintf(jti, sizeof(jti), "j%d", i < 150 ? 0 : i);
+            c.jti = c.actor = c.prefix = span_str(jti);
+            flood_note(f, &c, 1);
+        }
+        asked = nomem_off();
+        flood_flush(f);
+        assert_int_equal(s.total, noted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +249,9 @@ int main(void)
         cmocka_unit_test(at_most_256_pairs_then_other),
         cmocka_unit_test(a_read_is_one_record_an_actor_route_and_minute),
         cmocka_unit_test(counts_add_up_past_every_limit),
+        cmocka_unit_test(a_key_past_its_ten_in_a_full_table),
+        cmocka_unit_test(long_members_are_cut),
+        cmocka_unit_test(nothing_is_lost_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,12 +129,91 @@ static void counters_come_back_from_the_log(void **state)
     fixture_deinit(&f);
 }
 
+static void limits_on_both_sides(void **state)
+{
+    const uint64_t most = INT64_MAX, over = (uint64_t) INT64_MAX + 1;
+    struct ipc_row_range r[2] = { { 0, 0 }, { 5, 5 } };
+    struct ipc_lease x = lease(LEASE_CHUNK);
+    struct ipc_settle s = { .jti = x.jti, .gid = x.gid, .gen = x.gen, .vid = x.vid, .rid = x.rid, .pid = x.pid,
+                            .sub = x.sub, .first_lease = most, .bytes = most, .ranges = { .rows = r, .n = 2 } };
+    struct leaf l;
+
+    (void) state;
+    x.from_seq = x.to_seq = x.from_ms = x.to_ms = x.bytes = x.first_lease = most;
+    assert_true(lease_is_valid(&x));
+    assert_ok(lease_leaf(&x, 0, &l, NULL));
+    assert_string_equal(l.n[l.n_numbers - 1].name, "first");
+    for (int i = 0; i < 6; i++) {
+        struct ipc_lease y = x;
+        uint64_t *const member[] = { &y.from_seq, &y.to_seq, &y.from_ms, &y.to_ms, &y.bytes, &y.first_lease };
+
+        *member[i] = over;
+        assert_false(lease_is_valid(&y));
+    }
+    x.to_seq--;
+    assert_false(lease_is_valid(&x)); /* ends before it begins */
+    x.to_seq++;
+    x.to_ms--;
+    assert_false(lease_is_valid(&x));
+
+    assert_ok(lease_settle_leaf(&s, 0, &l, NULL));
+    s.first_lease = over;
+    assert_err(lease_settle_leaf(&s, 0, &l, NULL), ERR_INVAL);
+    s.first_lease = 7;
+    s.bytes = over;
+    assert_err(lease_settle_leaf(&s, 0, &l, NULL), ERR_INVAL);
+    s.bytes = 0;
+    r[1].to_seq = 4;
+    assert_err(lease_settle_leaf(&s, 0, &l, NULL), ERR_INVAL);
+    r[1].to_seq = over;
+    assert_err(lease_settle_leaf(&s, 0, &l, NULL), ERR_INVAL);
+    s.more = 1; /* more than what the message has: its ranges are not looked at */
+    assert_ok(lease_settle_leaf(&s, 0, &l, NULL));
+    assert_int_equal(l.n_numbers, 3);
+    assert_string_equal(l.n[1].name, "all");
+}
+
+/* A leaf that says nothing about bytes counts for none, and spoils nothing. */
+static void leaves_without_bytes_count_for_nothing(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{\"jti\":\"CCCCCCCCCCCCCCCCCCCCCC\",\"n\":{\"bytes\":7}}",
+        "{\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\"}",
+        "{\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\",\"n\":{\"manifest\":1}}",
+        "{\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\",\"n\":{\"bytes\":1.5}}",
+        "{\"jti\":\"BXqH0cJLlQzHgCOqSMGAMA\",\"n\":{\"bytes\":-1}}",
+    };
+    struct fixture f;
+    uint64_t bytes;
+
+    (void) state;
+    fixture_init(&f);
+    begin(&f);
+    create_log(&f, PROJECT, 1);
+    append_lease(&f, PROJECT, 1);
+    append_lease(&f, PROJECT, 2);
+    commit(&f);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char sql[300];
+
+        (void) snprintf(sql, sizeof(sql), "UPDATE audit_leaf SET leaf=CAST('%s' AS BLOB) WHERE idx=1", texts[i]);
+        forge(&f, sql);
+        assert_ok(lease_bytes(meta_view(f.m), SPAN(PROJECT), SPAN("g_P_52yi_zKORYBdCS"), SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
+                              0, &bytes, NULL));
+        assert_int_equal(bytes, 100); /* of the other one */
+    }
+    fixture_deinit(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_lease_says),
         cmocka_unit_test(what_a_settlement_says),
         cmocka_unit_test(counters_come_back_from_the_log),
+        cmocka_unit_test(limits_on_both_sides),
+        cmocka_unit_test(leaves_without_bytes_count_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* Nothing that is changed in a log goes unseen: every byte of 10 000 records, drop, swap, repeat, cut, fork. */
 #include "log.h"
 
+#include "nomem.h"
+
 #define N_LEAVES 10000
 
 struct copy {
@@ -243,6 +245,120 @@ static void false_notes(void **state)
     }
 }
 
+/* A note by the log's own key over whatever text. */
+static void signed_text(const char *text, struct buf *note)
+{
+    struct note_vkey k = vkey_of(&f, PROJECT);
+    uint8_t sig[64];
+
+    ed25519_sign(f.sk, span_str(text), sig);
+    buf_reset(note);
+    note_write(note, span_str(text), &k, sig);
+}
+
+static void signed_size(uint64_t size, uint8_t root, struct buf *note)
+{
+    struct note_vkey k = vkey_of(&f, PROJECT);
+    const struct note_checkpoint c = { .origin = span_str(k.name), .size = size, .root = { { root } } };
+    struct buf text = BUF_INIT(4096);
+
+    note_checkpoint_text(&c, &text);
+    signed_text(buf_cstr(&text), note);
+    buf_deinit(&text);
+}
+
+/* By the right key, and still no checkpoint of this log: the key signs nothing else, and when it did it is found. */
+static void signed_notes_of_something_else(void **state)
+{
+    static const struct {
+        const char *text;
+        enum audit_verdict want;
+    } cases[] = {
+        { "rec.example.com/v1/audit/" PROJECT "\nmany\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", AUDIT_NOTE_MALFORMED },
+        { "hello\n", AUDIT_NOTE_MALFORMED },
+        { "rec.example.com/v1/audit/system\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", AUDIT_NOTE_ORIGIN },
+        { "rec.example.com/v1/audit/" PROJECT "\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", AUDIT_TRUNCATED },
+    };
+    struct note_vkey k = vkey_of(&f, PROJECT);
+    struct buf note = BUF_INIT(4096);
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct audit_verify *v = audit_verify_new(SPAN(PROJECT), &k);
+        struct audit_result r;
+
+        signed_text(cases[i].text, &note);
+        audit_verify_checkpoint(v, buf_span(&note));
+        audit_verify_finish(v, &r);
+        if (r.verdict != cases[i].want)
+            fail_msg("%s: %s", cases[i].text, audit_verdict_word(r.verdict));
+        v = audit_verify_free(v);
+    }
+    buf_deinit(&note);
+}
+
+static void several_checkpoints(void **state)
+{
+    struct note_vkey k = vkey_of(&f, PROJECT);
+    struct audit_verify *v = audit_verify_new(SPAN(PROJECT), &k);
+    struct buf note = BUF_INIT(4096);
+    struct audit_result r;
+
+    (void) state;
+    signed_size(5, 1, &note);
+    audit_verify_checkpoint(v, buf_span(&note));
+    audit_verify_checkpoint(v, buf_span(&note)); /* the same again says nothing new */
+    signed_size(4, 9, &note);
+    audit_verify_checkpoint(v, buf_span(&note)); /* a smaller one: only its form is looked at */
+    audit_verify_finish(v, &r);
+    assert_int_equal(r.verdict, AUDIT_TRUNCATED);
+    assert_int_equal(r.upto, 5);
+    v = audit_verify_free(v);
+
+    v = audit_verify_new(SPAN(PROJECT), &k);
+    signed_size(5, 1, &note);
+    audit_verify_checkpoint(v, buf_span(&note));
+    signed_size(5, 2, &note);
+    audit_verify_checkpoint(v, buf_span(&note));
+    audit_verify_finish(v, &r);
+    assert_int_equal(r.verdict, AUDIT_ROOT);
+    v = audit_verify_free(v);
+
+    v = audit_verify_new(SPAN(PROJECT), &k); /* 4096 are kept, and the last one kept is what the log has to reach */
+    for (uint64_t i = 1; i <= 4097; i++) {
+        signed_size(i, 1, &note);
+        audit_verify_checkpoint(v, buf_span(&note));
+    }
+    audit_verify_finish(v, &r);
+    assert_int_equal(r.verdict, AUDIT_TRUNCATED);
+    assert_int_equal(r.upto, 4096);
+    v = audit_verify_free(v);
+    buf_deinit(&note);
+}
+
+static void words_and_names(void **state)
+{
+    static const char *const words[] = { "good",      "note-malformed", "note-unknown-key", "note-forged", "note-origin",
+                                         "leaf-malformed", "leaf-gap",  "leaf-time",        "leaf-hash",   "truncated",
+                                         "root",      "no-checkpoint",  "tile",             "unknown" };
+    char name[LOG_ID_CAP + 1];
+    struct note_vkey k = vkey_of(&f, PROJECT);
+    struct audit_verify *v;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        assert_string_equal(audit_verdict_word((enum audit_verdict) i), words[i]);
+    memset(name, 'x', sizeof(name));
+    assert_null(audit_verify_new(span_of(name, LOG_ID_CAP), &k)); /* no room for its end */
+    v = audit_verify_new(span_of(name, LOG_ID_CAP - 1), &k);
+    assert_non_null(v);
+    v = audit_verify_free(v);
+    nomem_after(0);
+    v = audit_verify_new(SPAN(PROJECT), &k);
+    (void) nomem_off();
+    assert_null(v);
+}
+
 static void leaves_that_are_none(void **state)
 {
     static const char *const bad[] = {
@@ -253,6 +369,15 @@ static void leaves_that_are_none(void **state)
         "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"\"}",
         "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
         "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"} ",
+        "{\"log\":\"" PROJECT "\",\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
+        "{\"v\":1,\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
+        "{\"v\":1,\"log\":\"" PROJECT "\",\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
+        "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0.0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
+        "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":-1,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
+        "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":1,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
+        "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"type\":\"x\"}",
+        "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\"}",
+        "{\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":5}",
         " {\"v\":1,\"log\":\"" PROJECT "\",\"i\":0,\"t\":\"2026-01-01T00:00:00.000Z\",\"type\":\"x\"}",
     };
     struct note_vkey k = vkey_of(&f, PROJECT);
@@ -394,6 +519,9 @@ int main(void)
         cmocka_unit_test(dropped_swapped_repeated_cut),
         cmocka_unit_test(a_consistent_lie_is_found_by_the_root),
         cmocka_unit_test(false_notes),
+        cmocka_unit_test(signed_notes_of_something_else),
+        cmocka_unit_test(several_checkpoints),
+        cmocka_unit_test(words_and_names),
         cmocka_unit_test(leaves_that_are_none),
         cmocka_unit_test(a_time_that_goes_back),
         cmocka_unit_test(every_change_of_a_table_is_found),

@@ -334,6 +334,16 @@ static void checkpoints_that_are_none(void **state)
     assert_int_equal(check(&l, SPAN_EMPTY).verdict, AUDIT_NOTE_UNKNOWN_KEY);
     assert_int_equal(audit_verify_tiles(&other, SPAN_EMPTY, read_file, &l, &r, NULL), ERR_OK); /* a name without a slash is the log's */
     assert_int_not_equal(r.verdict, AUDIT_GOOD);
+    {
+        static const char *const text = ORIGIN "\nmany\nroots\n";
+        struct buf *out = file_of(&l, "checkpoint");
+        uint8_t sig[64];
+
+        ed25519_sign(signer, span_str(text), sig); /* by its key, and no checkpoint */
+        buf_reset(out);
+        note_write(out, span_str(text), &key, sig);
+        assert_int_equal(check(&l, SPAN_EMPTY).verdict, AUDIT_NOTE_MALFORMED);
+    }
     sign(&l, &key, UINT64_C(1) << 40, &root); /* as large as no log can be: the first record that is not there ends it */
     assert_int_not_equal(check(&l, SPAN_EMPTY).verdict, AUDIT_GOOD);
     drop(&l);
