@@ -126,7 +126,7 @@ static bool read_leaf(struct span leaf, struct span *ret_log, int64_t *ret_i, ti
     if (leaf.n == 0 || leaf.p[0] != '{' || !json_check(leaf, &limits, NULL))
         return false;
     o = json_value(leaf);
-    return o.type == JSON_OBJECT && member_is(o, "v", JSON_NUMBER, &version) && span_eq_str(version, "1") &&
+    return member_is(o, "v", JSON_NUMBER, &version) && span_eq_str(version, "1") &&
            member_is(o, "log", JSON_STRING, ret_log) && member_is(o, "i", JSON_NUMBER, &i) && json_int(i, ret_i) &&
            member_is(o, "t", JSON_STRING, &t) && time_parse_rfc3339(t, ret_t) &&
            member_is(o, "type", JSON_STRING, &type) && type.n > 0;

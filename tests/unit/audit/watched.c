@@ -258,11 +258,12 @@ static bool fold_works(void *ctx)
     f = watched_new(&own);
     next_idx = 0;
     for (int i = 0; f != NULL && i < 40; i++) {
-        char vid[32];
+        char vid[32], settlement[80];
 
         (void) snprintf(vid, sizeof(vid), "v_%016d", i);
+        (void) snprintf(settlement, sizeof(settlement), "\"lease\":%lld,\"from_0\":0,\"to_0\":9", (long long) next_idx);
         ok &= leaf(f, "replay.leased", vid, KEY, "\"from_seq\":0,\"to_seq\":99");
-        ok &= leaf(f, "replay.settled", vid, KEY, "\"lease\":0,\"from_0\":0,\"to_0\":9");
+        ok &= leaf(f, "replay.settled", vid, KEY, settlement);
     }
     if (f == NULL || watched_end(f, &all, &n, NULL) != ERR_OK) {
         arena_deinit(&own);
