@@ -32,6 +32,19 @@ static enum err may_decide(struct job *c, struct span *ret_reason, bool *ret_ok,
     return ERR_OK;
 }
 
+/* Who asked first may have lost the right since: then it is not one of the two. */
+static struct pair try_pair(struct job *c, struct span what)
+{
+    const struct pair_waiting *w = pairs_other(&c->core->pairs, what, who_person(c->me), c->now.boot);
+    const struct people *people = job_people(c, NULL);
+    const struct who *first = w == NULL || people == NULL ? NULL : people_by_id(people, span_str(w->account));
+
+    if (w != NULL && (first == NULL || first->disabled ||
+                      (role_in(first->roles, first->n_roles, SPAN(ROLE_SYSTEM), 0) & ROLE_BIT(ROLE_ADMIN)) == 0))
+        pairs_end(&c->core->pairs, what);
+    return pair_try(c, what);
+}
+
 /* ---- audit_unseal ---- */
 
 static enum err write_logs(struct job *c, const struct span *names, size_t n, struct err_info *reterr)
@@ -77,7 +90,7 @@ enum err api_audit_unseal(struct job *c, struct err_info *reterr)
     if (!is_sealed(c, u.log))
         return job_refuse(c, 409, "state", "It is not sealed.");
     (void) snprintf(what, sizeof(what), "audit-unseal " SPAN_FMT, SPAN_ARG(log));
-    pair = pair_try(c, span_str(what));
+    pair = try_pair(c, span_str(what));
     if (pair.verdict == PAIR_WAITS)
         return pair_answer_waiting(c, &pair);
     u.other = pair.other;
@@ -98,7 +111,7 @@ enum err api_clock_trust(struct job *c, struct err_info *reterr)
         return ERR_OK;
     if (c->core->clock.trusted)
         return job_refuse(c, 409, "state", "The clock is trusted.");
-    pair = pair_try(c, SPAN("clock-trust"));
+    pair = try_pair(c, SPAN("clock-trust"));
     if (pair.verdict == PAIR_WAITS)
         return pair_answer_waiting(c, &pair);
     TRY(clock_trust_run(c, pair.other, reason, reterr));

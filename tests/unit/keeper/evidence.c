@@ -538,6 +538,13 @@ static void the_clock_is_trusted_by_two(void **state)
     r = house_call(&h, one, ROUTE_clock_trust, "", NULL, why);
     assert_reply(&h, r, 202, "");
     assert_false(core_health(h.core).clock_ok);
+    r = house_call(&h, h.admin, ROUTE_user_patch, "approver", NULL, "{\"disabled\":true}"); /* then it is not one of the two */
+    assert_reply(&h, r, 200, "");
+    r = house_call(&h, two, ROUTE_clock_trust, "", NULL, why);
+    assert_reply(&h, r, 202, "");
+    r = house_call(&h, h.admin, ROUTE_user_patch, "approver", NULL, "{\"disabled\":false}");
+    assert_reply(&h, r, 200, "");
+    two = house_login(&h, "approver");
     r = house_call(&h, two, ROUTE_clock_trust, "", NULL, why);
     assert_int_equal(r.status, 204);
     house_tick(&h, CMD_SECOND);
