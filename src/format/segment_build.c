@@ -390,7 +390,7 @@ static enum err copy_all(struct segment_builder *b, struct segment_reader *from,
 
 static bool room_in_tables(const struct segment_builder *b, const struct segment_index *x)
 {
-    return b->x.n_chunks + x->n_chunks <= SEGMENT_CHUNKS_MAX &&
+    return b->x.n_chunks + (b->raw.n > 0 ? 1 : 0) + x->n_chunks <= SEGMENT_CHUNKS_MAX && /* the open one is cut first */
            b->x.n_keyframes + x->n_keyframes <= SEGMENT_KEYFRAMES_MAX &&
            b->x.n_markers + x->n_markers <= SEGMENT_MARKERS_MAX;
 }
@@ -482,7 +482,6 @@ static enum err finish(struct segment_builder *b, struct buf *file, struct segme
     wipe_buf(&index);
     TRY(e);
     TRY(khseg_finish(b->cipher, reterr));
-    TRY(buf_check(&b->file, reterr));
     buf_add_span(file, buf_span(&b->file));
     TRY(buf_check(file, reterr));
     summarize(b, ret);
