@@ -115,14 +115,14 @@ static bool one_header(const struct hook_delivery *d, const char *name, struct s
     return n == 1 && ret->n > 0;
 }
 
-/* An id is printable ASCII without blanks: it is stored and compared as it came. */
+/* An id, which is not empty, is printable ASCII without blanks: it is stored and compared as it came. */
 static bool id_ok(struct span id)
 {
     for (size_t i = 0; i < id.n; i++) {
         if (id.p[i] <= ' ' || id.p[i] > '~')
             return false;
     }
-    return id.n > 0 && id.n <= HOOK_ID_MAX;
+    return id.n <= HOOK_ID_MAX;
 }
 
 static void add_id(struct hook_once *once, const char *kind, struct span id)

@@ -168,8 +168,6 @@ enum err key_ring_add(struct key_ring *ring, const uint8_t pub[ES256_PUB_LEN], s
     if (ring->n == KEY_RING_CAP)
         return ERR_RAISE(reterr, ERR_LIMIT, "key ring: %d keys are the most", KEY_RING_CAP);
     key_kid(pub, e.kid);
-    if (e.kid[0] == '\0')
-        return ERR_RAISE(reterr, ERR_NOMEM, "key ring");
     if (key_ring_find(ring, span_str(e.kid)) != NULL)
         return ERR_RAISE(reterr, ERR_EXISTS, "key ring: %s is there already", e.kid);
     TRY(es256_verifier_new(pub, &e.verifier, reterr));

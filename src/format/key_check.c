@@ -68,6 +68,7 @@ static enum key_verdict read_header(struct tree obj, const struct key_ring *ring
 {
     struct span alg, typ, kid;
     const struct key_ring_entry *key;
+    bool fits = false;
 
     if (obj.tag != TREE_OBJ || tree_count(obj) != 3 || !tree_get_str(obj, "alg", &alg) ||
         !tree_get_str(obj, "typ", &typ) || !tree_get_str(obj, "kid", &kid))
@@ -78,11 +79,10 @@ static enum key_verdict read_header(struct tree obj, const struct key_ring *ring
     if (key == NULL)
         return refuse(KEY_FORGED, ret_cause, "unknown kid");
     switch (key->alg) { /* the key decides */
-    case KEY_ALG_ES256:
-        if (!eq(alg, "ES256"))
-            return refuse(KEY_FORGED, ret_cause, "alg is not that key's");
-        break;
+    case KEY_ALG_ES256: fits = eq(alg, "ES256"); break;
     }
+    if (!fits)
+        return refuse(KEY_FORGED, ret_cause, "alg is not that key's");
     *ret = key;
     return KEY_OK;
 }
@@ -166,7 +166,7 @@ static bool read_claim(const struct key_claim *t, struct tree node, struct key_c
     case KEY_CLAIM_CNF:
         return read_cnf(node, c);
     }
-    return false;
+    return false; /* the table has no other form */
 }
 
 static const struct key_claim *claim_named(struct span name, size_t *ret_i)

@@ -314,8 +314,9 @@ static bool read_data(struct rd *r, struct khlog_data *d)
     d->first_seq = rd_u64le(r);
     d->flags = rd_u32le(r);
     d->ct = rd_bytes(r, r->n);
-    return rd_done(r) && d->ct.n >= KHLOG_TAG && (d->flags & ~FLAGS) == 0 &&
-           ((d->flags & KHLOG_HEAD) == 0 || d->n_events == 0) && d->first_seq <= UINT64_MAX - d->n_events;
+    /* Whole, and with a tag: khlog_peek wants KHLOG_DATA_MIN bytes. */
+    return (d->flags & ~FLAGS) == 0 && ((d->flags & KHLOG_HEAD) == 0 || d->n_events == 0) &&
+           d->first_seq <= UINT64_MAX - d->n_events;
 }
 
 bool khlog_record_read(struct span bytes, struct khlog_record *ret)

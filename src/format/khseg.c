@@ -154,7 +154,7 @@ enum err khseg_write(struct khseg_writer *w, struct span plain, struct err_info 
 {
     if (w->done)
         return ERR_RAISE(reterr, ERR_STATE, "segment writer: finished");
-    if (plain.n > KHSEG_SIZE_MAX / 2 || khseg_file_size(khseg_written(w) + plain.n) > KHSEG_SIZE_MAX)
+    if (plain.n > KHSEG_SIZE_MAX || khseg_file_size(khseg_written(w) + plain.n) > KHSEG_SIZE_MAX)
         return ERR_RAISE(reterr, ERR_LIMIT, "segment is over %llu bytes", KHSEG_SIZE_MAX);
     while (plain.n > 0) {
         struct span part = span_sub(plain, 0, KHSEG_BLOCK - w->n);

@@ -34,6 +34,19 @@ static enum err damaged(const struct khlog_scan *scan, struct err_info *reterr)
     return ERR_RAISE(reterr, ERR_CORRUPT, "piece of a log: damaged at byte %llu", (unsigned long long) scan->at);
 }
 
+/* Reads the same bytes again, from where its spans stay. */
+static bool keep_open(struct khspl *s, struct span record)
+{
+    struct khlog_record r = { .local = 0 };
+    bool ok;
+
+    memcpy(s->opened, record.p, record.n);
+    ok = khlog_record_read(span_of(s->opened, record.n), &r);
+    s->begin = r.open;
+    s->local = r.local;
+    return ok;
+}
+
 /* Header and open record. */
 static enum err read_begin(struct khspl *s, struct khlog_scan *scan, struct err_info *reterr)
 {
@@ -45,13 +58,9 @@ static enum err read_begin(struct khspl *s, struct khlog_scan *scan, struct err_
     if (step != KHLOG_STEP_RECORD)
         return damaged(scan, reterr);
     TRY(khlog_scan_next(scan, &r, &at, &step, reterr));
-    if (step != KHLOG_STEP_RECORD || r.type != KHLOG_OPEN)
+    if (step != KHLOG_STEP_RECORD || r.type != KHLOG_OPEN ||
+        !keep_open(s, r.bytes))
         return damaged(scan, reterr);
-    memcpy(s->opened, r.bytes.p, r.bytes.n);
-    if (!khlog_record_read(span_of(s->opened, r.bytes.n), &r)) /* the same bytes: for spans that stay */
-        return damaged(scan, reterr);
-    s->begin = r.open;
-    s->local = r.local;
     return ERR_OK;
 }
 

@@ -70,7 +70,7 @@ void leaf_json_str(struct buf *b, struct span s)
     struct rd r = rd_of(s);
 
     buf_add_c(b, '"');
-    while (r.n > 0 && !r.failed) {
+    while (r.n > 0) {
         uint32_t cp = utf8_read(&r);
 
         if (r.failed)
@@ -117,9 +117,10 @@ static bool all_of(struct span s, const char *more, bool upper)
     return true;
 }
 
+/* Of what is not empty. */
 static bool is_word(struct span s)
 {
-    return s.n > 0 && s.n <= LEAF_WORD_MAX && all_of(s, "-", false);
+    return s.n <= LEAF_WORD_MAX && all_of(s, "-", false);
 }
 
 static bool is_name(const char *name)

@@ -137,7 +137,7 @@ static enum err read_chunks(struct rd *r, uint64_t end, struct segment_index *x,
         c->t_first = (time_us) t_first;
         c->t_last = (time_us) t_last;
         c->first_seq = seq;
-        if (r->failed || !time_ok(t_first) || !time_ok(t_last) || !chunk_ok(c, i == 0 ? NULL : c - 1, end) ||
+        if (!time_ok(t_first) || !time_ok(t_last) || !chunk_ok(c, i == 0 ? NULL : c - 1, end) ||
             seq > UINT64_MAX - c->n_events)
             return corrupt(reterr, "chunk", i);
         seq += c->n_events;
@@ -218,7 +218,7 @@ static enum err read_markers(struct rd *r, struct segment_index *x, struct err_i
     return ERR_OK;
 }
 
-/* Counts are believed only as far as the bytes that are there. */
+/* Counts are believed only as far as the bytes that are there: those of all chunks are. */
 static bool counts_ok(const struct segment_index *x, size_t left)
 {
     return x->n_chunks <= SEGMENT_CHUNKS_MAX && x->n_keyframes <= SEGMENT_KEYFRAMES_MAX &&

@@ -216,7 +216,7 @@ enum err segment_read_chunk(struct segment_reader *r, uint32_t n, struct buf *ou
         return ERR_RAISE(reterr, ERR_NOTFOUND, "segment: no chunk %u", n);
     TRY(unpack_section(r, c->offset, c->stored, c->raw, out, reterr));
     raw = span_of(out->p + start, out->n - start);
-    if (raw.p[raw.n - 1] == '\n' && count_lines(raw) == c->n_events)
+    if (count_lines(raw) == c->n_events && raw.p[raw.n - 1] == '\n')
         return ERR_OK;
     secret_wipe(out->p + start, raw.n);
     out->n = start;

@@ -28,10 +28,10 @@ static bool three_digits(struct span s, uint64_t *n)
 static bool parse_index(struct span *path, uint64_t *ret_n, bool *ret_partial)
 {
     struct span group;
-    bool more = true, ext;
+    bool more, ext;
 
     *ret_n = 0;
-    for (size_t i = 0; more && i < GROUPS_MAX; i++) {
+    for (size_t i = 0; i < GROUPS_MAX; i++) {
         more = span_cut(*path, '/', &group, path);
         ext = group.n == 4 && group.p[0] == 'x';
         if (ext && !more)
