@@ -20,7 +20,7 @@ char *__wrap_strdup(const char *s);
 static bool on, failed;
 static unsigned left, asked;
 
-static bool fails(void)
+bool nomem_fails(void)
 {
     if (!on)
         return false;
@@ -35,22 +35,22 @@ static bool fails(void)
 
 void *__wrap_malloc(size_t n)
 {
-    return fails() ? NULL : __real_malloc(n);
+    return nomem_fails() ? NULL : __real_malloc(n);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    return fails() ? NULL : __real_calloc(n, size);
+    return nomem_fails() ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-    return fails() ? NULL : __real_realloc(p, n);
+    return nomem_fails() ? NULL : __real_realloc(p, n);
 }
 
 void *__wrap_reallocarray(void *p, size_t n, size_t size)
 {
-    return fails() ? NULL : __real_reallocarray(p, n, size);
+    return nomem_fails() ? NULL : __real_reallocarray(p, n, size);
 }
 
 char *__wrap_strdup(const char *s)

@@ -20,3 +20,9 @@ bool nomem_try(unsigned n, nomem_work *work, void *ctx);
 /* By hand: from the n-th allocation on everything fails, until nomem_off(). Returns how many were asked for in between. */
 void nomem_after(unsigned n);
 unsigned nomem_off(void);
+
+/*
+ * For wraps of a test's own around other things that may fail (-Wl,--wrap=…): counts as one more allocation. True: this one
+ * has to fail.
+ */
+bool nomem_fails(void);

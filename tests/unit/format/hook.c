@@ -486,6 +486,30 @@ static void test_words(void **state)
     assert_int_equal(check(HOOK_FORMAT_N_, SECRET, "", "", 0), HOOK_FORGED);
 }
 
+static void more_limits(void **state)
+{
+    char headers[HOOK_ID_MAX + 200], id[HOOK_ID_MAX + 2];
+    struct hook_notice n;
+    struct sent s;
+    struct arena arena;
+
+    (void) state;
+    memset(id, 'x', sizeof(id));
+    for (size_t len = HOOK_ID_MAX; len <= HOOK_ID_MAX + 1; len++) { /* a signature that is wrong: only the form is asked for */
+        (void) snprintf(headers, sizeof(headers), "webhook-id: %.*s\nwebhook-timestamp: " AT_TEXT "\nwebhook-signature: v1,x",
+                        (int) len, id);
+        assert_int_equal(check(HOOK_STANDARD, SECRET, headers, BODY, AT * 1000), len == HOOK_ID_MAX ? HOOK_FORGED : HOOK_MISSING);
+    }
+    assert_string_equal(hook_verdict_name((enum hook_verdict) 99), "?");
+    assert_int_equal(check((enum hook_format) 99, SECRET, "", "", 0), HOOK_FORGED);
+    arena_init(&arena, 100);
+    hook_read((enum hook_format) 99, sent(&s, "", ""), (struct tree){ .tag = TREE_NULL }, &arena, &n);
+    assert_string_equal(n.ignored, "event");
+    hook_read(HOOK_FORMAT_N_, sent(&s, "", ""), (struct tree){ .tag = TREE_NULL }, &arena, &n);
+    assert_string_equal(n.ignored, "event");
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_github),   cmocka_unit_test(test_gitlab),     cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_reads),    cmocka_unit_test(test_ticket_key), cmocka_unit_test(test_words),
         cmocka_unit_test(test_edges),
+        cmocka_unit_test(more_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,12 +74,31 @@ static void logs_have_generations(void **state)
     }
 }
 
+static void neighbours_of_the_alphabet(void **state)
+{
+    static const char not_digits[] = "/:@[`{^,.=+";
+    char id[] = "r_AAAAAAAAAAAAAAAA", jti[] = "AAAAAAAAAAAAAAAAAAAAAA";
+
+    (void) state;
+    assert_true(id_check(span_str(id), ID_RECORDING) && jti_check(span_str(jti)));
+    for (size_t i = 0; i + 1 < sizeof(not_digits); i++) {
+        id[9] = jti[9] = not_digits[i];
+        if (id_check(span_str(id), ID_RECORDING) || jti_check(span_str(jti)))
+            fail_msg("'%c' is a digit", not_digits[i]);
+    }
+    for (const char *c = "AZaz09-_"; *c != '\0'; c++) {
+        id[9] = jti[9] = *c;
+        assert_true(id_check(span_str(id), ID_RECORDING) && jti_check(span_str(jti)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(made_ids_have_the_form),
         cmocka_unit_test(other_forms_are_refused),
         cmocka_unit_test(logs_have_generations),
+        cmocka_unit_test(neighbours_of_the_alphabet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,6 +95,58 @@ static void a_lying_count_costs_nothing(void **state)
     buf_deinit(&b);
 }
 
+static void types_that_are_none(void **state)
+{
+    static const int none[] = { IPC_T_NONE_, IPC_T_N_, -1, 1 << 20 };
+
+    (void) state;
+    assert_string_equal(ipc_name(IPC_T_KEY_FACTS), "key_facts");
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        enum ipc_type t = (enum ipc_type) none[i];
+        struct buf b = BUF_INIT(64);
+        struct arena a;
+        char msg[8];
+
+        arena_init(&a, 100);
+        assert_string_equal(ipc_name(t), "?");
+        assert_int_equal(ipc_struct_size(t), 0);
+        ipc_encode(t, msg, &b);
+        assert_true(b.failed && b.n == 0);
+        assert_err(ipc_decode(t, SPAN("x"), &a, msg, NULL), ERR_CORRUPT);
+        arena_deinit(&a);
+        buf_deinit(&b);
+    }
+}
+
+/* As many rows as there may be, one more, and no memory for them. */
+static void rows_at_their_limit(void **state)
+{
+    struct buf b = BUF_INIT(64u << 20);
+    struct ipc_key_facts in = { .verdict = 1 }, out;
+    struct arena a;
+
+    (void) state;
+    in.wraps.rows = calloc(IPC_ROWS_MAX + 1, sizeof(*in.wraps.rows));
+    assert_non_null(in.wraps.rows);
+    for (uint32_t more = 0; more < 2; more++) {
+        in.wraps.n = IPC_ROWS_MAX + more;
+        buf_reset(&b);
+        ipc_encode(IPC_T_KEY_FACTS, &in, &b);
+        assert_false(b.failed);
+        arena_init(&a, 64u << 20);
+        assert_err(ipc_decode(IPC_T_KEY_FACTS, buf_span(&b), &a, &out, NULL), more == 0 ? ERR_OK : ERR_CORRUPT);
+        arena_deinit(&a);
+    }
+    in.wraps.n = 100;
+    buf_reset(&b);
+    ipc_encode(IPC_T_KEY_FACTS, &in, &b);
+    arena_init(&a, 100);
+    assert_err(ipc_decode(IPC_T_KEY_FACTS, buf_span(&b), &a, &out, NULL), ERR_CORRUPT);
+    arena_deinit(&a);
+    free(in.wraps.rows);
+    buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +154,8 @@ int main(void)
         cmocka_unit_test(a_full_message_round_trips),
         cmocka_unit_test(noise_is_refused_or_exact),
         cmocka_unit_test(a_lying_count_costs_nothing),
+        cmocka_unit_test(types_that_are_none),
+        cmocka_unit_test(rows_at_their_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

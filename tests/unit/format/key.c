@@ -868,6 +868,66 @@ static void jwks_of_two(void **state)
     buf_deinit(&small);
 }
 
+static void headers_and_parts_by_hand(void **state)
+{
+    static const char *const types[] = { "at+jwt", "application/at+jwt" };
+    const struct key_ring_entry *entry = NULL;
+    struct key_parts parts = { .header = SPAN("e30"), .payload = SPAN("!") };
+    struct key_claims c;
+    struct buf b;
+    char header[160];
+
+    (void) state;
+    for (size_t i = 0; i < 2; i++) {
+        (void) snprintf(header, sizeof(header), "{\"alg\":\"ES256\",\"typ\":\"%s\",\"kid\":\"%s\"}", types[i], kid);
+        hostile(types[i], header, payload_text, KEY_OK);
+    }
+    assert_int_equal(key_parse_payload(&parts, &c, NULL, NULL), KEY_MALFORMED); /* parts that nobody has split */
+    make(span_str(header), span_str(payload_text), &b);
+    assert_int_equal(key_split(buf_span(&b), &parts, NULL), KEY_OK);
+    ring.keys[0].alg = (enum key_alg) 99; /* a key of an algorithm that is none signs nothing */
+    assert_int_equal(key_parse_header(&parts, &ring, &entry, NULL), KEY_FORGED);
+    ring.keys[0].alg = KEY_ALG_ES256;
+    assert_int_equal(key_parse_header(&parts, &ring, &entry, NULL), KEY_OK);
+    buf_deinit(&b);
+}
+
+static void claims_at_their_borders(void **state)
+{
+    static const char *const clients[] = { "web", "cli", "api" };
+    static const struct {
+        int64_t iat, nbf, exp, wend;
+    } times[] = { { -1, 1, 2, 3 }, { 1, -1, 2, 3 }, { 1, 1, -2, 3 }, { 1, 1, 2, -3 } };
+    struct buf b = BUF_INIT(4096);
+    struct key_claims c = example;
+
+    (void) state;
+#define JKT "\"jkt\":\"ICkWQfDzkXs6kPqSM77L0lKYNMz9jj7aLmmvwcCulgo\""
+    hostile("jkt empty", header_text(), with(JKT, "\"jkt\":\"\""), KEY_MALFORMED);
+    hostile("jkt too long", header_text(), with(JKT, "\"jkt\":\"ICkWQfDzkXs6kPqSM77L0lKYNMz9jj7aLmmvwcCulgoA\""), KEY_MALFORMED);
+    hostile("jkt and more", header_text(), with(JKT, JKT ",\"x\":1"), KEY_MALFORMED);
+    hostile("another binding", header_text(), with("\"jkt\"", "\"x5t\""), KEY_MALFORMED);
+    hostile("ctx of another alphabet", header_text(), with("24hjfBS6sxztL5EjzTrzXQ", "24hjfBS6sxztL5EjzTrz+Q"), KEY_MALFORMED);
+    hostile("ctx with trailing bits", header_text(), with("24hjfBS6sxztL5EjzTrzXQ", "24hjfBS6sxztL5EjzTrzXR"), KEY_MALFORMED);
+    for (size_t i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
+        strcpy(c.client_id, clients[i]);
+        assert_ok(key_write(&c, kid, &b, NULL));
+    }
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        c = example;
+        c.iat = times[i].iat, c.nbf = times[i].nbf, c.exp = times[i].exp, c.wend = times[i].wend;
+        assert_err(key_write(&c, kid, &b, NULL), ERR_INVAL);
+        assert_err(key_sign(&c, kid, signer, &b, NULL), ERR_INVAL);
+    }
+    c = example;
+    memset(c.iss, 'x', KEY_STRING_MAX);
+    memset(c.aud, 'x', KEY_STRING_MAX);
+    buf_reset(&b);
+    assert_err(key_write(&c, kid, &b, NULL), ERR_LIMIT); /* JSON below the limit, its base64url over it */
+    assert_int_equal(b.n, 0);
+    buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -884,6 +944,8 @@ int main(void)
         cmocka_unit_test(hostile_keys_are_refused),
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(jwks_of_two),
+        cmocka_unit_test(headers_and_parts_by_hand),
+        cmocka_unit_test(claims_at_their_borders),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "base/hex.h"
+#include "crypto/aead.h"
 #include "crypto/ed25519.h"
 #include "crypto/es256.h"
+#include "crypto/hash.h"
 #include "format/keystore.h"
 
 static struct secret *master;
@@ -325,6 +327,146 @@ static void many_entries_and_a_small_buffer(void **state)
     buf_deinit(&small);
 }
 
+/* ---- files that only the master key can make ---- */
+
+#define LABEL "keyhole/keystore/v1"
+
+static void seal(uint8_t kind, struct span id, struct span value, struct buf *out)
+{
+    uint8_t nonce[AEAD_XNONCE_LEN] = { 7 }, aad[sizeof(LABEL) + 1 + 255], sealed[1024];
+
+    memcpy(aad, LABEL, sizeof(LABEL));
+    aad[sizeof(LABEL)] = kind;
+    if (id.n > 0)
+        memcpy(aad + sizeof(LABEL) + 1, id.p, id.n);
+    aead_xchacha_seal(secret_span(master).p, nonce, span_of(aad, sizeof(LABEL) + 1 + id.n), value, sealed);
+    buf_u8(out, kind);
+    buf_lp(out, id);
+    buf_add(out, nonce, sizeof(nonce));
+    buf_u16le(out, (uint16_t) (value.n + AEAD_TAG_LEN));
+    buf_add(out, sealed, value.n + AEAD_TAG_LEN);
+}
+
+static void seal_manifest(uint32_t n, struct buf *out, size_t less)
+{
+    struct buf m = BUF_INIT(64);
+    uint8_t sum[SHA256_LEN];
+
+    sha256(buf_span(out), sum);
+    buf_u64le(&m, 5);
+    buf_u32le(&m, n);
+    buf_add(&m, sum, sizeof(sum));
+    seal(0, SPAN_EMPTY, span_of(m.p, m.n - less), out);
+    buf_deinit(&m);
+}
+
+/* One entry of these lengths, and a manifest that fits. */
+static enum err open_made(uint8_t kind, struct span id, size_t pub, size_t secret, size_t less)
+{
+    static const uint8_t zeros[255];
+    struct buf file = BUF_INIT(4096), v = BUF_INIT(600);
+    struct keystore *k = NULL;
+    enum err e;
+
+    buf_add(&v, zeros, 1 + 4 * 8);
+    buf_lp(&v, span_of(zeros, pub));
+    buf_lp(&v, span_of(zeros, secret));
+    buf_add(&file, "KHKEYS1", 8);
+    seal(kind, id, span_of(v.p, v.n - less), &file);
+    seal_manifest(1, &file, 0);
+    e = keystore_open(buf_span(&file), master, &k, NULL);
+    if (e == ERR_OK)
+        assert_int_equal(keystore_generation(k), 5);
+    keystore_free(k);
+    buf_deinit(&file);
+    buf_deinit(&v);
+    return e;
+}
+
+static void authentic_entries_of_another_form(void **state)
+{
+    static const char id65[] = "12345678901234567890123456789012345678901234567890123456789012345";
+    struct buf file = BUF_INIT(4096), small = BUF_INIT(0);
+    struct keystore *k = NULL;
+
+    (void) state;
+    assert_ok(open_made(KEYSTORE_SECRET, SPAN("a"), 0, 32, 0));
+    assert_ok(open_made(KEYSTORE_SECRET, span_of(id65, 64), 0, 32, 0));
+    assert_err(open_made(KEYSTORE_SECRET, span_of(id65, 65), 0, 32, 0), ERR_CORRUPT);
+    assert_err(open_made(KEYSTORE_SECRET, SPAN("a\x7f"), 0, 32, 0), ERR_CORRUPT);
+    assert_err(open_made(KEYSTORE_SECRET, SPAN("a"), 0, 32, 1), ERR_CORRUPT);
+    assert_err(open_made(KEYSTORE_SECRET, SPAN("a"), 65, 0, 0), ERR_CORRUPT);
+    assert_err(open_made(KEYSTORE_SECRET, SPAN("a"), 0, 31, 0), ERR_CORRUPT);
+    assert_err(open_made(KEYSTORE_SECRET, SPAN("a"), 0, 64, 0), ERR_CORRUPT); /* a rule of its kind */
+    assert_err(open_made(99, SPAN("a"), 0, 32, 0), ERR_CORRUPT);
+    assert_err(open_made(KEYSTORE_SECRET, SPAN("a"), 64, 65, 0), ERR_CORRUPT); /* more than an entry can have */
+    buf_add(&file, "KHKEYS1", 8);
+    seal_manifest(1, &file, 0);
+    assert_err(keystore_open(buf_span(&file), master, &k, NULL), ERR_CORRUPT);
+    file.n = 8;
+    seal_manifest(0, &file, 1);
+    assert_err(keystore_open(buf_span(&file), master, &k, NULL), ERR_CORRUPT);
+    file.n = 8;
+    seal(0, SPAN("id"), SPAN("value"), &file);
+    assert_err(keystore_open(buf_span(&file), master, &k, NULL), ERR_CORRUPT);
+    file.n = 8;
+    buf_add(&file, "\x05\x01" "a0123456789abcdef01234567\x0f\x00" "0123456789abcde", 44); /* shorter than a tag */
+    assert_err(keystore_open(buf_span(&file), master, &k, NULL), ERR_CORRUPT);
+    file.n = 8;
+    seal_manifest(0, &file, 0);
+    assert_ok(keystore_open(buf_span(&file), master, &k, NULL));
+    assert_err(keystore_write(k, master, &small, NULL), ERR_LIMIT);
+    small = BUF_INIT(file.n - 1); /* all but the manifest's last byte */
+    assert_err(keystore_write(k, master, &small, NULL), ERR_LIMIT);
+    assert_int_equal(keystore_generation(k), 5);
+    keystore_free(k);
+    buf_deinit(&small);
+    buf_deinit(&file);
+}
+
+static void as_many_entries_as_there_may_be(void **state)
+{
+    struct keystore *k = keystore_new();
+    struct keystore_entry e = { .kind = KEYSTORE_LAST_SIGNED, .pub_len = 32 };
+
+    (void) state;
+    for (unsigned i = 0; i <= KEYSTORE_ENTRIES_MAX; i++) {
+        (void) snprintf(e.id, sizeof(e.id), "%06u", i);
+        assert_err(keystore_put(k, &e, NULL), i < KEYSTORE_ENTRIES_MAX ? ERR_OK : ERR_LIMIT);
+    }
+    (void) snprintf(e.id, sizeof(e.id), "%06u", 7); /* one that is there is replaced all the same */
+    assert_ok(keystore_put(k, &e, NULL));
+    assert_int_equal(keystore_count(k), KEYSTORE_ENTRIES_MAX);
+    keystore_free(k);
+}
+
+static void wrong_master_keys_and_sizes(void **state)
+{
+    CLEANUP(secret_freep) struct secret *long_key = secret_random(64);
+    static struct secret *taken[SECRET_32_DEFAULT];
+    struct keystore *k = one_of_each(), *back = NULL;
+    struct buf b = BUF_INIT(1 << 20);
+    uint8_t *large = calloc(1, KEYSTORE_FILE_MAX + 1);
+    size_t n = 0;
+
+    (void) state;
+    assert_non_null(large);
+    assert_err(keystore_write(k, long_key, &b, NULL), ERR_INVAL);
+    assert_ok(keystore_write(k, master, &b, NULL));
+    assert_err(keystore_open(buf_span(&b), long_key, &back, NULL), ERR_INVAL);
+    memcpy(large, b.p, b.n);
+    assert_err(keystore_open(span_of(large, KEYSTORE_FILE_MAX + 1), master, &back, NULL), ERR_LIMIT);
+    assert_err(keystore_open(span_of(large, KEYSTORE_FILE_MAX), master, &back, NULL), ERR_CORRUPT);
+    while (n < SECRET_32_DEFAULT && (taken[n] = secret_new(32)) != NULL)
+        n++;
+    assert_err(keystore_open(buf_span(&b), master, &back, NULL), ERR_NOMEM); /* no slot */
+    while (n > 0)
+        secret_free(taken[--n]);
+    free(large);
+    keystore_free(k);
+    buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +478,9 @@ int main(void)
         cmocka_unit_test(entries_cannot_be_dropped_repeated_swapped_or_mixed),
         cmocka_unit_test(rules_of_each_kind),
         cmocka_unit_test(many_entries_and_a_small_buffer),
+        cmocka_unit_test(authentic_entries_of_another_form),
+        cmocka_unit_test(as_many_entries_as_there_may_be),
+        cmocka_unit_test(wrong_master_keys_and_sizes),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -467,6 +467,134 @@ static void a_file_larger_than_the_window(void **state)
     buf_deinit(&plain);
 }
 
+static void put_crc(uint8_t *rec, size_t n)
+{
+    uint32_t crc;
+
+    memset(rec + 4, 0, 4);
+    crc = crc32c(0, span_of(rec, n));
+    memcpy(rec + 4, &crc, 4); /* little-endian machine */
+}
+
+/* Open records with a CRC that is right, and something in them that is not. */
+static void open_records_that_cannot_be(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+        uint8_t value;
+    } cases[] = {
+        { "another codec", 19, KHLOG_CODEC + 1 }, { "a project that is none", 77, 'q' },  { "a recording that is none", 96, 'q' },
+        { "a wrap longer than the record", 114, 9 }, { "a wrap that ends early", 114, 7 }, { "a project of 19 bytes", 76, 19 },
+    };
+    CLEANUP(secret_freep) struct secret *rk = vector_rk();
+    struct khlog_open o;
+    CLEANUP(khlog_key_freep) struct khlog_key *k = vector_key(rk, &o);
+    struct buf out = BUF_INIT(1024), frame = BUF_INIT(100);
+    struct khlog_record r;
+
+    (void) state;
+    o.wrap = SPAN("12345678");
+    assert_ok(khlog_write_open(&o, 3, &out, NULL));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t kept = out.p[cases[i].at];
+
+        out.p[cases[i].at] = cases[i].value;
+        put_crc(out.p, out.n);
+        if (khlog_record_read(buf_span(&out), &r))
+            fail_msg("%s", cases[i].name);
+        out.p[cases[i].at] = kept;
+    }
+    put_crc(out.p, out.n);
+    assert_true(khlog_record_read(buf_span(&out), &r));
+    assert_err(khlog_unseal(k, &r, &frame, NULL), ERR_INVAL);
+    r = (struct khlog_record){ .type = KHLOG_DATA, .bytes = buf_span(&out), .data = { .ct = span_of(out.p, KHLOG_TAG - 1) } };
+    assert_err(khlog_unseal(k, &r, &frame, NULL), ERR_INVAL);
+    assert_false(khlog_record_read(span_of(out.p, 15), &r));
+    assert_false(khlog_record_read(span_of(out.p, out.n - 1), &r));
+    o.project = SPAN("q_zNe2lKL4dQxW8s0b");
+    assert_err(khlog_write_open(&o, 3, &out, NULL), ERR_INVAL);
+    buf_deinit(&out);
+    buf_deinit(&frame);
+}
+
+static void headers_of_other_lengths(void **state)
+{
+    uint8_t header[KHLOG_HEADER_LEN + 1] = { 0 };
+    uint32_t file_no = 0;
+
+    (void) state;
+    khlog_header(KHLOG_FILE_LOG, 9, header);
+    assert_true(khlog_header_read(span_of(header, 16), KHLOG_FILE_LOG, &file_no));
+    assert_int_equal(file_no, 9);
+    assert_false(khlog_header_read(span_of(header, 16), KHLOG_FILE_SPL, &file_no));
+    assert_false(khlog_header_read(span_of(header, 15), KHLOG_FILE_LOG, &file_no));
+    assert_false(khlog_header_read(span_of(header, 17), KHLOG_FILE_LOG, &file_no));
+    assert_false(khlog_header_read(SPAN_EMPTY, KHLOG_FILE_LOG, &file_no));
+    header[12] ^= 1;
+    assert_false(khlog_header_read(span_of(header, 16), KHLOG_FILE_LOG, &file_no));
+}
+
+struct failing {
+    struct span bytes;
+    unsigned left;
+};
+
+static enum err read_some(void *ctx, uint64_t at, void *to, size_t n, struct err_info *reterr)
+{
+    struct failing *f = ctx;
+
+    if (f->left-- == 0)
+        return ERR_RAISE(reterr, ERR_IO, "no more");
+    memcpy(to, f->bytes.p + at, n);
+    return ERR_OK;
+}
+
+/* The window over the file is 256 KiB at a time: a read may fail before a header, a prefix or the rest of a record. */
+static void a_source_that_fails(void **state)
+{
+    CLEANUP(secret_freep) struct secret *rk = vector_rk();
+    struct khlog_open o;
+    CLEANUP(khlog_key_freep) struct khlog_key *k = vector_key(rk, &o);
+    static const size_t first[] = { 262144 - KHLOG_HEADER_LEN - 60, 262144 - KHLOG_HEADER_LEN - 60 - 20 };
+    static uint8_t frame[300000];
+
+    (void) state;
+    for (size_t i = 0; i < 2; i++) { /* the second record begins with the second read, or before it */
+        const size_t sizes[] = { first[i], 10 };
+        struct buf file = BUF_INIT(1u << 20);
+        struct failing f = { .left = 1 };
+        struct khseg_source src = { .read = read_some, .ctx = &f };
+        struct khlog_scan scan;
+        struct khlog_record r;
+        enum khlog_step step;
+        uint32_t file_no;
+        uint64_t at;
+
+        khlog_header(KHLOG_FILE_LOG, 1, buf_reserve(&file, KHLOG_HEADER_LEN));
+        file.n = KHLOG_HEADER_LEN;
+        for (uint32_t n = 0; n < 2; n++) {
+            const struct khlog_data d = { .number = n };
+
+            assert_ok(khlog_seal(k, 0, &d, span_of(frame, sizes[n]), buf_reserve(&file, khlog_data_size(sizes[n])), NULL));
+            file.n += khlog_data_size(sizes[n]);
+        }
+        f.bytes = buf_span(&file);
+        src.size = file.n;
+        khlog_scan_init(&scan, &src);
+        assert_ok(khlog_scan_header(&scan, KHLOG_FILE_LOG, &file_no, &step, NULL));
+        assert_ok(khlog_scan_next(&scan, &r, &at, &step, NULL));
+        assert_int_equal(step, KHLOG_STEP_RECORD);
+        assert_err(khlog_scan_next(&scan, &r, &at, &step, NULL), ERR_IO);
+        khlog_scan_deinit(&scan);
+        f.left = 0;
+        khlog_scan_init(&scan, &src);
+        assert_err(khlog_scan_header(&scan, KHLOG_FILE_LOG, &file_no, &step, NULL), ERR_IO);
+        khlog_scan_deinit(&scan);
+        buf_deinit(&file);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +609,9 @@ int main(void)
         cmocka_unit_test(frames_up_to_their_limit),
         cmocka_unit_test(fields_that_cannot_be),
         cmocka_unit_test(a_file_larger_than_the_window),
+        cmocka_unit_test(open_records_that_cannot_be),
+        cmocka_unit_test(headers_of_other_lengths),
+        cmocka_unit_test(a_source_that_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

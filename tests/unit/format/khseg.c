@@ -303,6 +303,77 @@ static void fresh_salts_and_a_full_buffer(void **state)
     buf_deinit(&b);
 }
 
+struct failing {
+    struct span bytes;
+    unsigned left;
+};
+
+static enum err read_some(void *ctx, uint64_t at, void *to, size_t n, struct err_info *reterr)
+{
+    struct failing *f = ctx;
+
+    if (f->left-- == 0)
+        return ERR_RAISE(reterr, ERR_IO, "no more");
+    memcpy(to, f->bytes.p + at, n);
+    return ERR_OK;
+}
+
+static void sources_that_fail_or_lie(void **state)
+{
+    CLEANUP(secret_freep) struct secret *rk = vector_rk();
+    struct khseg_reader *r = NULL;
+    struct khseg_source src;
+    struct buf f;
+    struct span s;
+    uint8_t to[8];
+
+    (void) state;
+    write_file(rk, &place, SPAN("keyhole"), 100, &f);
+    for (unsigned left = 0; left < 3; left++) { /* the head, the last block, then it is open */
+        struct failing x = { buf_span(&f), left };
+
+        src = (struct khseg_source){ f.n, read_some, &x };
+        assert_err(khseg_open(&src, rk, &place, &r, NULL), left < 2 ? ERR_IO : ERR_OK);
+    }
+    r = khseg_reader_free(r);
+    s = buf_span(&f);
+    src = khseg_source_span(&s);
+    src.size = KHSEG_SIZE_MAX + 1;
+    assert_err(khseg_open(&src, rk, &place, &r, NULL), ERR_CORRUPT);
+    src.size = KHSEG_SIZE_MAX; /* as many bytes as there may be, but they are not there */
+    assert_err(khseg_open(&src, rk, &place, &r, NULL), ERR_CORRUPT);
+    assert_ok(src.read(src.ctx, f.n - 8, to, 8, NULL));
+    assert_err(src.read(src.ctx, f.n - 7, to, 8, NULL), ERR_CORRUPT);
+    assert_err(src.read(src.ctx, f.n + 1, to, 0, NULL), ERR_CORRUPT);
+    buf_deinit(&f);
+}
+
+static void what_a_writer_refuses(void **state)
+{
+    CLEANUP(secret_freep) struct secret *rk = vector_rk();
+    static const uint8_t zeros[KHSEG_BLOCK * 2];
+    struct khseg_context other = place;
+    struct khseg_writer *w = NULL;
+    struct buf b = BUF_INIT(KHSEG_BLOCK);
+
+    (void) state;
+    other.rid = SPAN("r_short");
+    assert_err(khseg_writer_new(rk, &other, &b, &w, NULL), ERR_INVAL);
+    assert_null(w);
+    for (size_t part = 1; part <= KHSEG_BLOCK; part += KHSEG_BLOCK - 1) { /* no room for a block, gathered or whole */
+        buf_reset(&b);
+        assert_ok(khseg_writer_new(rk, &place, &b, &w, NULL));
+        assert_err(khseg_write(w, span_of(zeros, (size_t) KHSEG_SIZE_MAX + 1), NULL), ERR_LIMIT); /* the length is enough */
+        assert_err(khseg_write(w, span_of(zeros, (size_t) KHSEG_SIZE_MAX), NULL), ERR_LIMIT);
+        assert_int_equal(khseg_written(w), 0);
+        if (part == 1)
+            assert_ok(khseg_write(w, span_of(zeros, 1), NULL));
+        assert_err(khseg_write(w, span_of(zeros, KHSEG_BLOCK), NULL), ERR_LIMIT);
+        w = khseg_writer_free(w);
+    }
+    buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +385,8 @@ int main(void)
         cmocka_unit_test(another_key_or_place_fails_at_the_commitment),
         cmocka_unit_test(a_failing_source_leaves_zeros),
         cmocka_unit_test(fresh_salts_and_a_full_buffer),
+        cmocka_unit_test(sources_that_fail_or_lie),
+        cmocka_unit_test(what_a_writer_refuses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,9 @@
 #include "test.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 
+#include "base/crc32c.h"
 #include "base/hex.h"
 #include "crypto/random.h"
 #include "format/khspl.h"
@@ -204,6 +206,166 @@ static void order_of_records(void **state)
     }
 }
 
+struct failing {
+    struct span bytes;
+    unsigned left;
+};
+
+static enum err read_some(void *ctx, uint64_t at, void *to, size_t n, struct err_info *reterr)
+{
+    struct failing *f = ctx;
+
+    if (f->left-- == 0)
+        return ERR_RAISE(reterr, ERR_IO, "no more");
+    memcpy(to, f->bytes.p + at, n);
+    return ERR_OK;
+}
+
+/* A piece of n records with frames of 'len' bytes, and its key. */
+static void make(const struct secret *rk, uint32_t n, size_t len, uint8_t track, struct buf *file)
+{
+    const struct khlog_place p = { .project = project, .rid = rid, .kn = 2, .track = track, .codec = KHLOG_CODEC, .file_no = 3 };
+    struct khlog_open o = { .kn = 2, .track = track, .codec = KHLOG_CODEC, .project = project, .rid = rid };
+    CLEANUP(khlog_key_freep) struct khlog_key *k = NULL;
+    uint8_t *frame = calloc(1, len);
+
+    assert_non_null(frame);
+    *file = BUF_INIT(8u << 20);
+    assert_ok(khlog_key_new(rk, &p, o.salt, o.commitment, &k, NULL));
+    khlog_header(KHLOG_FILE_SPL, 3, buf_reserve(file, KHLOG_HEADER_LEN));
+    file->n = KHLOG_HEADER_LEN;
+    assert_ok(khlog_write_open(&o, 9, file, NULL));
+    for (uint32_t i = 0; i < n; i++) {
+        const struct khlog_data d = { .number = i, .n_events = 1, .batch_seq = i, .first_seq = i, .flags = KHLOG_LAST };
+
+        assert_ok(khlog_seal(k, 9, &d, span_of(frame, len), buf_reserve(file, khlog_data_size(len)), NULL));
+        file->n += khlog_data_size(len);
+    }
+    free(frame);
+}
+
+static void many_records_and_a_source_that_fails(void **state)
+{
+    CLEANUP(secret_freep) struct secret *rk = vector_rk();
+    struct khspl *s = NULL;
+    struct buf file, frame = BUF_INIT(8192);
+    unsigned left = 0;
+
+    (void) state;
+    make(rk, 200, 5000, 0, &file); /* four windows */
+    for (;; left++) {
+        struct failing f = { buf_span(&file), left };
+        struct khseg_source src = { file.n, read_some, &f };
+        enum err e = khspl_open(&src, &s, NULL);
+
+        if (e == ERR_OK)
+            break;
+        assert_int_equal(e, ERR_IO);
+    }
+    assert_true(left >= 4);
+    assert_int_equal(khspl_n(s), 200);
+    s = khspl_free(s);
+    {
+        struct failing f = { buf_span(&file), left };
+        struct khseg_source src = { file.n, read_some, &f };
+
+        assert_ok(khspl_open(&src, &s, NULL));
+        assert_ok(khspl_unlock(s, rk, project, rid, 2, NULL));
+        assert_err(khspl_read(s, 199, &frame, NULL), ERR_IO);
+        f.left = 1;
+        assert_ok(khspl_read(s, 199, &frame, NULL));
+        s = khspl_free(s);
+    }
+    buf_deinit(&file);
+    make(rk, 2, 300000, 0, &file); /* the open record and the first header in one read, the rest in the next ones */
+    for (left = 0; left < 3; left++) {
+        struct failing f = { buf_span(&file), left };
+        struct khseg_source src = { file.n, read_some, &f };
+
+        assert_err(khspl_open(&src, &s, NULL), left < 3 ? ERR_IO : ERR_OK);
+    }
+    buf_deinit(&file);
+    buf_deinit(&frame);
+}
+
+static void sizes_tracks_and_first_records(void **state)
+{
+    CLEANUP(secret_freep) struct secret *rk = vector_rk();
+    struct khspl *s = NULL;
+    struct buf file, cut = BUF_INIT(8192);
+    struct khseg_source src;
+    struct failing f;
+    struct span bytes;
+
+    (void) state;
+    make(rk, 3, 100, 1, &file);
+    bytes = buf_span(&file);
+    assert_ok(open_span(&bytes, &s));
+    assert_err(khspl_unlock(s, rk, project, rid, 2, NULL), ERR_CORRUPT); /* another track */
+    s = khspl_free(s);
+    src = khseg_source_span(&bytes);
+    src.size = (uint64_t) KHLOG_FILE_MAX + 1;
+    assert_err(khspl_open(&src, &s, NULL), ERR_CORRUPT);
+    /* no open record at the beginning */
+    buf_add(&cut, file.p, KHLOG_HEADER_LEN);
+    buf_add_span(&cut, span_sub(bytes, KHLOG_HEADER_LEN + KHLOG_OPEN_MIN, file.n));
+    bytes = buf_span(&cut);
+    assert_err(open_span(&bytes, &s), ERR_CORRUPT);
+    /* a second open record */
+    cut.n = 0;
+    buf_add(&cut, file.p, KHLOG_HEADER_LEN + KHLOG_OPEN_MIN);
+    buf_add(&cut, file.p + KHLOG_HEADER_LEN, file.n - KHLOG_HEADER_LEN);
+    bytes = buf_span(&cut);
+    assert_err(open_span(&bytes, &s), ERR_CORRUPT);
+    /* the open record's rest cannot be read */
+    f = (struct failing){ buf_span(&file), 0 };
+    src = (struct khseg_source){ file.n, read_some, &f };
+    assert_err(khspl_open(&src, &s, NULL), ERR_IO);
+    buf_deinit(&file);
+    buf_deinit(&cut);
+}
+
+/* A whole record in the place of another, after the piece was opened. */
+static void another_record_in_its_place(void **state)
+{
+    CLEANUP(secret_freep) struct secret *rk = vector_rk();
+    CLEANUP(khspl_freep) struct khspl *s = NULL;
+    struct khlog_open o = { .kn = 2, .codec = KHLOG_CODEC, .project = project, .rid = rid };
+    struct buf file, frame = BUF_INIT(1000), open = BUF_INIT(1000);
+    uint8_t wrap[255] = { 0 }, kept[200];
+    const size_t len = khlog_data_size(100);
+    uint8_t *at;
+    struct span bytes;
+    uint32_t crc;
+
+    (void) state;
+    make(rk, 2, 100, 0, &file);
+    bytes = buf_span(&file);
+    assert_ok(open_span(&bytes, &s));
+    assert_ok(khspl_unlock(s, rk, project, rid, 2, NULL));
+    at = file.p + file.n - len;
+    memcpy(kept, at, len);
+    assert_ok(khspl_read(s, 1, &frame, NULL));
+    memcpy(at, at - len, len); /* the one before: another number */
+    assert_err(khspl_read(s, 1, &frame, NULL), ERR_CORRUPT);
+    memcpy(at, kept, len);
+    at[12] ^= 1; /* of another recording in the same log */
+    memset(at + 4, 0, 4);
+    crc = crc32c(0, span_of(at, len));
+    memcpy(at + 4, &crc, 4); /* little-endian machine */
+    assert_err(khspl_read(s, 1, &frame, NULL), ERR_CORRUPT);
+    o.wrap = span_of(wrap, len - KHLOG_OPEN_MIN);
+    assert_ok(khlog_write_open(&o, 9, &open, NULL));
+    assert_int_equal(open.n, len);
+    memcpy(at, open.p, len); /* no data record */
+    assert_err(khspl_read(s, 1, &frame, NULL), ERR_CORRUPT);
+    memcpy(at, kept, len);
+    assert_ok(khspl_read(s, 1, &frame, NULL));
+    buf_deinit(&file);
+    buf_deinit(&frame);
+    buf_deinit(&open);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +373,9 @@ int main(void)
         cmocka_unit_test(each_bit_flipped_and_each_cut),
         cmocka_unit_test(another_key_or_place),
         cmocka_unit_test(order_of_records),
+        cmocka_unit_test(many_records_and_a_source_that_fails),
+        cmocka_unit_test(sizes_tracks_and_first_records),
+        cmocka_unit_test(another_record_in_its_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "codec/json.h"
 #include "format/leaf_form.h"
@@ -284,6 +285,110 @@ static void hostile_facts_stay_json(void **state)
     buf_deinit(&all);
 }
 
+/* Each kind of thing that may stand in obj, outcome, note and names, and what is next to it. */
+static void words_at_their_borders(void **state)
+{
+    static const char w41[] = "abcdefghijklmnopqrstuvwxyz-0123456789-abcd";
+    static const struct {
+        const char *obj;
+        bool good;
+    } objects[] = {
+        { "system", true }, { "p_zNe2lKL4dQxW8s0b~2", true }, { "zAIXFns1pr8", true },  { "zAIXFns1pr-", true },
+        { "zAIXFns1pr", false }, { "zAIXFns1pr8A", false },  { "zAIXFns1pr!", false }, { "a word", false },
+        { "w", true },      { "W", false },                   { "\xc3\xa9", false },
+    };
+    CLEANUP(buf_deinit) struct buf b = BUF_INIT(LEAF_MAX * 4);
+    struct leaf l = leased();
+    enum leaf_type type;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+        l.obj = span_str(objects[i].obj);
+        if ((leaf_write(&l, &b, NULL) == ERR_OK) != objects[i].good)
+            fail_msg("'%s'", objects[i].obj);
+    }
+    l.obj = SPAN_EMPTY;
+    l.outcome = span_of(w41, LEAF_WORD_MAX);
+    assert_ok(leaf_write(&l, &b, NULL));
+    l.outcome = span_of(w41, LEAF_WORD_MAX + 1);
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l.outcome = span_of("a\0b", 3);
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l = leased();
+    l.policy = SPAN("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuF+");
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l = leased();
+    l.n[0].name = "";
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l.n[0].name = "abcdefghijklmnopqrstuvwxyz_0123456789_abc";
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+    l.n[0].name = "abcdefghijklmnopqrstuvwxyz_0123456789_ab";
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_false(leaf_type_find(SPAN("unknown"), &type));
+}
+
+static void notes_that_are_no_checkpoints(void **state)
+{
+    static const char sig[] = "\n\n\xe2\x80\x94 h AAAAAAA=\n";
+    CLEANUP(buf_deinit) struct buf b = BUF_INIT(LEAF_MAX * 4);
+    CLEANUP(buf_deinit) struct buf note = BUF_INIT(LEAF_MAX);
+    struct leaf l = { .log = SPAN("system~2"), .type = LEAF_LOG_CONTINUED, .note = SPAN("a text\n\n\xe2\x80\x94 h AAAAAAA=\n") };
+
+    (void) state;
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL); /* a signed note, but no checkpoint */
+    buf_add_str(&note, "h\n3\nDVkAEAIpHg6n6ORj6j4vDmkxCBVp6nG5oYTEfK3Kd+4=\nextension ");
+    while (note.n < LEAF_NOTE_MAX - sizeof(sig) + 1)
+        buf_add_c(&note, 'x');
+    buf_add_str(&note, sig);
+    assert_int_equal(note.n, LEAF_NOTE_MAX);
+    l.note = buf_span(&note);
+    assert_ok(leaf_write(&l, &b, NULL));
+    buf_reset(&note);
+    buf_add_str(&note, "h\n3\nDVkAEAIpHg6n6ORj6j4vDmkxCBVp6nG5oYTEfK3Kd+4=\nextension ");
+    while (note.n < LEAF_NOTE_MAX - sizeof(sig) + 2)
+        buf_add_c(&note, 'x');
+    buf_add_str(&note, sig);
+    l.note = buf_span(&note);
+    assert_err(leaf_write(&l, &b, NULL), ERR_INVAL);
+}
+
+static void facts_at_their_borders(void **state)
+{
+    uint8_t salt[LEAF_SALT_LEN] = { 0 };
+    char *text = malloc(2 * LEAF_DISCLOSURE_MAX), digest[LEAF_DIGEST_LEN + 1];
+    CLEANUP(buf_deinit) struct buf b = BUF_INIT(LEAF_DISCLOSURE_MAX);
+    CLEANUP(buf_deinit) struct buf small = BUF_INIT(60);
+    struct leaf l = leased();
+
+    (void) state;
+    assert_non_null(text);
+    memset(text, '\x01', 2 * LEAF_DISCLOSURE_MAX);
+    assert_true(leaf_add_fact(&l, "title", span_of(text, LEAF_FACT_VALUE_MAX), SPAN_EMPTY, salt));
+    assert_ok(leaf_disclose(&l, 0, &b, digest, NULL)); /* every byte takes six */
+    buf_reset(&b);
+    assert_ok(leaf_write(&l, &b, NULL));
+    assert_err(leaf_disclose(&l, 0, &small, digest, NULL), ERR_LIMIT);
+    l.facts[0].value.n++;
+    assert_err(leaf_disclose(&l, 0, &b, digest, NULL), ERR_INVAL);
+    l.facts[0].value.n = 1;
+    l.facts[0].field = "Title";
+    assert_err(leaf_disclose(&l, 0, &b, digest, NULL), ERR_INVAL);
+    assert_err(leaf_disclosure_digest(span_of(text, 2 * LEAF_DISCLOSURE_MAX), digest, NULL), ERR_LIMIT);
+    free(text);
+}
+
+static void a_text_that_is_no_utf8_is_not_written(void **state)
+{
+    CLEANUP(buf_deinit) struct buf b = BUF_INIT(100);
+
+    (void) state;
+    leaf_json_str(&b, SPAN("ok \xff and more"));
+    assert_true(b.failed);
+    buf_reset(&b);
+    leaf_json_str(&b, SPAN("cut \xe2\x82"));
+    assert_true(b.failed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +397,10 @@ int main(void)
         cmocka_unit_test(texts_do_not_stand_in_clear),   cmocka_unit_test(limits_on_both_sides),
         cmocka_unit_test(every_type_has_one_word),       cmocka_unit_test(hostile_facts_stay_json),
         cmocka_unit_test(shared_forms),
+        cmocka_unit_test(words_at_their_borders),
+        cmocka_unit_test(notes_that_are_no_checkpoints),
+        cmocka_unit_test(facts_at_their_borders),
+        cmocka_unit_test(a_text_that_is_no_utf8_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,6 +248,80 @@ static void published_probes(void **state)
     assert_true(t.n > 100 && t.good >= 8);
 }
 
+/* Reads n nodes, then fails. */
+struct failing {
+    struct nodes *nodes;
+    unsigned left;
+};
+
+static enum err read_some(void *ctx, unsigned level, uint64_t index, struct merkle_hash *ret, struct err_info *reterr)
+{
+    struct failing *f = ctx;
+
+    return f->left-- == 0 ? ERR_RAISE(reterr, ERR_IO, "no more") : read_node(f->nodes, level, index, ret, reterr);
+}
+
+static void a_node_that_cannot_be_read(void **state)
+{
+    enum { N = 23 };
+    static struct nodes nodes;
+    struct merkle_frontier f;
+    struct merkle_proof p;
+    struct merkle_hash h;
+
+    (void) state;
+    merkle_frontier_init(&f);
+    for (size_t i = 0; i < N; i++) {
+        h = merkle_leaf(span_of(&i, sizeof(i)));
+        assert_ok(merkle_append(&f, &h, keep, &nodes, NULL));
+    }
+    for (uint64_t at = 0; at <= N; at++) {
+        for (unsigned left = 0;; left++) {
+            struct failing a = { &nodes, left }, b = { &nodes, left }, c = { &nodes, left };
+            enum err root = merkle_root_at(at, read_some, &a, &h, NULL);
+            enum err in = at == N ? ERR_OK : merkle_prove_inclusion(at, N, read_some, &b, &p, NULL);
+            enum err part = merkle_prove_consistency(at, N, read_some, &c, &p, NULL);
+
+            assert_true(root == ERR_OK || root == ERR_IO);
+            assert_true(in == ERR_OK || in == ERR_IO);
+            assert_true(part == ERR_OK || part == ERR_IO);
+            if (root == ERR_OK && in == ERR_OK && part == ERR_OK)
+                break;
+            assert_true(left < 64);
+        }
+    }
+    assert_ok(merkle_prove_consistency(0, N, read_node, &nodes, &p, NULL));
+    assert_int_equal(p.n, 0);
+}
+
+static void sizes_beyond_the_tree(void **state)
+{
+    const uint64_t over = UINT64_C(1) << MERKLE_LEVELS;
+    struct merkle_hash a = merkle_empty(), b = a;
+    struct merkle_frontier f;
+    struct merkle_proof p;
+    struct buf bytes = BUF_INIT(4096);
+
+    (void) state;
+    buf_u64le(&bytes, over);
+    assert_false(merkle_frontier_decode(buf_span(&bytes), &f));
+    assert_err(merkle_prove_inclusion(0, over, read_node, NULL, &p, NULL), ERR_INVAL);
+    assert_err(merkle_prove_consistency(0, over, read_node, NULL, &p, NULL), ERR_INVAL);
+    b.b[0] ^= 1;
+    assert_true(merkle_verify_consistency(0, 0, &a, &a, NULL, 0));
+    assert_false(merkle_verify_consistency(0, 0, &b, &b, NULL, 0)); /* one root only has the empty tree */
+    assert_false(merkle_verify_consistency(0, 0, &a, &b, NULL, 0));
+    assert_false(merkle_verify_consistency(0, 0, &a, &a, &b, 1));
+    assert_true(merkle_verify_consistency(3, 3, &b, &b, NULL, 0));
+    assert_false(merkle_verify_consistency(0, 3, &a, &b, NULL, 0));
+    assert_false(merkle_verify_consistency(4, 3, &a, &b, NULL, 0));
+    assert_false(merkle_verify_consistency(3, 4, &a, &b, NULL, 0)); /* a proof of nothing */
+    assert_false(merkle_verify_consistency(2, 4, &a, &a, NULL, 0));
+    assert_false(merkle_verify_inclusion(0, 0, &a, &a, NULL, 0));
+    assert_false(merkle_verify_inclusion(0, 1, &a, &a, &b, 1));
+    buf_deinit(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +329,8 @@ int main(void)
         cmocka_unit_test(every_proof_of_small_trees_verifies),
         cmocka_unit_test(a_frontier_survives_its_bytes),
         cmocka_unit_test(published_probes),
+        cmocka_unit_test(a_node_that_cannot_be_read),
+        cmocka_unit_test(sizes_beyond_the_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,109 @@
-/* Segments and logs when memory runs out at any allocation: an error, nothing lost, nothing leaked, and no lie. */
+/*
+ * What format/ does when memory runs out at any allocation, or a cipher, a signer or zstd fails at any call: an error, nothing
+ * lost, nothing leaked, and no lie.
+ */
 #include "test.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <zstd.h>
+
+#include "crypto/aead.h"
+#include "crypto/ed25519.h"
+#include "crypto/hash.h"
+#include "format/key.h"
+#include "format/keystore.h"
 #include "format/khlog.h"
 #include "format/khspl.h"
+#include "format/leaf.h"
 #include "format/segment.h"
+#include "format/zframe.h"
 #include "nomem.h"
+
+/* ---- what fails beside memory (meson.build wraps each) ---- */
+
+struct aead_gcm *__real_aead_gcm_new(void);
+struct aead_gcm *__wrap_aead_gcm_new(void);
+enum err __real_aead_gcm_key(struct aead_gcm *g, const uint8_t *key, struct err_info *reterr);
+enum err __wrap_aead_gcm_key(struct aead_gcm *g, const uint8_t *key, struct err_info *reterr);
+enum err __real_aead_gcm_seal(struct aead_gcm *g, const uint8_t *nonce, struct span aad, struct span in, uint8_t *out,
+                              struct err_info *reterr);
+enum err __wrap_aead_gcm_seal(struct aead_gcm *g, const uint8_t *nonce, struct span aad, struct span in, uint8_t *out,
+                              struct err_info *reterr);
+enum err __real_hkdf_expand_sha512(struct span prk, struct span info, uint8_t *out, size_t n, struct err_info *reterr);
+enum err __wrap_hkdf_expand_sha512(struct span prk, struct span info, uint8_t *out, size_t n, struct err_info *reterr);
+enum err __real_es256_sign(const struct es256_signer *s, struct span msg, uint8_t *sig, struct err_info *reterr);
+enum err __wrap_es256_sign(const struct es256_signer *s, struct span msg, uint8_t *sig, struct err_info *reterr);
+ZSTD_CCtx *__real_ZSTD_createCCtx(void);
+ZSTD_CCtx *__wrap_ZSTD_createCCtx(void);
+ZSTD_DCtx *__real_ZSTD_createDCtx(void);
+ZSTD_DCtx *__wrap_ZSTD_createDCtx(void);
+size_t __real_ZSTD_compressCCtx(ZSTD_CCtx *ctx, void *to, size_t cap, const void *from, size_t n, int level);
+size_t __wrap_ZSTD_compressCCtx(ZSTD_CCtx *ctx, void *to, size_t cap, const void *from, size_t n, int level);
+int __real_pthread_key_create(pthread_key_t *key, void (*end)(void *));
+int __wrap_pthread_key_create(pthread_key_t *key, void (*end)(void *));
+int __real_pthread_setspecific(pthread_key_t key, const void *value);
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
+
+#define REFUSE_OR(call) (nomem_fails() ? ERR_RAISE(reterr, ERR_CRYPTO, "made to fail") : (call))
+
+struct aead_gcm *__wrap_aead_gcm_new(void)
+{
+    return nomem_fails() ? NULL : __real_aead_gcm_new();
+}
+
+enum err __wrap_aead_gcm_key(struct aead_gcm *g, const uint8_t *key, struct err_info *reterr)
+{
+    return REFUSE_OR(__real_aead_gcm_key(g, key, reterr));
+}
+
+enum err __wrap_aead_gcm_seal(struct aead_gcm *g, const uint8_t *nonce, struct span aad, struct span in, uint8_t *out,
+                              struct err_info *reterr)
+{
+    return REFUSE_OR(__real_aead_gcm_seal(g, nonce, aad, in, out, reterr));
+}
+
+enum err __wrap_hkdf_expand_sha512(struct span prk, struct span info, uint8_t *out, size_t n, struct err_info *reterr)
+{
+    return REFUSE_OR(__real_hkdf_expand_sha512(prk, info, out, n, reterr));
+}
+
+enum err __wrap_es256_sign(const struct es256_signer *s, struct span msg, uint8_t *sig, struct err_info *reterr)
+{
+    return REFUSE_OR(__real_es256_sign(s, msg, sig, reterr));
+}
+
+ZSTD_CCtx *__wrap_ZSTD_createCCtx(void)
+{
+    return nomem_fails() ? NULL : __real_ZSTD_createCCtx();
+}
+
+ZSTD_DCtx *__wrap_ZSTD_createDCtx(void)
+{
+    return nomem_fails() ? NULL : __real_ZSTD_createDCtx();
+}
+
+size_t __wrap_ZSTD_compressCCtx(ZSTD_CCtx *ctx, void *to, size_t cap, const void *from, size_t n, int level)
+{
+    return __real_ZSTD_compressCCtx(ctx, to, nomem_fails() ? 0 : cap, from, n, level); /* no room: zstd's own error */
+}
+
+static bool no_thread_keys;
+
+int __wrap_pthread_key_create(pthread_key_t *key, void (*end)(void *))
+{
+    return no_thread_keys ? EAGAIN : __real_pthread_key_create(key, end);
+}
+
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
+{
+    return nomem_fails() ? ENOMEM : __real_pthread_setspecific(key, value);
+}
 
 static struct secret *rk;
 
@@ -31,16 +128,20 @@ static int teardown(void **state)
 }
 
 /* Head, events over several chunks, a keyframe, a screen, a marker: everything that a segment may hold. */
-static enum err build(struct buf *file)
+static enum err build_from(uint64_t first, struct buf *file)
 {
     CLEANUP(segment_builder_freep) struct segment_builder *b = NULL;
-    struct segment_options o = { .zstd_level = 1 };
+    struct segment_options o = { .first_seq = first, .zstd_level = 1 };
     struct segment_summary s;
+    static char large[600000];
     char event[200];
 
+    memset(large, 'x', sizeof(large));
+
     TRY(segment_builder_new(rk, &place, &o, &b, NULL));
-    TRY(segment_add_head(b, SPAN("{\"version\":2}"), NULL));
-    for (uint64_t i = 0; i < 6000; i++) {
+    if (first == 0)
+        TRY(segment_add_head(b, SPAN("{\"version\":2}"), NULL));
+    for (uint64_t i = first; i < 6000; i++) {
         int n = snprintf(event, sizeof(event), "[%llu,\"o\",\"line %llu of a session that goes on and on until there are chunks\"]", (unsigned long long) i,
                          (unsigned long long) (i * 7919));
 
@@ -52,7 +153,14 @@ static enum err build(struct buf *file)
             TRY(segment_add_marker(b, i, SPAN("a place to come back to"), NULL));
         TRY(segment_add_event(b, i, (time_us) i * 1000, span_of(event, (size_t) n), NULL));
     }
+    for (uint64_t i = 6000; i < 6002; i++) /* larger than a chunk, and so large that its memory is not kept */
+        TRY(segment_add_event(b, i, 6000000, span_of(large, i == 6000 ? 300000 : sizeof(large)), NULL));
     return segment_finish(b, file, &s, NULL);
+}
+
+static enum err build(struct buf *file)
+{
+    return build_from(0, file);
 }
 
 static bool build_works(void *ctx)
@@ -91,10 +199,22 @@ static bool join_works(void *ctx)
     struct buf file = BUF_INIT(SEGMENT_SIZE_MAX);
     struct segment_summary s;
     bool ok = segment_open(&source, rk, &place, &r, NULL) == ERR_OK && segment_builder_new(rk, &place, &o, &b, NULL) == ERR_OK &&
-              segment_add_segment(b, r, NULL) == ERR_OK && segment_finish(b, &file, &s, NULL) == ERR_OK && s.n_events == 6000;
+              segment_add_segment(b, r, NULL) == ERR_OK && segment_finish(b, &file, &s, NULL) == ERR_OK && s.n_events == 6002;
 
     buf_deinit(&file);
     return ok;
+}
+
+/* Behind an event that waits in a chunk of its own. */
+static bool append_works(void *ctx)
+{
+    CLEANUP(segment_builder_freep) struct segment_builder *b = NULL;
+    CLEANUP(segment_reader_freep) struct segment_reader *r = NULL;
+    struct khseg_source source = khseg_source_span(ctx);
+    struct segment_options o = { .zstd_level = 1 };
+
+    return segment_open(&source, rk, &place, &r, NULL) == ERR_OK && segment_builder_new(rk, &place, &o, &b, NULL) == ERR_OK &&
+           segment_add_event(b, 0, 0, SPAN("[]"), NULL) == ERR_OK && segment_add_segment(b, r, NULL) == ERR_OK;
 }
 
 static void every(const char *name, nomem_work *work, void *ctx)
@@ -118,6 +238,10 @@ static void segments(void **state)
     bytes = buf_span(&file);
     every("read", read_works, &bytes);
     every("join", join_works, &bytes);
+    buf_reset(&file);
+    assert_ok(build_from(1, &file));
+    bytes = buf_span(&file);
+    every("append", append_works, &bytes);
     buf_deinit(&file);
 }
 
@@ -181,9 +305,153 @@ static void logs(void **state)
     buf_deinit(&file);
 }
 
+/* ---- keys, records and the key store ---- */
+
+static struct es256_signer *signer;
+static uint8_t pub[ES256_PUB_LEN];
+
+static bool key_works(void *ctx)
+{
+    static const struct key_claims c = {
+        .iss = "https://rec.example.com", .aud = "https://rec.example.com/v1/replay", .sub = "u_8zYGTnU-_hqeQ2Lx",
+        .client_id = "cli", .jti = "BXqH0cJLlQzHgCOqSMGAMA", .iat = 1793000000, .nbf = 1793000000, .exp = 1793000060,
+        .scope = KEY_SCOPE_PLAY, .pid = "p_zNe2lKL4dQxW8s0b", .env = "prod", .gid = "g_P_52yi_zKORYBdCS", .gen = 3,
+        .rid = "r_2Dz2Sr-SnSlnd8aT", .wend = 1793003600, .ctx = "24hjfBS6sxztL5EjzTrzXQ",
+    };
+    const char *envs[] = { "prod" };
+    const struct key_audience want = { c.iss, c.aud, envs, 1 };
+    struct key_ring ring = { .n = 0 };
+    struct secret *none = NULL;
+    struct buf b = BUF_INIT(4096);
+    struct key_claims back;
+    char kid[KEY_KID_LEN + 1];
+    bool ok;
+
+    (void) ctx;
+    key_kid(pub, kid);
+    ok = key_ring_add(&ring, pub, &none, NULL) == ERR_OK && key_sign(&c, kid, signer, &b, NULL) == ERR_OK &&
+         key_check(buf_span(&b), &ring, &want, 1793000010000, &back, NULL, NULL) == KEY_OK && strcmp(back.jti, c.jti) == 0;
+    key_ring_deinit(&ring);
+    buf_deinit(&b);
+    return ok;
+}
+
+static bool leaf_works(void *ctx)
+{
+    struct leaf l = { .log = SPAN("system"), .type = LEAF_REQUEST_CREATED, .actor = SPAN("system") };
+    uint8_t salt[LEAF_SALT_LEN] = { 1 };
+    struct buf b = BUF_INIT(8192);
+    bool ok = leaf_add_fact(&l, "reason", SPAN("a reason"), SPAN_EMPTY, salt) &&
+              leaf_add_fact(&l, "ticket", SPAN("SHOP-7"), SPAN_EMPTY, salt) && leaf_write(&l, &b, NULL) == ERR_OK;
+
+    (void) ctx;
+    if (!ok)
+        assert_int_equal(b.n, 0); /* nothing of it stays */
+    buf_deinit(&b);
+    return ok;
+}
+
+static bool keystore_works(void *ctx)
+{
+    CLEANUP(keystore_freep) struct keystore *k = keystore_new();
+    CLEANUP(keystore_freep) struct keystore *back = NULL;
+    struct keystore_entry e = { .kind = KEYSTORE_LAST_SIGNED, .pub_len = 32 };
+    struct buf b = BUF_INIT(1 << 20);
+    bool ok = k != NULL;
+
+    (void) ctx;
+    for (unsigned i = 0; ok && i < 40; i++) {
+        (void) snprintf(e.id, sizeof(e.id), "log-%u", i);
+        ok = keystore_put(k, &e, NULL) == ERR_OK;
+    }
+    ok = ok && keystore_write(k, rk, &b, NULL) == ERR_OK && keystore_open(buf_span(&b), rk, &back, NULL) == ERR_OK &&
+         keystore_count(back) == 40;
+    buf_deinit(&b);
+    return ok;
+}
+
+static void keys_and_records(void **state)
+{
+    struct secret *priv = NULL;
+
+    (void) state;
+    assert_ok(es256_generate(&priv, pub, NULL));
+    assert_ok(es256_signer_new(priv, pub, &signer, NULL));
+    every("key", key_works, NULL);
+    every("leaf", leaf_works, NULL);
+    every("key store", keystore_works, NULL);
+    es256_signer_free(signer);
+    secret_free(priv);
+}
+
+/* ---- frames ---- */
+
+static bool frame_comes_back(void)
+{
+    struct zframe_writer *w = zframe_writer_new(1);
+    struct buf f = BUF_INIT(1000), out = BUF_INIT(100);
+    bool ok = w != NULL && zframe_write(w, SPAN("keyhole"), &f, NULL) == ERR_OK &&
+              zframe_read(buf_span(&f), 7, &out, NULL) == ERR_OK && span_eq_str(buf_span(&out), "keyhole");
+
+    zframe_writer_free(w);
+    buf_deinit(&f);
+    buf_deinit(&out);
+    return ok;
+}
+
+static void *in_thread(void *ctx)
+{
+    return frame_comes_back() ? ctx : NULL;
+}
+
+/* In a thread that has no decompressor yet. */
+static bool frame_works(void *ctx)
+{
+    pthread_t t;
+    void *ret = NULL;
+
+    (void) ctx;
+    assert_int_equal(pthread_create(&t, NULL, in_thread, &ret), 0);
+    assert_int_equal(pthread_join(t, &ret), 0);
+    return ret != NULL;
+}
+
+/* The key of the threads' decompressors is made once in a process: one that cannot is a process of its own. */
+static void frames_without_a_thread_key(void **state)
+{
+    int status = -1;
+    pid_t pid;
+
+    (void) state;
+    (void) fflush(NULL);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        bool first, again;
+
+        no_thread_keys = true;
+        first = frame_comes_back();
+        no_thread_keys = false;
+        again = frame_comes_back(); /* it is not tried again */
+        exit(first || again ? 1 : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(frame_comes_back());
+}
+
+static void frames(void **state)
+{
+    (void) state;
+    every("frame", frame_works, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_without_a_thread_key), /* before any other frame is read */
+        cmocka_unit_test(frames),
+        cmocka_unit_test_setup_teardown(keys_and_records, setup, teardown),
         cmocka_unit_test_setup_teardown(segments, setup, teardown),
         cmocka_unit_test_setup_teardown(logs, setup, teardown),
     };

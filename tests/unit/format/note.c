@@ -197,6 +197,123 @@ static int need_crypto(void **state)
     return 0;
 }
 
+static void names_of_keys(void **state)
+{
+    static const struct {
+        const char *name;
+        bool good;
+    } cases[] = {
+        { "a", true },          { "h/v1/audit/system", true }, { "\xc3\xa9", true },       { "a\xe1\x99\xbf" "b", true },
+        { "\xe2\x80\x8b", true }, { "\xe2\x80\xa7", true },    { "a!b", true },            { "", false },
+        { "a b", false },       { "a\tb", false },             { "a\rb", false },          { "a\nb", false },
+        { "a+b", false },       { "a\x01", false },            { "a\x08", false },         { "a\x0e", false },
+        { "a\x7f", false },     { "a\xc2\x85", false },        { "a\xc2\xa0", false },     { "a\xe1\x9a\x80", false },
+        { "a\xe2\x80\x80", false }, { "a\xe2\x80\x8a", false }, { "a\xe2\x80\xa8", false }, { "a\xe2\x80\xa9", false },
+        { "a\xe2\x80\xaf", false }, { "a\xe2\x81\x9f", false }, { "a\xe3\x80\x80", false }, { "a\xff", false },
+    };
+    uint8_t pk[NOTE_ED25519_PK] = { 1 };
+    char name[NOTE_NAME_MAX + 1];
+    struct note_vkey k;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if ((note_vkey_init(&k, span_str(cases[i].name), pk, NULL) == ERR_OK) != cases[i].good)
+            fail_msg("'%s'", cases[i].name);
+    }
+    memset(name, 'x', sizeof(name));
+    assert_ok(note_vkey_init(&k, span_of(name, NOTE_NAME_MAX), pk, NULL));
+    assert_err(note_vkey_init(&k, span_of(name, NOTE_NAME_MAX + 1), pk, NULL), ERR_INVAL);
+}
+
+static void more_bad_keys(void **state)
+{
+    static const char *const cases[] = { "a+1234567g+AQ==", "a+12345678+", "a+12345678+AQ==", "a+12345678+!" };
+    struct note_vkey k;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_err(note_vkey_parse(span_str(cases[i]), &k, NULL), ERR_INVAL);
+}
+
+static void checkpoints_that_end_early(void **state)
+{
+    static const char *const cases[] = { "", "a", "a\n", "a\n1", "a\n1\n",
+                                         "a\n1\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\nextension" };
+    struct note_checkpoint c;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_err(note_checkpoint_parse(span_str(cases[i]), &c, NULL, NULL), ERR_INVAL);
+}
+
+static void signature_lines(void **state)
+{
+    static const struct {
+        const char *sigs;
+        enum note_verdict want;
+    } cases[] = {
+        { "\xe2\x80\x94 h AAAAAAA=\n", NOTE_UNKNOWN_KEY },        /* id and one byte */
+        { "\xe2\x80\x94 h AAAAAA==\n", NOTE_MALFORMED },          /* an id and nothing else */
+        { "\xe2\x80\x94 h\n", NOTE_MALFORMED },                   /* a name and nothing else */
+        { "\xe2\x80\x94 h \n", NOTE_MALFORMED },
+        { "\xe2\x80\x94 h+ AAAAAAA=\n", NOTE_MALFORMED },         /* no name */
+        { "\xe2\x80\x94  AAAAAAA=\n", NOTE_MALFORMED },
+        { "\xe2\x80\x94 h AAAAAA!=\n", NOTE_MALFORMED },
+        { "- h AAAAAAA=\n", NOTE_MALFORMED },
+        { "\xe2\x80\x94 h AAAAAAA=", NOTE_MALFORMED },            /* no newline at the end */
+        { "\xe2\x80\x94 example.com/foo Uw2QOgA=\n", NOTE_FORGED }, /* the key's name and id, and one byte */
+        { "\xe2\x80\x94 example.com/foo Uw2QOwA=\n", NOTE_UNKNOWN_KEY },
+    };
+    struct note_vkey k = key_of(spec_key);
+    struct span text;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf b = BUF_INIT(4096);
+
+        buf_addf(&b, "text\n\n%s", cases[i].sigs);
+        if (note_open(buf_span(&b), &k, &text) != cases[i].want)
+            fail_msg("case %zu: %s", i, note_verdict_word(note_open(buf_span(&b), &k, &text)));
+        buf_deinit(&b);
+    }
+}
+
+/* The largest note that is read, and one byte more. */
+static void sizes_of_notes(void **state)
+{
+    static const char sig[] = "\n\xe2\x80\x94 h AAAAAAA=\n";
+    struct note_vkey k = key_of(spec_key);
+    struct buf b = BUF_INIT(NOTE_MAX + 1);
+    struct span text, sigs;
+
+    (void) state;
+    while (b.n < NOTE_MAX - sizeof(sig))
+        buf_add_c(&b, 'x');
+    buf_add_c(&b, '\n');
+    buf_add_str(&b, sig);
+    assert_int_equal(b.n, NOTE_MAX);
+    assert_ok(note_split(buf_span(&b), &text, &sigs, NULL));
+    assert_int_equal(note_open(buf_span(&b), &k, &text), NOTE_UNKNOWN_KEY);
+    buf_add_c(&b, '\n');
+    assert_err(note_split(buf_span(&b), &text, &sigs, NULL), ERR_LIMIT);
+    buf_deinit(&b);
+}
+
+static void words_and_origins(void **state)
+{
+    struct buf b = BUF_INIT(100);
+
+    (void) state;
+    assert_string_equal(note_verdict_word(NOTE_GOOD), "good");
+    assert_string_equal(note_verdict_word(NOTE_MALFORMED), "malformed");
+    assert_string_equal(note_verdict_word(NOTE_UNKNOWN_KEY), "unknown-key");
+    assert_string_equal(note_verdict_word(NOTE_FORGED), "forged");
+    assert_string_equal(note_verdict_word((enum note_verdict) 99), "unknown");
+    note_origin(&b, SPAN("rec.example.com"), SPAN("system~2"));
+    assert_span_str(buf_span(&b), "rec.example.com/v1/audit/system~2");
+    buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +323,12 @@ int main(void)
         cmocka_unit_test(unknown_lines_are_ignored_malformed_ones_not),
         cmocka_unit_test(checkpoint_forms),
         cmocka_unit_test(a_foreign_log_has_our_roots),
+        cmocka_unit_test(names_of_keys),
+        cmocka_unit_test(more_bad_keys),
+        cmocka_unit_test(checkpoints_that_end_early),
+        cmocka_unit_test(signature_lines),
+        cmocka_unit_test(sizes_of_notes),
+        cmocka_unit_test(words_and_origins),
     };
     return cmocka_run_group_tests(tests, need_crypto, NULL);
 }

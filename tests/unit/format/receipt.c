@@ -197,6 +197,84 @@ static void wrong_forms(void **state)
     assert_err(receipt_parse(buf_span(&deep), &mem, &r, NULL), ERR_INVAL);
 }
 
+/* A text signed by the log's key, as receipt of leaf 0. */
+static enum receipt_verdict signed_text(const char *text, const char *key_name)
+{
+    CLEANUP(buf_deinit) struct buf note = BUF_INIT(4096);
+    CLEANUP(buf_deinit) struct buf all = BUF_INIT(RECEIPT_MAX);
+    struct log l = { .note = BUF_INIT(1) };
+    struct receipt r = { .leaf = leaf(0) };
+    struct secret *sk = NULL;
+    uint8_t pk[ED25519_PUB_LEN], sig[ED25519_SIG_LEN];
+
+    assert_ok(ed25519_generate(&sk, pk, NULL));
+    assert_ok(note_vkey_init(&l.key, span_str(key_name), pk, NULL));
+    ed25519_sign(sk, span_str(text), sig);
+    sk = secret_free(sk);
+    note_write(&note, span_str(text), &l.key, sig);
+    r.note = buf_span(&note);
+    assert_ok(receipt_write(&r, &all, NULL));
+    return verdict(&l, buf_span(&all), SPAN_EMPTY);
+}
+
+/* Signed by the right key, and yet no checkpoint of this log. */
+static void signed_by_the_key_but_no_checkpoint(void **state)
+{
+#define ROOT "RmOvVpEqHp1u2QzGOQ+6jMdSuCcGVJVzC/8yNyuOJ2o="
+    (void) state;
+    assert_int_equal(signed_text("a text\n", ORIGIN), RECEIPT_MALFORMED);
+    assert_int_equal(signed_text("other.example.com/v1/audit/system\n1\n" ROOT "\n", ORIGIN), RECEIPT_ORIGIN);
+    assert_int_equal(signed_text(ORIGIN "\n1\n" ROOT "\n", ORIGIN), RECEIPT_NOT_IN);
+    assert_int_equal(signed_text(ORIGIN "\n01\n" ROOT "\n", ORIGIN), RECEIPT_MALFORMED);
+}
+
+static void numbers_and_sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t index; /* UINT64_MAX: refused */
+    } cases[] = {
+        { "index 10\n", 10 }, { "index 9223372036854775807\n", INT64_MAX }, { "index 9223372036854775808\n", UINT64_MAX },
+        { "index 01\n", UINT64_MAX }, { "index \n", UINT64_MAX }, { "Index 1\n", UINT64_MAX }, { "", UINT64_MAX },
+        { "extra AAAA\nindex 7\n", 7 }, { "extra AAAA", UINT64_MAX },
+    };
+    CLEANUP(buf_deinit) struct buf mem = BUF_INIT(RECEIPT_MAX);
+    CLEANUP(buf_deinit) struct buf text = BUF_INIT(RECEIPT_MAX + 1);
+    CLEANUP(buf_deinit) struct buf small = BUF_INIT(3);
+    struct receipt r;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        buf_reset(&text);
+        buf_addf(&text, "c2sp.org/tlog-proof@v1\n%s\nnote", cases[i].text);
+        if ((receipt_parse(buf_span(&text), &mem, &r, NULL) == ERR_OK) != (cases[i].index != UINT64_MAX))
+            fail_msg("'%s'", cases[i].text);
+        if (cases[i].index != UINT64_MAX)
+            assert_int_equal(r.index, cases[i].index);
+    }
+    buf_reset(&text);
+    buf_add_str(&text, "c2sp.org/tlog-proof@v1\nextra AAAAAAAA\nindex 1\n\n");
+    assert_err(receipt_parse(buf_span(&text), &small, &r, NULL), ERR_INVAL); /* no room for the leaf */
+    while (text.n < RECEIPT_MAX)
+        buf_add_c(&text, 'x');
+    assert_ok(receipt_parse(buf_span(&text), &mem, &r, NULL));
+    buf_add_c(&text, 'x');
+    assert_err(receipt_parse(buf_span(&text), &mem, &r, NULL), ERR_LIMIT);
+}
+
+static void words_of_verdicts(void **state)
+{
+    static const char *const words[] = {
+        [RECEIPT_GOOD] = "good", [RECEIPT_MALFORMED] = "malformed", [RECEIPT_UNKNOWN_KEY] = "unknown-key",
+        [RECEIPT_FORGED] = "forged", [RECEIPT_ORIGIN] = "origin", [RECEIPT_NOT_IN] = "not-in",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        assert_string_equal(receipt_verdict_word((enum receipt_verdict) i), words[i]);
+    assert_string_equal(receipt_verdict_word((enum receipt_verdict) 99), "unknown");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +283,9 @@ int main(void)
         cmocka_unit_test(other_keys_and_logs),
         cmocka_unit_test(wrong_forms),
         cmocka_unit_test(the_page),
+        cmocka_unit_test(signed_by_the_key_but_no_checkpoint),
+        cmocka_unit_test(numbers_and_sizes),
+        cmocka_unit_test(words_of_verdicts),
     };
 
     if (secret_init(16, 64, NULL) != ERR_OK)

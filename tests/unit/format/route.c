@@ -85,6 +85,28 @@ static void silence_is_the_exception(void **state)
     }
 }
 
+static void head_only_where_get_is(void **state)
+{
+    struct route_match m;
+
+    (void) state;
+    assert_int_equal(route_find(SPAN("HEAD"), SPAN("/v1/import"), &m), ROUTE_NO_METHOD);
+    assert_string_equal(m.allow, "POST");
+}
+
+static void paths_at_their_limit(void **state)
+{
+    static const char start[] = "/v1/audit/tile/entries/";
+    char path[201];
+    struct route_match m;
+
+    (void) state;
+    memset(path, '0', sizeof(path));
+    memcpy(path, start, sizeof(start) - 1);
+    assert_int_equal(route_find(SPAN("GET"), span_of(path, 200), &m), ROUTE_FOUND);
+    assert_int_equal(route_find(SPAN("GET"), span_of(path, 201), &m), ROUTE_NO_PATH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +114,8 @@ int main(void)
         cmocka_unit_test(finds_and_refuses),
         cmocka_unit_test(says_what_is_allowed),
         cmocka_unit_test(silence_is_the_exception),
+        cmocka_unit_test(head_only_where_get_is),
+        cmocka_unit_test(paths_at_their_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Segments: the document's example, building and reading back, limits, hostile indexes. */
 #include "test.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -892,6 +893,421 @@ static void not_joined(void **state)
     buf_deinit(&third);
 }
 
+/* ---- tables that are full ---- */
+
+#define JUNK 16384
+
+/* An index over junk: sections are one byte each and nobody unpacks them. */
+static struct segment_reader *made(const struct segment_index *x, struct buf *file, struct span *span)
+{
+    static const uint8_t junk[JUNK];
+    struct khseg_writer *w = NULL;
+    struct buf index = BUF_INIT(SEGMENT_INDEX_MAX + SEGMENT_FOOTER_LEN);
+
+    *file = BUF_INIT(8u << 20);
+    segment_index_write(x, JUNK, &index);
+    assert_false(index.failed);
+    assert_ok(khseg_writer_new(rk, &place, file, &w, NULL));
+    assert_ok(khseg_write(w, SPAN_OF(junk), NULL));
+    assert_ok(khseg_write(w, buf_span(&index), NULL));
+    assert_ok(khseg_finish(w, NULL));
+    khseg_writer_free(w);
+    buf_deinit(&index);
+    return reader(file, span);
+}
+
+/* Of n chunks with one event each from seq on (at least k events); k keyframes, m markers, all at the first events. */
+static struct segment_reader *table(uint64_t seq, uint32_t n, uint32_t k, uint32_t m, struct buf *file, struct span *span)
+{
+    struct segment_index x = { .first_seq = seq, .n_chunks = n, .n_keyframes = k, .n_markers = m };
+    struct segment_reader *r;
+
+    x.chunks = calloc(n, sizeof(*x.chunks));
+    x.keyframes = calloc(k + 1, sizeof(*x.keyframes));
+    x.markers = calloc(m + 1, sizeof(*x.markers));
+    assert_true(x.chunks != NULL && x.keyframes != NULL && x.markers != NULL);
+    for (uint32_t i = 0; i < n; i++)
+        x.chunks[i] = (struct segment_chunk){ .offset = i, .stored = 1, .raw = 2, .n_events = 1 };
+    if (k > n) { /* the first one has room for them */
+        x.chunks[0].n_events = k - n + 1;
+        x.chunks[0].raw = 2 * x.chunks[0].n_events;
+    }
+    for (uint32_t i = 0; i < k; i++)
+        x.keyframes[i] = (struct segment_keyframe){ .kind = SEGMENT_KEYFRAME_OWN, .seq = seq + i };
+    for (uint32_t i = 0; i < m; i++)
+        x.markers[i].seq = seq;
+    r = made(&x, file, span);
+    segment_index_deinit(&x);
+    return r;
+}
+
+static void full_tables(void **state)
+{
+    static const struct {
+        uint32_t n, k, m;
+        bool full;
+    } cases[] = {
+        { SEGMENT_CHUNKS_MAX - 3, 0, 0, false },
+        { SEGMENT_CHUNKS_MAX - 2, 0, 0, true },
+        { SEGMENT_CHUNKS_MAX, 0, 0, true },
+        { SEGMENT_KEYFRAMES_MAX - 3, SEGMENT_KEYFRAMES_MAX - 3, 0, false },
+        { SEGMENT_KEYFRAMES_MAX, SEGMENT_KEYFRAMES_MAX - 1, 0, true },
+        { 1, SEGMENT_KEYFRAMES_MAX - 2, 0, false },
+        { 1, SEGMENT_KEYFRAMES_MAX - 1, 0, true },
+        { 1, SEGMENT_KEYFRAMES_MAX, 0, true },
+        { 1, 0, SEGMENT_MARKERS_MAX - 1, false },
+        { 1, 0, SEGMENT_MARKERS_MAX, true },
+    };
+    struct segment_options o = { .target_bytes = 32u << 20 };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct segment_builder *b = builder(&o);
+        struct segment_reader *r, *more;
+        struct buf file, next;
+        struct span s, t;
+        bool fits = cases[i].n < SEGMENT_CHUNKS_MAX && cases[i].k < SEGMENT_KEYFRAMES_MAX && cases[i].m < SEGMENT_MARKERS_MAX;
+
+        r = table(0, cases[i].n, cases[i].k, cases[i].m, &file, &s);
+        more = table(cases[i].k > cases[i].n ? cases[i].k : cases[i].n, 1, 1, 1, &next, &t);
+        assert_true(segment_fits(b, r));
+        assert_ok(segment_add_segment(b, r, NULL));
+        if (segment_builder_full(b) != cases[i].full)
+            fail_msg("case %zu", i);
+        assert_int_equal(segment_fits(b, more), fits);
+        assert_err(segment_add_segment(b, more, NULL), fits ? ERR_OK : ERR_LIMIT);
+        segment_builder_free(b);
+        segment_reader_free(r);
+        segment_reader_free(more);
+        buf_deinit(&file);
+        buf_deinit(&next);
+    }
+}
+
+/* The open chunk takes a place, too: what is joined behind it may not be one too many for a reader. */
+static void the_open_chunk_counts(void **state)
+{
+    struct segment_options o = { .target_bytes = 32u << 20 };
+
+    (void) state;
+    for (uint32_t over = 0; over < 2; over++) {
+        const uint32_t n = SEGMENT_CHUNKS_MAX - 2 + over;
+        struct buf file, next, out = BUF_INIT(8u << 20);
+        struct segment_builder *b = builder(&o);
+        struct segment_summary sum;
+        struct segment_reader *r, *more;
+        struct span s, t;
+
+        r = table(0, n, 0, 0, &file, &s);
+        more = table(n + 1, 1, 0, 0, &next, &t);
+        assert_ok(segment_add_segment(b, r, NULL));
+        assert_ok(segment_add_event(b, n, 0, SPAN("[]"), NULL));
+        assert_int_equal(segment_fits(b, more), over == 0);
+        assert_err(segment_add_segment(b, more, NULL), over == 0 ? ERR_OK : ERR_LIMIT);
+        segment_reader_free(r);
+        if (over == 0) {
+            assert_ok(segment_finish(b, &out, &sum, NULL));
+            r = reader(&out, &s);
+            assert_int_equal(segment_info(r)->n_chunks, SEGMENT_CHUNKS_MAX);
+            segment_reader_free(r);
+        }
+        segment_builder_free(b);
+        segment_reader_free(more);
+        buf_deinit(&file);
+        buf_deinit(&next);
+        buf_deinit(&out);
+    }
+}
+
+/* One entry more than there may be, where one at a time is added. */
+static void one_too_many(void **state)
+{
+    struct segment_options o = { .target_bytes = 32u << 20 };
+    struct buf file, out = BUF_INIT(8u << 20);
+    struct segment_builder *b = builder(&o);
+    struct segment_summary sum;
+    struct segment_reader *r;
+    struct span s;
+
+    (void) state;
+    r = table(0, SEGMENT_CHUNKS_MAX, SEGMENT_KEYFRAMES_MAX, 0, &file, &s);
+    assert_ok(segment_add_segment(b, r, NULL));
+    assert_ok(segment_add_keyframe(b, SEGMENT_KEYFRAMES_MAX, NULL));
+    assert_err(segment_add_event(b, SEGMENT_KEYFRAMES_MAX, 0, SPAN("[]"), NULL), ERR_LIMIT);
+    segment_builder_free(b);
+    b = builder(&o);
+    assert_ok(segment_add_segment(b, r, NULL));
+    assert_ok(segment_add_event(b, SEGMENT_CHUNKS_MAX, 0, SPAN("[]"), NULL)); /* it waits in a chunk that has no place */
+    assert_err(segment_finish(b, &out, &sum, NULL), ERR_LIMIT);
+    segment_builder_free(b);
+    segment_reader_free(r);
+    buf_deinit(&file);
+    r = table(SEGMENT_CHUNKS_MAX + 1, 1, 0, 0, &file, &s); /* and a segment that follows does not make it one */
+    b = builder(&o);
+    assert_err(segment_add_segment(b, r, NULL), ERR_INVAL);
+    segment_builder_free(b);
+    b = builder(&o);
+    for (int i = 0; i < SEGMENT_MARKERS_MAX; i++)
+        assert_ok(segment_add_marker(b, 0, SPAN("here"), NULL));
+    assert_err(segment_add_marker(b, 0, SPAN("here"), NULL), ERR_LIMIT);
+    assert_err(segment_add_marker(b, 0, SPAN("here"), NULL), ERR_STATE);
+    assert_err(segment_add_head(b, SPAN("{}"), NULL), ERR_STATE);
+    assert_err(segment_add_keyframe(b, 0, NULL), ERR_STATE);
+    assert_err(segment_add_screen(b, 0, 80, 24, SPAN("x"), NULL), ERR_STATE);
+    assert_err(segment_add_segment(b, r, NULL), ERR_STATE);
+    assert_err(segment_finish(b, &out, &sum, NULL), ERR_STATE);
+    segment_builder_free(b);
+    segment_reader_free(r);
+    buf_deinit(&file);
+    buf_deinit(&out);
+}
+
+static void more_wrong_calls(void **state)
+{
+    struct segment_builder *b = builder(&(struct segment_options){ .first_seq = UINT64_MAX });
+    struct segment_index head_only = { .head = { .stored = 1 }, .first_seq = 0 };
+    struct segment_reader *head, *small;
+    struct buf file, second, bytes = BUF_INIT(300);
+    struct span s, t;
+
+    (void) state;
+    assert_err(segment_add_event(b, UINT64_MAX, 0, SPAN("[]"), NULL), ERR_INVAL); /* there would be no number after it */
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_err(segment_add_screen(b, 0, 80, 0, SPAN("x"), NULL), ERR_INVAL);
+    segment_builder_free(b);
+    for (int i = 0; i <= SEGMENT_LABEL_MAX; i++)
+        buf_add_c(&bytes, '\x80');
+    b = builder(NULL);
+    assert_ok(segment_add_marker(b, 0, buf_span(&bytes), NULL)); /* not one whole character: an empty label */
+    segment_builder_free(b);
+    /* a head comes once and first, also with a segment */
+    head = made(&head_only, &file, &s);
+    small = table(0, 1, 0, 0, &second, &t);
+    b = builder(NULL);
+    assert_ok(segment_add_segment(b, head, NULL));
+    assert_ok(segment_add_segment(b, small, NULL));
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_ok(segment_add_segment(b, head, NULL));
+    assert_err(segment_add_segment(b, head, NULL), ERR_INVAL);
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_ok(segment_add_head(b, SPAN("{}"), NULL));
+    assert_err(segment_add_segment(b, head, NULL), ERR_INVAL);
+    segment_builder_free(b);
+    b = builder(NULL);
+    assert_ok(segment_add_keyframe(b, 0, NULL)); /* it waits for an event of this builder */
+    assert_err(segment_add_segment(b, small, NULL), ERR_INVAL);
+    segment_builder_free(b);
+    segment_reader_free(head);
+    buf_deinit(&file);
+    head_only.first_seq = 1;
+    head = made(&head_only, &file, &s);
+    b = builder(NULL);
+    assert_ok(segment_add_segment(b, small, NULL));
+    assert_err(segment_add_segment(b, head, NULL), ERR_INVAL); /* after events */
+    segment_builder_free(b);
+    segment_reader_free(head);
+    segment_reader_free(small);
+    buf_deinit(&file);
+    buf_deinit(&second);
+    buf_deinit(&bytes);
+}
+
+/* ---- chunks and frames of another content ---- */
+
+static void lines_of_a_chunk(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t n_events;
+        enum err want;
+    } cases[] = {
+        { "[]\n[]\n", 2, ERR_OK }, { "[]\n[]\n", 1, ERR_CORRUPT }, { "[]\n[]\n", 3, ERR_CORRUPT },
+        { "[]\n[]", 1, ERR_CORRUPT }, { "[]\n[]", 2, ERR_CORRUPT }, { "[][]", 1, ERR_CORRUPT },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct zframe_writer *z = zframe_writer_new(1);
+        struct buf plain = BUF_INIT(4096);
+        struct segment_chunk c = { .n_events = cases[i].n_events, .raw = (uint32_t) strlen(cases[i].text) };
+        struct segment_index x = { .n_chunks = 1, .chunks = &c };
+
+        assert_ok(zframe_write(z, span_str(cases[i].text), &plain, NULL));
+        c.stored = (uint32_t) plain.n;
+        segment_index_write(&x, plain.n, &plain);
+        if (verdict(buf_span(&plain)) != cases[i].want)
+            fail_msg("case %zu", i);
+        zframe_writer_free(z);
+        buf_deinit(&plain);
+    }
+}
+
+static void a_keyframe_of_its_own_is_no_screen(void **state)
+{
+    struct buf file, out = BUF_INIT(100);
+    struct span s;
+    struct segment_reader *r = table(0, 2, 2, 0, &file, &s);
+
+    (void) state;
+    assert_err(segment_read_screen(r, segment_keyframe_at(r, 0), &out, NULL), ERR_INVAL);
+    segment_reader_free(r);
+    buf_deinit(&file);
+    buf_deinit(&out);
+}
+
+/* Each case is one index that is wrong in one place, where the bytes are all there. */
+static void more_hostile_indexes(void **state)
+{
+    enum { GOOD, NUMBERS_RUN_OVER, NO_CHUNKS_BUT_A_KEYFRAME, BEFORE_THE_FIRST, KEYFRAME_KIND, KEYFRAME_TIME_BACK, SCREEN_CUT,
+           KEYFRAME_CUT, MARKER_CUT, LABEL_LONG, LABEL_BAD, MARKER_TIME_BACK, HEAD_RAW, HEAD_OFFSET, NOTHING, N_ };
+
+    (void) state;
+    for (int i = 0; i < N_; i++) {
+        static const uint8_t long_label[SEGMENT_LABEL_MAX + 1] = { 'x' };
+        struct segment_chunk chunks[2] = { { .offset = 1, .stored = 1, .raw = 20, .n_events = 10, .t_first = 5, .t_last = 9 },
+                                           { .offset = 2, .stored = 1, .raw = 20, .n_events = 10, .t_first = 9, .t_last = 9 } };
+        struct segment_keyframe keyframes[2] = { { .kind = SEGMENT_KEYFRAME_OWN, .seq = 3, .time = 7 },
+                                                 { .kind = SEGMENT_KEYFRAME_OWN, .seq = 4, .time = 8 } };
+        struct segment_marker markers[2] = { { .seq = 3, .time = 7, .label = SPAN("a") }, { .seq = 4, .time = 8, .label = SPAN("b") } };
+        struct segment_index x = { .head = { .offset = 0, .stored = 1, .raw = 2 }, .chunks = chunks, .keyframes = keyframes, .markers = markers,
+                                   .n_chunks = 2, .n_keyframes = 2, .n_markers = 2 }, back;
+        struct buf b = BUF_INIT(4096);
+        size_t less = 0;
+        enum err got;
+
+        switch (i) {
+        case NUMBERS_RUN_OVER:
+            x.first_seq = UINT64_MAX - 5;
+            x.n_keyframes = x.n_markers = 0;
+            break;
+        case NO_CHUNKS_BUT_A_KEYFRAME: x.n_chunks = x.n_markers = 0; break;
+        case BEFORE_THE_FIRST: x.first_seq = 4; x.n_markers = 0; break;
+        case KEYFRAME_KIND: keyframes[1].kind = (enum segment_keyframe_kind) 7; break;
+        case KEYFRAME_TIME_BACK: keyframes[0].time = 9; break;
+        case SCREEN_CUT:
+            x.n_markers = 0;
+            keyframes[1] = (struct segment_keyframe){ .kind = SEGMENT_KEYFRAME_SCREEN, .seq = 4, .time = 8, .cols = 1, .rows = 1, .offset = 0, .stored = 1 };
+            less = 2;
+            break;
+        case KEYFRAME_CUT:
+            x.n_markers = 0;
+            keyframes[0] = (struct segment_keyframe){ .kind = SEGMENT_KEYFRAME_SCREEN, .seq = 3, .time = 7, .cols = 1, .rows = 1, .offset = 0, .stored = 1 };
+            less = 10;
+            break;
+        case MARKER_CUT: less = 3; break;
+        case LABEL_LONG: markers[1].label = SPAN_OF(long_label); break;
+        case LABEL_BAD: markers[1].label = SPAN("\xff"); break;
+        case MARKER_TIME_BACK: markers[0].time = 9; break;
+        case HEAD_RAW: x.head = (struct segment_head){ .raw = 1 }; break;
+        case HEAD_OFFSET: x.head = (struct segment_head){ .offset = 1 }; break;
+        case NOTHING: x = (struct segment_index){ .first_seq = 7 }; break;
+        default: break;
+        }
+        segment_index_write(&x, 1000, &b);
+        got = segment_index_read(span_of(b.p, b.n - SEGMENT_FOOTER_LEN - less), 1000, &back, NULL);
+        if (got != (i == GOOD ? ERR_OK : ERR_CORRUPT))
+            fail_msg("case %d: %s", i, err_name(got));
+        if (got == ERR_OK)
+            segment_index_deinit(&back);
+        buf_deinit(&b);
+    }
+}
+
+static void footers(void **state)
+{
+    struct segment_index x = { .head = { .stored = 1 } }, back;
+    struct buf b = BUF_INIT(4096);
+    uint64_t offset = 0;
+    uint32_t len = 0;
+    struct span footer;
+
+    (void) state;
+    segment_index_write(&x, 1000, &b);
+    footer = span_of(b.p + b.n - SEGMENT_FOOTER_LEN, SEGMENT_FOOTER_LEN);
+    assert_ok(segment_footer_read(footer, 1000 + b.n, &offset, &len, NULL));
+    assert_true(offset == 1000 && len == b.n - SEGMENT_FOOTER_LEN);
+    assert_err(segment_footer_read(span_sub(footer, 0, 23), 1000 + b.n, &offset, &len, NULL), ERR_CORRUPT);
+    assert_err(segment_footer_read(span_of(footer.p - 1, 25), 1000 + b.n, &offset, &len, NULL), ERR_CORRUPT);
+    assert_err(segment_footer_read(footer, SEGMENT_FOOTER_LEN - 1, &offset, &len, NULL), ERR_CORRUPT);
+    assert_err(segment_footer_read(footer, 1000 + b.n + 1, &offset, &len, NULL), ERR_CORRUPT);
+    assert_err(segment_footer_read(footer, 1000, &offset, &len, NULL), ERR_CORRUPT);
+    for (size_t n = 0; n < len; n++)
+        assert_err(segment_index_read(span_of(b.p, n), 1000, &back, NULL), ERR_CORRUPT);
+    buf_deinit(&b);
+}
+
+static void damaged_frames(void **state)
+{
+    struct zframe_writer *w = zframe_writer_new(3);
+    struct buf raw = BUF_INIT(20000), f = BUF_INIT(20000), out = BUF_INIT(20000), open = BUF_INIT(1000);
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    size_t refused = 0, size = 0;
+
+    (void) state;
+    for (unsigned i = 0; raw.n < 10000; i++)
+        buf_addf(&raw, "%u ", i * 2654435761u % 977);
+    assert_ok(zframe_write(w, buf_span(&raw), &f, NULL));
+    for (size_t i = 0; i < f.n * 8; i++) { /* there is no checksum: what is read may differ, and never has another length */
+        f.p[i / 8] ^= (uint8_t) (1u << i % 8);
+        buf_reset(&out);
+        if (zframe_read(buf_span(&f), raw.n, &out, NULL) == ERR_OK)
+            assert_int_equal(out.n, raw.n);
+        else
+            refused++;
+        f.p[i / 8] ^= (uint8_t) (1u << i % 8);
+    }
+    assert_true(refused > 100);
+    zframe_writer_freep(&w);
+    assert_null(w);
+    /* a frame that does not say how much is in it */
+    assert_non_null(c);
+    assert_false(ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 0)));
+    open.n = ZSTD_compress2(c, buf_reserve(&open, 1000), 1000, "keyhole", 7);
+    assert_false(ZSTD_isError(open.n));
+    assert_err(zframe_size(buf_span(&open), 1000, &size, NULL), ERR_CORRUPT);
+    assert_err(zframe_read(buf_span(&open), 7, &out, NULL), ERR_CORRUPT);
+    ZSTD_freeCCtx(c);
+    buf_deinit(&raw);
+    buf_deinit(&f);
+    buf_deinit(&out);
+    buf_deinit(&open);
+}
+
+static void *read_frame(void *ctx)
+{
+    struct buf out = BUF_INIT(100);
+    bool good = zframe_read(*(struct span *) ctx, 7, &out, NULL) == ERR_OK && span_eq_str(buf_span(&out), "keyhole");
+
+    buf_deinit(&out);
+    return good ? ctx : NULL;
+}
+
+/* Its decompressor goes with the thread: the leak checker looks. */
+static void threads_of_their_own(void **state)
+{
+    struct zframe_writer *w = zframe_writer_new(3);
+    struct buf f = BUF_INIT(1000);
+    struct span s;
+    pthread_t t[3];
+
+    (void) state;
+    assert_ok(zframe_write(w, SPAN("keyhole"), &f, NULL));
+    s = buf_span(&f);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, read_frame, &s), 0);
+    for (int i = 0; i < 3; i++) {
+        void *ret = NULL;
+
+        assert_int_equal(pthread_join(t[i], &ret), 0);
+        assert_non_null(ret);
+    }
+    zframe_writer_free(w);
+    buf_deinit(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -908,6 +1324,16 @@ int main(void)
         cmocka_unit_test(neighbours),
         cmocka_unit_test(frames),
         cmocka_unit_test(every_level_keeps_the_window),
+        cmocka_unit_test(full_tables),
+        cmocka_unit_test(the_open_chunk_counts),
+        cmocka_unit_test(one_too_many),
+        cmocka_unit_test(more_wrong_calls),
+        cmocka_unit_test(lines_of_a_chunk),
+        cmocka_unit_test(a_keyframe_of_its_own_is_no_screen),
+        cmocka_unit_test(more_hostile_indexes),
+        cmocka_unit_test(footers),
+        cmocka_unit_test(damaged_frames),
+        cmocka_unit_test(threads_of_their_own),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

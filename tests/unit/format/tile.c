@@ -181,11 +181,36 @@ static void a_log_by_others(void **state)
     }
 }
 
+static void more_wrong_names(void **state)
+{
+    static const char *const wrong[] = { "0/xabc/000", "0/x0a1/000", "0/00000", "0/000xp/1", "0/000.x/1", "0/x001/x002" };
+    struct tile t;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        if (tile_parse(span_str(wrong[i]), &t))
+            fail_msg("'%s' is taken", wrong[i]);
+    }
+}
+
+/* A number that no tree has: as many groups as fit, never more. */
+static void a_number_too_large_stays_inside(void **state)
+{
+    const struct tile t = { .level = 4, .n = UINT64_MAX, .width = 255 };
+    char path[TILE_PATH_CAP];
+
+    (void) state;
+    tile_path(&t, path);
+    assert_string_equal(path, "4/x744/x073/x709/x551/615.p/255");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),   cmocka_unit_test(wrong_names), cmocka_unit_test(widths),
         cmocka_unit_test(growth),  cmocka_unit_test(bundles),     cmocka_unit_test(a_log_by_others),
+        cmocka_unit_test(more_wrong_names),
+        cmocka_unit_test(a_number_too_large_stays_inside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,67 @@ static void bad_names_are_not_sealed(void **state)
     buf_deinit(&small);
 }
 
+static void bad_names_are_not_opened(void **state)
+{
+    static const char text[] = "12345678901234567890123456789012345678901234567890123456789012345"; /* 65 */
+    static const struct wrap_name bad[] = {
+        { WRAP_RK, { (const uint8_t *) "r_short", 7 }, { (const uint8_t *) PID, 18 }, 3 },
+        { WRAP_RK, { (const uint8_t *) RID, 18 }, { (const uint8_t *) RID, 18 }, 3 },
+        { WRAP_OPENING, { NULL, 0 }, { NULL, 0 }, 3 },
+        { WRAP_OPENING, { (const uint8_t *) text, 65 }, { NULL, 0 }, 3 },
+        { WRAP_OPENING, { (const uint8_t *) text, 1 }, { (const uint8_t *) text, 65 }, 3 },
+        { (enum wrap_kind) 99, { (const uint8_t *) RID, 18 }, { (const uint8_t *) PID, 18 }, 3 },
+    };
+    static const struct wrap_name largest = { WRAP_OPENING, { (const uint8_t *) text, 64 }, { (const uint8_t *) text, 64 }, 3 };
+    CLEANUP(secret_freep) struct secret *sk = NULL;
+    CLEANUP(secret_freep) struct secret *rk = secret_random(32);
+    struct secret *back = NULL;
+    struct buf b = BUF_INIT(WRAP_MAX + 1);
+    uint8_t pk[32];
+
+    (void) state;
+    assert_ok(box_generate(&sk, pk, NULL));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_err(wrap_seal(&bad[i], rk, pk, &b, NULL), ERR_INVAL);
+        assert_err(wrap_open(SPAN("box"), &bad[i], sk, pk, &back, NULL), ERR_INVAL);
+    }
+    assert_ok(wrap_seal(&largest, rk, pk, &b, NULL));
+    assert_int_equal(b.n, WRAP_MAX);
+    buf_u8(&b, 0);
+    assert_err(wrap_open(buf_span(&b), &largest, sk, pk, &back, NULL), ERR_CORRUPT);
+    b.n--;
+    assert_ok(wrap_open(buf_span(&b), &largest, sk, pk, &back, NULL));
+    back = secret_free(back);
+    buf_deinit(&b);
+}
+
+/* A key that is no point to seal to; and an opened key for which there is no slot. */
+static void no_point_and_no_slot(void **state)
+{
+    CLEANUP(secret_freep) struct secret *sk = NULL;
+    CLEANUP(secret_freep) struct secret *rk = secret_random(32);
+    static struct secret *taken[SECRET_32_DEFAULT];
+    struct secret *back = NULL;
+    struct buf b = BUF_INIT(WRAP_MAX);
+    uint8_t pk[32], zero[32] = { 0 };
+    size_t n = 0;
+
+    (void) state;
+    assert_ok(box_generate(&sk, pk, NULL));
+    assert_err(wrap_seal(&name, rk, zero, &b, NULL), ERR_CRYPTO);
+    assert_int_equal(b.n, 0);
+    assert_ok(wrap_seal(&name, rk, pk, &b, NULL));
+    while (n < SECRET_32_DEFAULT && (taken[n] = secret_new(32)) != NULL)
+        n++;
+    assert_err(wrap_open(buf_span(&b), &name, sk, pk, &back, NULL), ERR_NOMEM);
+    assert_null(back);
+    while (n > 0)
+        secret_free(taken[--n]);
+    assert_ok(wrap_open(buf_span(&b), &name, sk, pk, &back, NULL));
+    secret_free(back);
+    buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +206,8 @@ int main(void)
         cmocka_unit_test(another_name_is_denied),
         cmocka_unit_test(damage_and_other_keys_are_refused),
         cmocka_unit_test(bad_names_are_not_sealed),
+        cmocka_unit_test(bad_names_are_not_opened),
+        cmocka_unit_test(no_point_and_no_slot),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
