@@ -45,10 +45,6 @@ ZSTD_DCtx *__real_ZSTD_createDCtx(void);
 ZSTD_DCtx *__wrap_ZSTD_createDCtx(void);
 size_t __real_ZSTD_compressCCtx(ZSTD_CCtx *ctx, void *to, size_t cap, const void *from, size_t n, int level);
 size_t __wrap_ZSTD_compressCCtx(ZSTD_CCtx *ctx, void *to, size_t cap, const void *from, size_t n, int level);
-int __real_pthread_key_create(pthread_key_t *key, void (*end)(void *));
-int __wrap_pthread_key_create(pthread_key_t *key, void (*end)(void *));
-int __real_pthread_setspecific(pthread_key_t key, const void *value);
-int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
 #define REFUSE_OR(call) (nomem_fails() ? ERR_RAISE(reterr, ERR_CRYPTO, "made to fail") : (call))
 
@@ -93,6 +89,12 @@ size_t __wrap_ZSTD_compressCCtx(ZSTD_CCtx *ctx, void *to, size_t cap, const void
     return __real_ZSTD_compressCCtx(ctx, to, nomem_fails() ? 0 : cap, from, n, level); /* no room: zstd's own error */
 }
 
+#ifdef THREAD_KEYS_FAIL
+int __real_pthread_key_create(pthread_key_t *key, void (*end)(void *));
+int __wrap_pthread_key_create(pthread_key_t *key, void (*end)(void *));
+int __real_pthread_setspecific(pthread_key_t key, const void *value);
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
+
 static bool no_thread_keys;
 
 int __wrap_pthread_key_create(pthread_key_t *key, void (*end)(void *))
@@ -104,6 +106,7 @@ int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
 {
     return nomem_fails() ? ENOMEM : __real_pthread_setspecific(key, value);
 }
+#endif
 
 static struct secret *rk;
 
@@ -419,6 +422,7 @@ static bool frame_works(void *ctx)
 /* The key of the threads' decompressors is made once in a process: one that cannot is a process of its own. */
 static void frames_without_a_thread_key(void **state)
 {
+#ifdef THREAD_KEYS_FAIL
     int status = -1;
     pid_t pid;
 
@@ -438,6 +442,10 @@ static void frames_without_a_thread_key(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_true(frame_comes_back());
+#else
+    (void) state;
+    skip();
+#endif
 }
 
 static void frames(void **state)
