@@ -67,6 +67,7 @@ static bool take_row(void *ctx, const struct meta_audit *r)
 {
     struct audit_scrub *w = ctx;
     struct merkle_hash h;
+    enum err e;
 
     if ((uint64_t) r->idx != w->next)
         return own_fault(w, AUDIT_LEAF_GAP, w->next, "it is missing");
@@ -77,7 +78,9 @@ static bool take_row(void *ctx, const struct meta_audit *r)
     if (!columns_ok(r))
         return own_fault(w, AUDIT_LEAF_MALFORMED, w->next, "its columns are not what its leaf says");
     memcpy(h.b, r->hash.p, sizeof(h.b));
-    w->e = merkle_append(&w->tree, &h, check_node, w, w->reterr);
+    e = merkle_append(&w->tree, &h, check_node, w, w->reterr);
+    if (w->e == ERR_OK) /* check_node may have said something */
+        w->e = e;
     w->next++;
     w->left--;
     return w->good && w->e == ERR_OK && w->left > 0;
