@@ -237,6 +237,31 @@ enum err ask_conflict(struct job *c, const struct ask *a, struct span *ret, stru
     return ERR_OK;
 }
 
+enum err ask_held(struct job *c, const struct ask *a, struct span *ret, struct err_info *reterr)
+{
+    const struct people *people = job_people(c, reterr);
+    struct meta_grant_list rows;
+
+    *ret = SPAN_EMPTY;
+    if (people == NULL)
+        return ERR_NOMEM;
+    TRY(meta_grants_in_state(c->v, SPAN("SUSPENDED"), c->mem, &rows, reterr));
+    for (size_t i = 0; i < rows.n && ret->n == 0; i++) {
+        const struct who *holder = people_by_id(people, rows.rows[i].holder);
+        struct life l;
+
+        if (holder == NULL || !who_same_person(holder, c->me))
+            continue;
+        TRY(life_of_grant(c, rows.rows[i].id, &l, reterr));
+        TRY(life_touch(c, &l, reterr));
+        for (size_t k = 0; k < l.n_rids && l.st.state == GRANT_SUSPENDED; k++) {
+            for (size_t n = 0; n < a->req.n_recordings; n++)
+                *ret = span_eq(l.rids[k], a->req.recordings[n]) ? l.g.id : *ret;
+        }
+    }
+    return ERR_OK;
+}
+
 void ask_write_admins(struct job *c, const struct people *people)
 {
     size_t n = 0;

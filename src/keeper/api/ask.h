@@ -46,6 +46,12 @@ void ask_case(struct job *c, const struct ask *a, struct vote_case *ret);
 /* Can today's people meet this rule for this request? */
 struct vote_plan ask_plan(struct job *c, const struct ask *a, const struct policy_rule *rule);
 
+/*
+ * A grant of the caller, under any of their accounts, over one of the recordings that is SUSPENDED: its id, or empty. What a
+ * rule grants by itself must not be the way around somebody who said stop.
+ */
+NODISCARD enum err ask_held(struct job *c, const struct ask *a, struct span *ret, struct err_info *reterr);
+
 /* An open request of the caller for the same, linked to the same: its id, or empty. */
 NODISCARD enum err ask_conflict(struct job *c, const struct ask *a, struct span *ret, struct err_info *reterr);
 

@@ -111,6 +111,13 @@ static enum err judge(struct job *c, struct ask *a, const struct policy_rule **r
     }
     if (p.verdict == POLICY_AUTO && !job_open_for_access(c, true))
         return ERR_OK;
+    if (p.verdict == POLICY_AUTO) {
+        TRY(ask_held(c, a, &other, reterr));
+        if (other.n > 0) {
+            jsonw_kstr(job_extra(c), "grant", other);
+            return job_refuse(c, 409, "grant-state-conflict", "Somebody suspended your access to this: it goes on when they resume it.");
+        }
+    }
     if (p.verdict == POLICY_ASK) {
         struct vote_plan plan = ask_plan(c, a, p.rule);
 

@@ -192,6 +192,15 @@ static enum err show(struct job *c, const struct meta_token *t, struct span secr
 
 static const char *const kind_words[] = { [KIND_INGEST] = "ingest", [KIND_API] = "api", [KIND_GATEWAY] = "gateway" };
 
+/* A stolen API token must not outlive itself by one that it made. */
+static time_ms expiry(const struct job *c, const struct token_in *in)
+{
+    time_ms wanted = in->expires_s == 0 ? 0 : c->now.real + in->expires_s * 1000, own = c->token.expires_ms;
+    bool capped = in->kind == KIND_API && span_eq_str(c->token.kind, "api") && own > 0;
+
+    return capped && (wanted == 0 || wanted > own) ? own : wanted;
+}
+
 static enum err make(struct job *c, const struct token_in *in, struct err_info *reterr)
 {
     static const char *const prefixes[] = { [KIND_INGEST] = "kit_", [KIND_API] = "kst_", [KIND_GATEWAY] = "kgt_" };
@@ -201,7 +210,7 @@ static enum err make(struct job *c, const struct token_in *in, struct err_info *
         .id = job_new_id(c, ID_TOKEN), .kind = span_str(kind_words[in->kind]), .account = in->account,
         .project = in->project, .label = in->label, .url = in->url, .client = SPAN("api"), .prefix = c->in->prefix,
         .created_by = c->me->id, .created_ms = c->now.real,
-        .expires_ms = in->expires_s == 0 ? 0 : c->now.real + in->expires_s * 1000, .state = SPAN("active"),
+        .expires_ms = expiry(c, in), .state = SPAN("active"),
     };
     enum err e;
 

@@ -391,7 +391,7 @@ enum err api_user_patch(struct job *c, struct err_info *reterr)
         return job_invalid(c);
     if (!admin && (p.has_disabled || p.has_groups || p.has_roles || p.has_subjects || p.person.n > 0))
         return job_forbidden(c);
-    if (admin && !own && !job_fresh(c, true))
+    if (admin && (!own || p.has_disabled || p.has_groups || p.has_roles || p.has_subjects || p.person.n > 0) && !job_fresh(c, true))
         return ERR_OK;
     if (!keeps_an_admin(c, &p, people))
         return job_invalid(c);

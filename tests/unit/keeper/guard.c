@@ -476,6 +476,48 @@ static void a_new_user_may_hold_nothing(void **state)
     house_close(&h);
 }
 
+/* A token that was stolen makes none that outlives it; who signs in says how long. */
+static void tokens_do_not_outlive_their_maker(void **state)
+{
+    const char *engineer = house_login(&h, "engineer"), *api, *ends;
+    struct reply r = house_call(&h, engineer, ROUTE_token_create, NULL, NULL, "{\"kind\":\"api\",\"expires_in_s\":3600}");
+
+    (void) state;
+    assert_reply(&h, r, 201, "");
+    api = reply_str(&h, &r, "token");
+    ends = reply_str(&h, &r, "expires_at");
+    house_sleep(&h, 60000);
+    r = house_call(&h, api, ROUTE_token_create, NULL, NULL, "{\"kind\":\"api\",\"expires_in_s\":315360000}");
+    assert_reply(&h, r, 201, "");
+    assert_string_equal(reply_str(&h, &r, "expires_at"), ends);
+    r = house_call(&h, api, ROUTE_token_create, NULL, NULL, "{\"kind\":\"api\",\"expires_in_s\":600}");
+    assert_reply(&h, r, 201, "");
+    assert_true(strcmp(reply_str(&h, &r, "expires_at"), ends) < 0);
+    r = house_call(&h, engineer, ROUTE_token_create, NULL, NULL, "{\"kind\":\"api\",\"expires_in_s\":86400}");
+    assert_true(strcmp(reply_str(&h, &r, "expires_at"), ends) > 0);
+}
+
+/* An administrator who left the screen open: nobody at it gives that account other roles, groups or another person. */
+static void ones_own_rights_want_a_fresh_sign_in(void **state)
+{
+    const char *lead = house_login(&h, "lead"), *id;
+    struct reply r = house_call(&h, lead, ROUTE_me, NULL, NULL, NULL);
+
+    (void) state;
+    id = reply_str(&h, &r, "user.id");
+    r = admin(ROUTE_group_patch, "admins", textf("{\"add\":[\"%s\"]}", id));
+    assert_reply(&h, r, 200, "");
+    for (int i = 0; i < 2; i++) { /* used all the while, so that it is not idle, and older than 15 minutes */
+        house_sleep(&h, 8 * 60000);
+        r = house_call(&h, lead, ROUTE_me, NULL, NULL, NULL);
+        assert_reply(&h, r, 200, "");
+    }
+    r = house_call(&h, lead, ROUTE_user_patch, id, NULL, "{\"subjects\":[]}");
+    assert_reply(&h, r, 401, "reauth-needed");
+    r = house_call(&h, lead, ROUTE_user_patch, id, NULL, "{\"person\":\"approver\"}");
+    assert_reply(&h, r, 401, "reauth-needed");
+}
+
 /* ---- everything of theirs ends, in the very command that says so ---- */
 
 struct watched {
@@ -587,6 +629,7 @@ int main(void)
         cmocka_unit_test(a_new_user_may_hold_nothing), TEAM(disabling_ends_everything),
         TEAM(another_password_ends_what_the_old_one_opened), TEAM(a_revoked_token_ends_its_own),
         TEAM(the_rest_is_free),                 TEAM(a_token_for_somebody_else),
+        TEAM(tokens_do_not_outlive_their_maker), TEAM(ones_own_rights_want_a_fresh_sign_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

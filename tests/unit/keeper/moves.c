@@ -372,6 +372,41 @@ static void joining(void **state)
 
 /* ---- suspend, resume, idle, tickets ---- */
 
+/* What a rule grants by itself is no way around somebody who said stop: not for less of the same, not by another account. */
+static void no_way_around_a_stop(void **state)
+{
+    static const char by_itself[] =
+        "purpose \"support\" { reason_min = 10 }\n"
+        "rule \"own\" { who = { \"role:viewer\" } actions = { play } purposes = { \"support\" } max = 60min binding = { dpop, bearer } effect = auto }\n";
+    const char *one, *two, *gid;
+    char body[400];
+    struct reply r;
+
+    (void) state;
+    house_close(&h);
+    house_open(&h, by_itself, true);
+    engineer = house_login(&h, "engineer");
+    approver = house_login(&h, "approver");
+    lead = house_login(&h, "lead");
+    one = house_recording(&h, h.admin, "Pays", "user-1");
+    two = house_recording(&h, h.admin, "Again", "user-1");
+    (void) snprintf(body, sizeof(body), "{\"recordings\":[\"%s\",\"%s\"],\"actions\":[\"play\"],\"purpose\":{\"code\":\"support\",\"reason\":\"a customer cannot pay\"},\"duration_s\":600}",
+                    one, two);
+    r = house_call(&h, engineer, ROUTE_request_create, NULL, NULL, body);
+    assert_reply(&h, r, 201, "");
+    gid = reply_str(&h, &r, "grant");
+    assert_state(gid, "ACTIVE");
+    r = house_call(&h, approver, ROUTE_grant_suspend, gid, NULL, "{\"comment\":\"one moment\"}");
+    assert_reply(&h, r, 200, "");
+    r = ask(engineer, two, 600, "");
+    assert_reply(&h, r, 409, "grant-state-conflict");
+    assert_string_equal(reply_str(&h, &r, "grant"), gid);
+    r = house_call(&h, lead, ROUTE_grant_resume, gid, NULL, NULL);
+    assert_reply(&h, r, 200, "");
+    r = ask(engineer, two, 600, "");
+    assert_reply(&h, r, 201, "");
+}
+
 static void suspend_and_resume(void **state)
 {
     const char *rid = house_recording(&h, h.admin, "Pays", "user-1");
@@ -766,7 +801,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_house, close_house)
         T(each_viewer_has_a_grant), T(who_may_be_a_viewer), T(a_cancelled_request_takes_its_viewers_along),
-        T(time_beforehand), T(extension), T(widening), T(widening_by_the_same_rule), T(joining), T(suspend_and_resume), T(unused_access_ends), T(lists_are_of_now),
+        T(time_beforehand), T(extension), T(widening), T(widening_by_the_same_rule), T(joining), T(no_way_around_a_stop), T(suspend_and_resume), T(unused_access_ends), T(lists_are_of_now),
         T(break_glass), T(break_glass_is_limited), T(freezing), T(two_lift), T(caps_hold_when_a_window_opens),
         T(endings_reach_everything), T(guards_again_at_the_first_use), T(nobody_left_to_vote),
     };
