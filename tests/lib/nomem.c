@@ -17,7 +17,7 @@ void *__wrap_realloc(void *p, size_t n);
 void *__wrap_reallocarray(void *p, size_t n, size_t size);
 char *__wrap_strdup(const char *s);
 
-static bool on, failed;
+static bool on, failed, once;
 static unsigned left, asked;
 
 bool nomem_fails(void)
@@ -25,6 +25,8 @@ bool nomem_fails(void)
     if (!on)
         return false;
     asked++;
+    if (once && failed)
+        return false;
     if (left > 0) {
         left--;
         return false;
@@ -65,7 +67,7 @@ void nomem_after(unsigned n)
 {
     left = n;
     asked = 0;
-    failed = false;
+    failed = once = false;
     on = true;
 }
 
@@ -75,14 +77,25 @@ unsigned nomem_off(void)
     return asked;
 }
 
+static bool run(unsigned n, bool only, nomem_work *work, void *ctx, bool *ret_ok)
+{
+    nomem_after(n);
+    once = only;
+    *ret_ok = work(ctx);
+    (void) nomem_off();
+    if (!failed && !*ret_ok)
+        fail_msg("it failed with all the memory it asked for");
+    return failed;
+}
+
 bool nomem_try(unsigned n, nomem_work *work, void *ctx)
 {
     bool ok;
 
-    nomem_after(n);
-    ok = work(ctx);
-    (void) nomem_off();
-    if (!failed && !ok)
-        fail_msg("it failed with all the memory it asked for");
-    return failed;
+    return run(n, false, work, ctx, &ok);
+}
+
+bool nomem_try_one(unsigned n, nomem_work *work, void *ctx, bool *ret_ok)
+{
+    return run(n, true, work, ctx, ret_ok);
 }

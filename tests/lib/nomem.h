@@ -17,6 +17,9 @@ typedef bool nomem_work(void *ctx);
 /* False: the run had memory enough and succeeded; a run that had memory enough and did not succeed fails the test. */
 bool nomem_try(unsigned n, nomem_work *work, void *ctx);
 
+/* As nomem_try, but only the n-th fails and there is memory again after it. *ret_ok: work succeeded all the same. */
+bool nomem_try_one(unsigned n, nomem_work *work, void *ctx, bool *ret_ok);
+
 /* By hand: from the n-th allocation on everything fails, until nomem_off(). Returns how many were asked for in between. */
 void nomem_after(unsigned n);
 unsigned nomem_off(void);

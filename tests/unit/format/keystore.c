@@ -347,7 +347,8 @@ static void seal(uint8_t kind, struct span id, struct span value, struct buf *ou
     buf_add(out, sealed, value.n + AEAD_TAG_LEN);
 }
 
-static void seal_manifest(uint32_t n, struct buf *out, size_t less)
+/* more: bytes that do not belong to it, or that it lacks. */
+static void seal_manifest(uint32_t n, struct buf *out, int more)
 {
     struct buf m = BUF_INIT(64);
     uint8_t sum[SHA256_LEN];
@@ -356,7 +357,8 @@ static void seal_manifest(uint32_t n, struct buf *out, size_t less)
     buf_u64le(&m, 5);
     buf_u32le(&m, n);
     buf_add(&m, sum, sizeof(sum));
-    seal(0, SPAN_EMPTY, span_of(m.p, m.n - less), out);
+    buf_u8(&m, 0);
+    seal(0, SPAN_EMPTY, span_of(m.p, (size_t) ((int) m.n - 1 + more)), out);
     buf_deinit(&m);
 }
 
@@ -402,6 +404,9 @@ static void authentic_entries_of_another_form(void **state)
     assert_err(open_made(KEYSTORE_SECRET, SPAN("a"), 64, 65, 0), ERR_CORRUPT); /* more than an entry can have */
     buf_add(&file, "KHKEYS1", 8);
     seal_manifest(1, &file, 0);
+    assert_err(keystore_open(buf_span(&file), master, &k, NULL), ERR_CORRUPT);
+    file.n = 8;
+    seal_manifest(0, &file, -1);
     assert_err(keystore_open(buf_span(&file), master, &k, NULL), ERR_CORRUPT);
     file.n = 8;
     seal_manifest(0, &file, 1);

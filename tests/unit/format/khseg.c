@@ -352,9 +352,11 @@ static void what_a_writer_refuses(void **state)
 {
     CLEANUP(secret_freep) struct secret *rk = vector_rk();
     static const uint8_t zeros[KHSEG_BLOCK * 2];
+    const uint64_t wraps = UINT64_MAX / 1025 * 1024 + KHSEG_BLOCK; /* its file's size runs over 2^64 */
     struct khseg_context other = place;
     struct khseg_writer *w = NULL;
     struct buf b = BUF_INIT(KHSEG_BLOCK);
+    struct err_info e;
 
     (void) state;
     other.rid = SPAN("r_short");
@@ -365,6 +367,9 @@ static void what_a_writer_refuses(void **state)
         assert_ok(khseg_writer_new(rk, &place, &b, &w, NULL));
         assert_err(khseg_write(w, span_of(zeros, (size_t) KHSEG_SIZE_MAX + 1), NULL), ERR_LIMIT); /* the length is enough */
         assert_err(khseg_write(w, span_of(zeros, (size_t) KHSEG_SIZE_MAX), NULL), ERR_LIMIT);
+        assert_true(khseg_file_size(wraps) <= KHSEG_SIZE_MAX);
+        assert_err(khseg_write(w, span_of(zeros, (size_t) wraps), &e), ERR_LIMIT);
+        assert_non_null(strstr(e.text, "segment is over")); /* and not for want of room */
         assert_int_equal(khseg_written(w), 0);
         if (part == 1)
             assert_ok(khseg_write(w, span_of(zeros, 1), NULL));

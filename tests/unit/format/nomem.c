@@ -222,12 +222,17 @@ static bool append_works(void *ctx)
 
 static void every(const char *name, nomem_work *work, void *ctx)
 {
-    unsigned n = 0;
+    unsigned n = 0, one = 0;
+    bool ok;
 
     while (nomem_try(n, work, ctx))
         n++;
-    print_message("%s: %u allocations\n", name, n);
-    assert_true(n > 0);
+    for (; nomem_try_one(one, work, ctx, &ok); one++) { /* nothing here is optional: who goes on after it has lost something */
+        if (ok)
+            fail_msg("%s: step %u failed and nobody noticed", name, one);
+    }
+    print_message("%s: %u steps\n", name, n);
+    assert_true(n > 0 && one == n);
 }
 
 static void segments(void **state)

@@ -153,7 +153,7 @@ static void bad_names_are_not_opened(void **state)
     CLEANUP(secret_freep) struct secret *rk = secret_random(32);
     struct secret *back = NULL;
     struct buf b = BUF_INIT(WRAP_MAX + 1);
-    uint8_t pk[32];
+    uint8_t pk[32], large[WRAP_MAX - BOX_OVERHEAD + 1] = { 0 }, box[WRAP_MAX + 1];
 
     (void) state;
     assert_ok(box_generate(&sk, pk, NULL));
@@ -165,6 +165,8 @@ static void bad_names_are_not_opened(void **state)
     assert_int_equal(b.n, WRAP_MAX);
     buf_u8(&b, 0);
     assert_err(wrap_open(buf_span(&b), &largest, sk, pk, &back, NULL), ERR_CORRUPT);
+    assert_ok(box_seal(pk, SPAN_OF(large), box, NULL)); /* authentic, and larger than any wrap */
+    assert_err(wrap_open(SPAN_OF(box), &largest, sk, pk, &back, NULL), ERR_CORRUPT);
     b.n--;
     assert_ok(wrap_open(buf_span(&b), &largest, sk, pk, &back, NULL));
     back = secret_free(back);
