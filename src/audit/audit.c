@@ -314,8 +314,9 @@ static enum err read_fault(struct audit *a, struct log *g, struct err_info *rete
     TRY(e);
     g->stored = true;
     g->vault = (uint64_t) vault;
-    if (audit_fault_find(word, &fault))
-        seal(g, fault, "it was found not to hold together");
+    if (!audit_fault_find(word, &fault) || fault == AUDIT_SOUND)
+        fault = AUDIT_DAMAGED; /* a word of another program: something was found */
+    seal(g, fault, "it was found not to hold together");
     return ERR_OK;
 }
 
@@ -750,7 +751,7 @@ enum err audit_compare(struct audit *a, struct span log, struct span note, struc
     if (!a->have_pk)
         return ERR_RAISE(reterr, ERR_INVAL, "checkpoint of %s: the key is not known", g->name);
     TRY(note_check(a, g, note, &c, reterr));
-    if (c.size > g->signed_now) {
+    if (c.size > g->signed_now && note.n <= LEAF_NOTE_MAX) { /* more would not go into a leaf */
         buf_reset(&g->known);
         buf_add_span(&g->known, note);
         g->known_size = g->known.failed ? 0 : c.size;
@@ -773,33 +774,36 @@ enum err audit_compare(struct audit *a, struct span log, struct span note, struc
 
 /* ---- generations ---- */
 
-/* What the new generation says of the old one; the note from elsewhere counts when it covers more. */
+/*
+ * What the new generation says of the old one; the note from elsewhere counts when it covers more, and a stored one that is none
+ * says nothing: the log may be sealed for just that.
+ */
 static enum err continued_leaf(struct audit *a, const struct log *old, const struct leaf *first, bool console,
-                               struct arena *mem, struct leaf *ret, struct err_info *reterr)
+                               struct arena *mem, char digest[LEAF_DIGEST_LEN + 1], struct leaf *ret, struct err_info *reterr)
 {
     struct leaf l = { .t = first->t, .type = LEAF_LOG_CONTINUED, .actor = first->actor, .act = first->act,
                       .obj = log_name(old), .outcome = span_str(fault_words[old->fault]) };
-    struct meta_checkpoint c = { .size = 0 };
-    struct buf root = BUF_INIT(64);
-    uint64_t size = 0;
-    enum err e = meta_checkpoint_newest(meta_view(a->m), log_name(old), mem, &c, reterr);
+    struct note_checkpoint c, stored;
+    struct meta_checkpoint row;
+    enum err e = meta_checkpoint_newest(meta_view(a->m), log_name(old), mem, &row, reterr);
 
-    if (e != ERR_OK && e != ERR_NOTFOUND)
+    if (e == ERR_OK)
+        e = row.note.n > LEAF_NOTE_MAX ? ERR_INVAL : note_check(a, old, row.note, &stored, reterr);
+    if (e != ERR_OK && e != ERR_NOTFOUND && e != ERR_INVAL)
         return e;
-    if (old->known_size > (uint64_t) c.size) {
-        size = old->known_size;
+    if (e != ERR_OK)
+        stored = (struct note_checkpoint){ .size = 0 };
+    c = stored;
+    l.note = stored.size > 0 ? row.note : SPAN_EMPTY;
+    if (old->known_size > stored.size) {
+        c = (struct note_checkpoint){ .size = old->known_size, .root = old->known_root };
         l.note = buf_span(&old->known);
-        base64url_add(&root, SPAN_OF(old->known_root.b));
-    } else if (e == ERR_OK) {
-        size = (uint64_t) c.size;
-        l.note = c.note;
-        base64url_add(&root, c.root);
     }
-    l.digest = arena_span(mem, buf_span(&root));
-    buf_deinit(&root);
-    (void) leaf_add_number(&l, "size", (int64_t) size); /* five at most: there is room */
+    (void) base64url_str(c.root.b, sizeof(c.root.b), digest, LEAF_DIGEST_LEN + 1); /* it has just the room */
+    l.digest = c.size > 0 ? span_str(digest) : SPAN_EMPTY;
+    (void) leaf_add_number(&l, "size", (int64_t) c.size); /* five at most: there is room */
     (void) leaf_add_number(&l, "rows", (int64_t) old->now.size);
-    (void) leaf_add_number(&l, "signed", c.size);
+    (void) leaf_add_number(&l, "signed", (int64_t) stored.size);
     if (old->vault > 0)
         (void) leaf_add_number(&l, "vault", (int64_t) old->vault);
     if (console)
@@ -823,7 +827,7 @@ enum err audit_continue(struct audit *a, struct span log, uint32_t generation, c
     CLEANUP(arena_deinit) struct arena mem = { 0 };
     struct log *old = find(a, log), *g;
     struct meta_log row = { .state = SPAN(STATE_OPEN), .created_ms = first->t };
-    char name[LOG_ID_CAP];
+    char name[LOG_ID_CAP], digest[LEAF_DIGEST_LEN + 1];
     struct span base;
     struct leaf l;
     uint32_t n;
@@ -832,10 +836,10 @@ enum err audit_continue(struct audit *a, struct span log, uint32_t generation, c
     if (old == NULL || !sealed(old) || !span_eq_str(log, old->name))
         return ERR_RAISE(reterr, ERR_STATE, "audit log " SPAN_FMT " is not sealed", SPAN_ARG(log));
     n = log_id_generation(log, &base) + 1;
-    if (snprintf(name, sizeof(name), SPAN_FMT "~%u", SPAN_ARG(base), n > generation ? n : generation) >=
-        (int) sizeof(name) || !log_id_check(span_str(name)))
+    (void) snprintf(name, sizeof(name), SPAN_FMT "~%u", SPAN_ARG(base), n > generation ? n : generation); /* 18 + 1 + 10: it fits */
+    if (!log_id_check(span_str(name)))
         return ERR_RAISE(reterr, ERR_LIMIT, "audit log " SPAN_FMT " has too many generations", SPAN_ARG(base));
-    TRY(continued_leaf(a, old, first, console, &mem, &l, reterr));
+    TRY(continued_leaf(a, old, first, console, &mem, digest, &l, reterr));
     TRY(close_row(a, old, &mem, reterr));
     touch(a, old);
     a->continuing = old->closing = true;
@@ -854,14 +858,12 @@ enum err audit_continue(struct audit *a, struct span log, uint32_t generation, c
 
 static enum err note_one(struct audit *a, struct log *g, time_ms now, struct err_info *reterr)
 {
-    CLEANUP(buf_deinit) struct buf root = BUF_INIT(64);
     struct leaf l = { .log = SPAN(LOG_ID_SYSTEM), .t = now, .type = LEAF_CHECKPOINT, .actor = SPAN("system"),
                       .obj = log_name(g), .outcome = SPAN("ok") };
-    char name[64];
+    char name[64], digest[LEAF_DIGEST_LEN + 1];
 
-    base64url_add(&root, SPAN_OF(g->signed_root.b));
-    TRY(buf_check(&root, reterr));
-    l.digest = buf_span(&root);
+    (void) base64url_str(g->signed_root.b, sizeof(g->signed_root.b), digest, sizeof(digest)); /* it has just the room */
+    l.digest = span_str(digest);
     (void) leaf_add_number(&l, "size", (int64_t) g->signed_now); /* the first one: there is room */
     TRY(audit_append(a, &l, reterr));
     noted_setting(g, name);

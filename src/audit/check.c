@@ -28,6 +28,11 @@ static bool own_fault(struct audit_scrub *w, enum audit_verdict verdict, uint64_
     return false;
 }
 
+static bool going(const struct audit_scrub *w)
+{
+    return w->good && w->e == ERR_OK;
+}
+
 static bool same(struct json_value o, const char *name, struct span column)
 {
     struct json_value m;
@@ -54,7 +59,7 @@ static void check_node(void *ctx, unsigned level, uint64_t index, const struct m
     struct merkle_hash stored;
     enum err e;
 
-    if (level == 0 || level % TREE_STEP != 0 || !w->good || w->e != ERR_OK)
+    if (level == 0 || level % TREE_STEP != 0 || !going(w))
         return;
     e = meta_node_get(w->view, span_str(w->log), level, index, stored.b, w->reterr);
     if (e == ERR_NOTFOUND || e == ERR_CORRUPT || (e == ERR_OK && !merkle_eq(&stored, hash)))
@@ -73,8 +78,11 @@ static bool take_row(void *ctx, const struct meta_audit *r)
         return own_fault(w, AUDIT_LEAF_GAP, w->next, "it is missing");
     if (r->hash.n != MERKLE_HASH_LEN)
         return own_fault(w, AUDIT_LEAF_HASH, w->next, "it has no proper hash");
-    if (!audit_verify_leaf(w->v, r->leaf, r->hash))
+    if (!audit_verify_leaf(w->v, r->leaf, r->hash)) {
+        if (audit_verify_no_memory(w->v))
+            w->e = ERR_RAISE(w->reterr, ERR_NOMEM, "no memory to look at record %llu", (unsigned long long) w->next);
         return false;
+    }
     if (!columns_ok(r))
         return own_fault(w, AUDIT_LEAF_MALFORMED, w->next, "its columns are not what its leaf says");
     memcpy(h.b, r->hash.p, sizeof(h.b));
@@ -83,7 +91,7 @@ static bool take_row(void *ctx, const struct meta_audit *r)
         w->e = e;
     w->next++;
     w->left--;
-    return w->good && w->e == ERR_OK && w->left > 0;
+    return going(w) && w->left > 0;
 }
 
 struct audit_scrub *audit_scrub_new(struct span log, const struct note_vkey *vkey)

@@ -20,6 +20,7 @@ struct audit_verify {
     size_t n_points, n_reached;
     struct merkle_frontier tree;
     time_ms last;
+    bool no_memory;
     struct audit_result r;
 };
 
@@ -116,15 +117,20 @@ static bool member_is(struct json_value o, const char *name, enum json_type type
 }
 
 /* What every leaf says about itself: "v", "log", "i", "t", "type". */
-static bool read_leaf(struct span leaf, struct span *ret_log, int64_t *ret_i, time_ms *ret_t)
+static bool read_leaf(struct audit_verify *v, struct span leaf, struct span *ret_log, int64_t *ret_i, time_ms *ret_t)
 {
     static const struct json_limits limits = { .bytes = LEAF_BYTES_MAX, .depth = 4, .members = 200,
                                                .string = LEAF_BYTES_MAX, .refuse_nul = true };
     struct span version, i, t, type;
+    struct json_error e = { 0 };
     struct json_value o;
 
-    if (leaf.n == 0 || leaf.p[0] != '{' || !json_check(leaf, &limits, NULL))
+    if (leaf.n == 0 || leaf.p[0] != '{')
         return false;
+    if (!json_check(leaf, &limits, &e)) {
+        v->no_memory = e.cause == JSON_E_NOMEM;
+        return false;
+    }
     o = json_value(leaf);
     return member_is(o, "v", JSON_NUMBER, &version) && span_eq_str(version, "1") &&
            member_is(o, "log", JSON_STRING, ret_log) && member_is(o, "i", JSON_NUMBER, &i) && json_int(i, ret_i) &&
@@ -170,7 +176,9 @@ bool audit_verify_leaf(struct audit_verify *v, struct span leaf, struct span has
                         (unsigned long long) at);
         return fault(v, AUDIT_LEAF_HASH, at, at + 1, text);
     }
-    if (!read_leaf(leaf, &log, &i, &t) || !span_eq_str(log, v->log)) {
+    if (!read_leaf(v, leaf, &log, &i, &t) || !span_eq_str(log, v->log)) {
+        if (v->no_memory)
+            return false;
         (void) snprintf(text, sizeof(text), "record %llu is not a record of this log", (unsigned long long) at);
         return fault(v, AUDIT_LEAF_MALFORMED, at, at + 1, text);
     }
@@ -187,6 +195,11 @@ bool audit_verify_leaf(struct audit_verify *v, struct span leaf, struct span has
     if (merkle_append(&v->tree, &h, NULL, NULL, NULL) != ERR_OK)
         return fault(v, AUDIT_LEAF_MALFORMED, at, at + 1, "more records than a log can have");
     return check_root(v);
+}
+
+bool audit_verify_no_memory(const struct audit_verify *v)
+{
+    return v->no_memory;
 }
 
 void audit_verify_finish(struct audit_verify *v, struct audit_result *ret)

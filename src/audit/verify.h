@@ -56,4 +56,7 @@ void audit_verify_checkpoint(struct audit_verify *v, struct span note);
 /* The next leaf's exact bytes. hash: what the table says (32 bytes), or empty. False: a fault was found, stop. */
 bool audit_verify_leaf(struct audit_verify *v, struct span leaf, struct span hash);
 
+/* True: audit_verify_leaf has said no for want of memory alone. What finish says then is worth nothing. */
+bool audit_verify_no_memory(const struct audit_verify *v);
+
 void audit_verify_finish(struct audit_verify *v, struct audit_result *ret);

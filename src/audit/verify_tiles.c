@@ -72,8 +72,7 @@ static bool check_bundle(struct tiles *t, const struct tile *bundle)
         if (!audit_verify_leaf(t->verify, entry, span_of(t->hashes.p + (size_t) i * MERKLE_HASH_LEN, MERKLE_HASH_LEN)))
             return false;
         h = merkle_leaf(entry);
-        if (merkle_append(&t->tree, &h, keep_node, t, NULL) != ERR_OK)
-            return false; /* audit_verify_leaf has refused it already */
+        (void) merkle_append(&t->tree, &h, keep_node, t, NULL); /* there is room: audit_verify_leaf's tree is as large */
     }
     if (rest.n > 0) {
         tile_fault(t, bundle, "a bundle has more records than its name says");
@@ -87,7 +86,7 @@ static bool check_tile(struct tiles *t, const struct tile *tile)
     size_t at = (size_t) tile->n * TILE_WIDTH * MERKLE_HASH_LEN, n = (size_t) tile->width * MERKLE_HASH_LEN;
     const struct buf *row = &t->row[tile->level];
 
-    if (!read_tile(t, tile, &t->hashes))
+    if (row->failed || !read_tile(t, tile, &t->hashes))
         return false;
     if (!span_eq(buf_span(&t->hashes), span_of(row->p + at, n))) {
         tile_fault(t, tile, "a tile does not hold the hashes of its records");
@@ -150,6 +149,7 @@ enum err audit_verify_tiles(const struct note_vkey *key, struct span since, audi
         audit_verify_checkpoint(verify, buf_span(&note));
         check_all(&t, signed_size(buf_span(&note), key));
     }
+    failed = failed || audit_verify_no_memory(verify);
     if (!failed)
         audit_verify_finish(verify, &of_records);
     if (!failed && ret->verdict == AUDIT_GOOD)

@@ -227,6 +227,37 @@ static void false_checkpoints_are_not_stored(void **state)
     fixture_deinit(&f);
 }
 
+static void same_tree(const struct merkle_frontier *a, const struct merkle_frontier *b)
+{
+    assert_int_equal(a->size, b->size);
+    for (unsigned level = 0; level < MERKLE_LEVELS; level++) /* what stands where no bit is set says nothing */
+        assert_true((a->size >> level & 1) == 0 || merkle_eq(&a->node[level], &b->node[level]));
+}
+
+/* What the vault is shown: the tree of 'old' leaves and the hashes after them give the root of all. */
+static void since_holds(struct fixture *f, const struct merkle_hash *leaf, uint64_t size)
+{
+    static const uint64_t olds[] = { 0, 1, 255, 256, 300, 65535, 65536 };
+    struct merkle_hash next[5], root;
+    struct merkle_frontier old, ref;
+
+    for (size_t i = 0; i < sizeof(olds) / sizeof(olds[0]) && olds[i] + 5 <= size; i++) {
+        merkle_frontier_init(&ref);
+        for (uint64_t k = 0; k < olds[i]; k++)
+            assert_ok(merkle_append(&ref, &leaf[k], NULL, NULL, NULL));
+        assert_ok_err(audit_since(f->a, SPAN(PROJECT), olds[i], 0, &old, next, &root, &f->e), &f->e);
+        same_tree(&old, &ref);
+        assert_ok_err(audit_since(f->a, SPAN(PROJECT), olds[i], 5, &old, next, &root, &f->e), &f->e);
+        same_tree(&old, &ref);
+        assert_memory_equal(next, &leaf[olds[i]], sizeof(next));
+        for (uint64_t k = olds[i]; k < olds[i] + 5; k++)
+            assert_ok(merkle_append(&ref, &leaf[k], NULL, NULL, NULL));
+        assert_true(merkle_eq(&root, &(struct merkle_hash[]){ merkle_root(&ref) }[0]));
+    }
+    assert_err(audit_since(f->a, SPAN(PROJECT), size, 6, &old, next, &root, NULL), ERR_INVAL);
+    assert_err(audit_since(f->a, SPAN("p_BBBBBBBBBBBBBBBB"), 0, 0, &old, next, &root, NULL), ERR_NOTFOUND);
+}
+
 /* Proofs that the vault and outsiders ask for, in a log with stored subtrees of two levels. */
 static void proofs_hold_in_a_long_log(void **state)
 {
@@ -276,8 +307,23 @@ static void proofs_hold_in_a_long_log(void **state)
     append_lease(&f, PROJECT, 7); /* and it grows on */
     commit(&f);
     (void) sign_due(&f, 100);
-    assert_int_equal(check(&f, PROJECT).verdict, AUDIT_GOOD);
     assert_int_equal(check(&f, PROJECT).n_signed, N + 1);
+    since_holds(&f, leaf, N);
+    forge(&f, "UPDATE audit_node SET hash=zeroblob(32) WHERE level=8 AND idx=255"); /* both end with the same record */
+    forge(&f, "UPDATE audit_node SET hash=zeroblob(32) WHERE level=16");
+    assert_int_equal(check(&f, PROJECT).verdict, AUDIT_LEAF_HASH);
+    assert_int_equal(check(&f, PROJECT).at, 65535);
+    forge(&f, "UPDATE checkpoint SET size=70000 WHERE size=66001");
+    fixture_reopen(&f);
+    assert_int_equal(audit_fault_of(f.a, SPAN(PROJECT)), AUDIT_SHORTER);
+    forge(&f, "DELETE FROM checkpoint");
+    fixture_reopen(&f);
+    assert_null(audit_sealed(f.a, SPAN_EMPTY)); /* nothing signed to hold it against */
+    forge(&f, "INSERT INTO checkpoint(log,size,root,note,at_ms) VALUES('" PROJECT "',300,zeroblob(32),'',0)");
+    forge(&f, "DELETE FROM audit_node WHERE level=8 AND idx=0");
+    fixture_reopen(&f);
+    assert_int_equal(audit_fault_of(f.a, SPAN(PROJECT)), AUDIT_DAMAGED);
+    forge(&f, "DELETE FROM checkpoint");
     forge(&f, "DELETE FROM audit WHERE idx=65999");
     fixture_reopen(&f);
     assert_non_null(audit_sealed(f.a, SPAN(PROJECT)));
@@ -292,6 +338,11 @@ static void a_log_that_was_changed_is_sealed(void **state)
         "DELETE FROM audit WHERE log='system' AND idx>=8",
         "UPDATE checkpoint SET root=zeroblob(32) WHERE log='system'",
         "UPDATE checkpoint SET root=zeroblob(5) WHERE log='system'",
+        "UPDATE checkpoint SET size=0 WHERE log='system'",
+        "UPDATE audit SET hash=zeroblob(31) WHERE log='system' AND idx=3",
+        "INSERT INTO setting(name,num,data) VALUES('audit.fault.system',0,'scrub')",
+        "INSERT INTO setting(name,num,data) VALUES('audit.fault.system',0,'a word of another program')",
+        "INSERT INTO setting(name,num,data) VALUES('audit.fault.system',0,'sound')",
         "UPDATE audit SET idx=99 WHERE log='system' AND idx=5",
     };
 
@@ -462,6 +513,404 @@ static void a_killed_writer_leaves_a_whole_log(void **state)
     fixture_deinit(&f);
 }
 
+/* A note by the log's key over whatever text. */
+static void signed_text(struct fixture *f, const char *log, const char *text, struct buf *note)
+{
+    struct note_vkey k = vkey_of(f, log);
+    uint8_t sig[64];
+
+    ed25519_sign(f->sk, span_str(text), sig);
+    buf_reset(note);
+    note_write(note, span_str(text), &k, sig);
+}
+
+static void signed_root(struct fixture *f, const char *log, uint64_t size, const struct merkle_hash *root, struct buf *note)
+{
+    struct note_vkey k = vkey_of(f, log);
+    const struct note_checkpoint c = { .origin = span_str(k.name), .size = size, .root = *root };
+    struct buf text = BUF_INIT(4096);
+
+    note_checkpoint_text(&c, &text);
+    signed_text(f, log, buf_cstr(&text), note);
+    buf_deinit(&text);
+}
+
+/* The root of the first 'size' records as the table has them. */
+static struct merkle_hash root_of(struct fixture *f, const char *log, uint64_t size)
+{
+    struct merkle_frontier t;
+    struct merkle_hash h;
+
+    merkle_frontier_init(&t);
+    for (uint64_t i = 0; i < size; i++) {
+        assert_ok(meta_hashes_get(meta_view(f->m), span_str(log), i, 1, (uint8_t(*)[32]) h.b, NULL));
+        assert_ok(merkle_append(&t, &h, NULL, NULL, NULL));
+    }
+    return merkle_root(&t);
+}
+
+static void make_system(struct fixture *f, int records)
+{
+    fixture_init(f);
+    begin(f);
+    create_log(f, "system", 5);
+    for (int i = 1; i < records; i++)
+        append_lease(f, "system", i);
+    commit(f);
+}
+
+static void faults_have_words(void **state)
+{
+    static const char *const words[] = { "sound", "shorter", "changed", "refused", "scrub", "damaged" };
+    enum audit_fault fault;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        assert_string_equal(audit_fault_word((enum audit_fault) i), words[i]);
+        assert_true(audit_fault_find(span_str(words[i]), &fault));
+        assert_int_equal(fault, i);
+    }
+    assert_false(audit_fault_find(SPAN("sounds"), &fault));
+}
+
+static void checkpoints_of_less_than_all(void **state)
+{
+    struct buf note = BUF_INIT(NOTE_MAX);
+    struct merkle_hash root;
+    struct fixture f;
+    struct audit_due d;
+    size_t at = 0;
+
+    (void) state;
+    make_system(&f, 10);
+    begin(&f);
+    root = root_of(&f, "system", 6);
+    signed_root(&f, "system", 6, &root, &note);
+    assert_err(audit_checkpoint_store(f.a, SPAN(PROJECT), buf_span(&note), 9, NULL), ERR_NOTFOUND);
+    assert_ok_err(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 9, &f.e), &f.e);
+    assert_ok(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 9, &f.e)); /* covered already */
+    root = root_of(&f, "system", 4);
+    signed_root(&f, "system", 4, &root, &note);
+    assert_ok(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 9, &f.e));
+    root = root_of(&f, "system", 6);
+    signed_root(&f, "system", 7, &root, &note);
+    assert_err(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 9, NULL), ERR_INVAL);
+    signed_text(&f, "system", "rec.example.com/v1/audit/system\nmany\nroots\n", &note);
+    assert_err(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 9, NULL), ERR_INVAL);
+    commit(&f);
+    assert_true(audit_due(f.a, &at, &d));
+    assert_int_equal(d.old_size, 6);
+    assert_int_equal(d.size, 10);
+    (void) sign_due(&f, 10);
+    at = 0;
+    assert_false(audit_due(f.a, &at, &d));
+    at = 0;
+    assert_true(audit_each(f.a, &at, &d)); /* grown or not */
+    assert_int_equal(d.old_size, 10);
+    assert_false(audit_each(f.a, &at, &d));
+    begin(&f);
+    create_log(&f, PROJECT, 5); /* not yet committed: nothing to sign */
+    at = 1;
+    assert_false(audit_each(f.a, &at, &d));
+    rollback(&f);
+    assert_int_equal(check(&f, "system").verdict, AUDIT_GOOD);
+    root = root_of(&f, "system", 10);
+    signed_root(&f, "system", 10, &root, &note);
+    audit_seal(f.a, SPAN("system"), AUDIT_SCRUB, "record 3", 0);
+    begin(&f);
+    assert_err(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 11, NULL), ERR_STATE);
+    rollback(&f);
+    fixture_deinit(&f);
+    buf_deinit(&note);
+}
+
+/* Before the vault has said its key, roots count and signatures do not. */
+static void before_the_key_is_known(void **state)
+{
+    struct buf note = BUF_INIT(NOTE_MAX);
+    struct merkle_hash root;
+    struct fixture f;
+
+    (void) state;
+    make_system(&f, 3);
+    root = root_of(&f, "system", 3);
+    signed_root(&f, "system", 3, &root, &note);
+    f.a = audit_close(f.a);
+    assert_ok(audit_open(f.m, SPAN(HOST), &f.a, NULL));
+    assert_err(audit_compare(f.a, SPAN("system"), buf_span(&note), NULL), ERR_INVAL); /* it proves nothing */
+    begin(&f);
+    root.b[0] ^= 1;
+    buf_reset(&note);
+    signed_root(&f, "system", 3, &root, &note);
+    assert_err(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 9, NULL), ERR_INVAL);
+    root.b[0] ^= 1;
+    signed_root(&f, "system", 3, &root, &note);
+    assert_ok_err(audit_checkpoint_store(f.a, SPAN("system"), buf_span(&note), 9, &f.e), &f.e);
+    commit(&f);
+    audit_set_key(f.a, f.pk);
+    assert_ok(audit_compare(f.a, SPAN("system"), buf_span(&note), &f.e));
+    assert_null(audit_sealed(f.a, SPAN_EMPTY));
+
+    f.a = audit_close(f.a); /* a host that can be no key's name */
+    assert_ok(audit_open(f.m, SPAN("rec+1.example.com"), &f.a, NULL));
+    audit_set_key(f.a, f.pk);
+    signed_text(&f, "system", "rec+1.example.com/v1/audit/system\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", &note);
+    assert_err(audit_compare(f.a, SPAN("system"), buf_span(&note), NULL), ERR_INVAL);
+    fixture_deinit(&f);
+    buf_deinit(&note);
+}
+
+/* A table that breaks while the log is open. */
+static void compared_with_a_table_that_broke(void **state)
+{
+    struct buf note = BUF_INIT(NOTE_MAX);
+    struct merkle_hash root;
+    struct fixture f;
+
+    (void) state;
+    make_system(&f, 10);
+    root = root_of(&f, "system", 7);
+    signed_root(&f, "system", 7, &root, &note);
+    forge(&f, "DELETE FROM audit WHERE idx=2");
+    assert_ok(audit_compare(f.a, SPAN("system"), buf_span(&note), &f.e));
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_DAMAGED);
+    fixture_deinit(&f);
+
+    make_system(&f, 300);
+    root = root_of(&f, "system", 290);
+    signed_root(&f, "system", 290, &root, &note);
+    forge(&f, "DELETE FROM audit_node");
+    assert_ok(audit_compare(f.a, SPAN("system"), buf_span(&note), &f.e));
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_DAMAGED);
+    fixture_deinit(&f);
+    buf_deinit(&note);
+}
+
+static void what_cannot_be_recorded(void **state)
+{
+    struct meta_person p = { .id = SPAN("h_AAAAAAAAAAAAAAAA"), .wrap = SPAN("w"), .pk = SPAN("short") };
+    const uint8_t salt[32] = { 3 };
+    struct leaf l = record(PROJECT, LEAF_PROJECT_CREATED, 9);
+    struct meta_opening_list o;
+    struct merkle_proof proof;
+    struct fixture f;
+    struct arena mem;
+
+    (void) state;
+    arena_init(&mem, 1u << 20);
+    make_system(&f, 1);
+    begin(&f);
+    l = record("system", LEAF_LOGIN_OK, 9);
+    l.actor = SPAN("Mr. Smith");
+    assert_err(audit_append(f.a, &l, NULL), ERR_INVAL); /* a name in a place for ids */
+    rollback(&f);
+    begin(&f);
+    assert_ok(meta_person_add(f.m, &p, NULL));
+    l = record("system", LEAF_REQUEST_CREATED, 9);
+    assert_true(leaf_add_fact(&l, "reason", SPAN("x"), p.id, salt)); /* no key to seal it to: only its digest */
+    assert_ok(audit_append(f.a, &l, NULL));
+    commit(&f);
+    assert_ok(meta_openings(meta_view(f.m), SPAN("system"), 1, &mem, &o, NULL));
+    assert_int_equal(o.n, 0);
+    assert_err(audit_consistency(f.a, SPAN(PROJECT), 0, 0, &proof, NULL), ERR_NOTFOUND);
+    assert_err(audit_inclusion(f.a, SPAN(PROJECT), 0, 1, &proof, NULL), ERR_NOTFOUND);
+    audit_seal(f.a, SPAN(PROJECT), AUDIT_SCRUB, "no such log", 0);
+    assert_int_equal(audit_fault_of(f.a, SPAN(PROJECT)), AUDIT_SOUND);
+    audit_seal(f.a, SPAN("system"), AUDIT_SCRUB, "record 0", 0);
+    begin(&f);
+    l = record(PROJECT, LEAF_PROJECT_CREATED, 9);
+    assert_err(audit_create_log(f.a, &l, NULL), ERR_STATE);
+    rollback(&f);
+    forge(&f, "UPDATE audit_log SET log='nonsense'");
+    f.a = audit_close(f.a);
+    assert_err(audit_open(f.m, SPAN(HOST), &f.a, NULL), ERR_CORRUPT);
+    fixture_deinit(&f);
+    arena_deinit(&mem);
+}
+
+/* What a log.continued says, and whether the log goes on at all, whatever the newest checkpoint has come to. */
+static void a_log_with_a_damaged_checkpoint_goes_on(void **state)
+{
+    static const struct {
+        const char *sql, *says;
+    } cases[] = {
+        { "UPDATE checkpoint SET root=zeroblob(5)", "\"n\":{\"size\":9,\"rows\":9,\"signed\":9}" }, /* the note has it */
+        { "UPDATE checkpoint SET size=0", "\"n\":{\"size\":9,\"rows\":9,\"signed\":9}" },
+        { "UPDATE checkpoint SET root=zeroblob(32), note=replace(CAST(note AS TEXT),'1','2')", "\"n\":{\"size\":0,\"rows\":9,\"signed\":0}" },
+        { "UPDATE checkpoint SET root=zeroblob(32), note='no note'", "\"n\":{\"size\":0,\"rows\":9,\"signed\":0}" },
+        { "UPDATE checkpoint SET root=zeroblob(32), note=CAST(note || replace(hex(zeroblob(1000)),'0','x') AS BLOB)",
+          "\"n\":{\"size\":0,\"rows\":9,\"signed\":0}" },
+        { "DELETE FROM checkpoint", "\"n\":{\"size\":0,\"rows\":9,\"signed\":0}" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct leaf first = { .t = 50, .actor = SPAN("system") };
+        struct meta_audit_filter all = { .log = SPAN("system~2"), .from = -1, .limit = 10 };
+        struct meta_audit_item *rows;
+        struct fixture f;
+        struct arena mem;
+        struct span name;
+        int64_t more;
+        size_t n;
+
+        make_system(&f, 9);
+        (void) sign_due(&f, 9);
+        forge(&f, cases[i].sql);
+        fixture_reopen(&f);
+        audit_seal(f.a, SPAN("system"), AUDIT_SCRUB, "record 3", 0);
+        begin(&f);
+        assert_ok_err(audit_continue(f.a, SPAN("system"), 0, &first, false, &name, &f.e), &f.e);
+        assert_null(audit_sealed(f.a, SPAN_EMPTY)); /* and already so in its transaction */
+        commit(&f);
+        arena_init(&mem, 1u << 20);
+        assert_ok(meta_audit_list(meta_view(f.m), &all, &mem, &rows, &n, &more, NULL));
+        assert_int_equal(n, 1);
+        if (memmem(rows[0].leaf.p, rows[0].leaf.n, cases[i].says, strlen(cases[i].says)) == NULL)
+            fail_msg("%s: " SPAN_FMT, cases[i].sql, SPAN_ARG(rows[0].leaf));
+        assert_int_equal(memmem(rows[0].leaf.p, rows[0].leaf.n, "\"digest\"", 8) != NULL, strstr(cases[i].says, "\"size\":9") != NULL);
+        assert_int_equal(memmem(rows[0].leaf.p, rows[0].leaf.n, "\"note\"", 6) != NULL, strstr(cases[i].says, "\"size\":9") != NULL);
+        arena_deinit(&mem);
+        fixture_deinit(&f);
+    }
+}
+
+/* The newest that is known may lie elsewhere; the vault may have signed more still. */
+static void a_log_goes_on_from_what_is_known(void **state)
+{
+    static const char said[] = "\"n\":{\"size\":12,\"rows\":9,\"signed\":9,\"vault\":14,\"console\":1}";
+    struct leaf first = { .t = 50, .actor = SPAN("system") };
+    struct buf note = BUF_INIT(NOTE_MAX), longer = BUF_INIT(NOTE_MAX);
+    struct merkle_hash root = { { 7 } };
+    struct meta_audit_filter all = { .log = SPAN("system~3"), .from = -1, .limit = 10 };
+    struct meta_audit_item *rows;
+    struct fixture f;
+    struct arena mem;
+    struct span name;
+    int64_t more;
+    size_t n;
+
+    (void) state;
+    make_system(&f, 9);
+    (void) sign_due(&f, 9);
+    signed_root(&f, "system", 15, &root, &longer);
+    for (int i = 0; i < 15; i++) /* other witnesses' lines: as many as a note may have, and more than a leaf holds */
+        buf_add_str(&longer, "\xe2\x80\x94 a-witness-with-a-long-name.and-a-longer-domain.example/and/a/path "
+                             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
+    assert_true(longer.n > LEAF_NOTE_MAX);
+    assert_err(audit_compare(f.a, SPAN("system"), SPAN("no note"), NULL), ERR_INVAL);
+    signed_root(&f, "system", 12, &root, &note);
+    assert_ok_err(audit_compare(f.a, SPAN("system"), buf_span(&note), &f.e), &f.e);
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_SHORTER);
+    audit_seal(f.a, SPAN("system"), AUDIT_REFUSED, "and then", 14);
+    audit_seal(f.a, SPAN("system"), AUDIT_REFUSED, "and then", 13); /* the most that it said counts */
+    begin(&f);
+    assert_ok(audit_seal_store(f.a, &f.e));
+    commit(&f);
+    begin(&f);
+    assert_ok(audit_seal_store(f.a, &f.e)); /* it is stored */
+    assert_ok(audit_note_checkpoints(f.a, 40, &n, &f.e));
+    assert_int_equal(n, 0);
+    assert_err(audit_continue(f.a, SPAN(PROJECT), 0, &first, true, &name, NULL), ERR_STATE);
+    assert_err(audit_continue(f.a, SPAN("system~2"), 0, &first, true, &name, NULL), ERR_STATE);
+    assert_err(audit_continue(f.a, SPAN("system"), 100000, &first, true, &name, NULL), ERR_LIMIT);
+    rollback(&f);
+    begin(&f);
+    assert_ok_err(audit_continue(f.a, SPAN("system"), 3, &first, true, &name, &f.e), &f.e);
+    commit(&f);
+    arena_init(&mem, 1u << 20);
+    assert_ok(meta_audit_list(meta_view(f.m), &all, &mem, &rows, &n, &more, NULL));
+    assert_non_null(memmem(rows[0].leaf.p, rows[0].leaf.n, said, strlen(said)));
+    arena_deinit(&mem);
+    assert_ok(audit_compare(f.a, SPAN("system"), buf_span(&note), &f.e)); /* the old name's: over, nothing is compared */
+    assert_null(audit_sealed(f.a, SPAN_EMPTY));
+    fixture_reopen(&f);
+    forge(&f, "DELETE FROM audit_log WHERE log='system~3'");
+    fixture_reopen(&f); /* the newest that is left is over */
+    assert_ok(audit_compare(f.a, SPAN("system"), buf_span(&note), &f.e));
+    audit_seal(f.a, SPAN("system"), AUDIT_SCRUB, "it is over", 0);
+    assert_null(audit_sealed(f.a, SPAN_EMPTY));
+    assert_int_equal(sign_due(&f, 70), 0);
+    begin(&f);
+    assert_ok(audit_note_checkpoints(f.a, 70, &n, &f.e));
+    assert_int_equal(n, 0);
+    rollback(&f);
+    fixture_deinit(&f);
+
+    make_system(&f, 9);
+    assert_ok_err(audit_compare(f.a, SPAN("system"), buf_span(&longer), &f.e), &f.e);
+    assert_int_equal(audit_fault_of(f.a, SPAN("system")), AUDIT_SHORTER);
+    begin(&f);
+    assert_ok_err(audit_continue(f.a, SPAN("system"), 3, &first, true, &name, &f.e), &f.e);
+    rollback(&f);
+    fixture_deinit(&f);
+    buf_deinit(&note);
+    buf_deinit(&longer);
+}
+
+/* Of several logs that one transaction made, none is left; of those before, all. */
+static void several_logs_rolled_back(void **state)
+{
+    struct fixture f;
+    uint64_t size;
+    size_t at = 0, n;
+
+    (void) state;
+    make_system(&f, 2);
+    begin(&f);
+    create_log(&f, PROJECT, 5);
+    create_log(&f, "p_AAAAAAAAAAAAAAAA", 5);
+    rollback(&f);
+    assert_err(audit_size(f.a, SPAN(PROJECT), &size, NULL), ERR_NOTFOUND);
+    assert_err(audit_size(f.a, SPAN("p_AAAAAAAAAAAAAAAA"), &size, NULL), ERR_NOTFOUND);
+    assert_ok(audit_size(f.a, SPAN("system"), &size, NULL));
+    assert_int_equal(size, 2);
+    begin(&f);
+    create_log(&f, PROJECT, 5);
+    commit(&f);
+    audit_seal(f.a, SPAN(PROJECT), AUDIT_SCRUB, "record 0", 0);
+    assert_string_equal(audit_next_sealed(f.a, &at), PROJECT); /* past the sound one */
+    assert_null(audit_sealed(f.a, SPAN("system")));
+    assert_non_null(audit_sealed(f.a, SPAN(PROJECT)));
+    begin(&f);
+    assert_ok(audit_note_checkpoints(f.a, 9, &n, NULL));
+    assert_int_equal(n, 0);
+    rollback(&f);
+    fixture_deinit(&f);
+}
+
+/* What is stored and not yet committed does not become a leaf. */
+static void notes_wait_for_the_commit(void **state)
+{
+    struct buf note = BUF_INIT(NOTE_MAX);
+    struct merkle_hash root;
+    struct fixture f;
+    size_t n;
+
+    (void) state;
+    make_system(&f, 2);
+    begin(&f);
+    create_log(&f, PROJECT, 5);
+    commit(&f);
+    (void) sign_due(&f, 9);
+    begin(&f);
+    append_lease(&f, PROJECT, 1);
+    commit(&f);
+    root = root_of(&f, PROJECT, 2);
+    signed_root(&f, PROJECT, 2, &root, &note);
+    begin(&f);
+    assert_ok_err(audit_checkpoint_store(f.a, SPAN(PROJECT), buf_span(&note), 11, &f.e), &f.e);
+    assert_ok(audit_note_checkpoints(f.a, 11, &n, NULL));
+    assert_int_equal(n, 0);
+    commit(&f);
+    begin(&f);
+    assert_ok(audit_note_checkpoints(f.a, 12, &n, NULL));
+    assert_int_equal(n, 1);
+    commit(&f);
+    fixture_deinit(&f);
+    buf_deinit(&note);
+}
+
 static size_t tail(struct fixture *f, struct meta_audit_filter filter, int64_t *first, int64_t *more)
 {
     struct meta_audit_item *rows;
@@ -563,6 +1012,15 @@ int main(void)
         cmocka_unit_test(a_checkpoint_from_elsewhere),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_log),
         cmocka_unit_test(the_tail_filters),
+        cmocka_unit_test(faults_have_words),
+        cmocka_unit_test(checkpoints_of_less_than_all),
+        cmocka_unit_test(before_the_key_is_known),
+        cmocka_unit_test(compared_with_a_table_that_broke),
+        cmocka_unit_test(what_cannot_be_recorded),
+        cmocka_unit_test(a_log_with_a_damaged_checkpoint_goes_on),
+        cmocka_unit_test(a_log_goes_on_from_what_is_known),
+        cmocka_unit_test(several_logs_rolled_back),
+        cmocka_unit_test(notes_wait_for_the_commit),
     };
     return cmocka_run_group_tests(tests, need_crypto, NULL);
 }

@@ -423,12 +423,16 @@ static void every_change_of_a_table_is_found(void **state)
         "UPDATE audit SET time=time+1 WHERE idx=77",
         "UPDATE audit SET rid='r_BBBBBBBBBBBBBBBB' WHERE idx=77",
         "UPDATE audit SET actor=NULL WHERE idx=77",
+        "UPDATE audit SET q='q_BBBBBBBBBBBBBBBB' WHERE idx=77",
+        "UPDATE audit SET gid='g_BBBBBBBBBBBBBBBB' WHERE idx=77",
+        "UPDATE audit SET hash=zeroblob(31) WHERE idx=77",
         "UPDATE audit SET type='login.ok' WHERE idx=77",
         "DELETE FROM audit WHERE idx=500",
         "DELETE FROM audit_leaf WHERE idx=500",
         "DELETE FROM audit WHERE idx>=9000; DELETE FROM audit_leaf WHERE idx>=9000",
         "UPDATE audit_node SET hash=zeroblob(32) WHERE idx=3",
         "DELETE FROM audit_node WHERE idx=38",
+        "UPDATE audit_node SET hash=zeroblob(31) WHERE idx=38",
         "UPDATE checkpoint SET note=replace(CAST(note AS TEXT),'1','2')",
         "UPDATE checkpoint SET note=''",
         "DELETE FROM checkpoint",
@@ -462,6 +466,41 @@ static void every_change_of_a_table_is_found(void **state)
         (void) snprintf(into, sizeof(into), "%s/copy.db-shm", f.dir);
         (void) unlink(into);
     }
+}
+
+/* A record that was changed with its hash: its columns are held against what it says, whatever that is. */
+static void columns_against_the_leaf(void **state)
+{
+    static const struct {
+        const char *actor;
+        enum audit_verdict want;
+    } cases[] = {
+        { "\"u_8zYGTnU-_hqeQ2Lx\"", AUDIT_GOOD }, { "5", AUDIT_LEAF_MALFORMED },
+        { "null", AUDIT_LEAF_MALFORMED },          { "\"u_AAAAAAAAAAAAAAAA\"", AUDIT_LEAF_MALFORMED },
+    };
+    struct fixture g;
+
+    (void) state;
+    fixture_init(&g);
+    begin(&g);
+    create_log(&g, "system", 5);
+    commit(&g);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char leaf[300], sql[1000], hex[65];
+        struct merkle_hash h;
+
+        (void) snprintf(leaf, sizeof(leaf), "{\"v\":1,\"log\":\"system\",\"i\":0,\"t\":\"1970-01-01T00:00:00.005Z\",\"type\":\"project.created\",\"actor\":%s}",
+                        cases[i].actor);
+        h = merkle_leaf(span_str(leaf));
+        for (size_t k = 0; k < sizeof(h.b); k++)
+            (void) snprintf(hex + 2 * k, 3, "%02x", h.b[k]);
+        (void) snprintf(sql, sizeof(sql), "DELETE FROM checkpoint; UPDATE audit SET hash=x'%s'; UPDATE audit_leaf SET leaf=CAST('%s' AS BLOB)", hex, leaf);
+        forge(&g, sql);
+        fixture_reopen(&g);
+        (void) sign_due(&g, 9); /* and signed: nothing else is wrong with it */
+        assert_int_equal(check(&g, "system").verdict, cases[i].want);
+    }
+    fixture_deinit(&g);
 }
 
 /* What stands in the document between ```info and ```. */
@@ -525,6 +564,7 @@ int main(void)
         cmocka_unit_test(leaves_that_are_none),
         cmocka_unit_test(a_time_that_goes_back),
         cmocka_unit_test(every_change_of_a_table_is_found),
+        cmocka_unit_test(columns_against_the_leaf),
         cmocka_unit_test(the_documents_example_verifies),
     };
     return cmocka_run_group_tests(tests, make_log, drop_log);

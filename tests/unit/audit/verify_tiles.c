@@ -358,15 +358,19 @@ static bool verify_works(void *ctx)
 
 static void without_memory(void **state)
 {
-    struct log l;
-    unsigned n = 0;
+    static const size_t sizes[] = { 256, 700 }; /* of the first, a subtree's root is the last thing that is kept */
 
     (void) state;
-    make(&l, 700);
-    while (nomem_try(n, verify_works, &l))
-        n++;
-    assert_true(n > 3);
-    drop(&l);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct log l;
+        unsigned n = 0;
+
+        make(&l, sizes[i]);
+        while (nomem_try(n, verify_works, &l))
+            n++;
+        assert_true(n > 3);
+        drop(&l);
+    }
 }
 
 int main(void)
