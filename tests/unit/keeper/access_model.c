@@ -39,7 +39,7 @@ struct belief {
     enum phase phase;
     int requester;
     int need, yes;           /* yes: bits of people */
-    bool exports, first_use, braked;
+    bool exports, first_use, braked, rebooted;
     int64_t duration_ms, asked_boot, approved_boot;
     int64_t end_boot, end_real; /* no access at or after */
     int64_t sure_boot;          /* access must work until then: after a reboot the deadline may be found anew, or not */
@@ -83,6 +83,13 @@ static void age(struct world *w, struct belief *b)
         b->phase = OVER;
     if (b->phase == SCHEDULED && w->h.boot - b->approved_boot >= 4 * 60 * 1000)
         b->phase = OVER;
+    if (b->rebooted) { /* the deadline is found anew once the clock is trusted, whenever that is */
+        int64_t end = w->h.boot + b->end_real - w->h.real;
+
+        b->end_boot = end > b->end_boot ? end : b->end_boot;
+        b->sure_boot = end < b->sure_boot ? end : b->sure_boot;
+        b->rebooted = w->doubt;
+    }
     if ((b->phase == ACTIVE || b->phase == SUSPENDED) && (w->h.boot >= b->end_boot || w->h.real >= b->end_real))
         b->phase = OVER;
 }
@@ -509,10 +516,8 @@ static void restart(struct world *w)
     if (rnd(w, 4) == 0) { /* of the machine: only the wall clock knows how long it took (STANDARDS 1.5) */
         w->h.boot_id[0]++;
         for (int i = 0; i < PEOPLE; i++) {
-            struct belief *b = &w->b[i];
-
-            b->end_boot = w->h.boot + b->end_real - w->h.real;
-            b->sure_boot = b->end_boot < b->sure_boot ? b->end_boot : b->sure_boot;
+            w->b[i].rebooted = true;
+            age(w, &w->b[i]);
         }
     }
     house_restart(&w->h);

@@ -293,7 +293,7 @@ static struct reply reply_of(struct house *h, const struct ipc_answer *a)
     (void) span_to_str(a->code, r.code, sizeof(r.code));
     (void) span_to_str(a->etag, r.etag, sizeof(r.etag));
     (void) span_to_str(a->set_token, r.token, sizeof(r.token));
-    if (a->body.n > 0 && a->body.p[0] == '{')
+    if (a->content_type.n == 0 && a->body.n > 0 && a->body.p[0] == '{') /* a tile may begin so, too */
         r.body = tree_root(tree_of(h, arena_str(&h->mem, a->body)));
     return r;
 }
