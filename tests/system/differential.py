@@ -19,7 +19,7 @@ import urllib.parse
 from _server import BUILD, Failed, Tests, same, true
 
 SEED = int(os.environ.get("KEYHOLE_SEED", "20261122"))
-CASES = 4000 if os.environ.get("KEYHOLE_LONG") else 300
+CASES = 4000 if os.environ.get("KEYHOLE_LONG") else 200
 N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
 NOW = 1793000060
 ISS, AUD, ENV = "https://rec.example.com", "https://rec.example.com/v1/replay", "prod"

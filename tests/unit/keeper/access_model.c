@@ -8,7 +8,7 @@
  *   never longer than was approved      boot time of the last access - activation <= duration, over any reconnects
  *   what is allowed works               inside a window, on good clocks and disk, a key is issued
  *
- * KEYHOLE_STEPS (default 6000, with KEYHOLE_LONG=1 1,000,000) and KEYHOLE_SEED choose the run.
+ * KEYHOLE_STEPS (default 4000, with KEYHOLE_LONG=1 1,000,000) and KEYHOLE_SEED choose the run.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -583,7 +583,7 @@ static void one_step(struct world *w)
 static void random_interleavings(void **state)
 {
     const char *steps = getenv("KEYHOLE_STEPS"), *seed = getenv("KEYHOLE_SEED");
-    long n = steps != NULL ? atol(steps) : getenv("KEYHOLE_LONG") != NULL ? 1000000 : 6000;
+    long n = steps != NULL ? atol(steps) : getenv("KEYHOLE_LONG") != NULL ? 1000000 : 4000;
     static struct world w;
 
     (void) state;
