@@ -244,6 +244,15 @@ static enum stop collect(struct replay *r, struct buf *out)
 
 static void load(struct replay *r);
 
+/* The stream is at its end, once there is room for the word that says so: cut now, what waits before it would be lost. */
+static void end_with_room(struct replay *r)
+{
+    if (r->begun && !replay_sse_has_room(r))
+        replay_sse_sleep(r, 1000);
+    else if (r->begun || replay_sse_begin(r)) /* an empty one: nothing to lease */
+        replay_sse_end_cleanly(r, 1000);
+}
+
 /* All that is durable is sent. */
 static void caught_up(struct replay *r)
 {
@@ -251,14 +260,13 @@ static void caught_up(struct replay *r)
     int64_t wait;
 
     if (feed_over(&f->m)) {
-        if (r->begun || replay_sse_begin(r)) /* an empty one: nothing to lease */
-            replay_sse_end_cleanly(r, 1000);
+        end_with_room(r);
         return;
     }
     lease_live(r);
     if (r->over || !r->begun)
         return;
-    if (!f->said_live)
+    if (!f->said_live && replay_sse_has_room(r)) /* else when there is room, which wakes us */
         say_live(r);
     wait = live_due(&f->live) - clock_boot_ms();
     replay_sse_sleep(r, wait < 1000 && f->live.asking ? 1000 : wait < 1 ? 1 : wait);
@@ -272,7 +280,7 @@ static void next_step(struct replay *r, enum stop why)
         return;
     switch (why) {
     case STOP_FULL: break;
-    case STOP_DONE: replay_sse_end_cleanly(r, 1000); break;
+    case STOP_DONE: end_with_room(r); break;
     case STOP_LEASE: lease_loaded(r); break;
     case STOP_RATE: pause_for(r, RATE_MS); break;
     case STOP_QUOTA: replay_stop(r, KEY_QUOTA); break;
@@ -316,6 +324,7 @@ static void pump(struct replay *r)
         if (room) {
             replay_sse_keep(r);
             say_behind(r);
+            room = !r->over && replay_sse_has_room(r); /* these words may have taken the rest of it */
         }
         if (r->over)
             return;
