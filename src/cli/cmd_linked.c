@@ -64,7 +64,8 @@ static int linked(struct cli *c, const char *tail, struct body *b)
 
 /* ---- time ---- */
 
-static int run_more_time(struct cli *c)
+/* Reason and length are all there is to say. */
+static int linked_for(struct cli *c, const char *what)
 {
     struct body b;
     int code;
@@ -73,9 +74,14 @@ static int run_more_time(struct cli *c)
     body_option(&b, c, "reason", "reason");
     code = add_duration(c, &b);
     if (code == EXIT_DONE)
-        code = linked(c, "/more-time", &b);
+        code = linked(c, what, &b);
     body_deinit(&b);
     return code;
+}
+
+static int run_more_time(struct cli *c)
+{
+    return linked_for(c, "/more-time");
 }
 
 const struct command cmd_more_time = {
@@ -186,16 +192,7 @@ const struct command cmd_extend = {
 
 static int run_join(struct cli *c)
 {
-    struct body b;
-    int code;
-
-    body_begin(&b);
-    body_option(&b, c, "reason", "reason");
-    code = add_duration(c, &b);
-    if (code == EXIT_DONE)
-        code = linked(c, "/join", &b);
-    body_deinit(&b);
-    return code;
+    return linked_for(c, "/join");
 }
 
 const struct command cmd_join = {

@@ -327,28 +327,40 @@ static enum err refuse_not_waiting(struct job *c, const struct meta_policy *row)
     return job_refuse(c, 409, "grant-state-conflict", "This policy is not waiting.");
 }
 
+/* The proposal that a stop or an approval is about, and what is said of it. *ret_ok false: refused, and answered. */
+static enum err read_waiting(struct job *c, struct meta_policy *ret, struct span *ret_comment, bool *ret_ok,
+                             struct err_info *reterr)
+{
+    enum err e;
+
+    *ret_ok = false;
+    *ret_comment = SPAN_EMPTY;
+    BODY_ONLY(&c->body, "", c->args, "comment");
+    (void) body_str(&c->body, "", c->args, "comment", BODY_OPTIONAL, 0, 2000, ret_comment);
+    if (c->body.errors.n > 0)
+        return job_invalid(c);
+    e = meta_policy_get(c->v, c->in->id1, c->mem, ret, reterr);
+    if (e == ERR_NOTFOUND)
+        return job_not_found(c);
+    TRY(e);
+    *ret_ok = span_eq_str(ret->state, "proposed");
+    return *ret_ok ? ERR_OK : refuse_not_waiting(c, ret);
+}
+
 enum err api_policy_stop(struct job *c, struct err_info *reterr)
 {
-    struct span comment = SPAN_EMPTY;
     struct meta_policy row;
-    enum err e;
-    bool may;
+    struct span comment;
+    bool may, ok;
 
     TRY(guard_may_stop(c, &may, reterr));
     if (!may)
         return job_forbidden(c);
     if (!job_fresh(c, false))
         return ERR_OK;
-    BODY_ONLY(&c->body, "", c->args, "comment");
-    (void) body_str(&c->body, "", c->args, "comment", BODY_OPTIONAL, 0, 2000, &comment);
-    if (c->body.errors.n > 0)
-        return job_invalid(c);
-    e = meta_policy_get(c->v, c->in->id1, c->mem, &row, reterr);
-    if (e == ERR_NOTFOUND)
-        return job_not_found(c);
-    TRY(e);
-    if (!span_eq_str(row.state, "proposed"))
-        return refuse_not_waiting(c, &row);
+    TRY(read_waiting(c, &row, &comment, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
     TRY(policies_stop(c, &row, comment, reterr));
     (void) job_json(c, 200);
     return view_policy(c, &row, true, reterr);
@@ -360,7 +372,7 @@ enum err api_policy_approve(struct job *c, struct err_info *reterr)
     const struct who *proposer;
     struct meta_policy row;
     struct span comment;
-    enum err e;
+    bool ok;
 
     if (people == NULL)
         return ERR_NOMEM;
@@ -368,16 +380,9 @@ enum err api_policy_approve(struct job *c, struct err_info *reterr)
         return job_forbidden(c);
     if (!job_fresh(c, false))
         return ERR_OK;
-    BODY_ONLY(&c->body, "", c->args, "comment");
-    (void) body_str(&c->body, "", c->args, "comment", BODY_OPTIONAL, 0, 2000, &comment);
-    if (c->body.errors.n > 0)
-        return job_invalid(c);
-    e = meta_policy_get(c->v, c->in->id1, c->mem, &row, reterr);
-    if (e == ERR_NOTFOUND)
-        return job_not_found(c);
-    TRY(e);
-    if (!span_eq_str(row.state, "proposed"))
-        return refuse_not_waiting(c, &row);
+    TRY(read_waiting(c, &row, &comment, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
     proposer = people_by_id(people, row.proposed_by);
     if (proposer != NULL && who_same_person(proposer, c->me)) {
         jsonw_kcstr(job_extra(c), "cause", "requester");
