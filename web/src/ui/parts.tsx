@@ -114,22 +114,18 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
   );
 }
 
-/* Ticks each second until `until` (server time) is over. */
+/* What is left until `until` (server time), told anew each quarter of a second. Computed while rendering:
+   an end that moved is never shown with what was left of the old one. */
 export function useLeft(until: string | null | undefined): number | null {
   const { now } = useSession();
-  const left = useSignal<number | null>(null);
+  const beat = useSignal(0);
   useEffect(() => {
-    if (!until) {
-      left.value = null;
-      return;
-    }
-    const end = Date.parse(until);
-    const tick = () => { left.value = Math.max(0, end - now()); };
-    tick();
-    const timer = setInterval(tick, 250);
+    if (!until) return;
+    const timer = setInterval(() => { beat.value++; }, 250);
     return () => clearInterval(timer);
   }, [until]);
-  return left.value;
+  void beat.value; // what ticks is what renders again
+  return until ? Math.max(0, Date.parse(until) - now()) : null;
 }
 
 export function TimeLeft({ until }: { until: string }) {
