@@ -134,7 +134,8 @@
     F(SPAN, rid) F(SPAN, pid)                                                                                          \
     F(SPAN, tid)            /* the ingest token's id; empty: a person's */                                             \
     F(U8, again)            /* 1: this Idempotency-Key made it before: say so again, and make nothing */               \
-    F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */
+    F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */                         \
+    F(SPAN, mask)           /* hash of the project's masking rules, as MASK_RULES; empty: the default ones */
 
 /*
  * A batch came of a recording that this gate has not open: it was restarted, or another one wrote it. From now on it
@@ -152,7 +153,8 @@
     F(U8, time_kind) F(I64, time_base_us) /* as PIECE_PUT said last; 0 0: it never did */                               \
     F(U32, next_seg) F(U32, next_chunk) F(U16, next_kn)                                                                \
     F(U32, epoch) F(SPAN, epoch_pk)                                                                                    \
-    L(piece, pieces)
+    L(piece, pieces)                                                                                                   \
+    F(SPAN, mask)           /* as in INGEST_OPENED */
 
 /* The wrap and each piece are durable when DONE comes back. */
 #define IPC_WRAP_PUT(F, L)  F(SPAN, rid) L(wrap, wraps)
@@ -241,6 +243,12 @@
 #define IPC_GRANTS(F, L)    F(U64, seq) F(U8, full) L(grant, rows) /* full: forget what is not in it */
 #define IPC_DENY(F, L)      F(U64, seq) L(deny, rows)
 #define IPC_INGEST_TOKENS(F, L) F(U64, seq) F(U8, full) L(ingest_token, rows) /* full: forget what is not in it */
+/*
+ * The masking rules that count for a project from now on (gate/masks.h). Sent on a channel before the first INGEST_OPENED or INGEST_STATE
+ * that names a hash the gate has not been sent, and to the gate at each change. hash and rules empty: the default ones.
+ */
+#define IPC_MASK_RULES(F, L)                                                                                           \
+    F(SPAN, pid) F(SPAN, hash) F(SPAN, rules) /* SHA-256 of the rules text; mask_rules_encode of codec/mask.h */
 #define IPC_GONE(F, L)      F(SPAN, rid) F(SPAN, pid) /* wipe its keys and chunks, remove its files */
 #define IPC_HEARTBEAT(F, L) F(U64, seq) F(I64, wall_ms) F(U8, audit_ok) F(U8, clock_ok) F(U8, vault_ok)
 #define IPC_NOTIFY(F, L)    F(U64, sub) F(SPAN, json) F(U8, end) /* end: the sign-in is over, close the stream */
@@ -335,7 +343,8 @@
     X(LOG_BEGIN, log_begin) X(OPEN, open) X(RELEASED, released)                                                        \
     X(KEYS, keys) X(KEY_EVENT, key_event) X(GATE_CONFIG, gate_config) X(KEEPER_CONFIG, keeper_config)                  \
     X(VAULT_CONFIG, vault_config) X(PEER, peer) X(LISTENER, listener) X(TLS, tls) X(READY, ready)                      \
-    X(SHUTDOWN, shutdown) X(DONE, done) X(GATEWAY_ALLOWED, gateway_allowed) X(ROTATE, rotate)
+    X(SHUTDOWN, shutdown) X(DONE, done) X(GATEWAY_ALLOWED, gateway_allowed) X(ROTATE, rotate)            \
+    X(MASK_RULES, mask_rules)
 
 enum ipc_type {
     IPC_T_NONE_ = 0,
