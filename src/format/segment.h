@@ -66,6 +66,7 @@ struct segment_builder;
 struct segment_options {
     int zstd_level;      /* 1 to 19; 0 = 3 */
     size_t target_bytes; /* 0 = 1 MiB; at most 32 MiB */
+    uint16_t clean;      /* version of the sanitiser (codec/sanitize.h) that all its rrweb events passed; 0: none, or a terminal */
     uint64_t first_seq;  /* of the first event that comes */
     time_us first_time;  /* no event may be earlier; 0 for the first segment */
 };
@@ -138,6 +139,7 @@ struct segment_info {
     uint64_t first_seq, n_events;
     time_us t_first, t_last;
     uint32_t n_chunks, n_keyframes, n_markers;
+    uint16_t clean; /* as in segment_options; of a joined segment the least of its parts */
     bool has_head;
     uint32_t max_stored, max_raw; /* of its chunks: sizes for buffers */
 };

@@ -98,6 +98,7 @@ enum err segment_builder_new(const struct secret *rk, const struct khseg_context
     b->next.init = BUF_INIT(SEGMENT_SCREEN_MAX);
     b->target = o->target_bytes == 0 ? SEGMENT_TARGET_DEFAULT : o->target_bytes;
     b->seq = b->x.first_seq = o->first_seq;
+    b->x.clean = o->clean;
     b->time = o->first_time;
     b->zstd = zframe_writer_new(o->zstd_level == 0 ? LEVEL_DEFAULT : o->zstd_level);
     if (b->zstd == NULL || buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) == NULL)
@@ -374,6 +375,8 @@ static enum err copy_all(struct segment_builder *b, struct segment_reader *from,
     const struct segment_index *x = segment_reader_index(from);
     uint32_t k = 0;
 
+    if (khseg_written(b->cipher) == 0 || x->clean < b->x.clean)
+        b->x.clean = x->clean;
     if (x->head.stored > 0) {
         b->x.head = x->head;
         TRY(copy_section(b, from, x->head.offset, x->head.stored, &b->x.head.offset, reterr));

@@ -67,7 +67,7 @@ void segment_index_write(const struct segment_index *x, uint64_t offset, struct 
     buf_u32le(out, (uint32_t) (out->n - 8 - start));
     buf_u32le(out, 0);
     buf_u16le(out, SEGMENT_VERSION);
-    buf_u16le(out, 0);
+    buf_u16le(out, x->clean);
     buf_add(out, MAGIC, 4);
 }
 
@@ -84,19 +84,28 @@ enum err segment_footer_read(struct span footer, uint64_t plain_len, uint64_t *r
     struct rd r = rd_of(footer);
     uint64_t offset = rd_u64le(&r);
     uint32_t len = rd_u32le(&r), zero = rd_u32le(&r);
-    uint16_t version = rd_u16le(&r), flags = rd_u16le(&r);
+    uint16_t version = rd_u16le(&r);
+
+    (void) rd_u16le(&r); /* the stamp: any number */
 
     if (footer.n != SEGMENT_FOOTER_LEN || !span_eq_str(rd_bytes(&r, 4), MAGIC))
         return ERR_RAISE(reterr, ERR_CORRUPT, "segment: no footer");
     if (version != SEGMENT_VERSION)
         return ERR_RAISE(reterr, ERR_UNSUPPORTED, "segment: version %u, this program knows %d", version,
                          SEGMENT_VERSION);
-    if (flags != 0 || zero != 0 || len < FIXED_LEN || len > SEGMENT_INDEX_MAX || plain_len < SEGMENT_FOOTER_LEN ||
+    if (zero != 0 || len < FIXED_LEN || len > SEGMENT_INDEX_MAX || plain_len < SEGMENT_FOOTER_LEN ||
         offset > plain_len - SEGMENT_FOOTER_LEN || plain_len - SEGMENT_FOOTER_LEN - offset != len)
         return ERR_RAISE(reterr, ERR_CORRUPT, "segment: its footer breaks a rule");
     *ret_offset = offset;
     *ret_len = len;
     return ERR_OK;
+}
+
+uint16_t segment_footer_clean(struct span footer)
+{
+    struct rd r = rd_of(span_sub(footer, 18, 2));
+
+    return rd_u16le(&r);
 }
 
 /* A section [at, at + stored) lies before the index. */

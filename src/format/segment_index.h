@@ -16,6 +16,7 @@ struct segment_head {
 /* What the index says. Arrays are owned (segment_index_deinit); marker labels borrow from the decoded bytes. */
 struct segment_index {
     uint64_t first_seq;
+    uint16_t clean; /* of the footer: read by segment_footer_clean */
     struct segment_head head;
     struct segment_chunk *chunks;
     struct segment_keyframe *keyframes;
@@ -32,6 +33,9 @@ void segment_index_write(const struct segment_index *x, uint64_t offset, struct 
 /* The last 24 bytes of a plaintext of plain_len. ERR_CORRUPT, ERR_UNSUPPORTED (version). */
 NODISCARD enum err segment_footer_read(struct span footer, uint64_t plain_len, uint64_t *ret_offset, uint32_t *ret_len,
                                        struct err_info *reterr);
+
+/* The stamp in a footer that segment_footer_read passed. */
+uint16_t segment_footer_clean(struct span footer);
 
 /* Decodes and checks every rule. 'offset' is where the index lies: all sections end before it. */
 NODISCARD enum err segment_index_read(struct span bytes, uint64_t offset, struct segment_index *ret,

@@ -35,7 +35,8 @@ static void describe(struct segment_reader *r)
     struct segment_info *i = &r->info;
 
     *i = (struct segment_info){ .first_seq = x->first_seq, .n_chunks = x->n_chunks, .n_keyframes = x->n_keyframes,
-                                .n_markers = x->n_markers, .has_head = x->head.stored > 0 };
+                                .n_markers = x->n_markers, .has_head = x->head.stored > 0,
+                                .clean = x->clean };
     for (uint32_t k = 0; k < x->n_chunks; k++) {
         i->n_events += x->chunks[k].n_events;
         i->max_stored = x->chunks[k].stored > i->max_stored ? x->chunks[k].stored : i->max_stored;
@@ -62,7 +63,9 @@ static enum err load_index(struct segment_reader *r, struct err_info *reterr)
         return ERR_RAISE(reterr, ERR_NOMEM, "segment index of %u bytes", n);
     r->index_len = n;
     TRY(khseg_read(r->cipher, offset, r->index, n, reterr));
-    return segment_index_read(span_of(r->index, n), offset, &r->x, reterr);
+    TRY(segment_index_read(span_of(r->index, n), offset, &r->x, reterr));
+    r->x.clean = segment_footer_clean(SPAN_OF(footer));
+    return ERR_OK;
 }
 
 enum err segment_open(const struct khseg_source *source, const struct secret *rk, const struct khseg_context *c,

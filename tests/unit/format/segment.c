@@ -574,7 +574,6 @@ static void hostile_indexes(void **state)
         { "footer: reserved", F, 12, 4, 1, ERR_CORRUPT },
         { "footer: version 2", F, 16, 2, 2, ERR_UNSUPPORTED },
         { "footer: version 0", F, 16, 2, 0, ERR_UNSUPPORTED },
-        { "footer: flags", F, 18, 2, 1, ERR_CORRUPT },
         { "footer: magic", F, 20, 1, 'k', ERR_CORRUPT },
     };
     struct buf plain;
@@ -1239,6 +1238,52 @@ static void footers(void **state)
     buf_deinit(&b);
 }
 
+/* The stamp: exact bytes, what a segment says of itself, and of joined ones the least. */
+static void stamps(void **state)
+{
+    static const struct { uint16_t parts[3], joined; } cases[] = {
+        { { 1, 1, 1 }, 1 }, { { 2, 1, 3 }, 1 }, { { 0, 2, 2 }, 0 }, { { 2, 2, 0 }, 0 }, { { 0xffff, 0xffff, 0xfffe }, 0xfffe },
+    };
+    struct segment_index x = { .head = { .stored = 1 }, .clean = 0x0102 };
+    struct buf b = BUF_INIT(4096);
+    struct span footer;
+
+    (void) state;
+    segment_index_write(&x, 1000, &b);
+    footer = span_of(b.p + b.n - SEGMENT_FOOTER_LEN, SEGMENT_FOOTER_LEN);
+    assert_memory_equal(footer.p + 16, "\x01\x00\x02\x01KHIX", 8);
+    assert_int_equal(segment_footer_clean(footer), 0x0102);
+    buf_deinit(&b);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct segment_builder *w = builder(NULL);
+        struct segment_reader *r;
+        struct segment_summary sum;
+        struct buf file = BUF_INIT(1 << 20), parts[3];
+        struct span s[3];
+
+        for (uint32_t k = 0; k < 3; k++) {
+            struct segment_builder *p = builder(&(struct segment_options){ .first_seq = k, .clean = cases[i].parts[k] });
+
+            parts[k] = BUF_INIT(1 << 20);
+            assert_ok(segment_add_event(p, k, 0, SPAN("{}"), NULL));
+            assert_ok(segment_finish(p, &parts[k], &sum, NULL));
+            segment_builder_free(p);
+            r = reader(&parts[k], &s[k]);
+            assert_int_equal(segment_info(r)->clean, cases[i].parts[k]);
+            assert_ok(segment_add_segment(w, r, NULL));
+            segment_reader_free(r);
+        }
+        assert_ok(segment_finish(w, &file, &sum, NULL));
+        segment_builder_free(w);
+        r = reader(&file, &s[0]);
+        assert_int_equal(segment_info(r)->clean, cases[i].joined);
+        segment_reader_free(r);
+        for (uint32_t k = 0; k < 3; k++)
+            buf_deinit(&parts[k]);
+        buf_deinit(&file);
+    }
+}
+
 static void damaged_frames(void **state)
 {
     struct zframe_writer *w = zframe_writer_new(3);
@@ -1332,6 +1377,7 @@ int main(void)
         cmocka_unit_test(a_keyframe_of_its_own_is_no_screen),
         cmocka_unit_test(more_hostile_indexes),
         cmocka_unit_test(footers),
+        cmocka_unit_test(stamps),
         cmocka_unit_test(damaged_frames),
         cmocka_unit_test(threads_of_their_own),
     };
