@@ -11,6 +11,7 @@
  * Threads: builder and reader belong to one thread at a time.
  */
 #include "base/times.h"
+#include "codec/facts.h"
 #include "format/khseg.h"
 
 #define SEGMENT_CODEC          1
@@ -111,11 +112,17 @@ NODISCARD enum err segment_add_screen(struct segment_builder *b, uint64_t seq, u
 NODISCARD enum err segment_add_marker(struct segment_builder *b, uint64_t seq, struct span label,
                                       struct err_info *reterr);
 
+/*
+ * What is noted of its events, stored with the segment: the caller's facts_event writes there. Borrowed until free; what other
+ * segments bring (segment_add_segment) is in it too.
+ */
+struct facts_notes *segment_builder_notes(struct segment_builder *b);
+
 struct segment_reader;
 
 /*
  * Everything of another segment (of any key) behind what there is: its chunks, screens and head go in as they are stored, byte
- * for byte. It has to begin with the next event; a head, only when there is nothing yet. ERR_INVAL: it does not.
+ * for byte; its notes are added to ours. It has to begin with the next event; a head, only when there is nothing yet. ERR_INVAL: it does not.
  * ERR_LIMIT: segment_fits said no. ERR_CORRUPT, ERR_IO: as reading it.
  */
 NODISCARD enum err segment_add_segment(struct segment_builder *b, struct segment_reader *from, struct err_info *reterr);
@@ -176,6 +183,9 @@ NODISCARD enum err segment_read_chunk(struct segment_reader *r, uint32_t n, stru
 
 /* Appends the head. ERR_NOTFOUND: this segment has none. */
 NODISCARD enum err segment_read_head(struct segment_reader *r, struct buf *out, struct err_info *reterr);
+
+/* Into *ret, which was initialised. ERR_NOTFOUND: this segment has no notes. */
+NODISCARD enum err segment_read_notes(struct segment_reader *r, struct facts_notes *ret, struct err_info *reterr);
 
 /* Appends the escape string of a screen keyframe of this reader. ERR_INVAL: it is no screen. */
 NODISCARD enum err segment_read_screen(struct segment_reader *r, const struct segment_keyframe *k, struct buf *out,

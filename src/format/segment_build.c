@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "crypto/hash.h"
+#include "format/notes.h"
 #include "format/segment.h"
 #include "format/segment_index.h"
 #include "format/zframe.h"
@@ -34,6 +35,7 @@ struct segment_builder {
     struct segment_index x;
     struct segment_chunk open;
     struct pending next;
+    struct facts_notes notes;
     size_t target;
     uint32_t cap_chunks, cap_keyframes, cap_markers;
     uint64_t seq;      /* of the event that comes next */
@@ -96,6 +98,7 @@ enum err segment_builder_new(const struct secret *rk, const struct khseg_context
     b->packed = BUF_INIT(PACKED_MAX);
     b->labels = BUF_INIT(SEGMENT_MARKERS_MAX * SEGMENT_LABEL_MAX);
     b->next.init = BUF_INIT(SEGMENT_SCREEN_MAX);
+    facts_notes_init(&b->notes);
     b->target = o->target_bytes == 0 ? SEGMENT_TARGET_DEFAULT : o->target_bytes;
     b->seq = b->x.first_seq = o->first_seq;
     b->x.clean = o->clean;
@@ -119,6 +122,7 @@ struct segment_builder *segment_builder_free(struct segment_builder *b)
     wipe_buf(&b->packed);
     wipe_buf(&b->labels);
     wipe_buf(&b->next.init);
+    facts_notes_deinit(&b->notes);
     segment_index_deinit(&b->x);
     free(b);
     return NULL;
@@ -369,6 +373,21 @@ static enum err copy_marker(struct segment_builder *b, struct segment_marker m, 
     return buf_check(&b->labels, reterr);
 }
 
+static enum err join_notes(struct segment_builder *b, struct segment_reader *from, struct err_info *reterr)
+{
+    struct facts_notes other;
+    enum err e;
+
+    if (segment_reader_index(from)->notes.stored == 0)
+        return ERR_OK;
+    facts_notes_init(&other);
+    e = segment_read_notes(from, &other, reterr);
+    if (e == ERR_OK && !facts_join(&b->notes, &other))
+        e = ERR_RAISE(reterr, ERR_NOMEM, "segment notes");
+    facts_notes_deinit(&other);
+    return e;
+}
+
 /* As the builder writes it: a screen lies before the chunk in which its event is. */
 static enum err copy_all(struct segment_builder *b, struct segment_reader *from, struct err_info *reterr)
 {
@@ -388,7 +407,7 @@ static enum err copy_all(struct segment_builder *b, struct segment_reader *from,
     }
     for (uint32_t m = 0; m < x->n_markers; m++)
         TRY(copy_marker(b, x->markers[m], reterr));
-    return ERR_OK;
+    return join_notes(b, from, reterr);
 }
 
 static bool room_in_tables(const struct segment_builder *b, const struct segment_index *x)
@@ -400,7 +419,7 @@ static bool room_in_tables(const struct segment_builder *b, const struct segment
 
 static uint64_t stored_bytes(const struct segment_index *x)
 {
-    uint64_t n = x->head.stored;
+    uint64_t n = x->head.stored + x->notes.stored;
 
     for (uint32_t i = 0; i < x->n_chunks; i++)
         n += x->chunks[i].stored;
@@ -441,6 +460,27 @@ uint64_t segment_builder_events(const struct segment_builder *b)
     return b->seq - b->x.first_seq;
 }
 
+struct facts_notes *segment_builder_notes(struct segment_builder *b)
+{
+    return &b->notes;
+}
+
+static enum err put_notes(struct segment_builder *b, struct err_info *reterr)
+{
+    struct buf raw = BUF_INIT(NOTES_RAW_MAX);
+    enum err e;
+
+    if (!notes_any(&b->notes))
+        return ERR_OK;
+    notes_write(&b->notes, &raw);
+    e = buf_check(&raw, reterr);
+    if (e == ERR_OK)
+        e = put_section(b, buf_span(&raw), &b->x.notes.offset, &b->x.notes.stored, reterr);
+    b->x.notes.raw = (uint32_t) raw.n;
+    wipe_buf(&raw);
+    return e;
+}
+
 static void place_labels(struct segment_builder *b)
 {
     const uint8_t *at = b->labels.p;
@@ -478,6 +518,7 @@ static enum err finish(struct segment_builder *b, struct buf *file, struct segme
         return ERR_RAISE(reterr, ERR_STATE, "segment: nothing in it");
     TRY(cut_chunk(b, reterr));
     place_labels(b);
+    TRY(put_notes(b, reterr));
     segment_index_write(&b->x, khseg_written(b->cipher), &index);
     e = buf_check(&index, reterr);
     if (e == ERR_OK)

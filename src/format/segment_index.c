@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
+#include "format/notes.h"
 
 #define CHUNK_LEN    36
 #define KEYFRAME_LEN 17 /* the shortest */
 #define MARKER_LEN   17
-#define FIXED_LEN    36
+#define FIXED_LEN    52
 #define MAGIC        "KHIX"
 
 void segment_index_deinit(struct segment_index *x)
@@ -42,6 +43,9 @@ void segment_index_write(const struct segment_index *x, uint64_t offset, struct 
     buf_u64le(out, x->head.offset);
     buf_u32le(out, x->head.stored);
     buf_u32le(out, x->head.raw);
+    buf_u64le(out, x->notes.offset);
+    buf_u32le(out, x->notes.stored);
+    buf_u32le(out, x->notes.raw);
     buf_u32le(out, x->n_chunks);
     buf_u32le(out, x->n_keyframes);
     buf_u32le(out, x->n_markers);
@@ -243,6 +247,13 @@ static bool head_ok(const struct segment_head *h, uint64_t end)
     return inside(h->offset, h->stored, end) && h->raw <= SEGMENT_HEAD_MAX;
 }
 
+static bool notes_ok(const struct segment_notes_at *n, uint64_t end)
+{
+    if (n->stored == 0)
+        return n->offset == 0 && n->raw == 0;
+    return inside(n->offset, n->stored, end) && n->raw <= NOTES_RAW_MAX;
+}
+
 static enum err read_all(struct span bytes, uint64_t end, struct segment_index *x, struct err_info *reterr)
 {
     struct rd r = rd_of(bytes);
@@ -251,11 +262,15 @@ static enum err read_all(struct span bytes, uint64_t end, struct segment_index *
     x->head.offset = rd_u64le(&r);
     x->head.stored = rd_u32le(&r);
     x->head.raw = rd_u32le(&r);
+    x->notes.offset = rd_u64le(&r);
+    x->notes.stored = rd_u32le(&r);
+    x->notes.raw = rd_u32le(&r);
     x->n_chunks = rd_u32le(&r);
     x->n_keyframes = rd_u32le(&r);
     x->n_markers = rd_u32le(&r);
-    if (r.failed || !counts_ok(x, r.n) || !head_ok(&x->head, end) || (x->n_chunks == 0 && x->head.stored == 0))
-        return ERR_RAISE(reterr, ERR_CORRUPT, "segment index: its counts or head break a rule");
+    if (r.failed || !counts_ok(x, r.n) || !head_ok(&x->head, end) || !notes_ok(&x->notes, end) ||
+        (x->n_chunks == 0 && x->head.stored == 0))
+        return ERR_RAISE(reterr, ERR_CORRUPT, "segment index: its counts, head or notes break a rule");
     x->chunks = calloc((size_t) x->n_chunks + 1, sizeof(*x->chunks));
     x->keyframes = calloc((size_t) x->n_keyframes + 1, sizeof(*x->keyframes));
     x->markers = calloc((size_t) x->n_markers + 1, sizeof(*x->markers));

@@ -13,11 +13,18 @@ struct segment_head {
     uint32_t stored, raw; /* 0: no head */
 };
 
+/* The notes section (format/notes.h). */
+struct segment_notes_at {
+    uint64_t offset;
+    uint32_t stored, raw; /* 0: none */
+};
+
 /* What the index says. Arrays are owned (segment_index_deinit); marker labels borrow from the decoded bytes. */
 struct segment_index {
     uint64_t first_seq;
     uint16_t clean; /* of the footer: read by segment_footer_clean */
     struct segment_head head;
+    struct segment_notes_at notes;
     struct segment_chunk *chunks;
     struct segment_keyframe *keyframes;
     struct segment_marker *markers;

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "format/notes.h"
 #include "format/segment.h"
 #include "format/segment_index.h"
 #include "format/zframe.h"
@@ -233,6 +234,23 @@ enum err segment_read_head(struct segment_reader *r, struct buf *out, struct err
     if (h->stored == 0)
         return ERR_RAISE(reterr, ERR_NOTFOUND, "segment: no head in this one");
     return unpack_section(r, h->offset, h->stored, h->raw, out, reterr);
+}
+
+enum err segment_read_notes(struct segment_reader *r, struct facts_notes *ret, struct err_info *reterr)
+{
+    const struct segment_notes_at *n = &r->x.notes;
+    struct buf raw = BUF_INIT(NOTES_RAW_MAX);
+    enum err e;
+
+    if (n->stored == 0)
+        return ERR_RAISE(reterr, ERR_NOTFOUND, "segment: no notes in this one");
+    e = unpack_section(r, n->offset, n->stored, n->raw, &raw, reterr);
+    if (e == ERR_OK)
+        e = notes_read(buf_span(&raw), r->info.first_seq + r->info.n_events, SEGMENT_TIME_MAX, ret, reterr);
+    if (raw.p != NULL)
+        secret_wipe(raw.p, raw.cap);
+    buf_deinit(&raw);
+    return e;
 }
 
 enum err segment_read_screen(struct segment_reader *r, const struct segment_keyframe *k, struct buf *out,

@@ -47,12 +47,16 @@ def zstd_stored(raw: bytes) -> bytes:
 def example() -> bytes:
     head, screen = b'{"version":2,"width":80,"height":24}', b"\x1b[H"
     chunk = b'[0.25,"o","hi"]\n[1.5,"m","deploy"]\n'
+    counts = [0, 0, 0] + [0, 0, 0, 0, 0, 1, 0] + [0] * 5 + [0] * 6
+    notes = struct.pack("<q", 250_000) + struct.pack("<21I", *counts)
+    notes += struct.pack("<qBH", 250_000, 0, 1) + struct.pack("<I", 1)
+    notes += struct.pack("<I", 1) + struct.pack("<BQqQ", 6, 39, 125_000, 100 | 30 << 32) + lp(b"wide")
     plain, at = b"", []
-    for section in (head, screen, chunk):
+    for section in (head, screen, chunk, notes):
         frame = zstd_stored(section)
         at.append((len(plain), len(frame), len(section)))
         plain += frame
-    index = struct.pack("<Q", 40) + struct.pack("<QII", *at[0]) + struct.pack("<III", 1, 1, 1)
+    index = struct.pack("<Q", 40) + struct.pack("<QII", *at[0]) + struct.pack("<QII", *at[3]) + struct.pack("<III", 1, 1, 1)
     index += struct.pack("<QIIIqq", *at[2], 2, 250_000, 1_500_000)
     index += struct.pack("<BQq", 2, 40, 250_000) + struct.pack("<HHQII", 80, 24, *at[1])
     index += struct.pack("<Qq", 41, 1_500_000) + lp(b"deploy")

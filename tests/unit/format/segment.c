@@ -10,6 +10,7 @@
 #include "base/hex.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "format/notes.h"
 #include "format/segment.h"
 #include "format/segment_index.h"
 #include "format/zframe.h"
@@ -86,6 +87,34 @@ static void from_document(const char *title, struct buf *out)
     buf_deinit(&text);
 }
 
+/* What assert_example finds: a pause before the first event, and one count of activity. */
+static void example_notes(struct segment_builder *b)
+{
+    struct facts f = facts_begin(true);
+    struct facts_notes *n = segment_builder_notes(b);
+
+    assert_true(facts_event(&f, NULL, n, &(struct facts_in){ 40, 250000, SPAN("[0.25,\"o\",\"hi\"]"), 'o', -1 }));
+    assert_true(facts_event(&f, NULL, n, &(struct facts_in){ 41, 1500000, SPAN("[1.5,\"m\",\"deploy\"]"), 'm', -1 }));
+    assert_true(facts_add(n, &(struct fact){ .kind = FACT_RESIZE, .seq = 39, .time = 125000, .value = 100 | 30ull << 32 },
+                          SPAN("wide")));
+}
+
+static void assert_example_notes(struct segment_reader *r)
+{
+    struct facts_notes n;
+
+    facts_notes_init(&n);
+    assert_ok(segment_read_notes(r, &n, NULL));
+    assert_true(n.active == 250000 && n.n == 1 && n.n_bins == 1 && n.bins_from == 250000 && n.bin == FACTS_BIN_US &&
+                n.bins[0] == 1);
+    assert_true(n.list[0].kind == FACT_RESIZE && n.list[0].seq == 39 && n.list[0].time == 125000 &&
+                n.list[0].value == (100 | 30ull << 32));
+    assert_span_str(facts_text(&n, &n.list[0]), "wide");
+    assert_int_equal(n.counts.of[FACT_RESIZE], 1);
+    assert_int_equal(n.counts.clicks + n.counts.inputs + n.counts.errors, 0);
+    facts_notes_deinit(&n);
+}
+
 static void assert_example(struct segment_reader *r)
 {
     const struct segment_info *i = segment_info(r);
@@ -115,6 +144,7 @@ static void assert_example(struct segment_reader *r)
     assert_null(segment_marker_at(r, 1));
     assert_err(segment_read_chunk(r, 1, &b, NULL), ERR_NOTFOUND);
     assert_err(segment_read_stored(r, 1, &b, NULL), ERR_NOTFOUND);
+    assert_example_notes(r);
     buf_deinit(&b);
 }
 
@@ -169,6 +199,7 @@ static void the_builder_says_the_same(void **state)
     assert_ok(segment_add_event(b, 40, 250000, SPAN("[0.25,\"o\",\"hi\"]"), NULL));
     assert_ok(segment_add_marker(b, 41, SPAN("deploy"), NULL));
     assert_ok(segment_add_event(b, 41, 1500000, SPAN("[1.5,\"m\",\"deploy\"]"), NULL));
+    example_notes(b);
     assert_ok(segment_add_keyframe(b, 42, NULL)); /* no event follows: both are dropped */
     assert_ok(segment_add_marker(b, 42, SPAN("never"), NULL));
     assert_int_equal(segment_builder_events(b), 2);
@@ -500,6 +531,14 @@ static enum err verdict(struct span plain)
     }
     if (e == ERR_OK && segment_info(r)->has_head)
         e = segment_read_head(r, &out, NULL);
+    if (e == ERR_OK) {
+        struct facts_notes n;
+
+        facts_notes_init(&n);
+        e = segment_read_notes(r, &n, NULL);
+        e = e == ERR_NOTFOUND ? ERR_OK : e;
+        facts_notes_deinit(&n);
+    }
     segment_reader_free(r);
     buf_deinit(&f);
     buf_deinit(&out);
@@ -527,46 +566,51 @@ static void hostile_indexes(void **state)
         { "head without bytes but a length", I, 16, 4, 0, ERR_CORRUPT },
         { "head raw over its limit", I, 20, 4, SEGMENT_HEAD_MAX + 1, ERR_CORRUPT },
         { "head raw wrong", I, 20, 4, 35, ERR_CORRUPT },
-        { "chunks 0", I, 24, 4, 0, ERR_CORRUPT },
-        { "chunks 2", I, 24, 4, 2, ERR_CORRUPT },
-        { "chunks huge", I, 24, 4, UINT32_MAX, ERR_CORRUPT },
-        { "keyframes huge", I, 28, 4, UINT32_MAX, ERR_CORRUPT },
-        { "keyframes 0: bytes left over", I, 28, 4, 0, ERR_CORRUPT },
-        { "markers huge", I, 32, 4, UINT32_MAX, ERR_CORRUPT },
-        { "markers 0: bytes left over", I, 32, 4, 0, ERR_CORRUPT },
-        { "chunk past the index", I, 36, 8, 1u << 20, ERR_CORRUPT },
-        { "chunk at another place", I, 36, 8, 0, ERR_CORRUPT },
-        { "chunk offset overflows", I, 36, 8, UINT64_MAX, ERR_CORRUPT },
-        { "chunk stored 0", I, 44, 4, 0, ERR_CORRUPT },
-        { "chunk stored short", I, 44, 4, 20, ERR_CORRUPT },
-        { "chunk stored huge", I, 44, 4, UINT32_MAX, ERR_CORRUPT },
-        { "chunk raw wrong", I, 48, 4, 37, ERR_CORRUPT },
-        { "chunk raw huge", I, 48, 4, UINT32_MAX, ERR_CORRUPT },
-        { "chunk raw over 256 KiB with two events", I, 48, 4, (256u << 10) + 1, ERR_CORRUPT },
-        { "chunk of 0 events", I, 52, 4, 0, ERR_CORRUPT },
-        { "chunk of 3 events, but two lines", I, 52, 4, 3, ERR_CORRUPT },
-        { "chunk of more events than bytes", I, 52, 4, UINT32_MAX, ERR_CORRUPT },
-        { "first time negative", I, 56, 8, UINT64_MAX, ERR_CORRUPT },
-        { "first time after the last", I, 56, 8, 1500001, ERR_CORRUPT },
-        { "last time before the first", I, 64, 8, 249999, ERR_CORRUPT },
-        { "last time in centuries", I, 64, 8, (UINT64_C(1) << 53) + 1, ERR_CORRUPT },
-        { "keyframe kind 0", I, 72, 1, 0, ERR_CORRUPT },
-        { "keyframe kind 3", I, 72, 1, 3, ERR_CORRUPT },
-        { "keyframe kind 1: bytes left over", I, 72, 1, 1, ERR_CORRUPT },
-        { "keyframe of an event before", I, 73, 8, 39, ERR_CORRUPT },
-        { "keyframe of an event after", I, 73, 8, 42, ERR_CORRUPT },
-        { "keyframe time before the chunk", I, 81, 8, 0, ERR_CORRUPT },
-        { "keyframe time after the chunk", I, 81, 8, 1500001, ERR_CORRUPT },
-        { "screen of 0 columns", I, 89, 2, 0, ERR_CORRUPT },
-        { "screen of 0 rows", I, 91, 2, 0, ERR_CORRUPT },
-        { "screen past the index", I, 93, 8, 5000, ERR_CORRUPT },
-        { "screen stored 0", I, 101, 4, 0, ERR_CORRUPT },
-        { "screen raw over its limit", I, 105, 4, SEGMENT_SCREEN_MAX + 1, ERR_CORRUPT },
-        { "marker of an event after", I, 109, 8, 42, ERR_CORRUPT },
-        { "marker time outside", I, 117, 8, 2000000, ERR_CORRUPT },
-        { "marker label longer than what is there", I, 125, 1, 7, ERR_CORRUPT },
-        { "marker label shorter: a byte left over", I, 125, 1, 5, ERR_CORRUPT },
-        { "marker label not UTF-8", I, 126, 1, 0xff, ERR_CORRUPT },
+        { "notes past the index", I, 24, 8, 1000, ERR_CORRUPT },
+        { "notes stored huge", I, 32, 4, UINT32_MAX, ERR_CORRUPT },
+        { "notes without bytes but a length", I, 32, 4, 0, ERR_CORRUPT },
+        { "notes raw over their limit", I, 36, 4, NOTES_RAW_MAX + 1, ERR_CORRUPT },
+        { "notes raw wrong", I, 36, 4, 140, ERR_CORRUPT },
+        { "chunks 0", I, 40, 4, 0, ERR_CORRUPT },
+        { "chunks 2", I, 40, 4, 2, ERR_CORRUPT },
+        { "chunks huge", I, 40, 4, UINT32_MAX, ERR_CORRUPT },
+        { "keyframes huge", I, 44, 4, UINT32_MAX, ERR_CORRUPT },
+        { "keyframes 0: bytes left over", I, 44, 4, 0, ERR_CORRUPT },
+        { "markers huge", I, 48, 4, UINT32_MAX, ERR_CORRUPT },
+        { "markers 0: bytes left over", I, 48, 4, 0, ERR_CORRUPT },
+        { "chunk past the index", I, 52, 8, 1u << 20, ERR_CORRUPT },
+        { "chunk at another place", I, 52, 8, 0, ERR_CORRUPT },
+        { "chunk offset overflows", I, 52, 8, UINT64_MAX, ERR_CORRUPT },
+        { "chunk stored 0", I, 60, 4, 0, ERR_CORRUPT },
+        { "chunk stored short", I, 60, 4, 20, ERR_CORRUPT },
+        { "chunk stored huge", I, 60, 4, UINT32_MAX, ERR_CORRUPT },
+        { "chunk raw wrong", I, 64, 4, 37, ERR_CORRUPT },
+        { "chunk raw huge", I, 64, 4, UINT32_MAX, ERR_CORRUPT },
+        { "chunk raw over 256 KiB with two events", I, 64, 4, (256u << 10) + 1, ERR_CORRUPT },
+        { "chunk of 0 events", I, 68, 4, 0, ERR_CORRUPT },
+        { "chunk of 3 events, but two lines", I, 68, 4, 3, ERR_CORRUPT },
+        { "chunk of more events than bytes", I, 68, 4, UINT32_MAX, ERR_CORRUPT },
+        { "first time negative", I, 72, 8, UINT64_MAX, ERR_CORRUPT },
+        { "first time after the last", I, 72, 8, 1500001, ERR_CORRUPT },
+        { "last time before the first", I, 80, 8, 249999, ERR_CORRUPT },
+        { "last time in centuries", I, 80, 8, (UINT64_C(1) << 53) + 1, ERR_CORRUPT },
+        { "keyframe kind 0", I, 88, 1, 0, ERR_CORRUPT },
+        { "keyframe kind 3", I, 88, 1, 3, ERR_CORRUPT },
+        { "keyframe kind 1: bytes left over", I, 88, 1, 1, ERR_CORRUPT },
+        { "keyframe of an event before", I, 89, 8, 39, ERR_CORRUPT },
+        { "keyframe of an event after", I, 89, 8, 42, ERR_CORRUPT },
+        { "keyframe time before the chunk", I, 97, 8, 0, ERR_CORRUPT },
+        { "keyframe time after the chunk", I, 97, 8, 1500001, ERR_CORRUPT },
+        { "screen of 0 columns", I, 105, 2, 0, ERR_CORRUPT },
+        { "screen of 0 rows", I, 107, 2, 0, ERR_CORRUPT },
+        { "screen past the index", I, 109, 8, 5000, ERR_CORRUPT },
+        { "screen stored 0", I, 117, 4, 0, ERR_CORRUPT },
+        { "screen raw over its limit", I, 121, 4, SEGMENT_SCREEN_MAX + 1, ERR_CORRUPT },
+        { "marker of an event after", I, 125, 8, 42, ERR_CORRUPT },
+        { "marker time outside", I, 133, 8, 2000000, ERR_CORRUPT },
+        { "marker label longer than what is there", I, 141, 1, 7, ERR_CORRUPT },
+        { "marker label shorter: a byte left over", I, 141, 1, 5, ERR_CORRUPT },
+        { "marker label not UTF-8", I, 142, 1, 0xff, ERR_CORRUPT },
         { "footer: index elsewhere", F, 0, 8, 0, ERR_CORRUPT },
         { "footer: index offset overflows", F, 0, 8, UINT64_MAX, ERR_CORRUPT },
         { "footer: index length 0", F, 8, 4, 0, ERR_CORRUPT },
@@ -582,7 +626,7 @@ static void hostile_indexes(void **state)
     (void) state;
     from_document("\nPlaintext:", &plain);
     base[F] = plain.n - SEGMENT_FOOTER_LEN;
-    base[I] = base[F] - 132;
+    base[I] = base[F] - 148;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t *at = plain.p + base[cases[i].base] + cases[i].at, kept[8];
         enum err got;

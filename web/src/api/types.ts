@@ -724,10 +724,82 @@ export type Manifest = {
     at_ms: number;
     label: string;
   }[];
+  notes: ManifestNotes;
   max_speed: number;
-  /** text to lay over the picture */
+  /** text to lay over the picture: who, and when this was asked for; null: the policy does not ask for it */
   watermark: string | null;
   window_ends: Time;
+};
+
+export type ManifestNotes = {
+  to_ms: number;
+  counts: {
+    clicks: number;
+    inputs: number;
+    rage_clicks: number;
+    dead_clicks: number;
+    pages: number;
+    errors: number;
+    resizes: number;
+    idle: number;
+    console: {
+      log: number;
+      info: number;
+      warn: number;
+      error: number;
+      debug: number;
+    };
+    /** by the first digit of the status; none: no answer came */
+    requests: {
+      none: number;
+      "1xx": number;
+      "2xx": number;
+      "3xx": number;
+      "4xx": number;
+      "5xx": number;
+    };
+  };
+  /** events in each bin from time 0 on; at most 480 bins, 125 ms or a power of two times that wide */
+  activity: {
+    bin_ms: number;
+    bins: number[];
+  };
+  /** at most 1,000 */
+  pages: {
+    at_ms: number;
+    seq: number;
+    url: string;
+    /** 0: not known */
+    width: number;
+    height: number;
+  }[];
+  /** at most 1,000; what went to the console as an error, what a page or its recorder called one, and requests that failed */
+  errors: ({
+    at_ms: number;
+    seq: number;
+    kind: "error" | "request";
+    text: string;
+    /** of a request; 0: no answer came */
+    status?: number;
+  })[];
+  /** at most 1,000; three or more clicks within a second of one another on one place, and clicks to which the page did nothing for 3 s */
+  clicks: ({
+    at_ms: number;
+    seq: number;
+    kind: "rage" | "dead";
+    /** rage: how many clicks */
+    n?: number;
+  })[];
+  /** at most 1,000; pixels, of a terminal columns and rows */
+  resizes: {
+    at_ms: number;
+    seq: number;
+    width: number;
+    height: number;
+  }[];
+  /** at most 4,096 spans [from_ms, to_ms] in which nobody did anything: of a page longer than 10 s, of a terminal than 5 s */
+  idle: number[][];
+  cut: boolean;
 };
 
 export type From = {
