@@ -52,6 +52,8 @@
 
 #define IPC_ROW_TAG(F, L) F(SPAN, key) F(SPAN, value)
 
+#define IPC_ROW_LINK(F, L) F(SPAN, type) F(SPAN, id) F(I64, at_ms) /* since the recording's start; -1: not known */
+
 /* A public signing key. state: 0 next, 1 current, 2 old. k_ctx (32 B) goes to the gate only, else empty. */
 #define IPC_ROW_SIGNING_KEY(F, L)                                                                                      \
     F(SPAN, kid) F(SPAN, x) F(SPAN, y) F(U8, state) F(I64, retire_ms) F(SPAN, k_ctx)
@@ -127,7 +129,9 @@
     L(tag, tags) L(tag, links)                                                                                         \
     F(U8, live) F(I64, started_ms) /* started_ms: as stated, 0: not */                                                 \
     F(SPAN, idem_key) F(SPAN, body_sha256) /* live: Idempotency-Key, or empty; of the raw body */                      \
-    F(SPAN, prefix) F(SPAN, trace)
+    F(SPAN, prefix) F(SPAN, trace)                                                                                     \
+    F(SPAN, foreign)        /* live: the session of another recorder's client, by its own name; empty: ours. The open   \
+                               recording of that name is answered with 'again' */
 
 #define IPC_INGEST_OPENED(F, L)                                                                                        \
     F(U16, status) F(SPAN, code) F(SPAN, detail) /* as ANSWER; status 0: go on */                                      \
@@ -155,6 +159,9 @@
     F(U32, epoch) F(SPAN, epoch_pk)                                                                                    \
     L(piece, pieces)                                                                                                   \
     F(SPAN, mask)           /* as in INGEST_OPENED */
+
+/* Ids that came with the events of a live recording, and when. Those that are there stay as they are. Answer: DONE. */
+#define IPC_LINKS_ADD(F, L) F(SPAN, rid) L(link, links) F(SPAN, trace)
 
 /* The wrap and each piece are durable when DONE comes back. */
 #define IPC_WRAP_PUT(F, L)  F(SPAN, rid) L(wrap, wraps)
@@ -329,7 +336,7 @@
 #define IPC_ROWS(X)                                                                                                    \
     X(GRANT, grant) X(DENY, deny) X(WRAP, wrap) X(PIECE, piece) X(RANGE, range) X(TAG, tag)                            \
     X(SIGNING_KEY, signing_key) X(HASH, hash) X(TEXT, text) X(NUMBER, number)                                          \
-    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover) X(HOOK, hook)
+    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover) X(HOOK, hook) X(LINK, link)
 
 #define IPC_MESSAGES(X)                                                                                                \
     X(CONTROL, control) X(ANSWER, answer) X(WATCH_OPEN, watch_open) X(WATCH_CLOSE, watch_close)                        \
@@ -344,7 +351,8 @@
     X(KEYS, keys) X(KEY_EVENT, key_event) X(GATE_CONFIG, gate_config) X(KEEPER_CONFIG, keeper_config)                  \
     X(VAULT_CONFIG, vault_config) X(PEER, peer) X(LISTENER, listener) X(TLS, tls) X(READY, ready)                      \
     X(SHUTDOWN, shutdown) X(DONE, done) X(GATEWAY_ALLOWED, gateway_allowed) X(ROTATE, rotate)            \
-    X(MASK_RULES, mask_rules)
+    X(MASK_RULES, mask_rules) \
+    X(LINKS_ADD, links_add)
 
 enum ipc_type {
     IPC_T_NONE_ = 0,

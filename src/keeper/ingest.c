@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "codec/base64.h"
+#include "keeper/foreign.h"
 #include "keeper/notice.h"
 #include "keeper/ongoing.h"
 #include "keeper/persons.h"
@@ -157,6 +158,8 @@ static const char *bad_member(const struct job *c, const struct ipc_ingest_open 
         return "At most 32 tags of a name of 64 and a value of 200 characters.";
     if (!pairs_ok(in->links.rows, in->links.n, LINK_TYPE_MAX, LINK_ID_MAX))
         return "At most 32 links of a type of 32 and an id of 200 characters.";
+    if (!text_ok(in->foreign, FOREIGN_NAME_MAX))
+        return "A session's name has at most 300 characters.";
     return NULL;
 }
 
@@ -202,6 +205,7 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
     if (in->live != 0) {
         TRY(ongoing_begun(c, &r, reterr));
         TRY(ongoing_keep_key(c, in, r.id, reterr));
+        TRY(foreign_begun(c, p->id, in->foreign, r.id, reterr));
     } else {
         remember_later(c, &r, c->cmd->chan, false);
     }
@@ -211,7 +215,7 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
     return ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
 }
 
-/* A beginning that is said twice under one Idempotency-Key. *ret_done: answered. */
+/* A beginning that is said twice under one Idempotency-Key, or a session that has its recording. *ret_done: answered. */
 static enum err begin_again(struct job *c, const struct ipc_ingest_open *in, const struct meta_project *p, bool *ret_done,
                             struct err_info *reterr)
 {
@@ -222,6 +226,8 @@ static enum err begin_again(struct job *c, const struct ipc_ingest_open *in, con
     if (in->live == 0)
         return ERR_OK;
     TRY(ongoing_made_before(c, in, &ok.rid, &mismatch, reterr));
+    if (!mismatch && ok.rid.n == 0)
+        TRY(foreign_find(c, p->id, in->foreign, &ok.rid, reterr));
     *ret_done = mismatch || ok.rid.n > 0;
     if (mismatch)
         return refuse(c, 422, "idempotency-mismatch", "This Idempotency-Key was used with another body.", reterr);

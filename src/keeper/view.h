@@ -29,6 +29,8 @@ NODISCARD enum err view_user(struct job *c, const char *key, struct span account
 NODISCARD enum err view_group(struct job *c, struct span team, struct err_info *reterr);
 NODISCARD enum err view_project(struct job *c, struct span project, struct err_info *reterr);
 NODISCARD enum err view_token(struct job *c, const struct meta_token *t, struct span secret, struct err_info *reterr);
+/* {type, id, at_ms?} */
+void view_link(struct job *c, const struct meta_pair *l);
 NODISCARD enum err view_recording(struct job *c, const struct meta_recording *r, bool subject_clear,
                                   struct err_info *reterr);
 /* As a voter sees it; a recording that is gone has only its id. */

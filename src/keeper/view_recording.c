@@ -2,6 +2,16 @@
 #include "keeper/item.h"
 #include "keeper/view.h"
 
+void view_link(struct job *c, const struct meta_pair *l)
+{
+    jsonw_obj(&c->w);
+    jsonw_kstr(&c->w, "type", l->name);
+    jsonw_kstr(&c->w, "id", l->value);
+    if (l->timed)
+        jsonw_kint(&c->w, "at_ms", l->at_ms);
+    jsonw_obj_end(&c->w);
+}
+
 static enum err tags_and_links(struct job *c, struct span rid, struct err_info *reterr)
 {
     struct meta_pair *tags, *links;
@@ -22,12 +32,8 @@ static enum err tags_and_links(struct job *c, struct span rid, struct err_info *
     }
     jsonw_obj_end(&c->w);
     jsonw_karr(&c->w, "links");
-    for (size_t i = 0; i < n_links; i++) {
-        jsonw_obj(&c->w);
-        jsonw_kstr(&c->w, "type", links[i].name);
-        jsonw_kstr(&c->w, "id", links[i].value);
-        jsonw_obj_end(&c->w);
-    }
+    for (size_t i = 0; i < n_links; i++)
+        view_link(c, &links[i]);
     jsonw_arr_end(&c->w);
     return ERR_OK;
 }

@@ -12,7 +12,10 @@
 
 struct meta_pair { /* a tag (name, value) or a link (type, id) */
     struct span name, value;
+    bool timed;    /* of a link: at_ms is known */
+    time_ms at_ms; /* since the recording's start */
 };
+#define META_LINKS_MAX 160 /* of one recording, those that its events brought counted */
 
 /* In state 'importing' it is in no list and in no search. ERR_LIMIT: more than META_TAGS_MAX of either. */
 NODISCARD enum err meta_recording_add(struct meta *m, struct meta_recording *row, const struct meta_pair *tags,
@@ -33,10 +36,21 @@ NODISCARD enum err meta_recording_get(struct meta_view *v, struct span rid, stru
 /* Replaces the links. */
 NODISCARD enum err meta_recording_links_put(struct meta *m, struct span rid, const struct meta_pair *links, size_t n,
                                             struct err_info *reterr);
+/* Adds those that are not there yet, while there are fewer than META_LINKS_MAX; one without a time gets it. */
+NODISCARD enum err meta_recording_links_add(struct meta *m, struct span rid, const struct meta_pair *links, size_t n,
+                                            struct err_info *reterr);
 NODISCARD enum err meta_recording_tags(struct meta_view *v, struct span rid, struct arena *a, struct meta_pair **ret,
                                        size_t *ret_n, struct err_info *reterr);
 NODISCARD enum err meta_recording_links(struct meta_view *v, struct span rid, struct arena *a, struct meta_pair **ret,
                                         size_t *ret_n, struct err_info *reterr);
+/*
+ * Which recording has the session of another recorder's client, by the name that it gave. ERR_NOTFOUND. One name has one
+ * recording: the newest that was put.
+ */
+NODISCARD enum err meta_foreign_get(struct meta_view *v, struct span project, struct span name, struct arena *a,
+                                    struct span *ret_rid, struct err_info *reterr);
+NODISCARD enum err meta_foreign_put(struct meta *m, struct span project, struct span name, struct span rid, time_ms now,
+                                    struct err_info *reterr);
 /* Everything of it: row, tags, links, pieces, wraps, words. For an import that failed. */
 NODISCARD enum err meta_recording_forget(struct meta *m, struct span rid, struct err_info *reterr);
 /* All in this state, oldest first; at most 'max'. */

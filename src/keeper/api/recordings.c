@@ -7,6 +7,8 @@
 #include "keeper/trail.h"
 #include "keeper/view.h"
 
+#define AT_MS_MAX (INT64_C(1) << 53)
+
 struct listing {
     struct meta_recording_filter f;
     bool exact_subject;
@@ -202,10 +204,11 @@ static struct meta_pair *read_links(struct job *c, size_t *ret_n)
         struct meta_pair p = { 0 };
         bool twice = false;
 
-        BODY_ONLY(&c->body, "/links", child, "type", "id");
+        BODY_ONLY(&c->body, "/links", child, "type", "id", "at_ms");
         if (!body_str(&c->body, "/links", child, "type", BODY_REQUIRED, 1, 32, &p.name) ||
             !body_str(&c->body, "/links", child, "id", BODY_REQUIRED, 1, 200, &p.value))
             continue;
+        p.timed = body_int(&c->body, "/links", child, "at_ms", BODY_OPTIONAL, 0, AT_MS_MAX, &p.at_ms);
         for (size_t i = 0; i < *ret_n; i++)
             twice |= span_eq(links[i].name, p.name) && span_eq(links[i].value, p.value);
         if (!twice)
@@ -220,12 +223,8 @@ static enum err show_links(struct job *c, const struct meta_recording *r, const 
     jsonw_obj(&c->w);
     jsonw_kstr(&c->w, "id", r->id);
     jsonw_karr(&c->w, "links");
-    for (size_t i = 0; i < n; i++) {
-        jsonw_obj(&c->w);
-        jsonw_kstr(&c->w, "type", links[i].name);
-        jsonw_kstr(&c->w, "id", links[i].value);
-        jsonw_obj_end(&c->w);
-    }
+    for (size_t i = 0; i < n; i++)
+        view_link(c, &links[i]);
     jsonw_arr_end(&c->w);
     jsonw_obj_end(&c->w);
     return ERR_OK;

@@ -21,6 +21,7 @@ static void project_word(struct span project, struct buf *b)
     hex_add(b, project);
 }
 
+/* Columns: name, value, and of links when. */
 static enum err pairs_of(struct meta_view *v, const char *sql, struct span rid, struct arena *a,
                          struct meta_pair **ret, size_t *ret_n, struct err_info *reterr)
 {
@@ -42,6 +43,10 @@ static enum err pairs_of(struct meta_view *v, const char *sql, struct span rid, 
                       : db_col_span(st, 0, a, &p->name, reterr);
         if (e == ERR_OK)
             e = db_col_span(st, 1, a, &p->value, reterr);
+        if (e == ERR_OK) {
+            p->timed = sqlite3_column_count(st) > 2 && sqlite3_column_type(st, 2) != SQLITE_NULL;
+            p->at_ms = p->timed ? sqlite3_column_int64(st, 2) : 0;
+        }
         if (e != ERR_OK) {
             (void) sqlite3_reset(st); /* a read that ends early reports nothing */
             return e;
@@ -62,7 +67,8 @@ enum err meta_recording_tags(struct meta_view *v, struct span rid, struct arena 
 enum err meta_recording_links(struct meta_view *v, struct span rid, struct arena *a, struct meta_pair **ret,
                               size_t *ret_n, struct err_info *reterr)
 {
-    return pairs_of(v, "SELECT type,id FROM recording_link WHERE rid=? ORDER BY type,id", rid, a, ret, ret_n, reterr);
+    return pairs_of(v, "SELECT type,id,at_ms FROM recording_link WHERE rid=? ORDER BY type,id", rid, a, ret, ret_n,
+                    reterr);
 }
 
 /* Brings the index in line with the row, its tags and links. */
@@ -177,14 +183,25 @@ static enum err put_tags(struct meta *m, const struct meta_recording *r, const s
     return ERR_OK;
 }
 
+/* One that is there gets the time that it has not. */
+static enum err put_link(struct meta *m, const struct meta_recording *r, const struct meta_pair *l, struct err_info *reterr)
+{
+    if (!l->timed)
+        return db_run(m, NULL, reterr,
+                      "INSERT INTO recording_link(rid,type,id,project,seq) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING",
+                      "tttti", r->id, l->name, l->value, r->project, r->seq);
+    return db_run(m, NULL, reterr,
+                  "INSERT INTO recording_link(rid,type,id,project,seq,at_ms) VALUES(?,?,?,?,?,?)"
+                  " ON CONFLICT DO UPDATE SET at_ms=excluded.at_ms WHERE at_ms IS NULL",
+                  "ttttii", r->id, l->name, l->value, r->project, r->seq, l->at_ms);
+}
+
 static enum err put_links(struct meta *m, const struct meta_recording *r, const struct meta_pair *links, size_t n,
                           struct err_info *reterr)
 {
     TRY(few(n, reterr));
     for (size_t i = 0; i < n; i++)
-        TRY(db_run(m, NULL, reterr,
-                   "INSERT INTO recording_link(rid,type,id,project,seq) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING",
-                   "tttti", r->id, links[i].name, links[i].value, r->project, r->seq));
+        TRY(put_link(m, r, &links[i], reterr));
     return ERR_OK;
 }
 
@@ -224,9 +241,57 @@ enum err meta_recording_links_put(struct meta *m, struct span rid, const struct 
     return index_words(m, &r, reterr);
 }
 
+enum err meta_recording_links_add(struct meta *m, struct span rid, const struct meta_pair *links, size_t n,
+                                  struct err_info *reterr)
+{
+    CLEANUP(arena_deinit) struct arena a = { 0 };
+    struct meta_recording r;
+    struct meta_pair *there;
+    size_t n_there;
+
+    arena_init(&a, 1u << 20);
+    TRY(meta_recording_get(&m->view, rid, &a, &r, reterr));
+    TRY(meta_recording_links(&m->view, rid, &a, &there, &n_there, reterr));
+    for (size_t i = 0; i < n; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < n_there; k++)
+            known |= span_eq(there[k].name, links[i].name) && span_eq(there[k].value, links[i].value);
+        if (!known && n_there + i >= META_LINKS_MAX)
+            continue;
+        TRY(put_link(m, &r, &links[i], reterr));
+    }
+    return index_words(m, &r, reterr);
+}
+
+enum err meta_foreign_get(struct meta_view *v, struct span project, struct span name, struct arena *a, struct span *ret_rid,
+                          struct err_info *reterr)
+{
+    sqlite3_stmt *st;
+    bool row;
+    enum err e;
+
+    TRY(db_query(v, &st, reterr, "SELECT rid FROM foreign_session WHERE project=? AND name=?", "tt", project, name));
+    TRY(db_step(v, st, &row, reterr));
+    if (!row)
+        return ERR_NOTFOUND;
+    e = db_col_span(st, 0, a, ret_rid, reterr);
+    (void) sqlite3_reset(st); /* a read that ends early reports nothing */
+    return e;
+}
+
+enum err meta_foreign_put(struct meta *m, struct span project, struct span name, struct span rid, time_ms now,
+                          struct err_info *reterr)
+{
+    return db_run(m, NULL, reterr,
+                  "INSERT INTO foreign_session(project,name,rid,at_ms) VALUES(?,?,?,?)"
+                  " ON CONFLICT DO UPDATE SET rid=excluded.rid, at_ms=excluded.at_ms",
+                  "ttti", project, name, rid, now);
+}
+
 enum err meta_recording_forget(struct meta *m, struct span rid, struct err_info *reterr)
 {
-    static const char *const tables[] = { "recording_tag", "recording_link", "piece", "wrap" };
+    static const char *const tables[] = { "recording_tag", "recording_link", "piece", "wrap", "foreign_session" };
     int n;
 
     TRY(db_run(m, NULL, reterr,

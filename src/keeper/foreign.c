@@ -1,0 +1,93 @@
+#include "keeper/foreign.h"
+
+#include "base/utf8.h"
+#include "keeper/ingest.h"
+#include "keeper/notice.h"
+#include "keeper/trail.h"
+
+#define TYPE_MAX 32
+#define ID_MAX   200
+
+enum err foreign_find(struct job *c, struct span project, struct span name, struct span *ret_rid, struct err_info *reterr)
+{
+    struct meta_recording r;
+    struct span rid;
+    enum err e;
+
+    *ret_rid = SPAN_EMPTY;
+    if (name.n == 0)
+        return ERR_OK;
+    e = meta_foreign_get(c->v, project, name, c->mem, &rid, reterr);
+    if (e == ERR_OK)
+        e = meta_recording_get(c->v, rid, c->mem, &r, reterr);
+    if (e == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(e);
+    if (span_eq_str(r.state, "open"))
+        *ret_rid = r.id;
+    return ERR_OK;
+}
+
+enum err foreign_begun(struct job *c, struct span project, struct span name, struct span rid, struct err_info *reterr)
+{
+    return name.n == 0 ? ERR_OK : meta_foreign_put(c->m, project, name, rid, c->now.real, reterr);
+}
+
+/* Those that are new, or have a time now. What is no link is passed over: a recorder's slip stops no recording. */
+static enum err fresh(struct job *c, const struct ipc_links_add *in, struct meta_pair *to, size_t *ret_n,
+                      struct err_info *reterr)
+{
+    struct meta_pair *there;
+    size_t n_there, n = 0;
+
+    TRY(meta_recording_links(c->v, in->rid, c->mem, &there, &n_there, reterr));
+    for (uint32_t i = 0; i < in->links.n; i++) {
+        const struct ipc_row_link *l = &in->links.rows[i];
+        const bool timed = l->at_ms >= 0;
+        bool known = n_there + n >= META_LINKS_MAX;
+
+        for (size_t k = 0; k < n_there; k++)
+            known |= span_eq(there[k].name, l->type) && span_eq(there[k].value, l->id) && (there[k].timed || !timed);
+        for (size_t k = 0; k < n; k++)
+            known |= span_eq(to[k].name, l->type) && span_eq(to[k].value, l->id);
+        if (!known && l->type.n > 0 && l->id.n > 0 && utf8_valid(l->type) && utf8_valid(l->id) &&
+            utf8_count(l->type) <= TYPE_MAX && utf8_count(l->id) <= ID_MAX)
+            to[n++] = (struct meta_pair){ l->type, l->id, timed, timed ? l->at_ms : 0 };
+    }
+    *ret_n = n;
+    return ERR_OK;
+}
+
+static enum err record(struct job *c, const struct meta_recording *r, size_t n, struct err_info *reterr)
+{
+    const struct notice told = { .type = NOTICE_RECORDING, .id = r->id, .state = "linked", .project = r->project };
+    struct leaf l = trail_leaf(c, LEAF_RECORDING_LINKED, trail_log(c, r->project));
+
+    l.actor = r->importer;
+    l.rid = r->id;
+    (void) leaf_add_number(&l, "links", (int64_t) n);
+    TRY(trail_write(c, &l, NULL, reterr));
+    notice_send(c, &told);
+    return ERR_OK;
+}
+
+enum err foreign_links(struct job *c, const struct ipc_links_add *in, struct err_info *reterr)
+{
+    struct meta_pair *links = arena_alloc(c->mem, (in->links.n + 1) * sizeof(*links));
+    struct meta_recording r;
+    size_t n;
+    enum err e;
+
+    if (links == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "links");
+    e = meta_recording_get(c->v, in->rid, c->mem, &r, reterr);
+    if (e == ERR_NOTFOUND)
+        return ingest_done(c, 404, "not-found", NULL, reterr);
+    TRY(e);
+    TRY(fresh(c, in, links, &n, reterr));
+    if (n > 0) {
+        TRY(meta_recording_links_add(c->m, r.id, links, n, reterr));
+        TRY(record(c, &r, n, reterr));
+    }
+    return ingest_done(c, 0, "", NULL, reterr);
+}

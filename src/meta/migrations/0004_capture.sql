@@ -1,0 +1,16 @@
+-- Capture: what real clients, masking and players need.
+
+-- ---- sessions of other recorders' clients, links with their second ----
+
+-- Since the recording's start; NULL: not known.
+ALTER TABLE recording_link ADD COLUMN at_ms BIGINT;
+
+-- The recording of a session, by the name that the client gives it. The newest, when one ended before the session did.
+CREATE TABLE foreign_session (
+  project TEXT NOT NULL REFERENCES project(id),
+  name TEXT NOT NULL,
+  rid TEXT NOT NULL REFERENCES recording(id),
+  at_ms BIGINT NOT NULL,
+  PRIMARY KEY (project, name)
+);
+CREATE INDEX foreign_session_rid ON foreign_session (rid);
