@@ -451,6 +451,8 @@ static int feed_leaves(struct verify *v, const char *log, struct audit_verify *c
             going = audit_verify_leaf(check, get(item, "raw"), SPAN_EMPTY);
         http_reply_deinit(&r);
     }
+    if (code == EXIT_DONE && audit_verify_no_memory(check))
+        code = fail("no memory");
     buf_deinit(&path);
     return code;
 }

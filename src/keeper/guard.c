@@ -278,14 +278,32 @@ static struct span body_without_secrets(struct job *c, struct tree body, const c
     return s;
 }
 
+enum err guard_day_begin(struct job *c, struct guard_day *ret, struct err_info *reterr)
+{
+    *ret = (struct guard_day){ .effective_ms = c->now.real + GUARD_WAIT_MS, .deadline_ms = c->now.boot + GUARD_WAIT_MS,
+                               .boot_id = arena_span(c->mem, SPAN_OF(c->now.boot_id)) };
+    return ret->boot_id.n == 0 ? ERR_RAISE(reterr, ERR_NOMEM, "waiting time") : ERR_OK;
+}
+
+bool guard_day_over(const struct job *c, const struct guard_day *day)
+{
+    bool here = day->boot_id.n == CLOCK_BOOT_ID && clock_same_boot(&c->now, day->boot_id.p);
+
+    return c->now.real >= day->effective_ms && (!here || c->now.boot >= day->deadline_ms);
+}
+
 static enum err store(struct job *c, unsigned touches, struct span obj, struct span token, bool sole,
                       struct meta_change *ret, struct err_info *reterr)
 {
+    struct guard_day day = { 0 };
+
+    if (sole)
+        TRY(guard_day_begin(c, &day, reterr));
     *ret = (struct meta_change){
         .id = job_new_id(c, ID_CHANGE), .state = SPAN("waiting"), .operation = span_str(c->route->name),
         .target = c->in->id1, .obj = obj, .body = body_without_secrets(c, c->args, PASSWORD_MASK), .token = token,
         .touches = touches_text(c, touches), .proposed_by = c->me->id, .proposed_ms = c->now.real,
-        .effective_ms = sole ? c->now.real + GUARD_WAIT_MS : 0, .marks = sole ? SPAN("sole-admin") : SPAN_EMPTY,
+        .effective_ms = day.effective_ms, .boot_id = day.boot_id, .deadline_ms = day.deadline_ms, .marks = sole ? SPAN("sole-admin") : SPAN_EMPTY,
         .act = c->act.hash,
     };
     if (c->cmd->password.done)
@@ -445,9 +463,12 @@ enum err guard_due(struct job *c, struct err_info *reterr)
         const struct people *people = job_people(c, reterr);
         const struct who *proposer;
         struct guard_state state = { .at_once = true };
+        const struct guard_day day = { rows.rows[i].effective_ms, rows.rows[i].boot_id, rows.rows[i].deadline_ms };
 
         if (people == NULL)
             return ERR_NOMEM;
+        if (!guard_day_over(c, &day))
+            continue;
         proposer = people_by_id(people, rows.rows[i].proposed_by);
         if (proposer != NULL)
             TRY(guard_look(c, proposer, &state, reterr));
@@ -463,7 +484,12 @@ enum err guard_begin_anew(struct job *c, struct err_info *reterr)
 
     TRY(meta_changes_due(c->v, INT64_MAX, META_ALL_MAX, c->mem, &rows, reterr));
     for (size_t i = 0; i < rows.n; i++) {
-        rows.rows[i].effective_ms = c->now.real + GUARD_WAIT_MS;
+        struct guard_day day;
+
+        TRY(guard_day_begin(c, &day, reterr));
+        rows.rows[i].effective_ms = day.effective_ms;
+        rows.rows[i].boot_id = day.boot_id;
+        rows.rows[i].deadline_ms = day.deadline_ms;
         TRY(meta_change_put(c->m, &rows.rows[i], reterr));
         tell(c, &rows.rows[i]);
     }

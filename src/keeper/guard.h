@@ -34,6 +34,18 @@ struct guard_state {
 };
 NODISCARD enum err guard_look(struct job *c, const struct who *by, struct guard_state *ret, struct err_info *reterr);
 
+/*
+ * The 24 h that a sole administrator's change or policy waits, on both clocks as windows are (STANDARDS 1.5): a wall clock that was put
+ * forward does not make them pass. After a boot the wall clock alone tells.
+ */
+struct guard_day {
+    time_ms effective_ms;
+    struct span boot_id; /* of the call's memory */
+    int64_t deadline_ms; /* boot clock, on that boot */
+};
+NODISCARD enum err guard_day_begin(struct job *c, struct guard_day *ret, struct err_info *reterr);
+bool guard_day_over(const struct job *c, const struct guard_day *day);
+
 /* May stop what waits: an administrator, or whoever may vote. */
 NODISCARD enum err guard_may_stop(struct job *c, bool *ret, struct err_info *reterr);
 

@@ -119,14 +119,18 @@ bool job_is_admin(const struct job *c)
     return (job_roles(c, SPAN(ROLE_SYSTEM)) & ROLE_BIT(ROLE_ADMIN)) != 0;
 }
 
+bool job_in_person(struct job *c)
+{
+    if (!span_eq_str(c->token.kind, "api"))
+        return true;
+    (void) job_refuse(c, 403, "token-not-fresh", "An API token is never a fresh sign-in.");
+    return false;
+}
+
 bool job_fresh(struct job *c, bool token_may)
 {
-    if (span_eq_str(c->token.kind, "api")) {
-        if (token_may)
-            return true;
-        (void) job_refuse(c, 403, "token-not-fresh", "An API token is never a fresh sign-in.");
-        return false;
-    }
+    if (span_eq_str(c->token.kind, "api"))
+        return token_may || job_in_person(c);
     if (c->now.real - c->token.auth_ms <= c->core->cfg.fresh_ms && c->now.real >= c->token.auth_ms)
         return true;
     (void) job_refuse(c, 401, "reauth-needed", "This needs your password again.");

@@ -75,6 +75,9 @@ role_mask job_roles(const struct job *c, struct span project);
 bool job_may(const struct job *c, struct span project, enum permission p);
 bool job_is_admin(const struct job *c);
 
+/* Not by an API token. False: 403 token-not-fresh has been answered. */
+bool job_in_person(struct job *c);
+
 /* A vote or a change of people needs this. False: 401 reauth-needed (or 403 token-not-fresh) has been answered. */
 bool job_fresh(struct job *c, bool token_may);
 

@@ -2,11 +2,13 @@
  * Requests that belong to a grant (STANDARDS 2.1, 2.2 T13): what they need of it, which grants are one access to the
  * person who has them, and what was decided beforehand.
  *
- * A chain is short: each link is a decision, or one of at most 8 parts of time granted beforehand. FAMILY_MAX bounds it anyway.
+ * A chain has at most ASK_CHAIN_MAX grants, and a few more that were waiting for their votes. FAMILY_MAX is beyond that: an error, since
+ * what is left out would not be counted, nor taken away with the others.
  */
 #include "keeper/life.h"
 
-#define FAMILY_MAX 64
+#define FAMILY_MAX   1024
+#define FAMILY_FIRST 16
 
 static const char *const names[LINK_N_] = {
     [LINK_NONE] = "", [LINK_EXTEND] = "extend", [LINK_MORE_TIME] = "more-time",
@@ -88,8 +90,18 @@ static bool has(const struct lives *f, struct span gid)
 
 static enum err add(struct job *c, struct lives *f, struct span gid, struct span holder, struct err_info *reterr)
 {
-    if (f->n == FAMILY_MAX || gid.n == 0 || has(f, gid))
+    if (gid.n == 0 || has(f, gid))
         return ERR_OK;
+    if (f->n == FAMILY_MAX)
+        return ERR_RAISE(reterr, ERR_LIMIT, "more than %d grants prolong one another", FAMILY_MAX);
+    if (f->n >= FAMILY_FIRST && (f->n & (f->n - 1)) == 0) { /* a power of two: full */
+        struct life *more = arena_alloc(c->mem, 2 * f->n * sizeof(*more));
+
+        if (more == NULL)
+            return ERR_RAISE(reterr, ERR_NOMEM, "linked grants");
+        memcpy(more, f->all, f->n * sizeof(*more));
+        f->all = more;
+    }
     TRY(life_of_grant(c, gid, &f->all[f->n], reterr));
     if (span_eq(f->all[f->n].g.holder, holder))
         f->n++;
@@ -119,7 +131,7 @@ enum err life_family(struct job *c, const struct life *l, struct lives *ret, str
 {
     struct span holder = l->g.holder;
 
-    ret->all = arena_alloc(c->mem, (FAMILY_MAX + 1) * sizeof(*ret->all));
+    ret->all = arena_alloc(c->mem, FAMILY_FIRST * sizeof(*ret->all));
     ret->n = 0;
     if (ret->all == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "linked grants");

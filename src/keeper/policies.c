@@ -54,8 +54,8 @@ enum err policies_enact(struct job *c, struct span hash, struct span by, const c
 }
 
 /* A text that was in force or proposed before is the same row again. */
-static enum err store(struct job *c, const struct policies_new *n, bool sole, time_ms effective, struct meta_policy *ret,
-                      struct err_info *reterr)
+static enum err store(struct job *c, const struct policies_new *n, bool sole, const struct guard_day *day,
+                      struct meta_policy *ret, struct err_info *reterr)
 {
     enum err e = meta_policy_get(c->v, n->hash, c->mem, ret, reterr);
     bool known = e == ERR_OK;
@@ -71,7 +71,9 @@ static enum err store(struct job *c, const struct policies_new *n, bool sole, ti
     ret->proposed_ms = c->now.real;
     ret->approved_by = SPAN_EMPTY;
     ret->enacted_ms = 0;
-    ret->effective_ms = effective;
+    ret->effective_ms = day->effective_ms;
+    ret->boot_id = day->boot_id;
+    ret->deadline_ms = day->deadline_ms;
     ret->marks = sole ? SPAN("sole-admin") : SPAN_EMPTY;
     return known ? meta_policy_put(c->m, ret, reterr) : meta_policy_add(c->m, ret, reterr);
 }
@@ -79,12 +81,14 @@ static enum err store(struct job *c, const struct policies_new *n, bool sole, ti
 enum err policies_propose(struct job *c, const struct policies_new *n, struct meta_policy *ret, struct err_info *reterr)
 {
     struct guard_state state;
-    time_ms effective = 0;
+    struct guard_day day = { 0 };
 
     TRY(guard_look(c, c->me, &state, reterr));
-    if (state.sole)
-        effective = state.at_once ? c->now.real : c->now.real + POLICIES_WAIT_MS;
-    TRY(store(c, n, state.sole, effective, ret, reterr));
+    if (state.sole && state.at_once)
+        day.effective_ms = c->now.real;
+    else if (state.sole)
+        TRY(guard_day_begin(c, &day, reterr));
+    TRY(store(c, n, state.sole, &day, ret, reterr));
     TRY(record(c, LEAF_POLICY_PROPOSED, n->hash, "ok", state.sole, reterr));
     tell(c, n->hash, "proposed");
     if (!state.at_once)
@@ -157,10 +161,14 @@ enum err policies_begin_anew(struct job *c, struct err_info *reterr)
         TRY(meta_policies(c->v, SPAN("proposed"), &page, c->mem, &rows, &next, reterr));
         for (size_t i = 0; i < rows.n; i++) {
             struct meta_policy *p = &rows.rows[i];
+            struct guard_day day;
 
             if (p->effective_ms == 0)
                 continue;
-            p->effective_ms = c->now.real + POLICIES_WAIT_MS;
+            TRY(guard_day_begin(c, &day, reterr));
+            p->effective_ms = day.effective_ms;
+            p->boot_id = day.boot_id;
+            p->deadline_ms = day.deadline_ms;
             TRY(meta_policy_put(c->m, p, reterr));
             tell(c, p->hash, "proposed");
         }
@@ -183,8 +191,9 @@ enum err policies_enact_due(struct job *c, struct err_info *reterr)
         struct guard_state state = { .at_once = true };
         const struct people *people = job_people(c, reterr);
         const struct who *proposer = people == NULL ? NULL : people_by_id(people, p->proposed_by);
+        const struct guard_day day = { p->effective_ms, p->boot_id, p->deadline_ms };
 
-        if (p->effective_ms == 0 || c->now.real < p->effective_ms)
+        if (p->effective_ms == 0 || !guard_day_over(c, &day))
             continue;
         if (proposer != NULL)
             TRY(guard_look(c, proposer, &state, reterr));

@@ -7,7 +7,6 @@
 #include "access/policy.h"
 #include "keeper/job.h"
 
-#define POLICIES_WAIT_MS (24LL * 3600 * 1000)
 #define POLICIES_INIT    "init.ms" /* setting: when this installation was made */
 
 struct policies_new {

@@ -102,6 +102,7 @@
     F(TEXT, touches)        /* words, blank between */                                                                 \
     F(TEXT, proposed_by) F(INT, proposed_ms)                                                                           \
     F(INT, effective_ms)    /* when it works by itself; 0: only by approval */                                         \
+    F(BLOB, boot_id) F(INT, deadline_ms) /* the same on the boot clock, on that boot; empty: none */                   \
     F(TEXT, marks)          /* "sole-admin" */                                                                         \
     F(TEXT, act)            /* hash of the signed act; empty: unsigned */                                              \
     F(TEXT, decided_by) F(INT, decided_ms) F(TEXT, comment) F(TEXT, failure) F(INT, v)
@@ -209,6 +210,7 @@
     F(TEXT, state)          /* "proposed" | "enacted" | "stopped" | "past" */                                          \
     F(TEXT, proposed_by) F(INT, proposed_ms) F(TEXT, approved_by)                                                      \
     F(INT, effective_ms)    /* proposed by a sole administrator: when it takes force by itself */                      \
+    F(BLOB, boot_id) F(INT, deadline_ms) /* the same on the boot clock, on that boot; empty: none */                   \
     F(INT, enacted_ms) F(TEXT, marks) F(INT, v)
 
 #define META_CONFIG(F) F(INT, seq) F(TEXT, hash) F(INT, at_ms)

@@ -271,7 +271,13 @@ class Person(Client):
         return self.post(f"/v1/requests/{q['id']}/approve", {"digest": q["digest"]}).want(200).json
 
     def key(self, grant, recording, **more):
-        a = self.post(f"/v1/grants/{grant}/keys", {"recording": recording, **more}).want(201)
+        """As clients do: 503 with Retry-After (a role has just been restarted) is asked again, for a while."""
+        end = time.monotonic() + 5 * SLOW
+        a = self.post(f"/v1/grants/{grant}/keys", {"recording": recording, **more})
+        while a.status == 503 and time.monotonic() < end:
+            time.sleep(float(a.headers["retry-after"]))
+            a = self.post(f"/v1/grants/{grant}/keys", {"recording": recording, **more})
+        a.want(201)
         return Key(self.server, a.json, recording)
 
 

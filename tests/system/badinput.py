@@ -226,9 +226,17 @@ def _():
     bad({"start": "tomorrow"}, "/start", None)
     bad({"start": "2020-01-01T00:00:00.000Z"}, "/start", None)
     bad({"start_by_s": 0}, "/start_by_s", None)
-    for member, value in (("viewers", ["approver", "second"]), ("more", {"same": "session", "max": 2}), ("more_time", {"times": 1, "each_s": 60}),
-                          ("parts", [{"rid": rid, "from_ms": 0, "to_ms": 5}]), ("extends", "g_AAAAAAAAAAAAAAAA"), ("break_glass", {"incident": "x"})):
-        bad({member: value}, None, None, problem=member.replace("_", "-") + "-unsupported")
+    # What the rule in force (team) gives nobody beforehand, and what is not there.
+    bad({"viewers": ["approver", "second"]}, "/viewers", "too-long", limit=1)
+    bad({"more": {"same": "session", "max": 2}}, "/more/same", "not-one-of")
+    bad({"more": {"same": "weather", "max": 2}}, "/more/same", None)
+    bad({"more_time": {"times": 1, "each_s": 60}}, "/more_time/times", "too-large", limit=0)
+    bad({"more_time": {"times": 9, "each_s": 60}}, "/more_time/times", "too-large")
+    bad({"parts": [{"rid": rid, "from_ms": 0, "to_ms": 5}]}, None, None, problem="parts-unsupported")
+    bad({"extends": "g_AAAAAAAAAAAAAAAA"}, None, None, 404, "not-found")
+    bad({"extends": "r_AAAAAAAAAAAAAAAA"}, "/extends", None)
+    bad({"break_glass": {"incident": "x"}}, "/break_glass/reason", None)
+    bad({"break_glass": {"incident": "x", "reason": "nobody can pay any more"}}, None, None, 403, "forbidden")
     bad({"purpose/code": "curiosity"}, "/purpose/code", "not-one-of")
     bad({"actions": ["unmask"]}, None, None, problem="unmask-unsupported")
     same(mine(), before, "stored requests")

@@ -125,6 +125,19 @@ enum err ask_load(struct job *c, enum request_purpose what, struct ask *ret, boo
     return ask_find(c, ret, ret_ok, reterr);
 }
 
+/* One access that has been prolonged and prolonged again: at some length it is another one. */
+static enum err check_chain(struct job *c, const struct ask *a, struct err_info *reterr)
+{
+    struct lives family;
+
+    if (a->link != LINK_EXTEND && a->link != LINK_MORE_TIME)
+        return ERR_OK;
+    TRY(life_family(c, &a->to, &family, reterr));
+    if (family.n >= ASK_CHAIN_MAX)
+        body_bad_limit(&c->body, "", "extends", FIELD_TOO_LONG, ASK_CHAIN_MAX);
+    return ERR_OK;
+}
+
 enum err ask_find(struct job *c, struct ask *ret, bool *ret_ok, struct err_info *reterr)
 {
     *ret_ok = false;
@@ -144,6 +157,7 @@ enum err ask_find(struct job *c, struct ask *ret, bool *ret_ok, struct err_info 
     if (ret->rules == NULL || ret->people == NULL)
         return ERR_NOMEM;
     TRY(load_viewers(c, ret, reterr));
+    TRY(check_chain(c, ret, reterr));
     if (c->body.errors.n > 0) {
         *ret_ok = false;
         return job_invalid(c);

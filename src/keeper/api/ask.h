@@ -4,6 +4,8 @@
 #include "keeper/item.h"
 #include "keeper/life.h"
 
+#define ASK_CHAIN_MAX 100 /* grants that prolong one another: whoever needs longer asks anew */
+
 struct ask {
     struct request req;
     struct meta_recording *recs; /* beside items */

@@ -407,6 +407,8 @@ CREATE TABLE policy (
   proposed_ms BIGINT NOT NULL,
   approved_by TEXT NOT NULL,
   effective_ms BIGINT NOT NULL,
+  boot_id BLOB NOT NULL,
+  deadline_ms BIGINT NOT NULL,
   enacted_ms BIGINT NOT NULL,
   marks TEXT NOT NULL,
   v BIGINT NOT NULL

@@ -48,6 +48,8 @@ CREATE TABLE guarded_change (
   proposed_by TEXT NOT NULL REFERENCES account(id),
   proposed_ms BIGINT NOT NULL,
   effective_ms BIGINT NOT NULL,
+  boot_id BLOB NOT NULL,
+  deadline_ms BIGINT NOT NULL,
   marks TEXT NOT NULL,
   act TEXT NOT NULL,
   decided_by TEXT NOT NULL,

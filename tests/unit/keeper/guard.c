@@ -155,6 +155,59 @@ static void it_waits_a_day_and_can_be_stopped(void **state)
     assert_int_equal(house_leaves(&h, "change.stopped", "ok"), 1);
 }
 
+/* Both clocks have to say that the day is over; after a boot the wall clock alone can. */
+static void a_clock_put_forward_is_no_day(void **state)
+{
+    struct reply r;
+
+    (void) state;
+    sleep_to(2 * DAY);
+    r = admin(ROUTE_user_create, NULL, "{\"name\":\"eve\"}");
+    assert_reply(&h, r, 202, "");
+    h.real += 2 * DAY;
+    house_tick(&h, CMD_SECOND);
+    assert_false(there_is("eve"));
+    sleep_to(DAY - 1);
+    assert_false(there_is("eve"));
+    sleep_to(1);
+    assert_true(there_is("eve"));
+    r = admin(ROUTE_user_create, NULL, "{\"name\":\"adam\"}");
+    assert_reply(&h, r, 202, "");
+    h.boot_id[0] ^= 1;
+    h.boot = 60000;
+    h.real += DAY - 1;
+    house_tick(&h, CMD_SECOND);
+    assert_false(there_is("adam"));
+    sleep_to(1);
+    assert_true(there_is("adam"));
+}
+
+/* Stopping asks for no password: who fails logins under a voter's name would hold it up. An API token stops nothing. */
+static void stopping_needs_no_fresh_sign_in(void **state)
+{
+    const char *approver, *api, *id;
+    struct reply r;
+
+    (void) state;
+    approver = house_login(&h, "approver");
+    r = house_call(&h, approver, ROUTE_token_create, NULL, NULL, "{\"kind\":\"api\",\"expires_in_s\":864000}");
+    assert_reply(&h, r, 201, "");
+    api = reply_str(&h, &r, "token");
+    sleep_to(2 * DAY);
+    approver = house_login(&h, "approver");
+    r = admin(ROUTE_user_create, NULL, "{\"name\":\"eve\"}");
+    id = reply_str(&h, &r, "id");
+    for (int i = 0; i < 2; i++) {
+        house_sleep(&h, 8 * 60000);
+        r = house_call(&h, approver, ROUTE_me, NULL, NULL, NULL);
+        assert_reply(&h, r, 200, "");
+    }
+    r = house_call(&h, api, ROUTE_change_stop, id, NULL, "{}");
+    assert_reply(&h, r, 403, "token-not-fresh");
+    r = house_call(&h, approver, ROUTE_change_stop, id, NULL, "{}");
+    assert_reply(&h, r, 200, "");
+}
+
 /* Two administrators: the other one approves, whenever; time alone does nothing. */
 static void the_second_administrator(void **state)
 {
@@ -624,7 +677,7 @@ int main(void)
         TEAM(the_first_day_is_free_and_marked), ALONE(alone_it_works_at_once), TEAM(it_waits_a_day_and_can_be_stopped),
         TEAM(the_second_administrator),         TEAM(what_cannot_be_done_any_more_fails),
         TEAM(one_administrator_given_a_week),   TEAM(memory_ends),
-        TEAM(a_fresh_voter_is_marked),          TEAM(the_first_day_is_not_for_being_alone),
+        TEAM(a_clock_put_forward_is_no_day), TEAM(stopping_needs_no_fresh_sign_in), TEAM(a_fresh_voter_is_marked),          TEAM(the_first_day_is_not_for_being_alone),
         ALONE(a_project_administrator_waits),   cmocka_unit_test(people_to_come),
         cmocka_unit_test(a_new_user_may_hold_nothing), TEAM(disabling_ends_everything),
         TEAM(another_password_ends_what_the_old_one_opened), TEAM(a_revoked_token_ends_its_own),

@@ -4,12 +4,13 @@
 
 #include "house.h"
 
-static const char policy[] =
-    "purpose \"support\" { reason_min = 10 }\n"
-    "rule \"watch\" { who = { \"role:viewer\" } actions = { play, live } purposes = { \"support\" } max = 60min\n"
-    "  start = { approval, first-use, time } viewers = 3 more { same = { subject } max = 1 } more_time { times = 2 each = 10min }\n"
+#define RULES \
+    "purpose \"support\" { reason_min = 10 }\n" \
+    "rule \"watch\" { who = { \"role:viewer\" } actions = { play, live } purposes = { \"support\" } max = 60min\n" \
+    "  start = { approval, first-use, time } viewers = 3 more { same = { subject } max = 1 } more_time { times = 2 each = 10min }\n" \
     "  binding = { dpop, bearer } ask { need = 1 from = { \"role:approver\" } } }\n"
-    "caps { recording = 2h day = 3h }\n";
+
+static const char policy[] = RULES "caps { recording = 2h day = 3h }\n";
 
 static struct house h;
 static const char *engineer, *second, *approver, *lead;
@@ -22,6 +23,15 @@ static int open_house(void **state)
     second = house_login(&h, "second-engineer");
     approver = house_login(&h, "approver");
     lead = house_login(&h, "lead");
+    return 0;
+}
+
+static int open_without_caps(void **state)
+{
+    (void) state;
+    house_open(&h, RULES, true);
+    engineer = house_login(&h, "engineer");
+    approver = house_login(&h, "approver");
     return 0;
 }
 
@@ -368,6 +378,35 @@ static void joining(void **state)
     r = house_call(&h, approver, ROUTE_grant_revoke, gid, NULL, NULL);
     r = house_call(&h, second, ROUTE_grant_join, gid, NULL, NULL);
     assert_reply(&h, r, 409, "grant-state-conflict");
+}
+
+/* However long the chain: taking away its beginning takes away its end. 100 grants are the most. */
+static void a_long_chain_is_one_access(void **state)
+{
+    const char *rid = house_recording(&h, h.admin, "Pays", "user-1"), *gid, *last;
+    char text[64];
+    struct reply q = opened(engineer, rid, 600, ""), r;
+
+    (void) state;
+    gid = last = reply_str(&h, &q, "grant");
+    for (int i = 1; i < 100; i++) {
+        (void) snprintf(text, sizeof(text), ",\"extends\":\"%s\"", last);
+        q = opened(engineer, rid, 60, text);
+        last = reply_str(&h, &q, "grant");
+        if (i % 20 == 19) /* not too many requests a minute */
+            house_sleep(&h, 60000);
+    }
+    assert_state(last, "ACTIVE");
+    (void) snprintf(text, sizeof(text), ",\"extends\":\"%s\"", last);
+    q = ask(engineer, rid, 60, text);
+    assert_reply(&h, q, 422, "invalid");
+    assert_string_equal(reply_str(&h, &q, "errors.0.at"), "/extends");
+    assert_int_equal(reply_int(&q, "errors.0.limit"), 100);
+    r = house_call(&h, engineer, ROUTE_grant_more_time, last, NULL, NULL);
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, approver, ROUTE_grant_revoke, gid, NULL, NULL);
+    assert_reply(&h, r, 200, "");
+    assert_state(last, "REVOKED");
 }
 
 /* ---- suspend, resume, idle, tickets ---- */
@@ -801,7 +840,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_house, close_house)
         T(each_viewer_has_a_grant), T(who_may_be_a_viewer), T(a_cancelled_request_takes_its_viewers_along),
-        T(time_beforehand), T(extension), T(widening), T(widening_by_the_same_rule), T(joining), T(no_way_around_a_stop), T(suspend_and_resume), T(unused_access_ends), T(lists_are_of_now),
+        T(time_beforehand), T(extension), T(widening), cmocka_unit_test_setup_teardown(a_long_chain_is_one_access, open_without_caps, close_house), T(widening_by_the_same_rule), T(joining), T(no_way_around_a_stop), T(suspend_and_resume), T(unused_access_ends), T(lists_are_of_now),
         T(break_glass), T(break_glass_is_limited), T(freezing), T(two_lift), T(caps_hold_when_a_window_opens),
         T(endings_reach_everything), T(guards_again_at_the_first_use), T(nobody_left_to_vote),
     };

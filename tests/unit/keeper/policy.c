@@ -124,6 +124,10 @@ static void test_sole_admin_old(void **state)
     assert_reply(&h, r, 403, "forbidden");
     r = house_call(&h, h.admin, ROUTE_policies_list, NULL, NULL, NULL);
     assert_string_equal(reply_str(&h, &r, "items.0.state"), "proposed");
+    h.real += 3600 * 1000; /* the wall clock was put forward */
+    house_tick(&h, CMD_SECOND);
+    r = house_call(&h, h.admin, ROUTE_policies_list, NULL, NULL, NULL);
+    assert_string_equal(reply_str(&h, &r, "items.0.state"), "proposed");
     house_sleep(&h, 1);
     house_tick(&h, CMD_SECOND);
     r = house_call(&h, h.admin, ROUTE_policies_list, NULL, NULL, NULL);
@@ -230,10 +234,11 @@ static void test_stopped_by_a_voter(void **state)
     assert_reply(&h, r, 403, "forbidden");
     r = house_call(&h, approver, ROUTE_policy_stop, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, NULL);
     assert_reply(&h, r, 404, "not-found");
-    house_sleep(&h, 16 * 60 * 1000);
-    r = house_call(&h, approver, ROUTE_policy_stop, hash, NULL, NULL);
-    assert_reply(&h, r, 401, "reauth-needed");
-    approver = house_login(&h, "approver");
+    for (int i = 0; i < 2; i++) { /* no password is asked for: who fails logins under this name cannot hold it up */
+        house_sleep(&h, 8 * 60 * 1000);
+        r = house_call(&h, approver, ROUTE_me, NULL, NULL, NULL);
+        assert_reply(&h, r, 200, "");
+    }
     r = house_call(&h, approver, ROUTE_policy_stop, hash, NULL, "{\"comment\":\"not like this\"}");
     assert_reply(&h, r, 200, "");
     assert_string_equal(reply_str(&h, &r, "state"), "stopped");

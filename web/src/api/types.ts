@@ -307,7 +307,7 @@ export type RequestIn = {
   more?: More;
   more_time?: MoreTime;
   parts?: unknown[];
-  /** a grant of one's own that is open */
+  /** a grant of one's own that is open; at most 100 grants prolong one another */
   extends?: string;
   /** {} is the same as left out */
   break_glass?: {
