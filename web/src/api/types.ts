@@ -250,6 +250,13 @@ export type Token = {
 export type Link = {
   type: string;
   id: string;
+  /** the moment it belongs to, since the start of the recording; absent: not known */
+  at_ms?: number;
+};
+
+export type StatedLink = {
+  type: string;
+  id: string;
 };
 
 export type Recording = {
