@@ -155,9 +155,9 @@ bool facts_join(struct facts_notes *to, const struct facts_notes *next)
 
 /* ---- what both kinds share ---- */
 
-struct facts facts_begin(bool terminal)
+struct facts facts_begin(bool terminal, time_us from)
 {
-    return (struct facts){ .terminal = terminal, .active = -1 };
+    return (struct facts){ .terminal = terminal, .active = from > 0 ? from : -1 };
 }
 
 bool facts_somebody(struct facts *f, struct facts_notes *to, const struct facts_in *ev)

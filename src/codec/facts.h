@@ -107,7 +107,8 @@ struct facts {
     int64_t run_x, run_y, run_node;
 };
 
-struct facts facts_begin(bool terminal);
+/* from: where the recording goes on in another process, of which nothing else is known; 0: it begins. */
+struct facts facts_begin(bool terminal, time_us from);
 
 struct facts_in {
     uint64_t seq;

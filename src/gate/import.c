@@ -61,6 +61,9 @@ struct import {
     struct segment_builder *builder;
     uint32_t seg_no, n_chunks;
     uint64_t next_seq, n_markers;
+    bool noting;
+    struct facts facts;
+    struct facts_clickable *clickable; /* of a page */
     time_us last_time;
     uint64_t stored;   /* event bytes */
     struct merkle_frontier tree;
@@ -359,6 +362,29 @@ static enum err add_marker(struct import *m, const struct importer_event *ev, st
     return e;
 }
 
+/* What a player will want to know of it; a page's own marks are markers. */
+static enum err note(struct import *m, const struct importer_event *ev, struct err_info *reterr)
+{
+    const struct facts_in in = { ev->seq, ev->seek_us, ev->json, ev->type, ev->source };
+    bool terminal = ev->json.p[0] == '[';
+    struct buf label = BUF_INIT(SEGMENT_LABEL_MAX);
+    enum err e = ERR_OK;
+
+    if (!m->noting) {
+        m->noting = true;
+        m->facts = facts_begin(terminal, 0);
+        m->clickable = terminal ? NULL : facts_clickable_new();
+    }
+    if (!terminal && m->n_markers < SEGMENT_LISTED_MAX && facts_mark(&in, &label)) {
+        m->n_markers++;
+        e = segment_add_marker(m->builder, ev->seq, buf_span(&label), reterr);
+    }
+    buf_deinit(&label);
+    TRY(e);
+    return facts_event(&m->facts, m->clickable, segment_builder_notes(m->builder), &in) ? ERR_OK
+                                                                                        : ERR_RAISE(reterr, ERR_NOMEM, "notes");
+}
+
 static enum err on_event(void *ctx, const struct importer_event *ev, struct err_info *reterr)
 {
     struct import *m = ctx;
@@ -368,6 +394,7 @@ static enum err on_event(void *ctx, const struct importer_event *ev, struct err_
         TRY(segment_add_keyframe(m->builder, ev->seq, reterr));
     if (ev->type == 'm' && m->n_markers++ < SEGMENT_LISTED_MAX)
         TRY(add_marker(m, ev, reterr));
+    TRY(note(m, ev, reterr));
     TRY(segment_add_event(m->builder, ev->seq, ev->seek_us, ev->json, reterr));
     m->next_seq = ev->seq + 1;
     m->last_time = ev->seek_us;
@@ -555,6 +582,7 @@ static void on_free(struct call *c)
     list_remove(&m->node);
     m->importer = importer_free(m->importer);
     m->builder = segment_builder_free(m->builder);
+    m->clickable = facts_clickable_free(m->clickable);
     m->rk = secret_free(m->rk);
     if (m->counted)
         (void) atomic_fetch_sub(&c->lane->gate->n_imports, 1);

@@ -446,7 +446,7 @@ static enum err open_all(struct run *x)
     return ERR_OK;
 }
 
-/* {"head":…,"chunks":[…],"keyframes":[…],"markers":[…]}: the gate's thread adds what is not content. */
+/* {"head":…,"chunks":[…],"keyframes":[…],"markers":[…],"notes":{…}}: the gate's thread adds what is not content. */
 static enum err read_manifest(struct run *x)
 {
     struct buf head = BUF_INIT(SEGMENT_HEAD_MAX);
@@ -462,9 +462,11 @@ static enum err read_manifest(struct run *x)
         jsonw_obj(&w);
         jsonw_kraw(&w, "head", head.n > 0 ? buf_span(&head) : SPAN("{}"));
         write_lists(x->r, &w);
+        e = reader_notes(x, &w);
         jsonw_obj_end(&w);
-        e = buf_check(&x->ret->bytes, x->reterr);
     }
+    if (e == ERR_OK)
+        e = buf_check(&x->ret->bytes, x->reterr);
     if (head.p != NULL)
         secret_wipe(head.p, head.cap);
     buf_deinit(&head);

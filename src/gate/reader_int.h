@@ -1,5 +1,8 @@
 #pragma once
 /* Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times). */
+#include "codec/facts.h"
+#include "codec/json.h"
+#include "codec/rrweb.h"
 #include "format/khspl.h"
 #include "gate/reader.h"
 #include "store/reclog.h"
@@ -7,6 +10,13 @@
 #define JOIN_BYTES   (128u << 10) /* records are handed on together up to so much, as a chunk would be */
 #define JOIN_RECORDS 256
 #define RECORD_RAW_MAX ((16u << 20) + 1) /* an event of 16 MiB with its newline */
+
+/* Of KHSPL1: notes are made when it is walked. */
+struct piece_notes {
+    struct facts facts;
+    struct facts_clickable *clickable; /* NULL: of a terminal, or no memory */
+    struct facts_notes *notes;
+};
 
 /* What times and keyframes of events are, walked in order. */
 struct scan {
@@ -20,6 +30,7 @@ struct scan {
     bool found;         /* a keyframe: the last one */
     uint64_t seq;
     time_us at;
+    struct piece_notes *notes; /* NULL: not wanted */
 };
 
 /* Walks NDJSON whose first event is 'first'; returns the number of events. *ret_first: time of the first one. */
@@ -50,6 +61,7 @@ struct piece {
     struct khspl *spl;            /* KHSPL1, the same */
     bool unlocked;                /* spl has its key */
     struct record_times *times;   /* KHSPL1; NULL: not walked yet */
+    struct facts_notes *notes;    /* the same */
     time_us floor, end;           /* seek time before its first event, and of its last; set by pieces_timed */
     uint64_t used;                /* turn of its last use; 0: file is closed */
 };
@@ -112,6 +124,15 @@ enum err piece_head(struct run *x, struct piece *p, struct buf *out);
 enum err frame_open(struct span frame, size_t raw_max, struct buf *out, struct err_info *reterr);
 /* The newest keyframe of this piece at or before 'from' and below 'until'; fills x->ret. ERR_NOTFOUND: none. */
 enum err piece_keyframe(struct run *x, struct piece *p, time_us from, uint64_t until);
+
+/* ---- reader_notes.c ---- */
+
+struct jsonw;
+/* The manifest's member `notes`, of all pieces. After piece_open and pieces_timed. */
+enum err reader_notes(struct run *x, struct jsonw *w);
+/* False: no memory. */
+bool reader_note(struct piece_notes *n, bool terminal, struct span json, uint64_t seq, time_us time);
+void piece_notes_free(struct piece *p);
 
 /* ---- reader_tail.c: ERR_NOTFOUND: the recording is not written here, or has nothing of the kind ---- */
 

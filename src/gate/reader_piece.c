@@ -91,6 +91,7 @@ void piece_free(struct piece *p)
     p->index = segment_reader_free(p->index);
     p->spl = khspl_free(p->spl);
     free(p->times);
+    piece_notes_free(p);
     store_close(&p->file);
     free(p);
 }
@@ -148,6 +149,7 @@ static enum err walk_piece(struct run *x, struct piece *p)
     struct reader *r = p->reader;
     struct scan s = { .terminal = r->terminal, .base = r->base, .time = p->floor, .until = UINT64_MAX,
                       .from = INT64_MAX };
+    struct piece_notes notes = { .facts = facts_begin(r->terminal, p->floor) };
     struct record_times *t;
     enum err e = ERR_OK;
 
@@ -155,8 +157,16 @@ static enum err walk_piece(struct run *x, struct piece *p)
     t = calloc(p->n_chunks == 0 ? 1 : p->n_chunks, sizeof(*t));
     if (t == NULL)
         return ERR_RAISE(x->reterr, ERR_NOMEM, "times of a piece");
+    piece_notes_free(p);
+    p->notes = notes.notes = malloc(sizeof(*p->notes));
+    if (p->notes != NULL) {
+        facts_notes_init(p->notes);
+        notes.clickable = r->terminal ? NULL : facts_clickable_new();
+        s.notes = &notes;
+    }
     for (size_t i = 0; e == ERR_OK && i < p->n_chunks; i++)
         e = walk_record(x, p, i, &s, &t[i]);
+    facts_clickable_free(notes.clickable);
     if (e != ERR_OK) {
         free(t);
         return e;

@@ -63,6 +63,8 @@ uint32_t scan_lines(struct scan *s, struct span bytes, uint64_t first, time_us *
             s->time = own > SEGMENT_TIME_MAX ? SEGMENT_TIME_MAX : own;
         if (n == 0)
             *ret_first = s->time;
+        if (s->notes != NULL)
+            (void) reader_note(s->notes, s->terminal, json, first + n, s->time); /* no memory: fewer notes */
         if (!s->terminal)
             look_for_keyframe(s, json, first + n);
     }

@@ -76,6 +76,8 @@ static void write_manifest(struct replay *r, const struct viewer_read *read, str
         raw_value(&w, "keyframes", v);
     if (json_find(root, "markers", &v))
         raw_value(&w, "markers", v);
+    if (json_find(root, "notes", &v))
+        raw_value(&w, "notes", v);
     jsonw_kbool(&w, "live", r->live);
     jsonw_kint(&w, "sealed_to_seq", (int64_t) read->seq - 1);
     (void) snprintf(number, sizeof(number), "%u.%02u", speed / 100, speed % 100);

@@ -28,7 +28,9 @@ struct seal *seal_new(const struct seal_params *p)
     s->at = (struct seal_at){ .next_chunk = p->next_chunk, .next_seq = p->next_seq, .bytes = p->bytes,
                               .seek = p->last_us, .rrweb_last = p->last_us,
                               .rrweb_begun = p->times.kind == BATCH_TIMES_RRWEB, .rrweb_base = p->times.base_us, .head = p->resumed && p->next_seq > 0,
-                              .screens = p->kind == IMPORTER_TERMINAL && !p->resumed };
+                              .screens = p->kind == IMPORTER_TERMINAL && !p->resumed,
+                              .facts = facts_begin(p->kind == IMPORTER_TERMINAL, p->last_us) };
+    s->clickable = p->kind == IMPORTER_TERMINAL ? NULL : facts_clickable_new();
     return s;
 }
 
@@ -38,6 +40,7 @@ struct seal *seal_free(struct seal *s)
         return NULL;
     (void) screen_free(s->screen);
     (void) segment_builder_free(s->builder);
+    (void) facts_clickable_free(s->clickable);
     buf_deinit(&s->dump);
     buf_deinit(&s->meta);
     buf_deinit(&s->text);

@@ -59,9 +59,26 @@ static enum err cut_segment(struct seal *s, struct err_info *reterr)
     return ERR_OK;
 }
 
-/* One event, whatever its kind. */
-static enum err add(struct seal *s, time_us seek, struct span json, struct err_info *reterr)
+/* What a player will want to know of it; a page's own marks are markers. */
+static enum err note(struct seal *s, const struct facts_in *ev, struct err_info *reterr)
 {
+    struct buf label = BUF_INIT(SEGMENT_LABEL_MAX);
+    enum err e = ERR_OK;
+
+    if (s->kind == IMPORTER_RRWEB && s->at.n_markers < SEGMENT_LISTED_MAX && facts_mark(ev, &label)) {
+        s->at.n_markers++;
+        e = segment_add_marker(s->builder, ev->seq, buf_span(&label), reterr);
+    }
+    buf_deinit(&label);
+    TRY(e);
+    return facts_event(&s->at.facts, s->clickable, segment_builder_notes(s->builder), ev) ? ERR_OK
+                                                                                         : ERR_RAISE(reterr, ERR_NOMEM, "notes");
+}
+
+/* One event, whatever its kind; type and source as facts.h wants them. */
+static enum err add(struct seal *s, time_us seek, struct span json, int type, int source, struct err_info *reterr)
+{
+    TRY(note(s, &(struct facts_in){ s->at.next_seq, seek, json, type, source }, reterr));
     TRY(segment_add_event(s->builder, s->at.next_seq, seek, json, reterr));
     s->at.next_seq++;
     s->at.seek = seek;
@@ -136,7 +153,7 @@ static enum err cast_line(struct seal *s, struct span json, struct err_info *ret
         TRY(decode(s, ev.data, reterr));
         TRY(segment_add_marker(s->builder, s->at.next_seq, buf_span(&s->text), reterr));
     }
-    TRY(add(s, seek, json, reterr));
+    TRY(add(s, seek, json, ev.code, -1, reterr));
     return screen_after(s, &ev, reterr);
 }
 
@@ -151,7 +168,7 @@ static enum err meta_out(struct seal *s, bool keyframe, struct err_info *reterr)
     TRY(builder_open(s, reterr));
     if (keyframe)
         TRY(segment_add_keyframe(s->builder, s->at.next_seq, reterr));
-    return add(s, s->meta_seek, buf_span(&s->meta), reterr);
+    return add(s, s->meta_seek, buf_span(&s->meta), RRWEB_META, -1, reterr);
 }
 
 static enum err rrweb_line(struct seal *s, struct span json, struct err_info *reterr)
@@ -176,7 +193,7 @@ static enum err rrweb_line(struct seal *s, struct span json, struct err_info *re
     TRY(builder_open(s, reterr));
     if (keyframe)
         TRY(segment_add_keyframe(s->builder, s->at.next_seq, reterr));
-    return add(s, seek, json, reterr);
+    return add(s, seek, json, ev.type, ev.source, reterr);
 }
 
 /* ---- either ---- */

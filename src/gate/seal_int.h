@@ -1,6 +1,7 @@
 #pragma once
 /* What the parts of seal share; not for others. seal.c runs a job, seal_event.c reads events, seal_merge.c joins. */
 #include "codec/asciicast.h"
+#include "codec/facts.h"
 #include "codec/rrweb.h"
 #include "codec/screen.h"
 #include "format/id.h"
@@ -23,6 +24,8 @@ struct seal_at {
     time_us screen_at;
     uint64_t screen_bytes, out_bytes;
     uint64_t work; /* of screens that were put away */
+
+    struct facts facts;
 };
 
 struct seal {
@@ -33,6 +36,7 @@ struct seal {
     uint32_t next_seg; /* moves on with every file, also of jobs that fail */
 
     struct seal_at at;
+    struct facts_clickable *clickable; /* of a page; a job that is run again tells it the same */
     struct screen *screen; /* in a job; between two only when output stopped inside a sequence */
     struct buf dump;       /* else what draws it, */
     int cols, rows;        /* on a terminal of that size; 0: none */

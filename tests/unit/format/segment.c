@@ -90,7 +90,7 @@ static void from_document(const char *title, struct buf *out)
 /* What assert_example finds: a pause before the first event, and one count of activity. */
 static void example_notes(struct segment_builder *b)
 {
-    struct facts f = facts_begin(true);
+    struct facts f = facts_begin(true, 0);
     struct facts_notes *n = segment_builder_notes(b);
 
     assert_true(facts_event(&f, NULL, n, &(struct facts_in){ 40, 250000, SPAN("[0.25,\"o\",\"hi\"]"), 'o', -1 }));
