@@ -189,7 +189,8 @@ static struct allowed allowed(const struct world *w, const struct step *s, const
     bool live = b->phase == ACTIVE || b->phase == SUSPENDED, sure = w->h.boot < b->sure_boot, approver = s->who != ENGINEER, own = s->who == b->requester;
 
     switch (s->op) {
-    case ASK: return (struct allowed){ b->phase == NOTHING || b->phase == OVER, (b->phase == NOTHING || b->phase == OVER) && well(w) };
+    case ASK: /* after a reboot the old window may be over before the model is sure of it */
+        return (struct allowed){ b->phase == NOTHING || b->phase == OVER || (live && !sure), (b->phase == NOTHING || b->phase == OVER) && well(w) };
     case APPROVE:
     case DENY: return allowed_vote(w, s, b);
     case CANCEL: return (struct allowed){ own && (b->phase == PENDING || b->phase == SCHEDULED), own && b->phase == PENDING && well(w) };
@@ -302,6 +303,13 @@ static void judge(struct world *w, const struct step *s, struct reply *r)
         print_error("%s by %s on %s's (phase %d, yes %d/%d, gone %lld of %lld ms, frozen %d, full %d, doubt %d): %d '%s' " SPAN_FMT "\n", ops[s->op],
                     names[s->who], names[s->whose], b->phase, b->yes, b->need, (long long) (w->h.boot - (b->end_boot - b->duration_ms)),
                     (long long) b->duration_ms, w->frozen, w->disk_full, w->doubt, r->status, r->code, SPAN_ARG(r->text));
+        if (b->gid[0] != 0) {
+            struct reply g = house_call(&w->h, w->token[b->requester], ROUTE_grant_get, b->gid, NULL, NULL);
+
+            print_error("the grant is now: " SPAN_FMT "\n", SPAN_ARG(g.text));
+        }
+        print_error("real %lld, end %lld; boot %lld, sure %lld, end %lld, rebooted %d\n", (long long) w->h.real, (long long) b->end_real,
+                    (long long) w->h.boot, (long long) b->sure_boot, (long long) b->end_boot, b->rebooted);
         fail_msg("%s", yes ? "this was never to be" : "this had to work");
     }
     if (yes) {
