@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 #include "codec/json.h"
+#include "codec/posthog.h"
 #include "codec/unpack.h"
 
 #define STAMP_MAX 253402300799999000 /* year 9999, µs */
@@ -12,6 +13,7 @@ void rrweb_init(struct rrweb *r, size_t max)
     buf_init(&r->text, max);
     buf_init(&r->inner, max);
     buf_init(&r->json, max);
+    buf_init(&r->plain, max);
 }
 
 void rrweb_deinit(struct rrweb *r)
@@ -19,6 +21,7 @@ void rrweb_deinit(struct rrweb *r)
     buf_deinit(&r->text);
     buf_deinit(&r->inner);
     buf_deinit(&r->json);
+    buf_deinit(&r->plain);
 }
 
 time_ms rrweb_started_at(const struct rrweb *r)
@@ -101,6 +104,13 @@ static enum err from_string(struct rrweb *r, struct span raw, struct err_info *r
     return ERR_OK;
 }
 
+/* PostHog packs members of events: what they hold, in r->plain. */
+static enum err plain_fields(struct rrweb *r, struct span json, struct err_info *reterr)
+{
+    buf_reset(&r->plain);
+    return posthog_plain_event(json, &r->plain, &r->packed_out, reterr);
+}
+
 static enum err stamp(struct rrweb *r, struct json_value obj, time_us *ret_own, struct err_info *reterr)
 {
     struct json_value v;
@@ -134,6 +144,11 @@ enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret,
     }
     if (obj.type != JSON_OBJECT)
         return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event is no object");
+    if (json_find(obj, "cv", &v)) {
+        TRY(plain_fields(r, ev.json, reterr));
+        ev.json = buf_span(&r->plain);
+        obj = json_value(ev.json);
+    }
     if (!json_find(obj, "type", &v) || v.type != JSON_NUMBER || !json_int(v.raw, &n) || n < 0 || n > 255)
         return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event has no 'type' from 0 to 255");
     ev.type = (int) n;

@@ -3,6 +3,7 @@
  * rrweb events (PEERS 5.5), one JSON value at a time, to our one form: the event's own JSON, minified.
  *
  * Taken: objects; strings that are packed events (zlib, each byte as one character up to U+00FF) or plain JSON; events
+ * of which posthog-js packed members ("cv", codec/posthog.h), which come out plain; events
  * without a timestamp (null counts as none), which have the time of the one before; times that go back; types beyond 7.
  * Time 0 is the first timestamp. Refused: an event without an integer type, a timestamp that is no number from 0 to the
  * year 9999, and a dialect from before Meta events in which types 0 and 1 carry snapshots (they are of another shape).
@@ -29,6 +30,7 @@ struct rrweb {
     struct buf text;     /* a string element decoded, */
     struct buf inner;    /* unpacked, */
     struct buf json;     /* and minified */
+    struct buf plain;    /* an event with PostHog's packed members, without them */
 };
 
 struct rrweb_event {
