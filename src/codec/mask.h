@@ -13,7 +13,7 @@
  *     text = patterns        # or all: every text node, whatever it says
  *     inputs = fields        # or all: every value that was typed or chosen
  *     fields = { password, "card*number" }     # names of inputs, of JSON members, headers, form and query fields; added to
- *     default-fields = yes                     # … those that are always meant (password, cvc, authorization, cookie, …)
+ *     default_fields = yes                     # … those that are always meant (password, cvc, authorization, cookie, …)
  *     attributes = { title, "data-user-*" }    # their values go whole; others pass the patterns
  *     mask = { ".rr-mask", "#balance", "td[data-private]" }   # all text in these elements
  *     block = { ".rr-block" }                  # everything in these elements: text, attributes, pictures
@@ -21,7 +21,7 @@
  *   }
  *   terminal { typed = passwords }             # or all: everything that is typed; none: patterns alone
  *
- * Nothing set means: all patterns, reveal = drop, text = patterns, inputs = fields, default-fields = yes, mask and block as the
+ * Nothing set means: all patterns, reveal = drop, text = patterns, inputs = fields, default_fields = yes, mask and block as the
  * classes rr-mask, rr-block, ph-no-capture, sentry-mask, sentry-block, … (mask_rules.c has the table), typed = passwords.
  *
  * Life:    mask_rules_default / _build / _decode -> ref, unref. Immutable: any thread may scan with it.
@@ -37,7 +37,6 @@
 #define MASK_NAMES_MAX   256   /* of fields, of attributes, of selectors of each kind */
 #define MASK_NAME_MAX    200   /* bytes of one */
 #define MASK_STATES_MAX  20000 /* of all own patterns together: what they come to with their repetitions written out */
-#define MASK_OWN_LEN_MAX 1024  /* bytes that an own pattern may match; no end (".*") counts as this */
 #define MASK_BYTES_MAX   (1U << 20) /* of mask_rules_encode */
 #define MASK_REACH       512   /* no match but a private key's, or an own pattern's of more, is longer than this */
 #define MASK_HASH_N      32
@@ -105,6 +104,8 @@ enum mask_typed mask_rules_typed(const struct mask_rules *r);
 bool mask_rules_text_all(const struct mask_rules *r);
 bool mask_rules_inputs_all(const struct mask_rules *r);
 
+/* Is this built-in pattern on? */
+bool mask_rules_pattern(const struct mask_rules *r, unsigned rule);
 size_t mask_rules_n(const struct mask_rules *r); /* rule numbers are below this */
 /* "email", "field", or an own pattern's name. Borrows from the rules. */
 struct span mask_rules_name(const struct mask_rules *r, unsigned rule);
@@ -156,8 +157,8 @@ NODISCARD enum err mask_scan(struct mask_scanner *s, const struct mask_rules *r,
 
 /*
  * The quick way: 'raw' is JSON that json_check passed (a whole event). False: no string in it, decoded, has a hit of a pattern, so none has
- * to be decoded or walked for patterns. (Names, places and typed text are not looked at: mask_rules_quiet tells whether the rules
- * need a walk anyway.) True: it may have one, or something went wrong.
+ * to be decoded or walked for patterns. (Names, places and typed text are not looked at.)
+ * True: it may have one, or something went wrong.
  */
 bool mask_scan_raw(struct mask_scanner *s, const struct mask_rules *r, struct span raw);
 

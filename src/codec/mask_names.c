@@ -1,0 +1,222 @@
+/* Names of fields and attributes, selectors. See codec/mask.h. */
+#include <stdlib.h>
+
+#include "codec/mask_int.h"
+
+/* Names whose values go whole, in any project that does not say default_fields = no. Compared as mask_name_matches does. */
+static const char *const default_fields[] = {
+    "password", "passwd", "passphrase", "pwd", "currentpassword", "newpassword", "oldpassword", "confirmpassword",
+    "passwordconfirm*", "*password", "*passwd", "secret", "clientsecret", "*secret", "*secretkey", "apikey", "*apikey", "xapikey",
+    "accesstoken", "refreshtoken", "idtoken", "authtoken", "*authtoken", "sessiontoken", "csrftoken", "xcsrftoken", "authorization",
+    "proxyauthorization", "cookie", "setcookie", "privatekey", "onetimecode", "otp", "totp", "mfacode", "pin", "pincode", "cvc",
+    "cvv", "cvc2", "cvv2", "cccsc", "cardcvc", "cardcvv", "securitycode", "cardnumber", "ccnumber", "creditcard", "creditcardnumber",
+    "cardno", "ssn", "socialsecurity*", "taxid", "iban", "accountnumber", "bankaccount", "routingnumber", "sortcode",
+};
+
+static bool counts(uint8_t c)
+{
+    return c != '-' && c != '_' && c != ' ' && c != '.';
+}
+
+/* '*' anything; case, '-', '_', ' ' and '.' do not count on either side. */
+bool mask_name_matches(const char *pattern, struct span name)
+{
+    size_t i = 0, back = 0;
+    const char *star = NULL;
+
+    while (i < name.n) {
+        if (!counts(name.p[i])) {
+            i++;
+        } else if (*pattern != '\0' && *pattern != '*' && !counts((uint8_t) *pattern)) {
+            pattern++;
+        } else if (*pattern == '*') {
+            star = ++pattern;
+            back = i;
+        } else if (*pattern != '\0' && mask_lower((uint8_t) *pattern) == mask_lower(name.p[i])) {
+            pattern++;
+            i++;
+        } else if (star != NULL) {
+            pattern = star;
+            i = ++back;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*' || (*pattern != '\0' && !counts((uint8_t) *pattern)))
+        pattern++;
+    return *pattern == '\0';
+}
+
+bool mask_name_is_default_field(struct span name)
+{
+    if (name.n < 3 || name.n > MASK_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < sizeof(default_fields) / sizeof(default_fields[0]); i++) {
+        if (mask_name_matches(default_fields[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* ---- selectors: tag, .class, #id, [name], [name=value], [name="value"], and these one after another ---- */
+
+void mask_selector_free(struct mask_selector *s)
+{
+    free(s->tag);
+    for (size_t i = 0; i < s->n_attr; i++) {
+        free(s->attr[i].name);
+        free(s->attr[i].value);
+    }
+    free(s->attr);
+    *s = (struct mask_selector){ 0 };
+}
+
+static bool is_ident(uint8_t c)
+{
+    return mask_is_alnum(c) || c == '_' || c == '-' || c >= 0x80;
+}
+
+static struct span take_ident(struct span *at)
+{
+    struct span r = span_of(at->p, 0);
+
+    while (at->n > 0 && is_ident(at->p[0])) {
+        r.n++;
+        *at = span_sub(*at, 1, at->n);
+    }
+    return r;
+}
+
+static char *lower_dup(struct span s)
+{
+    char *p = span_dup(s);
+
+    for (size_t i = 0; p != NULL && p[i] != '\0'; i++)
+        p[i] = (char) mask_lower((uint8_t) p[i]);
+    return p;
+}
+
+static enum err add_attr(struct mask_selector *s, struct span name, const struct span *value, bool token)
+{
+    void *more = realloc(s->attr, (s->n_attr + 1) * sizeof(*s->attr));
+
+    if (more == NULL)
+        return ERR_NOMEM;
+    s->attr = more;
+    s->attr[s->n_attr].name = lower_dup(name);
+    s->attr[s->n_attr].value = value == NULL ? NULL : span_dup(*value);
+    s->attr[s->n_attr].token = token;
+    s->n_attr++;
+    return s->attr[s->n_attr - 1].name == NULL || (value != NULL && s->attr[s->n_attr - 1].value == NULL) ? ERR_NOMEM : ERR_OK;
+}
+
+/* Behind the '['. */
+static enum err parse_attr(struct span *at, struct mask_selector *s)
+{
+    struct span name = take_ident(at), value;
+    uint8_t q;
+
+    if (name.n == 0 || at->n == 0)
+        return ERR_INVAL;
+    if (at->p[0] == ']') {
+        *at = span_sub(*at, 1, at->n);
+        return add_attr(s, name, NULL, false);
+    }
+    if (at->p[0] != '=' || at->n < 2)
+        return ERR_INVAL;
+    *at = span_sub(*at, 1, at->n);
+    q = at->p[0];
+    if (q == '"' || q == '\'') {
+        const uint8_t *end = memchr(at->p + 1, q, at->n - 1);
+
+        if (end == NULL)
+            return ERR_INVAL;
+        value = span_of(at->p + 1, (size_t) (end - at->p) - 1);
+        *at = span_sub(*at, value.n + 2, at->n);
+    } else {
+        value = take_ident(at);
+        if (value.n == 0)
+            return ERR_INVAL;
+    }
+    if (at->n == 0 || at->p[0] != ']')
+        return ERR_INVAL;
+    *at = span_sub(*at, 1, at->n);
+    return add_attr(s, name, &value, false);
+}
+
+static enum err parse_parts(struct span at, struct mask_selector *s)
+{
+    while (at.n > 0) {
+        uint8_t c = at.p[0];
+        struct span name;
+
+        at = span_sub(at, 1, at.n);
+        if (c == '[') {
+            TRY(parse_attr(&at, s));
+            continue;
+        }
+        if (c != '.' && c != '#')
+            return ERR_INVAL;
+        name = take_ident(&at);
+        if (name.n == 0)
+            return ERR_INVAL;
+        TRY(add_attr(s, c == '.' ? SPAN("class") : SPAN("id"), &name, c == '.'));
+    }
+    return ERR_OK;
+}
+
+enum err mask_selector_parse(struct span text, struct mask_selector *ret)
+{
+    struct mask_selector s = { 0 };
+    struct span at = span_trim(text), tag;
+    enum err e;
+
+    if (at.n == 0)
+        return ERR_INVAL;
+    if (at.p[0] == '*') {
+        at = span_sub(at, 1, at.n);
+        if (at.n == 0)
+            return ERR_INVAL; /* everything: text = all says it better */
+    } else {
+        tag = take_ident(&at);
+        if (tag.n > 0 && (s.tag = lower_dup(tag)) == NULL)
+            return ERR_NOMEM;
+    }
+    e = parse_parts(at, &s);
+    if (e != ERR_OK) {
+        mask_selector_free(&s);
+        return e;
+    }
+    *ret = s;
+    return ERR_OK;
+}
+
+static bool has_token(struct span list, const char *want)
+{
+    size_t at = 0, n;
+
+    while (at < list.n) {
+        for (n = 0; at + n < list.n && list.p[at + n] > ' '; n++) {}
+        if (n > 0 && span_eq_str(span_sub(list, at, n), want))
+            return true;
+        at += n + 1;
+    }
+    return false;
+}
+
+bool mask_selector_matches(const struct mask_selector *s, const struct mask_element *e)
+{
+    struct span v;
+
+    if (s->tag != NULL && !span_eq_nocase(e->tag, s->tag))
+        return false;
+    for (size_t i = 0; i < s->n_attr; i++) {
+        if (!e->attr(e->ctx, span_str(s->attr[i].name), &v))
+            return false;
+        if (s->attr[i].value == NULL)
+            continue;
+        if (s->attr[i].token ? !has_token(v, s->attr[i].value) : !span_eq_str(v, s->attr[i].value))
+            return false;
+    }
+    return true;
+}
