@@ -36,7 +36,8 @@
 /* A value, copied freely; all zero is a recording that begins. */
 struct sanitize_state {
     uint8_t style[256]; /* bit n: some element whose number is n modulo 2048 is <style>, or a text in one */
-    uint8_t load[256];  /* … fetches what its href names (SVG's image, use, …) */
+    uint8_t ref[256];   /* … has an href that may only name a place in its own page (SVG's use and the like) */
+    uint8_t image[64];  /* … has an href that may only be own data (SVG's image); modulo 512 */
     uint8_t frame[32];  /* … is an iframe; modulo 256 */
 };
 
@@ -57,7 +58,7 @@ struct sanitize_state sanitize_state_unknown(void);
 /*
  * *ret is 'json' itself (the same pointer and length) or borrows from s until the next call.
  * ERR_LIMIT: "dom-nodes" (more than SANITIZE_NODES_MAX), "dom-depth", or "event-too-large" (clean, it is over max).
- * ERR_NOMEM. After an error the state is what it was before the event.
+ * ERR_INVAL: its type is no plain number. After an error the state is what it was before the event.
  */
 NODISCARD enum err sanitize_event(struct sanitize *s, struct span json, struct span *ret, struct err_info *reterr);
 

@@ -1,0 +1,48 @@
+/*
+ * The server's sanitiser by hand: rrweb events line by line on stdin, one recording until an empty line; the clean ones on
+ * stdout. An event that is refused becomes {"refused":"why"}. For tests/hostile and the player's tests.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/json.h"
+#include "codec/sanitize.h"
+
+static void one(struct sanitize *s, struct buf *min, struct span line)
+{
+    struct json_limits limits = json_limits_event();
+    struct json_error je;
+    struct err_info e;
+    struct span out;
+
+    buf_reset(min);
+    if (!json_minify(line, &limits, min, &je))
+        printf("{\"refused\":\"%s\"}\n", json_cause_name(je.cause));
+    else if (sanitize_event(s, buf_span(min), &out, &e) != ERR_OK)
+        printf("{\"refused\":\"%s\"}\n", e.text);
+    else
+        printf(SPAN_FMT "\n", SPAN_ARG(out));
+}
+
+int main(void)
+{
+    struct sanitize s;
+    struct buf min = BUF_INIT(64u << 20);
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+
+    sanitize_init(&s, 16u << 20);
+    while ((n = getline(&line, &cap, stdin)) > 0) {
+        if (n == 1) {
+            s.state = (struct sanitize_state){ .style = { 0 } };
+            puts("");
+            continue;
+        }
+        one(&s, &min, span_of(line, (size_t) n));
+    }
+    free(line);
+    buf_deinit(&min);
+    sanitize_deinit(&s);
+    return 0;
+}
