@@ -10,6 +10,7 @@
 #define RAW_ESCAPE   1000 /* id of the pattern for "\u" */
 #define FIRST_PREFIX 100  /* ids of mask_prefixes */
 #define IDS_MAX      256
+#define NUMBERS      (1u << MASK_CARD | 1u << MASK_SSN | 1u << MASK_PHONE | 1u << MASK_IBAN)
 
 static hs_database_t *builtin;
 static pthread_mutex_t builtin_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -26,6 +27,7 @@ static enum err compile_builtin(struct err_info *reterr)
     hs_compile_error_t *why = NULL;
     hs_error_t e;
 
+    mask_digits_init();
     for (size_t i = 0; i < mask_n_triggers; i++, n++) {
         patterns[n] = mask_triggers[i].pattern;
         flags[n] = mask_triggers[i].flags;
@@ -151,7 +153,11 @@ static enum err scan_all(struct mask_scanner *s, const struct mask_rules *r, con
     s->rules = r;
     s->in = in;
     s->digits_to = s->at_to = s->block_to = s->jwt_to = 0;
-    if (r->patterns != 0 || in->raw)
+    if ((r->patterns & NUMBERS) != 0)
+        mask_find_numbers(s, in);
+    if (in->raw && s->n > 0)
+        return ERR_OK;
+    if ((r->patterns & ~NUMBERS) != 0 || in->raw)
         e = hs_scan(builtin, (const char *) in->p, (unsigned) in->n, 0, s->scratch, on_trigger, s);
     if (e == HS_SUCCESS && r->own_db != NULL && s->own_id != r->id) {
         e = hs_alloc_scratch(r->own_db, &s->scratch);

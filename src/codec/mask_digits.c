@@ -1,5 +1,5 @@
 /*
- * Numbers: cards, social security numbers, telephones, IBANs. A trigger stands somewhere in a run of digits with single separators; the
+ * Numbers: cards, social security numbers, telephones, IBANs. mask_blocks.c finds where; a place stands somewhere in a run of digits with single separators; the
  * run is taken apart into groups once, and each finder looks at groups.
  */
 #include "codec/mask_int.h"
@@ -206,7 +206,8 @@ static size_t layout_at(const struct run *r, size_t first, const uint8_t *l)
     return n;
 }
 
-static const char *const card_words[] = { "card", "kreditkarte", "karte", "carte", "tarjeta", "visa", "maestro", " pan", " cc", NULL };
+static const char *const card_list[] = { "card", "karte", "carte", "tarjeta", "visa", "maestro", " pan", " cc#", NULL };
+static struct mask_words card_words = { .words = card_list };
 
 /* Four characters and a blank, again and again, back to a country and two digits: an IBAN, though its check digits are wrong. */
 static bool in_iban(const struct mask_in *in, size_t at)
@@ -230,7 +231,7 @@ static bool card_whole(const struct mask_in *in, const struct run *r, size_t fir
 
     collect(in, r, first, 1, &d);
     return luhn(&d) && !all_same(&d) && starts(in, r->g[first].from) && ends(in, r->g[first].to) &&
-           (issued(&d, false) || (issued(&d, true) && mask_word_before(in, r->g[first].from, card_words)));
+           (issued(&d, false) || (issued(&d, true) && mask_word_before(in, r->g[first].from, &card_words)));
 }
 
 /* How many groups from 'first' on are a card; 0: none. */
@@ -249,7 +250,7 @@ static size_t card_at(const struct mask_in *in, const struct run *r, size_t firs
         collect(in, r, first, n, &d);
         to = r->g[first + n - 1].to;
         if (d.n > digits && luhn(&d) && !all_same(&d) &&
-            issued(&d, d.n == 13 || mask_word_before(in, r->g[first].from, card_words)) &&
+            issued(&d, d.n == 13 || mask_word_before(in, r->g[first].from, &card_words)) &&
             mask_border_left(in, r->g[first].from) && mask_border_right(in, to) &&
             (r->g[first].sep_is != '-' || ends(in, to))) {
             best = n;
@@ -276,7 +277,8 @@ static bool ssn_parts(unsigned area, unsigned group, unsigned serial)
     return area != 0 && area != 666 && area < 900 && group != 0 && serial != 0;
 }
 
-static const char *const ssn_words[] = { "ssn", "social sec", "social-sec", "socialsec", "social_sec", "taxpayer", " tin", NULL };
+static const char *const ssn_list[] = { "ssn", "social sec", "social-sec", "socialsec", "social_sec", "taxpayer", " tin", NULL };
+static struct mask_words ssn_words = { .words = ssn_list };
 
 static size_t ssn_at(const struct mask_in *in, const struct run *r, size_t first)
 {
@@ -285,7 +287,7 @@ static size_t ssn_at(const struct mask_in *in, const struct run *r, size_t first
 
     if (len == 9 && starts(in, g->from) && ends(in, g->to) &&
         ssn_parts(number(in, g->from, 3), number(in, g->from + 3, 2), number(in, g->from + 5, 4)) &&
-        mask_word_before(in, g->from, ssn_words))
+        mask_word_before(in, g->from, &ssn_words))
         return 1;
     if (len != 3 || first + 2 >= r->n || g[1].to - g[1].from != 2 || g[2].to - g[2].from != 4 || g[0].sep != g[1].sep ||
         g[0].sep_is != g[1].sep_is || g[0].sep > 3 || (g->sep_is != '-' && g->sep_is != ' ' && g->sep_is < 0x80))
@@ -294,14 +296,15 @@ static size_t ssn_at(const struct mask_in *in, const struct run *r, size_t first
     if (!starts(in, g->from) || !ends(in, to) ||
         !ssn_parts(number(in, g->from, 3), number(in, g[1].from, 2), number(in, g[2].from, 4)))
         return 0;
-    return g->sep_is == '-' || mask_word_before(in, g->from, ssn_words) ? 3 : 0;
+    return g->sep_is == '-' || mask_word_before(in, g->from, &ssn_words) ? 3 : 0;
 }
 
 /* ---- telephones ---- */
 
-static const char *const phone_words[] = { "phone", "fone", "telefon", "teléfono", "téléphone", "mobile", "handy", "whatsapp", "hotline",
+static const char *const phone_list[] = { "phone", "fone", "telefon", "teléfono", "téléphone", "mobile", "handy", "whatsapp", "hotline",
                                            "contact no", "kontakt", " tel", " tél", " mob", " mobil", " móvil", " portable", " cell", " fax",
-                                           " sms", " call", " ring", " dial", " rufnummer", " msisdn", " ph", " gsm", NULL };
+                                           " sms", " call", " ring", " dial", " rufnummer", " msisdn", " gsm", NULL };
+static struct mask_words phone_words = { .words = phone_list };
 
 /* E.164 country codes of one and two digits; all others have three. */
 static size_t country_code(const struct mask_in *in, size_t at, size_t n)
@@ -400,7 +403,7 @@ static size_t phone_nanp(const struct mask_in *in, const struct run *r, size_t f
     if (paren || (g[skip].sep_is == g[skip + 1].sep_is && (g[skip].sep_is == '-' || g[skip].sep_is == '.' ||
                                                             g[skip].sep_is == 0xe2)))
         return n;
-    return mask_word_before(in, *ret_from, phone_words) ? n : 0;
+    return mask_word_before(in, *ret_from, &phone_words) ? n : 0;
 }
 
 /* A date, an address, a version: 2024-01-31, 31.12.2024, 10.0.0.1. */
@@ -438,7 +441,7 @@ static size_t phone_beside_word(const struct mask_in *in, const struct run *r, s
         --*ret_from;
     if (best == 0 || r->more || !starts(in, *ret_from) || looks_dated(in, r, first, best))
         return 0;
-    return mask_word_before(in, *ret_from, phone_words) ? best : 0;
+    return mask_word_before(in, *ret_from, &phone_words) ? best : 0;
 }
 
 static size_t phone_at(const struct mask_in *in, const struct run *r, size_t first, size_t *ret_from)
@@ -469,13 +472,15 @@ static bool mod97(const uint8_t *c, size_t n)
     return rest == 1;
 }
 
-/* Begins at 'at' with two capital letters and two digits. */
-static void iban(struct mask_scanner *s, const struct mask_in *in, size_t at)
+void mask_find_iban(struct mask_scanner *s, const struct mask_in *in, size_t at)
 {
     uint8_t c[40];
-    size_t len = iban_len(in->p[at], in->p[at + 1]), n = 0, i = at, space;
+    size_t len, n = 0, i = at, space;
 
-    if (len == 0 || !mask_border_left(in, at))
+    if (!mask_border_left(in, at))
+        return;
+    len = iban_len(in->p[at], in->p[at + 1]);
+    if (len == 0)
         return;
     while (n < len && i < in->n) {
         uint8_t v = in->p[i];
@@ -493,16 +498,6 @@ static void iban(struct mask_scanner *s, const struct mask_in *in, size_t at)
     }
     if (n == len && mask_border_right(in, i) && mod97(c, n))
         (void) mask_add(s, MASK_IBAN, at, i);
-}
-
-void mask_find_iban(struct mask_scanner *s, const struct mask_in *in, size_t end)
-{
-    /* AA00 AAAA or AA00AAAA */
-    size_t at = end - 8;
-
-    if (!(mask_is_upper(in->p[at]) && mask_is_upper(in->p[at + 1]) && mask_is_digit(in->p[at + 2])) && at > 0)
-        at--;
-    iban(s, in, at);
 }
 
 /* ---- all of it ---- */
@@ -529,6 +524,13 @@ static size_t run_start(const struct mask_scanner *s, const struct mask_in *in, 
     }
 }
 
+void mask_digits_init(void)
+{
+    mask_words_init(&card_words);
+    mask_words_init(&ssn_words);
+    mask_words_init(&phone_words);
+}
+
 void mask_find_digits(struct mask_scanner *s, const struct mask_in *in, size_t end)
 {
     size_t at, n, from;
@@ -539,8 +541,6 @@ void mask_find_digits(struct mask_scanner *s, const struct mask_in *in, size_t e
     at = run_start(s, in, end);
     while (at < in->n && mask_is_digit(in->p[at])) {
         take_groups(in, at, &r);
-        if (at >= 2 && mask_is_upper(in->p[at - 1]) && mask_is_upper(in->p[at - 2]) && r.g[0].to - at >= 2)
-            iban(s, in, at - 2);
         from = at;
         if ((n = card_at(in, &r, 0)) > 0)
             (void) mask_add(s, MASK_CARD, at, r.g[n - 1].to);

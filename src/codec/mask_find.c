@@ -72,29 +72,45 @@ static bool is_word_at(const uint8_t *p, size_t n, const char *word)
     return true;
 }
 
-/*
- * Short words have to stand alone ("tel", not "hotel"); longer ones may be part of one ("phoneNumber"). A word that begins with ' ' in the
- * table stands alone, whatever its length.
- */
-bool mask_word_before(const struct mask_in *in, size_t at, const char *const *words)
+static unsigned bit_of(const uint8_t *p)
+{
+    return (mask_lower(p[0]) * 31u + mask_lower(p[1]) * 7u + mask_lower(p[2])) & 255;
+}
+
+void mask_words_init(struct mask_words *w)
+{
+    for (const char *const *word = w->words; *word != NULL; word++) {
+        unsigned bit = bit_of((const uint8_t *) *word + (**word == ' '));
+
+        w->starts[bit / 64] |= 1ULL << bit % 64;
+    }
+}
+
+static bool word_here(const struct mask_in *in, size_t i, size_t at, const char *const *words)
+{
+    for (const char *const *w = words; *w != NULL; w++) {
+        bool alone = **w == ' ';
+        const char *word = *w + alone;
+
+        if (is_word_at(in->p + i, at - i, word) &&
+            (!alone || (mask_border_left(in, i) && (i + strlen(word) >= at || !mask_is_alpha(in->p[i + strlen(word)])))))
+            return true;
+    }
+    return false;
+}
+
+bool mask_word_before(const struct mask_in *in, size_t at, const struct mask_words *w)
 {
     size_t from = at > MASK_TAIL ? at - MASK_TAIL : 0;
 
-    for (size_t i = at; i > from; i--) {
-        if (in->p[i - 1] == '\n' || (in->p[i - 1] == 'n' && i >= 2 && in->p[i - 2] == '\\'))
-            from = i;
-    }
-    for (size_t i = from; i < at; i++) {
-        for (const char *const *w = words; *w != NULL; w++) {
-            bool alone = **w == ' ';
-            const char *word = *w + alone;
-            size_t n = strlen(word);
+    for (size_t i = at; i > from + 2; i--) {
+        const uint8_t *p = in->p + i - 3;
+        unsigned bit = bit_of(p);
 
-            if (!is_word_at(in->p + i, at - i, word))
-                continue;
-            if (!alone || (mask_border_left(in, i) && (i + n >= at || !mask_is_alpha(in->p[i + n]))))
-                return true;
-        }
+        if (p[2] == '\n' || (p[2] == 'n' && p[1] == '\\'))
+            return false;
+        if ((w->starts[bit / 64] >> bit % 64 & 1) != 0 && word_here(in, i - 3, at, w->words))
+            return true;
     }
     return false;
 }
@@ -170,10 +186,14 @@ static size_t url_password(const struct mask_in *in, size_t at)
     return 0;
 }
 
-/* git@host:path is how repositories are named, and nobody's address. */
-static bool is_git(const struct mask_in *in, size_t from, size_t at, size_t end)
+/* git@host:path is how repositories are named, name@openssh.com how ciphers are; they are nobody's addresses. */
+static bool is_no_address(const struct mask_in *in, size_t from, size_t at, size_t end)
 {
-    return at - from == 3 && memcmp(in->p + from, "git", 3) == 0 && end < in->n && (in->p[end] == ':' || in->p[end] == '/');
+    struct span domain = span_of(in->p + at + 1, end - at - 1);
+
+    if (at - from >= 3 && memcmp(in->p + at - 3, "git", 3) == 0 && end < in->n && (in->p[end] == ':' || in->p[end] == '/'))
+        return true;
+    return span_eq_str(domain, "openssh.com") || span_eq_str(domain, "libssh.org");
 }
 
 static void find_address(struct mask_scanner *s, const struct mask_in *in, size_t at, size_t domain)
@@ -190,7 +210,7 @@ static void find_address(struct mask_scanner *s, const struct mask_in *in, size_
     if (from == at)
         return;
     to = domain_end(in, domain);
-    if (to != 0 && !is_git(in, from, at, to))
+    if (to != 0 && !is_no_address(in, from, at, to))
         (void) mask_add(s, MASK_EMAIL, from, to);
 }
 

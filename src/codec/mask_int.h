@@ -2,8 +2,8 @@
 /*
  * Inside codec/mask*.c only.
  *
- * How a match is found: the library looks for triggers, short pieces that each match has (an '@', "eyJ", seven digits that stand
- * together), over the whole text at once and cheaply. At each trigger a finder in C looks left and right for where the match begins and
+ * How a match is found: the library looks for triggers, short pieces that each match has (an '@', "eyJ", "PRIVATE KEY"), over the whole
+ * text at once and cheaply; numbers have a sieve of their own (mask_blocks.c). At each trigger a finder in C looks left and right for where the match begins and
  * ends, and whether it really is one: check digits, country, borders, what stands before it. So there are few
  * patterns, all linear, and the rules for each kind are readable code. Own patterns are the library's alone.
  *
@@ -14,7 +14,7 @@
 
 #include "codec/mask.h"
 
-#define MASK_TAIL 64 /* bytes before a number in which a word for it counts */
+#define MASK_TAIL 48 /* bytes before a number in which a word for it counts */
 
 struct mask_in {
     const uint8_t *p;
@@ -51,8 +51,15 @@ extern const struct mask_prefix mask_prefixes[];
 extern const size_t mask_n_prefixes;
 void mask_find_prefix(struct mask_scanner *s, const struct mask_in *in, size_t end, const struct mask_prefix *k);
 
-mask_find_fn mask_find_at, mask_find_at_escaped, mask_find_jwt, mask_find_bearer, mask_find_key_block, mask_find_digits,
-    mask_find_iban, mask_find_assignment, mask_find_telegram, mask_find_azure;
+mask_find_fn mask_find_at, mask_find_at_escaped, mask_find_jwt, mask_find_bearer, mask_find_key_block,
+    mask_find_assignment, mask_find_telegram, mask_find_azure;
+
+/* Numbers of all kinds, in the whole text. */
+void mask_find_numbers(struct mask_scanner *s, const struct mask_in *in);
+/* The run of digits and separators around the digit before 'end'. */
+void mask_find_digits(struct mask_scanner *s, const struct mask_in *in, size_t end);
+/* Two capitals and two digits begin at 'at'. */
+void mask_find_iban(struct mask_scanner *s, const struct mask_in *in, size_t at);
 
 /* ---- characters ---- */
 
@@ -90,8 +97,18 @@ bool mask_after_escape(const struct mask_in *in, size_t at);
 bool mask_border_left(const struct mask_in *in, size_t at);
 bool mask_border_right(const struct mask_in *in, size_t at);
 
-/* Does one of the words stand in the MASK_TAIL bytes before 'at', on the same line? Words are lower case, end with NULL. */
-bool mask_word_before(const struct mask_in *in, size_t at, const char *const *words);
+/*
+ * Words that say what a number is. Lower case, three letters or more, end with NULL. One that begins with ' ' has to stand alone ("tel", not
+ * "hotel"); others may be part of a longer one ("phoneNumber").
+ */
+struct mask_words {
+    const char *const *words;
+    uint64_t starts[4]; /* of three letters: most places are passed over by this */
+};
+void mask_words_init(struct mask_words *w);
+/* Does one stand in the MASK_TAIL bytes before 'at', on the same line? */
+bool mask_word_before(const struct mask_in *in, size_t at, const struct mask_words *w);
+void mask_digits_init(void); /* the words of mask_digits.c; once */
 
 /* A space as it separates groups of digits: ' ', no-break space (plain and narrow); its bytes, or 0. And the same backwards. */
 size_t mask_space(const struct mask_in *in, size_t at);

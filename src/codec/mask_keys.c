@@ -85,14 +85,11 @@ const struct mask_prefix mask_prefixes[] = {
 };
 const size_t mask_n_prefixes = sizeof(mask_prefixes) / sizeof(mask_prefixes[0]);
 
-#define DIGIT_SEP "(?:[ .()/-]|\\xc2\\xa0|\\xe2\\x80[\\x89\\x90-\\x93\\xaf]){0,2}"
-#define CI        HS_FLAG_CASELESS
+#define CI HS_FLAG_CASELESS
 
 const struct mask_trigger mask_triggers[] = {
     { "@", 0, mask_find_at },
     { "%40", 0, mask_find_at_escaped },
-    { "[0-9](?:" DIGIT_SEP "[0-9]){6}", 0, mask_find_digits },
-    { "[A-Z]{2}[0-9]{2} ?[A-Z][A-Z0-9]{3}", 0, mask_find_iban },
     { "eyJ", 0, mask_find_jwt },
     { "bearer ", CI, mask_find_bearer },
     { "basic ", CI, mask_find_bearer },
