@@ -103,6 +103,7 @@ static int change(struct cli *c, const char *method, struct buf *path, struct bo
 }
 
 #define OPT_GROUP   { "group", 'g', "NAME", "a group the person is in", true }
+#define OPT_ORIGIN  { "origin", 0, "ORIGIN", "pages of this origin may record into it", true }
 #define OPT_ROLE    { "role", 0, "[PROJECT:]ROLE", "viewer, approver, auditor, project-admin, breakglass or admin; every project unless named", true }
 #define OPT_SUBJECT { "subject", 0, "ID", "a subject id of recordings that are of this person", true }
 #define OPT_PERSON  { "person", 0, "ID", "the human behind the account, when they have another one", false }
@@ -400,6 +401,7 @@ static int run_project_add(struct cli *c)
     body_begin(&b);
     jsonw_kcstr(&b.w, "name", c->args.words[0]);
     body_option(&b, c, "env", "env");
+    string_list(&b, c, "origin", "origins");
     buf_add_str(&path, "/v1/projects");
     code = change(c, "POST", &path, &b, "project", "id");
     body_deinit(&b);
@@ -411,14 +413,48 @@ const struct command cmd_project_add = {
     .name = "project add",
     .heading = "People and projects",
     .summary = "Makes a project: a name space of recordings with its own members and audit log",
-    .synopsis = "NAME [--env ENV]",
+    .synopsis = "NAME [--env ENV] [--origin ORIGIN]...",
     .text = "Prints the new id as the last word.",
     .example = "$ keyhole project add shop\nproject shop p_zNe2lKL4dQxW8s0b",
     .opts = (const struct opt[]){ { "env", 0, "ENV", "the environment of its recordings; the first configured one unless said", false },
-                                  { 0 } },
+                                  OPT_ORIGIN, { 0 } },
     .words_min = 1,
     .words_max = 1,
     .run = run_project_add,
+};
+
+static int run_project_set(struct cli *c)
+{
+    struct buf path = BUF_INIT(PATH_CAP);
+    struct body b;
+    int code;
+
+    if (c->args.n_seen == 0)
+        return usage(c, "nothing to change");
+    body_begin(&b);
+    body_option(&b, c, "name", "name");
+    body_option(&b, c, "env", "env");
+    string_list(&b, c, "origin", "origins");
+    path_id(&path, "/v1/projects/", c->args.words[0], "");
+    code = change(c, "PATCH", &path, &b, "project", "id");
+    body_deinit(&b);
+    buf_deinit(&path);
+    return code;
+}
+
+const struct command cmd_project_set = {
+    .name = "project set",
+    .heading = "People and projects",
+    .summary = "Changes a project; says whose pages may record into it",
+    .synopsis = "PROJECT [--origin ORIGIN]... [--env ENV] [--name NAME]",
+    .text = "What is not named stays as it is. Origins are replaced by those given; --origin \"\" leaves none. An origin is\n"
+            "https://HOST[:PORT] as a browser has it; https://*.HOST stands for every name below HOST.",
+    .example = "$ keyhole project set shop --origin https://shop.example.org\nproject shop p_zNe2lKL4dQxW8s0b",
+    .opts = (const struct opt[]){ OPT_ORIGIN, { "env", 0, "ENV", "the environment of its recordings from now on", false },
+                                  { "name", 0, "NAME", "its new name", false }, { 0 } },
+    .words_min = 1,
+    .words_max = 1,
+    .run = run_project_set,
 };
 
 static void project_row(struct cli *c, struct table *t, struct tree p)
@@ -474,12 +510,15 @@ static int token_body(struct cli *c, struct body *b)
 {
     const char *expires = args_value(&c->args, "expires");
     bool ingest = args_flag(&c->args, "ingest"), gateway = args_flag(&c->args, "gateway"),
+         browser = args_flag(&c->args, "browser"),
          project = args_value(&c->args, "project") != NULL, at = args_value(&c->args, "at") != NULL;
     int64_t ms;
     int code = EXIT_DONE;
 
     if (ingest && gateway)
         return usage(c, "--ingest or --gateway, not both");
+    if (browser && !ingest)
+        return usage(c, "a token for pages is an ingest token: --ingest --browser");
     if ((ingest || gateway) && args_value(&c->args, "user") != NULL)
         return usage(c, "such a token belongs to a project, not to a person");
     if (project && !ingest && !gateway)
@@ -487,6 +526,8 @@ static int token_body(struct cli *c, struct body *b)
     if (gateway != at || (gateway && !project))
         return usage(c, "a gateway's token names its project and address: --gateway --project P --at https://HOST");
     jsonw_kcstr(&b->w, "kind", ingest ? "ingest" : gateway ? "gateway" : "api");
+    if (browser)
+        jsonw_kbool(&b->w, "browser", true);
     body_option(b, c, "at", "url");
     body_option(b, c, "project", "project");
     body_option(b, c, "user", "user");
@@ -527,13 +568,15 @@ const struct command cmd_token_add = {
     .name = "token add",
     .heading = "People and projects",
     .summary = "Makes a token; its secret is printed once",
-    .synopsis = "--project P --ingest | --project P --gateway --at URL | [--user NAME]",
-    .text = "With --ingest: for a recorder, adds recordings to project P and can read nothing. With --gateway: for a proxy at URL that asks\n"
+    .synopsis = "--project P --ingest [--browser] | --project P --gateway --at URL | [--user NAME]",
+    .text = "With --ingest: for a recorder, adds recordings to project P and can read nothing; with --browser it is public, for pages\n"
+            "of the project's origins (keyhole project set). With --gateway: for a proxy at URL that asks\n"
             "whether keys to recordings of project P are good (docs/gateways). Else an API token that acts as its user: it asks and plays,\n"
             "it never votes. Prints the token's id and, as the last word, the token. It is nowhere else.",
     .example = "$ keyhole token add --project shop --ingest\nt_4aKf0sLQv2n8RtYw kit_...\n$ KEYHOLE_TOKEN=$(keyhole token add | awk '{print $NF}')",
     .opts = (const struct opt[]){ { "project", 'p', "P", "id or name of the project", false },
                                   { "ingest", 0, NULL, "a write-only token for recorders", false },
+                                  { "browser", 0, NULL, "with --ingest: public, for pages (keyhole recorder)", false },
                                   { "gateway", 0, NULL, "a token for a proxy that checks keys", false },
                                   { "at", 0, "URL", "with --gateway: the proxy's address as its clients see it", false },
                                   { "user", 'u', "NAME", "whom it acts as; you unless said", false },

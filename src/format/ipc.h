@@ -68,7 +68,11 @@
 #define IPC_ROW_INGEST_TOKEN(F, L)                                                                                     \
     F(SPAN, sha256) F(SPAN, tid) F(SPAN, pid) F(U8, live)                                                              \
     F(U8, kind)             /* enum machine_token */                                                                   \
-    F(SPAN, url)            /* of a gateway token: what its proxy serves (STANDARDS 1.12) */
+    F(SPAN, url)            /* of a gateway token: what its proxy serves (STANDARDS 1.12) */                           \
+    F(U8, browser)          /* of an ingest token: public, for pages of the project's origins */
+
+/* Origins whose pages may record into a project, with spaces between them; empty: none any more. */
+#define IPC_ROW_ORIGINS(F, L) F(SPAN, pid) F(SPAN, origins)
 
 /* A hook of the configuration: who sends notices of closed tasks, and the secret that signs them. */
 #define IPC_ROW_HOOK(F, L) F(SPAN, name) F(SPAN, project) F(SPAN, format) F(SPAN, secret)
@@ -249,7 +253,9 @@
 
 #define IPC_GRANTS(F, L)    F(U64, seq) F(U8, full) L(grant, rows) /* full: forget what is not in it */
 #define IPC_DENY(F, L)      F(U64, seq) L(deny, rows)
-#define IPC_INGEST_TOKENS(F, L) F(U64, seq) F(U8, full) L(ingest_token, rows) /* full: forget what is not in it */
+#define IPC_INGEST_TOKENS(F, L)                                                                                        \
+    F(U64, seq) F(U8, full) L(ingest_token, rows) /* full: forget what is not in it */                                 \
+    L(origins, origins)
 /*
  * The masking rules that count for a project from now on (gate/masks.h). Sent on a channel before the first INGEST_OPENED or INGEST_STATE
  * that names a hash the gate has not been sent, and to the gate at each change. hash and rules empty: the default ones.
@@ -336,7 +342,7 @@
 #define IPC_ROWS(X)                                                                                                    \
     X(GRANT, grant) X(DENY, deny) X(WRAP, wrap) X(PIECE, piece) X(RANGE, range) X(TAG, tag)                            \
     X(SIGNING_KEY, signing_key) X(HASH, hash) X(TEXT, text) X(NUMBER, number)                                          \
-    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover) X(HOOK, hook) X(LINK, link)
+    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover) X(HOOK, hook) X(LINK, link) X(ORIGINS, origins)
 
 #define IPC_MESSAGES(X)                                                                                                \
     X(CONTROL, control) X(ANSWER, answer) X(WATCH_OPEN, watch_open) X(WATCH_CLOSE, watch_close)                        \

@@ -4,6 +4,7 @@
 
 #include "codec/url.h"
 #include "format/key.h"
+#include "gate/cors.h"
 
 struct call *call_ref(struct call *c)
 {
@@ -49,6 +50,7 @@ size_t call_headers(struct call *c, struct http_header *to, const char *mime, bo
     add(to, &n, "trace-id", c->trace);
     if (c->nonce[0] != '\0')
         add(to, &n, "dpop-nonce", c->nonce);
+    n += cors_headers(c, to + n);
     if (s->https)
         add(to, &n, "strict-transport-security", "max-age=31536000");
     return n;

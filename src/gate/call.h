@@ -33,6 +33,9 @@ struct call {
     char trace[CALL_TRACE_LEN + 1];
     uint8_t prefix[NET_PREFIX_LEN]; /* STANDARDS 1.7, of the effective client */
     size_t prefix_len;
+    struct span origin;   /* of the page that asks, on ingest routes; in 'memory'; cors.h */
+    bool ingest;          /* an ingest route: the answer varies by origin */
+    bool cors_ok;         /* that page may read the answer */
     char nonce[DPOP_NONCE_LEN + 1]; /* goes out as DPoP-Nonce with the answer, whatever it is; "": none */
     struct arena memory;
     const struct call_ops *ops;

@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "codec/url.h"
 #include "crypto/random.h"
+#include "gate/cors.h"
 
 #define CALL_MEMORY_MAX (4u << 20)
 
@@ -169,6 +170,8 @@ static void to_route(struct call *c, const struct http_head *head)
     case ROUTE_FOUND: break;
     }
     c->route = m.route;
+    if (!cors_begin(c))
+        return;
     if (!decode_params(c, &m)) {
         call_problem(c, "bad-request", "The path has a bad percent escape.");
         return;
@@ -225,7 +228,8 @@ void dispatch_app(void *ctx, struct exchange *ex, const struct http_head *head)
         if (!redirect_loopback(c, head))
             call_problem(c, "misdirected", "Use the address that the server was set up with (public_url).");
     } else if (is_api(head->path)) {
-        to_route(c, head);
+        if (!cors_preflight(c, head))
+            to_route(c, head);
     } else {
         static_answer(c, false);
     }

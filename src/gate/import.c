@@ -805,6 +805,10 @@ void import_answer(struct call *c)
 
     if (!uploader_credential(c, &cred, "Send an ingest token in Authorization, or sign in as a project-admin."))
         return;
+    if (uploader_is_browser(cred.token)) {
+        call_problem(c, "forbidden", "A public token records what happens; files need an ingest token that is secret.");
+        return;
+    }
     if (!read_metadata(c, &o, tags, links))
         return;
     o.cred_kind = (uint8_t) cred.kind;

@@ -132,4 +132,5 @@ void live_end(struct gate *g)
     g->reclog = reclog_free(g->reclog);
     live_table_deinit(&g->live_recs);
     live_tokens_deinit(&g->tokens);
+    new_rate_deinit(&g->new_rate);
 }

@@ -12,6 +12,7 @@
 #include "codec/jsonw.h"
 #include "crypto/hash.h"
 #include "format/wrap.h"
+#include "gate/cors.h"
 #include "gate/live_form.h"
 
 #define IDEM_MAX 128
@@ -278,28 +279,44 @@ static void on_free(struct call *c)
 
 static const struct call_ops ops = { .on_body = on_body, .on_body_end = on_body_end, .on_free = on_free };
 
-/* Whom the gate can refuse by itself. False: answered. */
+/* What a page may send without being asked first (no preflight). */
+static bool is_text(struct span type)
+{
+    struct span name, rest;
+
+    (void) span_cut(type, ';', &name, &rest);
+    return span_eq_nocase(span_trim(name), "text/plain");
+}
+
+/*
+ * Whom the gate can refuse by itself. False: answered. A public token has to be known here: only then is it known which
+ * pages may use it.
+ */
 static bool check(struct call *c, struct credential *cred)
 {
     struct gate *g = c->lane->gate;
     const unsigned max = gate_settings(g)->max_open;
+    enum live_token_verdict known;
     struct live_token t;
     struct span type;
+    bool public;
 
     if (!uploader_credential(c, cred, "Send an ingest token in Authorization."))
         return false;
-    if (!uploader_is_ingest(cred) || live_tokens_find(&g->tokens, TOKEN_INGEST, cred->sha256, &t) == LIVE_TOKEN_OVER)
+    public = uploader_is_browser(cred->token);
+    known = live_tokens_find(&g->tokens, TOKEN_INGEST, cred->sha256, &t);
+    if (!uploader_is_ingest(cred) || known == LIVE_TOKEN_OVER || (public && known == LIVE_TOKEN_UNKNOWN))
         call_problem(c, "login-needed", "This is no ingest token, or it is not valid any more.");
-    else if (live_keeper_away(c->lane))
+    else if (live_keeper_away(c->lane) || (public && known == LIVE_TOKEN_UNSURE))
         call_problem(c, "keeper-unavailable", "");
-    else if (!http_head_get(exchange_head(c->ex), "content-type", &type) || !http_is_json(type))
+    else if (!http_head_get(exchange_head(c->ex), "content-type", &type) || !(http_is_json(type) || (public && is_text(type))))
         call_problem(c, "unsupported-media-type", "");
     else if (live_space_low(g))
         live_problem(c, "ingest-space", "");
-    else if (live_tokens_find(&g->tokens, TOKEN_INGEST, cred->sha256, &t) == LIVE_TOKEN_OK && !live_table_room(&g->live_recs, t.tid, max))
+    else if (known == LIVE_TOKEN_OK && !live_table_room(&g->live_recs, t.tid, max))
         call_problem(c, "too-many-open", "");
     else
-        return true;
+        return known != LIVE_TOKEN_OK || cors_may_begin(c, &t);
     return false;
 }
 

@@ -272,11 +272,11 @@ static bool read_number(struct call *c, uint64_t *ret)
     const struct http_head *h = exchange_head(c->ex);
     struct span v;
 
-    if (!http_head_get(h, "batch-seq", &v)) {
+    if (!http_head_get(h, "batch-seq", &v) && !uploader_query(c, "batch_seq", &v)) {
         uploader_invalid(c, "Batch-Seq", "missing", "The number of the batch, from 0.");
         return false;
     }
-    if (http_head_count(h, "batch-seq") != 1 || !num_u64(v, LIVE_NUMBER_MAX, ret)) {
+    if (http_head_count(h, "batch-seq") > 1 || !num_u64(v, LIVE_NUMBER_MAX, ret)) {
         uploader_invalid(c, "Batch-Seq", "pattern", "One whole number from 0.");
         return false;
     }
@@ -293,7 +293,7 @@ static bool check_place(struct call *c, const struct live_token *t)
         return false;
     }
     if (live_table_find(&c->lane->gate->live_recs, c->params[0], &at)) {
-        if (at.pid[0] == '\0' || strcmp(at.pid, t->pid) == 0)
+        if (at.pid[0] == '\0' || (strcmp(at.pid, t->pid) == 0 && (!t->browser || strcmp(at.tid, t->tid) == 0)))
             return true;
         call_problem(c, "not-found", "");
         return false;
@@ -337,7 +337,7 @@ void live_events(struct call *c)
 
     if (!check_token(c, &token) || !check_place(c, &token) || (what == LIVE_BATCH && !read_number(c, &number)))
         return;
-    if (http_head_get(exchange_head(c->ex), "content-encoding", &coding) &&
+    if ((http_head_get(exchange_head(c->ex), "content-encoding", &coding) || uploader_query(c, "encoding", &coding)) &&
         (!unpack_by_name(coding, &codec) || (what == LIVE_END && codec != UNPACK_IDENTITY))) {
         call_problem(c, "unsupported-encoding", "");
         return;

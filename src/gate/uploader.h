@@ -15,11 +15,19 @@
 #define UPLOADER_TAG_VALUE_MAX 200
 #define UPLOADER_LINK_TYPE_MAX 32
 
-/* False: answered, with that detail when nobody is named at all. */
+/*
+ * False: answered, with that detail when nobody is named at all. On routes for ingest tokens a browser token may also stand in
+ * the query, ?token=kib_…: it is public, and a page that is left can send no header (sendBeacon).
+ */
 bool uploader_credential(struct call *c, struct credential *ret, const char *nobody);
 
 /* An ingest token by its form: nothing else records live. */
 bool uploader_is_ingest(const struct credential *cred);
+/* A public one, for pages (gate/cors.h). */
+bool uploader_is_browser(struct span token);
+
+/* A parameter of the query by its name, decoded in the call's memory. False: it is not there, or the query is no good. */
+bool uploader_query(struct call *c, const char *name, struct span *ret);
 
 /*
  * A recording key, sealed so that only the vault opens it again: *ret_rk is the caller's, the wrap is appended to *wrap.

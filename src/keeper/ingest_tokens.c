@@ -11,8 +11,24 @@ static struct ipc_row_ingest_token row_of(const struct meta_token *t, bool live)
 {
     return (struct ipc_row_ingest_token){
         .sha256 = t->sha256, .tid = t->id, .pid = t->project, .live = live, .url = t->url,
+        .browser = t->browser != 0,
         .kind = span_eq_str(t->kind, "gateway") ? TOKEN_GATEWAY : TOKEN_INGEST,
     };
+}
+
+static enum err all_origins(struct job *c, struct ipc_ingest_tokens *msg, struct err_info *reterr)
+{
+    struct meta_project_list all;
+
+    TRY(meta_projects(c->v, c->mem, &all, reterr));
+    msg->origins.rows = arena_alloc(c->mem, (all.n + 1) * sizeof(*msg->origins.rows));
+    if (msg->origins.rows == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "origins");
+    for (size_t i = 0; i < all.n; i++) {
+        if (all.rows[i].origins.n > 0)
+            msg->origins.rows[msg->origins.n++] = (struct ipc_row_origins){ all.rows[i].id, all.rows[i].origins };
+    }
+    return ERR_OK;
 }
 
 enum err ingest_tokens_resync(struct job *c, uint32_t chan, struct err_info *reterr)
@@ -35,6 +51,7 @@ enum err ingest_tokens_resync(struct job *c, uint32_t chan, struct err_info *ret
                 msg.rows.rows[msg.rows.n++] = row_of(&lists[k].rows[i], true);
         }
     }
+    TRY(all_origins(c, &msg, reterr));
     o = out_add(c->outs, OUT_SYNC, IPC_T_INGEST_TOKENS, &msg);
     if (o == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "ingest tokens");

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Ingest tokens as the gate holds them (STANDARDS 5.1): all live ones when it comes, then each that is made, revoked or over.
+ * Ingest tokens as the gate holds them (STANDARDS 5.1): all live ones when it comes, then each that is made, revoked or over;
+ * and with them the origins of projects whose pages may record (keeper/origins.h).
  * Numbered on the channel in one sequence with GRANTS and DENY.
  */
 #include "keeper/job.h"

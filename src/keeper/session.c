@@ -154,6 +154,27 @@ void session_secret(struct job *c, const char *prefix, char text[SESSION_TOKEN_C
     secret_wipe(b64, sizeof(b64));
 }
 
+void session_secret_public(struct job *c, const char *prefix, char text[SESSION_TOKEN_CAP], uint8_t sha[32])
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const size_t letters = sizeof(alphabet) - 1;
+    size_t n = strlen(prefix), from = 0;
+    uint8_t rnd[64];
+
+    (void) snprintf(text, SESSION_TOKEN_CAP, "%s", prefix);
+    for (from = sizeof(rnd); n < SESSION_TOKEN_CAP - 1; from++) {
+        if (from == sizeof(rnd)) {
+            c->core->env.random(c->core->env.ctx, rnd, sizeof(rnd));
+            from = 0;
+        }
+        if (rnd[from] < 256 / letters * letters) /* each letter as likely as another */
+            text[n++] = alphabet[rnd[from] % letters];
+    }
+    text[n] = '\0';
+    sha256(span_str(text), sha);
+    secret_wipe(rnd, sizeof(rnd));
+}
+
 enum err session_end(struct job *c, struct meta_token *t, const char *cause, struct err_info *reterr)
 {
     bool sign_in = span_eq_str(t->kind, "session") || span_eq_str(t->kind, "cli");

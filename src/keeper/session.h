@@ -21,6 +21,8 @@ bool session_alive(const struct meta_token *t, time_ms now);
 
 /* A new secret text ("kst_…" or "kit_…") and its hash. */
 void session_secret(struct job *c, const char *prefix, char text[SESSION_TOKEN_CAP], uint8_t sha256[32]);
+/* One that is no secret, of [A-Za-z0-9_] alone: other recorders' settings take no other letters ("kib_…"). */
+void session_secret_public(struct job *c, const char *prefix, char text[SESSION_TOKEN_CAP], uint8_t sha256[32]);
 
 /* Ends a sign-in or token: its keys are denied, its viewings end, its event streams close; login.ended or token.revoked. */
 NODISCARD enum err session_end(struct job *c, struct meta_token *t, const char *cause, struct err_info *reterr);

@@ -4,6 +4,7 @@
 
 #include "codec/base64.h"
 #include "crypto/hash.h"
+#include "keeper/origins.h"
 
 void view_person(struct job *c, const char *key, struct span account)
 {
@@ -222,6 +223,7 @@ enum err view_project(struct job *c, struct span project, struct err_info *reter
     jsonw_kstr(&c->w, "id", p.id);
     jsonw_kstr(&c->w, "name", p.name);
     jsonw_kstr(&c->w, "env", p.env);
+    origins_view(c, p.origins);
     jsonw_karr(&c->w, "members");
     if (job_may(c, p.id, PERM_MANAGE_MEMBERS))
         TRY(project_members(c, p.id, reterr));
@@ -244,6 +246,8 @@ enum err view_token(struct job *c, const struct meta_token *t, struct span secre
     view_text(c, "project", t->project);
     if (t->url.n > 0)
         jsonw_kstr(&c->w, "url", t->url);
+    if (span_eq_str(t->kind, "ingest"))
+        jsonw_kbool(&c->w, "browser", t->browser != 0);
     view_person(c, "user", t->account);
     jsonw_kcstr(&c->w, "state", expired ? "expired" : active ? "active" : waiting ? "waiting" : "revoked");
     jsonw_ktime(&c->w, "created_at", t->created_ms);

@@ -19,6 +19,7 @@
     F(BLOB, subject_key)    /* 32 random bytes: HMAC of subjects for viewers */                                        \
     F(TEXT, state)          /* "active" | "locked" */                                                                  \
     F(INT, log_generation)  /* from 1 */                                                                               \
+    F(TEXT, origins)        /* of pages that may record, with spaces between them */                                   \
     F(INT, created_ms) F(INT, version) F(INT, v)
 
 /* A human: accounts name one, a recorded subject has one. The private key is sealed to the vault (STANDARDS 4.2, kind 2). */
@@ -62,6 +63,7 @@
     F(TEXT, account)        /* of session, cli, api */                                                                 \
     F(TEXT, project)        /* of ingest, gateway */                                                                   \
     F(TEXT, label) F(TEXT, url)                                                                                        \
+    F(INT, browser)         /* 1: of ingest, public, for pages of the project's origins */                             \
     F(TEXT, client)         /* short text for the sign-in list */                                                      \
     F(BLOB, prefix)         /* client address prefix at sign-in */                                                     \
     F(TEXT, jkt) F(INT, jkt_since_ms) /* client key, once registered */                                                \

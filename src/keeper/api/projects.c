@@ -1,7 +1,8 @@
-/* Projects: list, make, change name, environment, members. */
+/* Projects: list, make, change name, environment, members, origins of pages that record. */
 #include <stdio.h>
 
 #include "keeper/api/people.h"
+#include "keeper/origins.h"
 #include "keeper/pages.h"
 #include "keeper/trail.h"
 #include "keeper/view.h"
@@ -164,11 +165,21 @@ static enum err members_touch(struct job *c, const struct member *m, size_t n, u
     return ERR_OK;
 }
 
+static enum err put_origins(struct job *c, struct span id, struct span origins, struct err_info *reterr)
+{
+    struct meta_project row;
+
+    TRY(meta_project_get(c->v, id, c->mem, &row, reterr));
+    row.origins = origins;
+    TRY(meta_project_put(c->m, &row, reterr));
+    return origins_push(c, id, origins, reterr);
+}
+
 enum err api_project_create(struct job *c, struct err_info *reterr)
 {
-    struct span name = SPAN_EMPTY, env = span_str(c->core->cfg.envs[0]), id;
+    struct span name = SPAN_EMPTY, env = span_str(c->core->cfg.envs[0]), origins = SPAN_EMPTY, id;
     struct member *members;
-    bool there, taken, held;
+    bool there, has_origins, taken, held;
     unsigned touches = 0;
     size_t n;
 
@@ -176,11 +187,12 @@ enum err api_project_create(struct job *c, struct err_info *reterr)
         return job_forbidden(c);
     if (!job_fresh(c, true))
         return ERR_OK;
-    BODY_ONLY(&c->body, "", c->args, "name", "env", "members");
+    BODY_ONLY(&c->body, "", c->args, "name", "env", "members", "origins");
     (void) body_name(&c->body, "", c->args, "name", BODY_REQUIRED, &name);
     if (body_str(&c->body, "", c->args, "env", BODY_OPTIONAL, 1, 64, &env))
         check_env(c, env);
     TRY(read_members(c, "members", &members, &n, &there, reterr));
+    TRY(origins_read(c, &origins, &has_origins, reterr));
     if (c->body.errors.n > 0)
         return job_invalid(c);
     TRY(name_taken(c, name, SPAN_EMPTY, &taken, reterr));
@@ -194,24 +206,27 @@ enum err api_project_create(struct job *c, struct err_info *reterr)
     TRY(accounts_make_project(c, name, env, &id, reterr));
     for (size_t i = 0; i < n; i++)
         TRY(accounts_give(c, members[i].who, members[i].role, id, reterr));
+    if (origins.n > 0)
+        TRY(put_origins(c, id, origins, reterr));
     (void) job_json(c, 201);
     return view_project(c, id, reterr);
 }
 
 struct project_in {
-    struct span name, env;
+    struct span name, env, origins;
     struct member *members, *add, *remove;
     size_t n_members, n_add, n_remove;
-    bool has_name, has_env, has_members, has_add, has_remove;
+    bool has_name, has_env, has_members, has_add, has_remove, has_origins;
 };
 
 static enum err read_patch(struct job *c, struct project_in *p, struct err_info *reterr)
 {
-    BODY_ONLY(&c->body, "", c->args, "name", "env", "members", "add", "remove");
+    BODY_ONLY(&c->body, "", c->args, "name", "env", "members", "add", "remove", "origins");
     p->has_name = body_name(&c->body, "", c->args, "name", BODY_OPTIONAL, &p->name);
     p->has_env = body_str(&c->body, "", c->args, "env", BODY_OPTIONAL, 1, 64, &p->env);
     if (p->has_env)
         check_env(c, p->env);
+    TRY(origins_read(c, &p->origins, &p->has_origins, reterr));
     TRY(read_members(c, "members", &p->members, &p->n_members, &p->has_members, reterr));
     TRY(read_members(c, "add", &p->add, &p->n_add, &p->has_add, reterr));
     return read_members(c, "remove", &p->remove, &p->n_remove, &p->has_remove, reterr);
@@ -225,12 +240,18 @@ static enum err apply(struct job *c, struct meta_project *row, const struct proj
         row->name = p->name;
     if (p->has_env)
         row->env = p->env;
+    if (p->has_origins)
+        row->origins = p->origins;
     row->version++;
     TRY(meta_project_put(c->m, row, reterr));
     l.obj = row->id;
     trail_mark(c, &l);
     trail_fact(c, &l, "name", p->name, SPAN_EMPTY);
+    if (p->has_origins)
+        trail_fact(c, &l, "origins", p->origins, SPAN_EMPTY);
     TRY(trail_write(c, &l, NULL, reterr));
+    if (p->has_origins)
+        TRY(origins_push(c, row->id, row->origins, reterr));
     if (p->has_members)
         TRY(replace_members(c, row->id, p->members, p->n_members, reterr));
     for (size_t i = 0; i < p->n_add; i++)

@@ -68,6 +68,7 @@ enum token_kind { KIND_INGEST, KIND_API, KIND_GATEWAY };
 struct token_in {
     enum token_kind kind;
     struct span label, account, project, url;
+    bool browser;
     int64_t expires_s;
 };
 
@@ -208,13 +209,16 @@ static enum err make(struct job *c, const struct token_in *in, struct err_info *
     uint8_t hash[32];
     struct meta_token t = {
         .id = job_new_id(c, ID_TOKEN), .kind = span_str(kind_words[in->kind]), .account = in->account,
-        .project = in->project, .label = in->label, .url = in->url, .client = SPAN("api"), .prefix = c->in->prefix,
+        .project = in->project, .label = in->label, .url = in->url, .browser = in->browser, .client = SPAN("api"), .prefix = c->in->prefix,
         .created_by = c->me->id, .created_ms = c->now.real,
         .expires_ms = expiry(c, in), .state = SPAN("active"),
     };
     enum err e;
 
-    session_secret(c, prefixes[in->kind], secret, hash);
+    if (in->browser)
+        session_secret_public(c, "kib_", secret, hash);
+    else
+        session_secret(c, prefixes[in->kind], secret, hash);
     t.sha256 = SPAN_OF(hash);
     e = hold(c, in, &t, reterr);
     if (e == ERR_OK)
@@ -235,13 +239,16 @@ enum err api_token_create(struct job *c, struct err_info *reterr)
     bool ok = false;
     int kind;
 
-    BODY_ONLY(&c->body, "", c->args, "kind", "name", "project", "user", "url", "expires_in_s");
+    BODY_ONLY(&c->body, "", c->args, "kind", "name", "project", "user", "url", "browser", "expires_in_s");
     kind = body_word(&c->body, "", c->args, "kind", BODY_REQUIRED, kind_words, 3);
     if (kind >= 0)
         in.kind = (enum token_kind) kind;
     in.expires_s = in.kind == KIND_API ? API_LIFE_S : 0;
     (void) body_str(&c->body, "", c->args, "name", BODY_OPTIONAL, 0, 200, &in.label);
     (void) body_int(&c->body, "", c->args, "expires_in_s", BODY_OPTIONAL, 60, 315360000, &in.expires_s);
+    (void) body_bool(&c->body, "", c->args, "browser", &in.browser);
+    if (in.browser && in.kind != KIND_INGEST)
+        body_bad(&c->body, "", "browser", FIELD_CONFLICT);
     if (in.kind == KIND_GATEWAY)
         read_url(c, &in);
     if (kind == KIND_API)

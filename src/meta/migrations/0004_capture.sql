@@ -14,3 +14,10 @@ CREATE TABLE foreign_session (
   PRIMARY KEY (project, name)
 );
 CREATE INDEX foreign_session_rid ON foreign_session (rid);
+
+-- ---- pages that record ----
+
+-- Origins whose pages may record into the project, with spaces between them (docs/capture.md).
+ALTER TABLE project ADD COLUMN origins TEXT NOT NULL DEFAULT '';
+-- 1: an ingest token that is public, for pages of those origins.
+ALTER TABLE token ADD COLUMN browser BIGINT NOT NULL DEFAULT 0;

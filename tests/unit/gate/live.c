@@ -14,6 +14,8 @@
 #define TOKEN  "kit_live"
 #define OTHERS "kit_others"
 #define SECOND "kit_second"
+#define PAGES  "kib_pages"
+#define SHOP   "https://shop.example.org"
 
 /* Of the peers' thread, or under the world's lock. */
 static struct {
@@ -50,7 +52,11 @@ static void open_one(struct link *to, const struct link_msg *m)
     const struct ipc_ingest_open *in = m->body;
     struct world_recording *r = &w.recordings[w.n_recordings];
     struct ipc_ingest_opened out = { .pid = SPAN(PROJECT), .tid = SPAN("t_AAAAAAAAAAAAAAAA"), .epoch = 1, .epoch_pk = SPAN_OF(w.epoch_pub) };
+    uint8_t pages[32];
 
+    sha256(SPAN(PAGES), pages);
+    if (span_eq(in->cred, SPAN_OF(pages)))
+        out.tid = SPAN("t_DDDDDDDDDDDDDDDD");
     if (w.n_recordings == WORLD_RECORDINGS)
         abort();
     w.n_recordings++;
@@ -140,16 +146,22 @@ static struct ipc_row_ingest_token token_row(const char *text, const char *tid, 
 
 static void send_tokens(struct link *to)
 {
-    uint8_t a[32], b[32], c[32];
-    struct ipc_row_ingest_token rows[3] = {
+    uint8_t a[32], b[32], c[32], d[32];
+    struct ipc_row_origins origins[2] = { { SPAN(PROJECT), SPAN(SHOP " http://localhost:8080") },
+                                          { SPAN("p_BBBBBBBBBBBBBBBB"), SPAN("https://elsewhere.example.org") } };
+    struct ipc_row_ingest_token rows[4] = {
         token_row(TOKEN, "t_AAAAAAAAAAAAAAAA", PROJECT, a),
         token_row(OTHERS, "t_BBBBBBBBBBBBBBBB", "p_BBBBBBBBBBBBBBBB", b),
         token_row(SECOND, "t_CCCCCCCCCCCCCCCC", PROJECT, c),
+        token_row(PAGES, "t_DDDDDDDDDDDDDDDD", PROJECT, d),
     };
     struct ipc_ingest_tokens m = { .seq = 1, .full = 1 };
 
+    rows[3].browser = 1;
     m.rows.rows = rows;
-    m.rows.n = 3;
+    m.rows.n = 4;
+    m.origins.rows = origins;
+    m.origins.n = 2;
     (void) link_send(to, IPC_T_INGEST_TOKENS, &m);
 }
 
@@ -639,6 +651,172 @@ static void ended_before(void **state)
     assert_code(&c, 401, "login-needed");
 }
 
+/* ---- pages ---- */
+
+#define FROM(origin) "Origin: " origin "\r\n"
+#define AUTH(token)  "Authorization: Bearer " token "\r\n"
+#define JSON         "Content-Type: application/json\r\n"
+#define ASK(method)  "Access-Control-Request-Method: " method "\r\nAccess-Control-Request-Headers: authorization,batch-seq\r\n"
+
+static const char *allowed(struct client *c)
+{
+    return client_header(c, "access-control-allow-origin");
+}
+
+static void preflights(void **state)
+{
+    static const struct {
+        const char *path, *headers;
+        int status;
+        const char *origin;
+    } cases[] = {
+        { "/v1/recordings", FROM(SHOP) ASK("POST"), 204, SHOP },
+        { "/v1/recordings/r_AAAAAAAAAAAAAAAA/events", FROM("http://localhost:8080") ASK("POST"), 204, "http://localhost:8080" },
+        { "/v1/recordings/r_AAAAAAAAAAAAAAAA/end", FROM("https://elsewhere.example.org") ASK("POST"), 204, "https://elsewhere.example.org" },
+        { "/v1/recordings/r_AAAAAAAAAAAAAAAA/links", FROM(SHOP) ASK("PUT"), 204, SHOP },
+        { "/v1/recordings", FROM("https://evil.example.org") ASK("POST"), 403, "" },
+        { "/v1/recordings", FROM("null") ASK("POST"), 403, "" },
+        { "/v1/recordings", FROM(SHOP) FROM(SHOP) ASK("POST"), 400, "" },
+        /* reading is no ingest, whoever asks */
+        { "/v1/recordings", FROM(SHOP) ASK("GET"), 405, "" },
+        { "/v1/recordings/r_AAAAAAAAAAAAAAAA", FROM(SHOP) ASK("GET"), 405, "" },
+        { "/v1/replay/r_AAAAAAAAAAAAAAAA/manifest", FROM(SHOP) ASK("GET"), 405, "" },
+        { "/v1/requests", FROM(SHOP) ASK("POST"), 405, "" },
+        { "/v1/import", FROM(SHOP) ASK("POST"), 405, "" },
+        { "/v1/login", FROM(SHOP) ASK("POST"), 405, "" },
+        { "/v1/recordings", FROM(SHOP), 405, "" },
+        { "/v1/recordings", ASK("POST"), 405, "" },
+        { "/v1/nowhere", FROM(SHOP) ASK("POST"), 404, "" },
+    };
+    struct client c;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        request(&c, "OPTIONS", cases[i].path, cases[i].headers, SPAN_EMPTY);
+        if (c.status != cases[i].status || strcmp(allowed(&c), cases[i].origin) != 0)
+            fail_msg("%zu: %d '%s', not %d '%s'", i, c.status, allowed(&c), cases[i].status, cases[i].origin);
+        assert_string_equal(client_header(&c, "access-control-allow-credentials"), "");
+        if (c.status == 204) {
+            assert_string_equal(client_header(&c, "vary"), "origin");
+            assert_non_null(strstr(client_header(&c, "access-control-allow-headers"), "batch-seq"));
+            assert_non_null(strstr(client_header(&c, "access-control-allow-methods"), "POST"));
+            assert_string_equal(client_header(&c, "access-control-max-age"), "7200");
+        }
+        client_close(&c);
+    }
+}
+
+static void pages_record(void **state)
+{
+    static const char form[] = "{\"kind\":\"terminal\"}", line[] = "[0.5,\"o\",\"a\"]\n";
+    char path[200], rid[ID_CAP];
+    struct client c;
+
+    (void) state;
+    request(&c, "POST", "/v1/recordings", AUTH(PAGES) JSON FROM(SHOP), span_str(form));
+    assert_int_equal(c.status, 201);
+    assert_string_equal(allowed(&c), SHOP);
+    assert_string_equal(client_header(&c, "vary"), "origin");
+    (void) snprintf(rid, sizeof(rid), "%s", member(&c, "id"));
+    client_close(&c);
+    /* what a page sends without a preflight, and as it is left */
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&batch_seq=0", rid);
+    request(&c, "POST", path, "Content-Type: text/plain\r\nCookie: keyhole=nothing\r\n" FROM(SHOP), span_str(line));
+    assert_int_equal(c.status, 200);
+    assert_string_equal(allowed(&c), SHOP);
+    client_close(&c);
+    request(&c, "POST", "/v1/recordings?token=" PAGES, "Content-Type: text/plain;charset=UTF-8\r\n" FROM(SHOP), span_str(form));
+    assert_int_equal(c.status, 201);
+    client_close(&c);
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&batch_seq=1&encoding=br", rid);
+    request(&c, "POST", path, FROM(SHOP), span_str(line));
+    assert_code(&c, 415, "unsupported-encoding");
+    /* a recorder that is no page sends no Origin */
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events", rid);
+    request(&c, "POST", path, AUTH(PAGES) "Batch-Seq: 1\r\n", span_str("[0.6,\"o\",\"b\"]\n"));
+    assert_int_equal(c.status, 200);
+    assert_string_equal(allowed(&c), "");
+    client_close(&c);
+    /* a secret token in a page of the project reads its answers; in another it is taken and the page hears nothing */
+    request(&c, "POST", path, AUTH(TOKEN) "Batch-Seq: 2\r\n" FROM(SHOP), span_str("[0.7,\"o\",\"b\"]\n"));
+    assert_int_equal(c.status, 200);
+    assert_string_equal(allowed(&c), SHOP);
+    client_close(&c);
+    request(&c, "POST", path, AUTH(TOKEN) "Batch-Seq: 3\r\n" FROM("https://elsewhere.example.org"), span_str("[0.8,\"o\",\"b\"]\n"));
+    assert_int_equal(c.status, 200);
+    assert_string_equal(allowed(&c), "");
+    client_close(&c);
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/end?token=" PAGES, rid);
+    request(&c, "POST", path, FROM(SHOP), SPAN_EMPTY);
+    assert_int_equal(c.status, 200);
+    client_close(&c);
+}
+
+static void pages_refused(void **state)
+{
+    const char *others = create("{\"kind\":\"terminal\"}");
+    char path[200];
+    struct client c;
+
+    (void) state;
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events", others);
+    /* of another project, of nobody, of no origin at all */
+    request(&c, "POST", "/v1/recordings", AUTH(PAGES) JSON FROM("https://elsewhere.example.org"), SPAN("{\"kind\":\"rrweb\"}"));
+    assert_string_equal(allowed(&c), "");
+    assert_code(&c, 403, "origin-refused");
+    request(&c, "POST", "/v1/recordings?token=" PAGES, JSON FROM("https://evil.example.org"), SPAN("{\"kind\":\"rrweb\"}"));
+    assert_string_equal(allowed(&c), "");
+    assert_code(&c, 403, "origin-refused");
+    request(&c, "POST", path, AUTH(PAGES) "Batch-Seq: 0\r\n" FROM("null"), SPAN("[]"));
+    assert_code(&c, 403, "origin-refused");
+    /* a recording that it did not begin */
+    request(&c, "POST", path, AUTH(PAGES) "Batch-Seq: 0\r\n" FROM(SHOP), SPAN("[]"));
+    assert_string_equal(allowed(&c), SHOP);
+    assert_code(&c, 404, "not-found");
+    /* only public tokens stand in addresses, and only there where no header names another */
+    request(&c, "POST", "/v1/recordings?token=" TOKEN, JSON, SPAN("{\"kind\":\"rrweb\"}"));
+    assert_code(&c, 401, "login-needed");
+    request(&c, "POST", "/v1/recordings?token=" PAGES, AUTH("kst_nobody") JSON FROM(SHOP), SPAN("{\"kind\":\"rrweb\"}"));
+    assert_code(&c, 401, "login-needed");
+    request(&c, "POST", "/v1/import?token=" PAGES, FROM(SHOP), SPAN("{\"version\":2,\"width\":80,\"height\":24}\n"));
+    assert_code(&c, 401, "login-needed");
+    request(&c, "POST", "/v1/import", AUTH(PAGES), SPAN("{\"version\":2,\"width\":80,\"height\":24}\n"));
+    assert_code(&c, 403, "forbidden");
+    /* one that is not known: any project's page may hear so */
+    request(&c, "POST", "/v1/recordings", AUTH("kib_nobody") JSON FROM(SHOP), SPAN("{\"kind\":\"rrweb\"}"));
+    assert_string_equal(allowed(&c), SHOP);
+    assert_code(&c, 401, "login-needed");
+    request(&c, "POST", "/v1/recordings", AUTH("kib_nobody") JSON FROM("https://evil.example.org"), SPAN("{\"kind\":\"rrweb\"}"));
+    assert_string_equal(allowed(&c), "");
+    assert_code(&c, 401, "login-needed");
+    /* no other route speaks to pages */
+    request(&c, "GET", "/v1/recordings", AUTH("kst_x") FROM(SHOP), SPAN_EMPTY);
+    assert_string_equal(allowed(&c), "");
+    client_close(&c);
+}
+
+static void pages_begin_slowly(void **state)
+{
+    struct client c;
+    int taken = 0;
+
+    (void) state;
+    for (int i = 0; i < 200; i++) {
+        request(&c, "POST", "/v1/recordings?token=" PAGES, JSON FROM(SHOP), SPAN("{\"kind\":\"x\"}"));
+        if (c.status == 429)
+            break;
+        taken++;
+        client_close(&c);
+    }
+    assert_in_range(taken, 40, 75); /* begun ones of other tests count */
+    assert_string_equal(allowed(&c), SHOP);
+    assert_string_equal(client_header(&c, "retry-after"), "1");
+    assert_code(&c, 429, "rate-limited");
+    request(&c, "POST", "/v1/recordings", AUTH(TOKEN) JSON, SPAN("{\"kind\":\"terminal\"}"));
+    assert_int_equal(c.status, 201);
+    client_close(&c);
+}
+
 /* Batches, a worker with a large one, seals and questions under way: a gate that is told to stop ends, and leaks nothing. */
 static void stops_in_the_middle(void **state)
 {
@@ -674,6 +852,10 @@ int main(void)
         cmocka_unit_test_setup(resumed, begin),
         cmocka_unit_test_setup(refused_for_one_token, begin),
         cmocka_unit_test_setup(ended_before, begin),
+        cmocka_unit_test_setup(preflights, begin),
+        cmocka_unit_test_setup(pages_record, begin),
+        cmocka_unit_test_setup(pages_refused, begin),
+        cmocka_unit_test_setup(pages_begin_slowly, begin),
         cmocka_unit_test_setup(stops_in_the_middle, begin),
     };
 

@@ -87,11 +87,77 @@ static void rows_that_are_none(void **state)
     assert_int_equal(live_tokens_find(&t, TOKEN_INGEST, a, &got), LIVE_TOKEN_UNKNOWN);
 }
 
+static enum err push_origins(bool full, struct ipc_row_origins *rows, uint32_t n)
+{
+    struct ipc_ingest_tokens m = { .full = full };
+
+    m.origins.rows = rows;
+    m.origins.n = n;
+    return live_tokens_put(&t, &m);
+}
+
+static bool may(const char *pid, const char *origin)
+{
+    return live_tokens_origin(&t, span_str(pid), span_str(origin));
+}
+
+static void origins(void **state)
+{
+    struct ipc_row_origins both[2] = {
+        { SPAN("p_AAAAAAAAAAAAAAAA"), SPAN("https://a.example.org https://*.shop.example.org http://localhost:8080") },
+        { SPAN("p_BBBBBBBBBBBBBBBB"), SPAN("https://a.example.org https://b.example.org") },
+    };
+    struct ipc_row_origins less = { SPAN("p_AAAAAAAAAAAAAAAA"), SPAN("https://c.example.org") }, none = { SPAN("p_BBBBBBBBBBBBBBBB"), SPAN_EMPTY };
+    char longest[400] = "https://";
+
+    (void) state;
+    assert_false(may("", "https://a.example.org"));
+    assert_ok(push_origins(true, both, 2));
+    assert_true(may("p_AAAAAAAAAAAAAAAA", "https://a.example.org"));
+    assert_true(may("p_BBBBBBBBBBBBBBBB", "https://b.example.org"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://b.example.org"));
+    assert_true(may("", "https://b.example.org"));
+    assert_false(may("p_CCCCCCCCCCCCCCCC", "https://a.example.org"));
+    /* as browsers send it, byte for byte */
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "http://a.example.org"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://a.example.org:8443"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://a.example.org.evil.net"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://a.example.or"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://a.example.org https://b.example.org"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", ""));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "null"));
+    assert_true(may("p_AAAAAAAAAAAAAAAA", "http://localhost:8080"));
+    /* a star stands for any labels in front, never for none */
+    assert_true(may("p_AAAAAAAAAAAAAAAA", "https://eu.shop.example.org"));
+    assert_true(may("p_AAAAAAAAAAAAAAAA", "https://a.b.shop.example.org"));
+    assert_true(may("", "https://a.b.shop.example.org"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://shop.example.org"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://.shop.example.org"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://eu.shop.example.org:8443"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "http://eu.shop.example.org"));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://evilshop.example.org"));
+    memset(longest + 8, '.', sizeof(longest) - 9);
+    assert_false(may("", longest));
+    /* one project less names it: the other still does */
+    assert_ok(push_origins(false, &less, 1));
+    assert_false(may("p_AAAAAAAAAAAAAAAA", "https://a.example.org"));
+    assert_true(may("p_AAAAAAAAAAAAAAAA", "https://c.example.org"));
+    assert_true(may("", "https://a.example.org"));
+    assert_false(may("", "https://eu.shop.example.org"));
+    assert_ok(push_origins(false, &none, 1));
+    assert_false(may("", "https://a.example.org"));
+    assert_false(may("p_BBBBBBBBBBBBBBBB", "https://b.example.org"));
+    /* a full list forgets */
+    assert_ok(push_origins(true, NULL, 0));
+    assert_false(may("", "https://c.example.org"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(life, begin, end),
         cmocka_unit_test_setup_teardown(learning, begin, end),
+        cmocka_unit_test_setup_teardown(origins, begin, end),
         cmocka_unit_test_setup_teardown(rows_that_are_none, begin, end),
     };
 

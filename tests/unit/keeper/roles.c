@@ -180,12 +180,63 @@ static void test_projects(void **state)
     assert_int_equal(house_leaves(&h, "project.created", "ok"), 2);
 }
 
+/* Whose pages may record: said, shown, pushed, recorded. */
+static void test_origins(void **state)
+{
+    static const char *const good[] = {
+        "https://shop.example.org", "http://localhost:8080", "https://*.example.org", "https://a-b.example.org:8443", "http://[::1]:8080",
+        "https://[2001:db8::1]", "https://intranet", "http://127.0.0.1",
+    };
+    static const char *const bad[] = {
+        "", "*", "null", "shop.example.org", "https://", "https://Shop.example.org", "https://shop.example.org/", "https://shop.example.org:443",
+        "http://localhost:80", "https://*.org", "https://*", "https://a.*.org", "https://a..b", "https://.a.org", "https://a.org.", "https://a.org:",
+        "https://a.org:0", "https://a.org:70000", "https://a.org:123456", "ftp://a.org", "https://a.org https://b.org", "https://u@a.org", "https://[::1",
+        "https://[]", "https://a.org?x", "javascript://x", "https://-a.org", "https://[::1]x",
+    };
+    char body[400];
+    struct reply r;
+
+    (void) state;
+    house_forget(&h);
+    r = house_call(&h, h.admin, ROUTE_project_create, NULL, NULL, "{\"name\":\"pages\",\"origins\":[\"https://a.example.org\"]}");
+    assert_reply(&h, r, 201, "");
+    assert_string_equal(reply_str(&h, &r, "origins.0"), "https://a.example.org");
+    assert_int_equal(house_pushed(&h, IPC_T_INGEST_TOKENS), 1);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        (void) snprintf(body, sizeof(body), "{\"origins\":[\"%s\",\"https://other.example.org\",\"%s\"]}", good[i], good[i]);
+        r = house_call(&h, h.admin, ROUTE_project_patch, "pages", NULL, body);
+        if (r.status != 200)
+            fail_msg("%s: %d", good[i], r.status);
+        assert_string_equal(reply_str(&h, &r, "origins.0"), good[i]);
+        assert_int_equal(reply_int(&r, "origins"), 2); /* said twice is said once */
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        (void) snprintf(body, sizeof(body), "{\"origins\":[\"%s\"]}", bad[i]);
+        r = house_call(&h, h.admin, ROUTE_project_patch, "pages", NULL, body);
+        if (r.status != 422)
+            fail_msg("%s: %d", bad[i], r.status);
+    }
+    assert_string_equal(reply_str(&h, &r, "errors.0.at"), "/origins/0");
+    r = house_call(&h, h.admin, ROUTE_project_patch, "pages", NULL, "{\"origins\":[7]}");
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, h.admin, ROUTE_project_patch, "pages", NULL, "{\"env\":\"prod\"}");
+    assert_int_equal(reply_int(&r, "origins"), 2); /* what is not named stays */
+    house_forget(&h);
+    r = house_call(&h, h.admin, ROUTE_project_patch, "pages", NULL, "{\"origins\":[]}");
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(reply_int(&r, "origins"), 0);
+    assert_int_equal(house_pushed(&h, IPC_T_INGEST_TOKENS), 1);
+    r = house_call(&h, house_login(&h, "engineer"), ROUTE_project_patch, "shop", NULL, "{\"origins\":[]}");
+    assert_reply(&h, r, 403, "forbidden");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_matrix, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_people, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_projects, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_origins, open_team, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,15 @@ static void test_tokens(void **state)
     r = house_call(&h, ingest, ROUTE_recordings_list, NULL, NULL, NULL);
     assert_reply(&h, r, 401, "login-needed"); /* it can add and can never read */
     assert_string_not_equal(house_recording(&h, ingest, "by a recorder", ""), "");
+    r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\",\"browser\":true}");
+    assert_reply(&h, r, 201, "");
+    assert_true(reply_has(&r, "browser"));
+    ingest = reply_str(&h, &r, "token");
+    assert_memory_equal(ingest, "kib_", 4);
+    assert_int_equal(strlen(ingest), 47);
+    assert_int_equal(strspn(ingest + 4, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"), 43);
+    r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"api\",\"browser\":true}");
+    assert_reply(&h, r, 422, "invalid");
     r = house_call(&h, engineer, ROUTE_tokens_list, NULL, NULL, NULL);
     assert_int_equal(reply_int(&r, "items"), 1);
     assert_false(reply_has(&r, "items.0.token"));

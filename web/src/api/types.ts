@@ -37,7 +37,7 @@ export type Problem = {
   status: number;
   /** this occurrence, for people; never repeats input */
   detail: string;
-  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `hook-refused` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` `act-invalid` | | 403 | `forbidden` `act-needed` `proof-needed` `csrf` `break-glass-limit` `token-not-fresh` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `policy-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
+  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `hook-refused` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` `act-invalid` | | 403 | `forbidden` `act-needed` `proof-needed` `csrf` `break-glass-limit` `token-not-fresh` `origin-refused` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `policy-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
   code: string;
   /** the same call may work later, unchanged */
   retryable: boolean;
@@ -219,10 +219,13 @@ export type Group = {
   members: Person[];
 };
 
+export type Origins = string[];
+
 export type Project = {
   id: ProjectId;
   name: string;
   env: string;
+  origins: Origins;
   /** who holds a role in this project (project-admin and admin see it; else empty) */
   members: {
     user?: Person;
@@ -238,6 +241,8 @@ export type Token = {
   name?: string | null;
   /** of a gateway */
   url?: string;
+  /** of ingest: public, for pages of the project's origins */
+  browser?: boolean;
   project?: string | null;
   user?: Person | null;
   state: "active" | "waiting" | "revoked" | "expired";
