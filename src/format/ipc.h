@@ -142,8 +142,7 @@
     F(SPAN, rid) F(SPAN, pid)                                                                                          \
     F(SPAN, tid)            /* the ingest token's id; empty: a person's */                                             \
     F(U8, again)            /* 1: this Idempotency-Key made it before: say so again, and make nothing */               \
-    F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */                         \
-    F(SPAN, mask)           /* hash of the project's masking rules, as MASK_RULES; empty: the default ones */
+    F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */
 
 /*
  * A batch came of a recording that this gate has not open: it was restarted, or another one wrote it. From now on it
@@ -161,8 +160,7 @@
     F(U8, time_kind) F(I64, time_base_us) /* as PIECE_PUT said last; 0 0: it never did */                               \
     F(U32, next_seg) F(U32, next_chunk) F(U16, next_kn)                                                                \
     F(U32, epoch) F(SPAN, epoch_pk)                                                                                    \
-    L(piece, pieces)                                                                                                   \
-    F(SPAN, mask)           /* as in INGEST_OPENED */
+    L(piece, pieces)
 
 /* Ids that came with the events of a live recording, and when. Those that are there stay as they are. Answer: DONE. */
 #define IPC_LINKS_ADD(F, L) F(SPAN, rid) L(link, links) F(SPAN, trace)
@@ -257,11 +255,11 @@
     F(U64, seq) F(U8, full) L(ingest_token, rows) /* full: forget what is not in it */                                 \
     L(origins, origins)
 /*
- * The masking rules that count for a project from now on (gate/masks.h). Sent on a channel before the first INGEST_OPENED or INGEST_STATE
- * that names a hash the gate has not been sent, and to the gate at each change. hash and rules empty: the default ones.
+ * The masking rules that count for a project from now on (gate/masks.h). Sent on a channel before each INGEST_OPENED and INGEST_STATE that
+ * says "go on", and to the gate at each change. version grows with every change: what is older than the gate has does nothing.
  */
 #define IPC_MASK_RULES(F, L)                                                                                           \
-    F(SPAN, pid) F(SPAN, hash) F(SPAN, rules) /* SHA-256 of the rules text; mask_rules_encode of codec/mask.h */
+    F(SPAN, pid) F(U64, version) F(SPAN, rules) /* mask_rules_encode of codec/mask.h; empty: the default ones */
 #define IPC_GONE(F, L)      F(SPAN, rid) F(SPAN, pid) /* wipe its keys and chunks, remove its files */
 #define IPC_HEARTBEAT(F, L) F(U64, seq) F(I64, wall_ms) F(U8, audit_ok) F(U8, clock_ok) F(U8, vault_ok)
 #define IPC_NOTIFY(F, L)    F(U64, sub) F(SPAN, json) F(U8, end) /* end: the sign-in is over, close the stream */

@@ -319,6 +319,8 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
         return ERR_RAISE(reterr, ERR_NOMEM, "make a lock");
     TRY(live_table_init(&g->live_recs, g->hash_secret, reterr));
     TRY(live_tokens_init(&g->tokens, g->hash_secret, reterr));
+    TRY(masks_init(&g->masks, g->hash_secret, reterr));
+    TRY(mask_init(reterr));
     TRY(new_rate_init(&g->new_rate, g->hash_secret, reterr));
     TRY(secret_init(SECRET_32_DEFAULT, SECRET_64_DEFAULT, reterr));
     g->nonce_key = secret_random(32);

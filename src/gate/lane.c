@@ -137,6 +137,14 @@ static void take_gone(struct lane *l, const struct ipc_gone *m)
         lane_remove_files(l, m->pid, m->rid);
 }
 
+static void take_masks(struct lane *l, const struct ipc_mask_rules *m)
+{
+    struct err_info e;
+
+    if (masks_put(&l->gate->masks, m, &e) != ERR_OK) /* nothing is taken in for the project until it is said again */
+        log_err(LOG_ERROR, "masks.not-taken", &e);
+}
+
 static void on_keeper_message(void *ctx, struct link_msg *m)
 {
     struct lane *l = ctx;
@@ -147,6 +155,7 @@ static void on_keeper_message(void *ctx, struct link_msg *m)
     case IPC_T_HEARTBEAT: take_heartbeat(l, m->body); break;
     case IPC_T_GONE: take_gone(l, m->body); break;
     case IPC_T_INGEST_TOKENS: take_tokens(l, m->body); break;
+    case IPC_T_MASK_RULES: take_masks(l, m->body); break;
     case IPC_T_NOTIFY: watch_notify(l, m->body); break;
     default: log_event(LOG_WARN, "message.unexpected", LOG_STR("type", ipc_name(m->type)));
     }

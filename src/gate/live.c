@@ -132,5 +132,6 @@ void live_end(struct gate *g)
     g->reclog = reclog_free(g->reclog);
     live_table_deinit(&g->live_recs);
     live_tokens_deinit(&g->tokens);
+    masks_deinit(&g->masks);
     new_rate_deinit(&g->new_rate);
 }

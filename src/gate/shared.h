@@ -14,6 +14,7 @@
 #include "format/key.h"
 #include "gate/live_table.h"
 #include "gate/live_tokens.h"
+#include "gate/masks.h"
 #include "gate/new_rate.h"
 #include "loop/pool.h"
 #include "net/listener.h"
@@ -76,6 +77,7 @@ struct gate {
     _Atomic unsigned n_streams, n_imports;
 
     struct live_tokens tokens;    /* ingest tokens */
+    struct masks masks;           /* rules of projects: masks_get at each batch and import */
     struct new_rate new_rate;     /* recordings that public ones begin */
     struct live_table live_recs;  /* recordings that are being made */
     _Atomic uint64_t live_bodies; /* bytes of their batches that are under way */

@@ -39,6 +39,7 @@ static void open_one(struct link *to, const struct link_msg *m)
     (void) snprintf(r->kind, sizeof(r->kind), "terminal");
     (void) snprintf(r->rid, sizeof(r->rid), "r_%016u", ++w.next_rid);
     out.rid = span_str(r->rid);
+    world_masks(to);
     (void) link_answer(to, m->call, IPC_T_INGEST_OPENED, &out);
 }
 

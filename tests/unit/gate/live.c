@@ -65,6 +65,7 @@ static void open_one(struct link *to, const struct link_msg *m)
     (void) snprintf(r->rid, sizeof(r->rid), "r_%016u", ++w.next_rid);
     (void) span_to_str(in->title, r->title, sizeof(r->title));
     out.rid = span_str(r->rid);
+    world_masks(to);
     say(to, m->call, IPC_T_INGEST_OPENED, &out);
 }
 
@@ -72,6 +73,7 @@ static void resume_one(struct link *to, uint64_t call, struct span cred)
 {
     const struct ipc_ingest_state no = { .status = 404, .code = SPAN("not-found") };
 
+    world_masks(to);
     if (span_eq(cred, SPAN_OF(k.refused_cred)))
         say(to, call, IPC_T_INGEST_STATE, &no);
     else
@@ -193,6 +195,7 @@ static void gone(void *arg)
 static void answer_held(void *arg)
 {
     (void) arg;
+    world_masks(k.held_link);
     say(k.held_link, k.held_call, IPC_T_INGEST_STATE, &k.state);
 }
 

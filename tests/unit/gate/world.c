@@ -127,6 +127,13 @@ struct world_recording *recording_of(const char *rid)
     return r;
 }
 
+void world_masks(struct link *to)
+{
+    const struct ipc_mask_rules m = { .pid = SPAN(PROJECT), .version = 1 };
+
+    (void) link_send(to, IPC_T_MASK_RULES, &m);
+}
+
 static void on_ingest_open(struct link *k, const struct link_msg *m)
 {
     const struct ipc_ingest_open *in = m->body;
@@ -142,6 +149,7 @@ static void on_ingest_open(struct link *k, const struct link_msg *m)
         r->n_tags = in->tags.n;
         out = (struct ipc_ingest_opened){ .rid = span_str(r->rid), .pid = SPAN(PROJECT), .epoch = 1,
                                           .epoch_pk = SPAN_OF(w.epoch_pub) };
+        world_masks(k);
     }
     answer(k, m->call, IPC_T_INGEST_OPENED, &out);
 }

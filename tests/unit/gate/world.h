@@ -157,6 +157,8 @@ void world_wait(bool (*holds)(void), int ms);
 int patient(int ms); /* more of it under a sanitizer, where everything takes longer */
 
 void world_config(const char *public_url); /* sends a configuration: at start, or as SIGHUP does */
+struct link;
+void world_masks(struct link *to); /* on the world's thread: the project has the default masking rules */
 void world_push_grant(void);               /* w.grant as it is */
 void world_push_full(void);                /* a full list; without it when its gid is empty */
 void world_end_grant(uint8_t state, uint16_t end_code);
