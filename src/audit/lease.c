@@ -35,7 +35,7 @@ enum err lease_leaf(const struct ipc_lease *x, time_ms now, struct leaf *ret, st
     if (!lease_is_valid(x))
         return ERR_RAISE(reterr, ERR_INVAL, "a lease of kind %d that cannot be", x->what);
     if (x->what == LEASE_MANIFEST) {
-        (void) leaf_add_number(&l, "manifest", 1); /* at most seven: there is room */
+        (void) leaf_add_number(&l, "manifest", 1); /* at most eight: there is room */
     } else if (x->what == LEASE_LIVE) {
         (void) leaf_add_number(&l, "from_seq", (int64_t) x->from_seq);
         (void) leaf_add_number(&l, "live_s", x->live_s);
@@ -49,6 +49,8 @@ enum err lease_leaf(const struct ipc_lease *x, time_ms now, struct leaf *ret, st
         if (x->what == LEASE_EXPORT)
             (void) leaf_add_number(&l, "export", 1);
     }
+    if (x->reveal != 0)
+        (void) leaf_add_number(&l, "reveal", 1);
     if (x->first_lease > 0)
         (void) leaf_add_number(&l, "first", (int64_t) x->first_lease);
     *ret = l;

@@ -17,7 +17,7 @@ bool lease_is_valid(const struct ipc_lease *x);
 /*
  * replay.leased: n = {from_seq, to_seq, from_ms, to_ms, bytes} and export: 1 for one of an export; for the manifest
  * {manifest: 1}; of what becomes durable in the next seconds of a recording that is being made {from_seq, live_s,
- * max_bytes}; and first: index of the first lease of its series, unless this is it. Spans borrow from the message. ERR_INVAL: not lease_is_valid.
+ * max_bytes}; reveal: 1 when what masks took out is shown; and first: index of the first lease of its series, unless this is it. Spans borrow from the message. ERR_INVAL: not lease_is_valid.
  */
 NODISCARD enum err lease_leaf(const struct ipc_lease *x, time_ms now, struct leaf *ret, struct err_info *reterr);
 

@@ -188,12 +188,12 @@
 
 /*
  * ok = 0: forget everything of it (the gate removes the files after DONE). live = 1: a recording that was being made;
- * counts come from its pieces, and the keeper computes the root (root empty). Answer: ANSWER (body of the API).
+ * counts come from its pieces. Answer: ANSWER (body of the API).
  */
 #define IPC_END(F, L)                                                                                                  \
     F(SPAN, rid) F(U8, ok)                                                                                             \
     F(SPAN, kind) F(U64, events) F(I64, duration_us) F(U64, bytes) F(I64, started_ms)                                  \
-    F(SPAN, root)           /* RFC 6962 root over its pieces, STANDARDS 4.4 */                                         \
+    F(SPAN, root)           /* empty: the keeper computes it (STANDARDS 4.4) */                                         \
     F(U8, live) F(U8, vanished) /* vanished 1: the recorder went away without an end */                                \
     F(SPAN, trace)
 
@@ -225,7 +225,8 @@
     F(U32, live_s)          /* LIVE: what becomes durable within so many seconds from now; else 0 */                   \
     F(U64, first_lease)     /* index of the first lease of its series, which one settlement ends; 0: this is it */     \
     F(SPAN, proof)          /* SHA-256 of the DPoP proof that asked for it; empty under bearer */                      \
-    F(U16, release_kn) F(U8, release_track) F(U8, release) /* release = 1: a vault.released leaf too, for OPEN */
+    F(U16, release_kn) F(U8, release_track) F(U8, release) /* release = 1: a vault.released leaf too, for OPEN */       \
+    F(U8, reveal)           /* 1: with what masks took out, track 1 */
 
 #define IPC_LEASED(F, L)                                                                                               \
     F(U16, verdict)         /* enum key_verdict; KEY_OK = durable */                                                   \

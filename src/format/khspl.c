@@ -154,12 +154,13 @@ const struct khspl_record *khspl_at(const struct khspl *s, size_t i)
 }
 
 enum err khspl_unlock(struct khspl *s, const struct secret *rk, struct span project, struct span rid, uint16_t kn,
-                      struct err_info *reterr)
+                      uint8_t track, struct err_info *reterr)
 {
     struct khlog_key *key = NULL;
 
-    if (!span_eq(s->begin.project, project) || !span_eq(s->begin.rid, rid) || s->begin.kn != kn || s->begin.track != 0)
-        return ERR_RAISE(reterr, ERR_CORRUPT, "piece of a log: of another recording or key number");
+    if (!span_eq(s->begin.project, project) || !span_eq(s->begin.rid, rid) || s->begin.kn != kn ||
+        s->begin.track != track)
+        return ERR_RAISE(reterr, ERR_CORRUPT, "piece of a log: of another recording, key number or track");
     TRY(khlog_key_open(rk, &s->begin, s->file_no, &key, reterr));
     khlog_key_free(s->key);
     s->key = key;

@@ -33,10 +33,10 @@ const struct khspl_record *khspl_at(const struct khspl *s, size_t i); /* NULL: n
 
 /*
  * Takes the key: place and commitment are checked. rk is read here only. Needed before khspl_read.
- * ERR_CORRUPT: the file names another project, recording or kn, or the key is another one.
+ * ERR_CORRUPT: the file names another project, recording, kn or track, or the key is another one.
  */
 NODISCARD enum err khspl_unlock(struct khspl *s, const struct secret *rk, struct span project, struct span rid,
-                                uint16_t kn, struct err_info *reterr);
+                                uint16_t kn, uint8_t track, struct err_info *reterr);
 
 /* Appends the zstd frame of record i to *out. ERR_CORRUPT, ERR_STATE: not unlocked, ERR_NOTFOUND, ERR_LIMIT. */
 NODISCARD enum err khspl_read(struct khspl *s, size_t i, struct buf *out, struct err_info *reterr);

@@ -8,6 +8,7 @@ static bool name_ok(const struct wrap_name *n)
 {
     switch (n->kind) {
     case WRAP_RK:
+    case WRAP_REVEAL:
         return id_check(n->id, ID_RECORDING) && id_check(n->project, ID_PROJECT);
     case WRAP_OPENING:
         return n->id.n > 0 && n->id.n <= WRAP_ID_MAX && n->project.n <= WRAP_ID_MAX;

@@ -13,6 +13,7 @@
 enum wrap_kind {
     WRAP_RK = 1,      /* recording key; id = r_… */
     WRAP_OPENING = 2, /* a person's opening key; id = the person's */
+    WRAP_REVEAL = 5,  /* reveal key, of track 1; id = r_…; released only under `unmask` */
 };
 
 #define WRAP_ID_MAX 64 /* bytes of id and of project */

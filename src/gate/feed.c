@@ -81,7 +81,7 @@ struct block *feed_take(struct feed_member *m, uint64_t seq)
         struct block *b = LIST_ENTRY(node, struct block, node);
 
         if (seq >= b->meta.first_seq && seq - b->meta.first_seq < b->n_lines)
-            return viewer_has_key(m->viewer, b->kn) ? block_ref(b) : NULL;
+            return viewer_has_key(m->viewer, b->kn) && !viewer_unmasks(m->viewer) ? block_ref(b) : NULL;
     }
     return NULL;
 }
@@ -90,8 +90,8 @@ void feed_put(struct feed_member *m, struct block *b)
 {
     struct feed *f = m->feed;
 
-    if (f == NULL || list_linked(&b->node))
-        return;
+    if (f == NULL || list_linked(&b->node) || viewer_unmasks(m->viewer))
+        return; /* with originals in it, it is for this viewer alone */
     list_append(&f->blocks, &block_ref(b)->node);
     f->n_blocks++;
     f->bytes += b->bytes.n;
@@ -106,7 +106,7 @@ bool feed_claim(struct feed_member *m, uint64_t seq)
     struct feed *f = m->feed;
 
     /* whoever lacks the key of it has to open it for himself */
-    if (f == NULL || (f->has_kn && !viewer_has_key(m->viewer, f->kn)))
+    if (f == NULL || (f->has_kn && !viewer_has_key(m->viewer, f->kn)) || viewer_unmasks(m->viewer))
         return true;
     if (f->loader != NULL)
         return f->loading != seq;

@@ -1,8 +1,8 @@
 /*
  * POST /v1/import: a whole file, streamed.
  *
- * Happy path: credential and metadata to the keeper (INGEST_OPEN, which makes the id) -> a recording key, sealed to the
- * vault (WRAP_PUT) -> body in steps of 64 KiB through a worker: unpack, recognise, normalise, chunks, segments, each
+ * Happy path: credential and metadata to the keeper (INGEST_OPEN, which makes the id and names the masking rules) -> a recording
+ * key, where originals are kept also a reveal key, sealed to the vault (WRAP_PUT) -> body in steps of 64 KiB through a worker: unpack, recognise, normalise, chunks, segments, each
  * encrypted file written and synced -> PIECE_PUT -> at the end END -> 201.
  * Any failure: END(ok = 0), the files are removed, the problem says where and why. A client that goes away: the same. A gate
  * that dies: the keeper knows what was open and has it removed. When the answer to END does not come, nobody here knows
@@ -21,7 +21,6 @@
 #include "codec/jsonw.h"
 #include "codec/sfv.h"
 #include "crypto/secret.h"
-#include "format/merkle.h"
 #include "format/segment.h"
 #include "format/wrap.h"
 
@@ -45,6 +44,14 @@ struct piece {
     uint8_t sha256[32];
 };
 
+/* A segment being made of one track: 0 the recording, 1 what masks took out of it. */
+struct track {
+    struct segment_builder *builder;
+    uint32_t seg_no, n_chunks; /* seg_no: the builder's */
+};
+
+#define TRACKS UPLOADER_TRACKS
+
 struct import {
     struct list node;
     struct call *call;
@@ -56,17 +63,19 @@ struct import {
     struct buf feeding; /* what the worker has */
 
     char rid[ID_CAP], pid[ID_CAP];
-    struct secret *rk;
+    struct importer_params params;
     struct importer *importer;
-    struct segment_builder *builder;
-    uint32_t seg_no, n_chunks;
+    struct uploader_keys keys;
+    struct track tracks[TRACKS];
+    uint32_t next_seg;
+    struct buf original; /* of the event or head that comes next: what was before masking */
+    bool has_original;
     uint64_t next_seq, n_markers;
     bool noting;
     struct facts facts;
     struct facts_clickable *clickable; /* of a page */
     time_us last_time;
     uint64_t stored;   /* event bytes */
-    struct merkle_frontier tree;
     struct piece *pieces; /* made by the worker, not yet told to the keeper */
     size_t n_pieces, cap_pieces;
 
@@ -139,7 +148,7 @@ static void over(struct import *m)
     if (m->counted)
         (void) atomic_fetch_sub(&m->call->lane->gate->n_imports, 1);
     m->counted = false;
-    m->rk = secret_free(m->rk);
+    uploader_keys_drop(&m->keys);
     list_remove(&m->node);
     lane_quiet(m->call->lane);
 }
@@ -234,7 +243,6 @@ static struct import *call_and(struct import *m)
 
 static void finish(struct import *m)
 {
-    struct merkle_hash root = merkle_root(&m->tree);
     const struct importer_result *r = &m->result;
     const struct ipc_end end = {
         .rid = span_str(m->rid),
@@ -244,13 +252,12 @@ static void finish(struct import *m)
         .duration_us = r->duration_us,
         .bytes = m->stored,
         .started_ms = r->started_at,
-        .root = SPAN_OF(root.b),
         .trace = span_of(m->call->trace, CALL_TRACE_LEN),
     };
     struct link *keeper = m->call->lane->keeper;
 
     m->state = ENDING;
-    m->rk = secret_free(m->rk);
+    uploader_keys_drop(&m->keys);
     if (keeper == NULL || link_call(keeper, IPC_T_END, &end, CALL_MS, on_ended, call_and(m)) != ERR_OK) {
         fail(m, "keeper-unavailable", "The recording could not be completed; nothing of it is kept."); /* it was not sent */
         if (keeper != NULL)
@@ -260,30 +267,19 @@ static void finish(struct import *m)
 
 /* ---- in the worker ---- */
 
-static enum err builder_open(struct import *m, struct err_info *reterr)
+static enum err builder_open(struct import *m, unsigned track, struct err_info *reterr)
 {
     const struct gate_settings *s = gate_settings(m->call->lane->gate);
-    const struct khseg_context c = { span_str(m->pid), span_str(m->rid), 0, 0, m->seg_no, SEGMENT_CODEC };
+    const struct khseg_context c = { span_str(m->pid), span_str(m->rid), 0, (uint8_t) track, m->next_seg, SEGMENT_CODEC };
     const struct segment_options o = { .zstd_level = s->zstd_level, .target_bytes = (size_t) s->seal_bytes,
                                        .first_seq = m->next_seq, .first_time = m->last_time };
+    struct track *t = &m->tracks[track];
 
-    return m->builder != NULL ? ERR_OK : segment_builder_new(m->rk, &c, &o, &m->builder, reterr);
-}
-
-/* The leaf of the recording's own tree (STANDARDS 4.4). */
-static enum err add_leaf(struct import *m, const struct piece *p, struct err_info *reterr)
-{
-    struct buf leaf = BUF_INIT(64);
-    struct merkle_hash h;
-
-    buf_u32le(&leaf, p->row.seg_no);
-    buf_u16le(&leaf, p->row.kn);
-    buf_u8(&leaf, KHSEG_KIND);
-    buf_u64le(&leaf, p->row.size);
-    buf_add(&leaf, p->sha256, sizeof(p->sha256));
-    h = merkle_leaf(buf_span(&leaf));
-    buf_deinit(&leaf);
-    return merkle_append(&m->tree, &h, NULL, NULL, reterr);
+    if (t->builder != NULL)
+        return ERR_OK;
+    TRY(segment_builder_new(m->keys.of[track].rk, &c, &o, &t->builder, reterr));
+    t->seg_no = m->next_seg++;
+    return ERR_OK;
 }
 
 static enum err room_for_piece(struct import *m, struct err_info *reterr)
@@ -301,50 +297,82 @@ static enum err room_for_piece(struct import *m, struct err_info *reterr)
     return ERR_OK;
 }
 
-static enum err seal(struct import *m, struct err_info *reterr)
+static enum err seal(struct import *m, unsigned track, struct err_info *reterr)
 {
     struct buf file = BUF_INIT(SEGMENT_SIZE_MAX);
-    const struct store_piece place = { span_str(m->pid), span_str(m->rid), m->seg_no };
+    struct track *t = &m->tracks[track];
+    const struct store_piece place = { span_str(m->pid), span_str(m->rid), t->seg_no };
     struct segment_summary sum;
     struct piece *p;
     enum err e;
 
     TRY(room_for_piece(m, reterr));
     p = &m->pieces[m->n_pieces];
-    e = segment_finish(m->builder, &file, &sum, reterr);
+    e = segment_finish(t->builder, &file, &sum, reterr);
     if (e == ERR_OK)
         e = store_put(m->call->lane->gate->store, &place, buf_span(&file), reterr);
     buf_deinit(&file);
-    m->builder = segment_builder_free(m->builder);
+    t->builder = segment_builder_free(t->builder);
     if (e != ERR_OK)
         return e;
     memcpy(p->sha256, sum.sha256, sizeof(p->sha256));
     p->row = (struct ipc_row_piece){
-        .seg_no = m->seg_no++, .kind = KHSEG_KIND, .codec = SEGMENT_CODEC, .size = sum.size, .first_seq = sum.first_seq,
-        .n_events = sum.n_events, .first_chunk = m->n_chunks, .n_chunks = sum.n_chunks, .t_first_us = sum.t_first,
-        .t_last_us = sum.t_last,
+        .seg_no = t->seg_no, .track = (uint8_t) track, .kind = KHSEG_KIND, .codec = SEGMENT_CODEC, .size = sum.size,
+        .first_seq = sum.first_seq, .n_events = sum.n_events, .first_chunk = t->n_chunks, .n_chunks = sum.n_chunks,
+        .t_first_us = sum.t_first, .t_last_us = sum.t_last,
     };
-    m->n_chunks += sum.n_chunks;
+    t->n_chunks += sum.n_chunks;
     m->n_pieces++;
-    return add_leaf(m, p, reterr);
+    return ERR_OK;
+}
+
+/* What the next head or event was before masking: its line of track 1. */
+[[maybe_unused]] static enum err on_reveal(void *ctx, int64_t seq, struct span original, struct err_info *reterr)
+{
+    struct import *m = ctx;
+
+    (void) seq;
+    if (m->keys.of[1].rk == NULL)
+        return ERR_OK;
+    buf_reset(&m->original);
+    buf_add_span(&m->original, original);
+    m->has_original = true;
+    return buf_check(&m->original, reterr);
+}
+
+static enum err add_original(struct import *m, uint64_t seq, time_us time, struct err_info *reterr)
+{
+    struct track *t = &m->tracks[1];
+
+    if (m->keys.of[1].rk == NULL)
+        return ERR_OK;
+    TRY(builder_open(m, 1, reterr));
+    TRY(segment_add_event(t->builder, seq, time, m->has_original ? buf_span(&m->original) : SPAN("0"), reterr));
+    m->has_original = false;
+    return ERR_OK;
 }
 
 static enum err on_head(void *ctx, struct span json, struct err_info *reterr)
 {
     struct import *m = ctx;
 
-    TRY(builder_open(m, reterr));
-    return segment_add_head(m->builder, json, reterr);
+    TRY(builder_open(m, 0, reterr));
+    TRY(segment_add_head(m->tracks[0].builder, json, reterr));
+    if (!m->has_original)
+        return ERR_OK;
+    m->has_original = false;
+    TRY(builder_open(m, 1, reterr));
+    return segment_add_head(m->tracks[1].builder, buf_span(&m->original), reterr);
 }
 
 static enum err on_screen(void *ctx, const struct importer_screen *s, struct err_info *reterr)
 {
     struct import *m = ctx;
 
-    TRY(builder_open(m, reterr));
+    TRY(builder_open(m, 0, reterr));
     if (s->init.n > SEGMENT_SCREEN_MAX)
         return ERR_OK; /* playing starts at an earlier keyframe */
-    return segment_add_screen(m->builder, s->seq, (uint16_t) s->cols, (uint16_t) s->rows, s->init, reterr);
+    return segment_add_screen(m->tracks[0].builder, s->seq, (uint16_t) s->cols, (uint16_t) s->rows, s->init, reterr);
 }
 
 /* A marker's label is the third element of ["m"] events. */
@@ -357,7 +385,7 @@ static enum err add_marker(struct import *m, const struct importer_event *ev, st
 
     if (json_next(&it, &v) && json_next(&it, &v) && json_next(&it, &v) && v.type == JSON_STRING &&
         json_string_decode(v.raw, &label))
-        e = segment_add_marker(m->builder, ev->seq, buf_span(&label), reterr);
+        e = segment_add_marker(m->tracks[0].builder, ev->seq, buf_span(&label), reterr);
     buf_deinit(&label);
     return e;
 }
@@ -377,11 +405,11 @@ static enum err note(struct import *m, const struct importer_event *ev, struct e
     }
     if (!terminal && m->n_markers < SEGMENT_LISTED_MAX && facts_mark(&in, &label)) {
         m->n_markers++;
-        e = segment_add_marker(m->builder, ev->seq, buf_span(&label), reterr);
+        e = segment_add_marker(m->tracks[0].builder, ev->seq, buf_span(&label), reterr);
     }
     buf_deinit(&label);
     TRY(e);
-    return facts_event(&m->facts, m->clickable, segment_builder_notes(m->builder), &in) ? ERR_OK
+    return facts_event(&m->facts, m->clickable, segment_builder_notes(m->tracks[0].builder), &in) ? ERR_OK
                                                                                         : ERR_RAISE(reterr, ERR_NOMEM, "notes");
 }
 
@@ -389,25 +417,32 @@ static enum err on_event(void *ctx, const struct importer_event *ev, struct err_
 {
     struct import *m = ctx;
 
-    TRY(builder_open(m, reterr));
+    TRY(builder_open(m, 0, reterr));
     if (ev->keyframe)
-        TRY(segment_add_keyframe(m->builder, ev->seq, reterr));
+        TRY(segment_add_keyframe(m->tracks[0].builder, ev->seq, reterr));
     if (ev->type == 'm' && m->n_markers++ < SEGMENT_LISTED_MAX)
         TRY(add_marker(m, ev, reterr));
     TRY(note(m, ev, reterr));
-    TRY(segment_add_event(m->builder, ev->seq, ev->seek_us, ev->json, reterr));
+    TRY(segment_add_event(m->tracks[0].builder, ev->seq, ev->seek_us, ev->json, reterr));
+    TRY(add_original(m, ev->seq, ev->seek_us, reterr));
     m->next_seq = ev->seq + 1;
     m->last_time = ev->seek_us;
     m->stored += ev->json.n + 1;
-    return segment_builder_full(m->builder) ? seal(m, reterr) : ERR_OK;
+    for (unsigned i = 0; i < TRACKS; i++) {
+        if (m->tracks[i].builder != NULL && segment_builder_full(m->tracks[i].builder))
+            TRY(seal(m, i, reterr));
+    }
+    return ERR_OK;
 }
 
 /* The last bytes are in: the format's own end, then what is left in the builder. */
 static enum err finish_input(struct import *m)
 {
     TRY(importer_finish(m->importer, &m->result));
-    if (m->builder != NULL)
-        TRY(seal(m, &m->why));
+    for (unsigned i = 0; i < TRACKS; i++) {
+        if (m->tracks[i].builder != NULL)
+            TRY(seal(m, i, &m->why));
+    }
     return ERR_OK;
 }
 
@@ -581,9 +616,13 @@ static void on_free(struct call *c)
         return;
     list_remove(&m->node);
     m->importer = importer_free(m->importer);
-    m->builder = segment_builder_free(m->builder);
     m->clickable = facts_clickable_free(m->clickable);
-    m->rk = secret_free(m->rk);
+    for (unsigned i = 0; i < TRACKS; i++)
+        m->tracks[i].builder = segment_builder_free(m->tracks[i].builder);
+    uploader_keys_drop(&m->keys);
+    if (m->original.p != NULL)
+        secret_wipe(m->original.p, m->original.cap);
+    buf_deinit(&m->original);
     if (m->counted)
         (void) atomic_fetch_sub(&c->lane->gate->n_imports, 1);
     free(m->pieces);
@@ -630,9 +669,8 @@ static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *b
     struct import *m = ctx;
     struct call *c = m->call;
     const struct ipc_ingest_opened *a = body;
-    struct buf wrap = BUF_INIT(WRAP_MAX);
-    struct ipc_row_wrap row = { 0 };
-    struct ipc_wrap_put put = { 0 };
+    struct ipc_row_wrap rows[UPLOADER_TRACKS];
+    struct ipc_wrap_put put = { .rid = span_str(m->rid), .wraps = { rows, 0 } };
     char code[40], detail[400];
 
     if (err != ERR_OK || type != IPC_T_INGEST_OPENED) {
@@ -642,18 +680,15 @@ static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *b
         (void) span_to_str(a->detail, detail, sizeof(detail));
         fail(m, code, detail);
     } else if (!span_to_str(a->rid, m->rid, sizeof(m->rid)) || !span_to_str(a->pid, m->pid, sizeof(m->pid)) ||
-               uploader_wrap(a->rid, a->pid, a->epoch, a->epoch_pk, &m->rk, &wrap, &m->why) != ERR_OK) {
+               uploader_keys_make(a->rid, a->pid, a->epoch, a->epoch_pk, false, &m->keys, &m->why) != ERR_OK) {
         fail(m, "internal", "");
     } else {
         m->state = WRAPPING;
-        row = (struct ipc_row_wrap){ .epoch = a->epoch, .wrap = buf_span(&wrap) };
-        put = (struct ipc_wrap_put){ .rid = span_str(m->rid) };
-        put.wraps.rows = &row;
-        put.wraps.n = 1;
+        put.rid = span_str(m->rid);
+        put.wraps.n = uploader_wrap_rows(&m->keys, 0, a->epoch, rows);
         if (link_call(c->lane->keeper, IPC_T_WRAP_PUT, &put, CALL_MS, on_wrapped, call_and(m)) != ERR_OK)
             on_wrapped(m, ERR_CLOSED, IPC_T_NONE_, NULL);
     }
-    buf_deinit(&wrap);
     call_unref(c);
 }
 
@@ -822,7 +857,7 @@ void import_answer(struct call *c)
     m->call = c;
     buf_init(&m->in, STEP_BYTES * 2 + (64 << 10));
     buf_init(&m->feeding, STEP_BYTES * 2 + (64 << 10));
-    merkle_frontier_init(&m->tree);
+    buf_init(&m->original, SEGMENT_EVENT_MAX);
     list_append(&l->imports, &m->node);
     c->state = m;
     c->ops = &import_ops;

@@ -103,9 +103,10 @@ static void drop_rec(struct live_rec *r)
     r->log = reclog_end(r->log);
     r->batch = batch_free(r->batch);
     r->sealed.tail = reclog_tail_free(r->sealed.tail);
+    r->sealed.reveal_tail = reclog_tail_free(r->sealed.reveal_tail);
     seal_job_reset(&r->sealed);
     r->seal = seal_free(r->seal);
-    r->rk = secret_free(r->rk);
+    uploader_keys_drop(&r->keys);
     list_remove(&r->node);
     if (r->creator != NULL)
         call_unref(r->creator);

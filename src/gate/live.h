@@ -29,7 +29,6 @@
 #define LIVE_BODIES_MAX  (512u << 20) /* of all batches of this gate that are under way */
 #define LIVE_BODY_SMALL (64u << 10)  /* is taken all the same: one recorder with large batches does not stop the others */
 #define LIVE_QUEUE_MAX   64          /* batches that wait in one recording */
-#define LIVE_WRAP_MAX    255
 #define LIVE_SPACE_RETRY_S 5
 #define LIVE_NUMBER_MAX  (UINT64_C(1) << 53)
 #define LIVE_NO_NUMBER   UINT64_MAX
@@ -95,10 +94,8 @@ struct live_rec {
     enum importer_kind kind;
     uint16_t kn;
     uint32_t epoch;
-    struct secret *rk;
-    uint8_t wrap[LIVE_WRAP_MAX];
-    size_t wrap_len;
-    bool wrapped;            /* the keeper has it */
+    struct uploader_keys keys;
+    bool wrapped;            /* the keeper has their wraps */
     uint8_t told_times;      /* time_kind that it was sent */
     struct reclog_rec *log;
     struct call *creator;    /* its POST waits for the head to be durable */
@@ -154,8 +151,8 @@ void live_route(struct lane *here, struct live_job *j);
 
 /* One in state LIVE_RESUMING that is in no table yet. NULL: no memory. */
 struct live_rec *live_rec_new(struct lane *l, struct span rid);
-/* Key, log and sealing from what the keeper said; then it is LIVE_OPEN. 'wrap' was made with r->rk. */
-NODISCARD enum err live_rec_open(struct live_rec *r, struct span wrap, uint64_t log_next, const struct seal_params *from,
+/* Log and sealing from what the keeper said, under r->keys; then it is LIVE_OPEN. */
+NODISCARD enum err live_rec_open(struct live_rec *r, uint64_t log_next, const struct seal_params *from,
                                  struct err_info *reterr);
 /* The head that came with POST /v1/recordings: the first record of the log. The creator is answered when it is durable. */
 void live_rec_head(struct live_rec *r, struct span head);

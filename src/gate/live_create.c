@@ -81,17 +81,13 @@ void live_create_forget(struct live_rec *r)
 
 static enum err begin(struct live_rec *r, const struct ipc_ingest_opened *a, enum importer_kind kind, struct err_info *reterr)
 {
-    struct buf wrap = BUF_INIT(WRAP_MAX);
     const struct seal_params from = { .store = r->gate->store, .project = span_str(r->place.pid), .rid = span_str(r->place.rid),
                                       .kind = kind };
-    enum err e = uploader_wrap(from.rid, from.project, a->epoch, a->epoch_pk, &r->rk, &wrap, reterr);
 
     r->epoch = a->epoch;
     r->parse = batch_state_new(kind);
-    if (e == ERR_OK)
-        e = live_rec_open(r, buf_span(&wrap), 0, &from, reterr);
-    buf_deinit(&wrap);
-    return e;
+    TRY(uploader_keys_make(from.rid, from.project, a->epoch, a->epoch_pk, false, &r->keys, reterr));
+    return live_rec_open(r, 0, &from, reterr);
 }
 
 static void refuse_keepers(struct call *c, const struct ipc_ingest_opened *a)

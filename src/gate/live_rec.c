@@ -38,17 +38,14 @@ struct live_rec *live_rec_new(struct lane *l, struct span rid)
     return r;
 }
 
-enum err live_rec_open(struct live_rec *r, struct span wrap, uint64_t log_next, const struct seal_params *from,
-                       struct err_info *reterr)
+enum err live_rec_open(struct live_rec *r, uint64_t log_next, const struct seal_params *from, struct err_info *reterr)
 {
-    const struct reclog_begin b = { .project = span_str(r->place.pid), .rid = span_str(r->place.rid), .kn = r->kn, .wrap = wrap,
-                                    .rk = r->rk, .next_seq = from->next_seq, .next_batch = log_next,
+    const struct reclog_begin b = { .project = span_str(r->place.pid), .rid = span_str(r->place.rid), .kn = r->kn,
+                                    .wrap = span_of(r->keys.of[0].wrap, r->keys.of[0].wrap_len), .rk = r->keys.of[0].rk,
+                                    .reveal_wrap = span_of(r->keys.of[1].wrap, r->keys.of[1].wrap_len),
+                                    .reveal = r->keys.of[1].rk, .next_seq = from->next_seq, .next_batch = log_next,
                                     .loop = r->place.lane->loop, .press = live_seal_press, .ctx = r };
 
-    if (wrap.n > sizeof(r->wrap))
-        return ERR_RAISE(reterr, ERR_INVAL, "a wrap of %zu bytes", wrap.n);
-    memcpy(r->wrap, wrap.p, wrap.n);
-    r->wrap_len = wrap.n;
     r->kind = from->kind;
     r->next_batch = log_next > 0 ? log_next - 1 : 0;
     r->sealed_seq = from->next_seq;
@@ -57,7 +54,8 @@ enum err live_rec_open(struct live_rec *r, struct span wrap, uint64_t log_next, 
         return ERR_RAISE(reterr, ERR_NOMEM, "no memory for sealing");
     TRY(reclog_begin(r->gate->reclog, &b, &r->log, reterr));
     r->sealed.seal = r->seal;
-    r->sealed.rk = r->rk;
+    r->sealed.rk = r->keys.of[0].rk;
+    r->sealed.reveal = r->keys.of[1].rk;
     r->state = LIVE_OPEN;
     return ERR_OK;
 }
@@ -74,7 +72,7 @@ static void rec_free(struct live_rec *r)
     seal_job_reset(&r->sealed);
     r->seal = seal_free(r->seal);
     r->log = reclog_end(r->log);
-    r->rk = secret_free(r->rk);
+    uploader_keys_drop(&r->keys);
     if (r->gone)
         lane_remove_files(l, span_str(r->place.pid), span_str(r->place.rid));
     free(r);

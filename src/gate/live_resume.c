@@ -78,14 +78,12 @@ static void refuse(struct live_rec *r, const struct ipc_ingest_state *s)
 
 static enum err take_over(struct live_rec *r, const struct ipc_ingest_state *s, struct err_info *reterr)
 {
-    struct buf wrap = BUF_INIT(WRAP_MAX);
     char pid[ID_CAP], tid[ID_CAP];
     struct seal_params from = {
         .store = r->gate->store, .kind = span_eq_str(s->kind, "rrweb") ? IMPORTER_RRWEB : IMPORTER_TERMINAL, .resumed = true,
         .kn = s->next_kn, .next_seg = s->next_seg, .next_chunk = s->next_chunk, .next_seq = s->next_seq, .bytes = s->bytes,
         .last_us = s->last_us, .rid = span_str(r->place.rid), .times = { s->time_kind, s->time_base_us },
     };
-    enum err e;
 
     if (!span_to_str(s->pid, pid, sizeof(pid)) || !span_to_str(s->tid, tid, sizeof(tid)))
         return ERR_RAISE(reterr, ERR_INVAL, "ids that are none");
@@ -97,11 +95,8 @@ static enum err take_over(struct live_rec *r, const struct ipc_ingest_state *s, 
     r->put_bytes = s->bytes;
     r->parse = batch_state_resume(from.kind, s->next_seq, s->last_us, s->bytes, from.times);
     r->told_times = s->time_kind;
-    e = uploader_wrap(from.rid, from.project, s->epoch, s->epoch_pk, &r->rk, &wrap, reterr);
-    if (e == ERR_OK)
-        e = live_rec_open(r, buf_span(&wrap), s->next_batch, &from, reterr);
-    buf_deinit(&wrap);
-    return e;
+    TRY(uploader_keys_make(from.rid, from.project, s->epoch, s->epoch_pk, false, &r->keys, reterr));
+    return live_rec_open(r, s->next_batch, &from, reterr);
 }
 
 static void resume(struct live_rec *r, const struct ipc_ingest_state *s)

@@ -77,11 +77,10 @@ static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *
 
 void live_send_wrap(struct live_rec *r)
 {
-    struct ipc_row_wrap row = { .kn = r->kn, .epoch = r->epoch, .wrap = span_of(r->wrap, r->wrap_len) };
-    struct ipc_wrap_put put = { .rid = span_str(r->place.rid) };
+    struct ipc_row_wrap rows[UPLOADER_TRACKS];
+    const struct ipc_wrap_put put = { .rid = span_str(r->place.rid),
+                                      .wraps = { rows, uploader_wrap_rows(&r->keys, r->kn, r->epoch, rows) } };
 
-    put.wraps.rows = &row;
-    put.wraps.n = 1;
     r->wrapped = ask(r, IPC_T_WRAP_PUT, &put, on_wrapped); /* until its answer says otherwise */
     if (!r->wrapped)
         arm(r, now(r) + LIVE_RETRY_MS);
@@ -316,6 +315,7 @@ static void worked(struct live_rec *r)
 
     r->work = LIVE_IDLE;
     r->sealed.tail = reclog_tail_free(r->sealed.tail);
+    r->sealed.reveal_tail = reclog_tail_free(r->sealed.reveal_tail);
     if (r->state == LIVE_OVER) {
         if (r->sealed.err == ERR_OK && r->sealed.n_pieces > 0 && !r->gone) {
             r->undoing = true;
@@ -346,6 +346,8 @@ static void seal_work(void *arg)
     struct seal_job *s = &r->sealed;
 
     s->err = reclog_tail(r->gate->reclog, span_str(r->place.rid), r->sealed_seq, 0, &s->tail, &s->why);
+    if (s->err == ERR_OK && s->reveal != NULL) /* after it: it has all of its batches */
+        s->err = reclog_tail_reveal(r->gate->reclog, span_str(r->place.rid), r->sealed_seq, 0, &s->reveal_tail, &s->why);
     if (s->err == ERR_OK)
         seal_run(s);
 }

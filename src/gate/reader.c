@@ -15,17 +15,24 @@ static bool codec_fits(const struct ipc_row_piece *p)
 static bool pieces_fit(const struct ipc_key_facts *m)
 {
     uint32_t chunk = 0;
+    uint8_t track = 0;
     uint64_t seq = 0;
 
     if (m->pieces.n > VIEWER_PIECES_MAX)
         return false;
-    for (uint32_t i = 0; i < m->pieces.n; i++) {
+    for (uint32_t i = 0; i < m->pieces.n; i++) { /* those of track 1 come last */
         const struct ipc_row_piece *p = &m->pieces.rows[i];
 
-        if (p->first_chunk != chunk || (p->n_events > 0 && p->first_seq != seq) || !codec_fits(p))
+        if (p->track < track || p->track > 1 || !codec_fits(p))
             return false;
-        chunk += p->n_chunks;
-        seq += p->n_events;
+        if (p->track > track) {
+            track = p->track;
+            seq = 0;
+        }
+        if (track == 0 ? p->first_chunk != chunk || (p->n_events > 0 && p->first_seq != seq) : p->first_seq < seq)
+            return false;
+        chunk += track == 0 ? p->n_chunks : 0;
+        seq = p->first_seq + p->n_events;
     }
     return chunk == m->n_chunks;
 }
@@ -45,14 +52,14 @@ static struct piece *piece_new(struct reader *r, const struct ipc_row_piece *in,
 }
 
 /* One that is in both lists stays, with what is open of it: a number names the same bytes always. */
-static struct piece *keep_piece(struct reader *r, const struct ipc_row_piece *in, size_t *from)
+static struct piece *keep_piece(struct piece **list, size_t n, const struct ipc_row_piece *in, size_t *from)
 {
-    for (size_t i = *from; i < r->n; i++) {
-        struct piece *p = r->pieces[i];
+    for (size_t i = *from; i < n; i++) {
+        struct piece *p = list[i];
 
         if (p == NULL || p->seg_no != in->seg_no || p->first_chunk != in->first_chunk)
             continue;
-        r->pieces[i] = NULL;
+        list[i] = NULL;
         *from = i + 1;
         return p;
     }
@@ -76,9 +83,9 @@ static bool take_wraps(struct reader *r, const struct ipc_key_facts *m)
     for (uint32_t i = 0; i < m->wraps.n; i++) {
         const struct ipc_row_wrap *in = &m->wraps.rows[i];
 
-        if (in->track != 0 || in->wrap.n > sizeof(list->bytes))
+        if (in->track > r->unmask || in->wrap.n > sizeof(list->bytes))
             continue;
-        list[n] = (struct wrap_row){ .kn = in->kn, .epoch = in->epoch, .n = (uint8_t) in->wrap.n };
+        list[n] = (struct wrap_row){ .kn = in->kn, .track = in->track, .epoch = in->epoch, .n = (uint8_t) in->wrap.n };
         memcpy(list[n++].bytes, in->wrap.p, in->wrap.n);
     }
     free(r->wraps);
@@ -87,38 +94,59 @@ static bool take_wraps(struct reader *r, const struct ipc_key_facts *m)
     return true;
 }
 
+static uint32_t pieces_of(const struct ipc_key_facts *m, uint8_t track, uint32_t *ret_first)
+{
+    uint32_t n = 0;
+
+    *ret_first = 0;
+    for (uint32_t i = 0; i < m->pieces.n; i++) {
+        *ret_first += m->pieces.rows[i].track < track;
+        n += m->pieces.rows[i].track == track;
+    }
+    return n;
+}
+
+/* The pieces of one track in place of those that are there. False: no memory, there are none now. */
+static bool take_pieces(struct reader *r, const struct ipc_key_facts *m, uint8_t track, struct piece ***list, size_t *n)
+{
+    uint32_t first, n_new = pieces_of(m, track, &first);
+    struct piece **fresh = calloc(n_new == 0 ? 1 : n_new, sizeof(struct piece *));
+    bool good = fresh != NULL;
+    size_t from = 0;
+
+    for (uint32_t i = 0; good && i < n_new; i++) {
+        const struct ipc_row_piece *in = &m->pieces.rows[first + i];
+        struct piece *old = keep_piece(*list, *n, in, &from);
+
+        fresh[i] = old != NULL ? old : piece_new(r, in, i);
+        good = fresh[i] != NULL;
+        if (good)
+            fresh[i]->at = i;
+    }
+    free_pieces(*list, *n);
+    if (!good)
+        free_pieces(fresh, n_new);
+    *list = good ? fresh : NULL;
+    *n = good ? n_new : 0;
+    return good;
+}
+
 bool reader_update(struct reader *r, const struct ipc_key_facts *m)
 {
-    struct piece **list;
-    size_t from = 0;
-    bool good = pieces_fit(m);
+    bool good;
 
-    list = good ? calloc(m->pieces.n == 0 ? 1 : m->pieces.n, sizeof(struct piece *)) : NULL;
-    if (list == NULL)
+    if (!pieces_fit(m) || !take_wraps(r, m))
         return false;
-    for (uint32_t i = 0; good && i < m->pieces.n; i++) { /* fresh ones first: a failure changes nothing */
-        struct piece *old = keep_piece(r, &m->pieces.rows[i], &from);
-
-        list[i] = old != NULL ? old : piece_new(r, &m->pieces.rows[i], i);
-        good = list[i] != NULL;
-    }
-    good = good && take_wraps(r, m);
-    free_pieces(r->pieces, r->n);
-    r->pieces = list;
-    r->n = good ? m->pieces.n : 0;
-    if (!good) { /* no memory: it has no pieces, and says so to whoever reads */
-        free_pieces(list, m->pieces.n);
-        r->pieces = NULL;
-    }
-    for (size_t i = 0; i < r->n; i++)
-        r->pieces[i]->at = i;
+    good = take_pieces(r, m, 0, &r->pieces, &r->n);
+    if (r->unmask)
+        good = take_pieces(r, m, 1, &r->reveal, &r->n_reveal) && good;
     r->n_timed = 0;
     r->live = m->live != 0;
     r->started = m->started_ms * 1000;
     return good;
 }
 
-struct reader *reader_new(const struct store *store, struct reclog *log, const char *pid, const char *rid,
+struct reader *reader_new(const struct store *store, struct reclog *log, const char *pid, const char *rid, bool unmask,
                           const struct ipc_key_facts *m)
 {
     struct reader *r = calloc(1, sizeof(*r));
@@ -127,6 +155,7 @@ struct reader *reader_new(const struct store *store, struct reclog *log, const c
         return NULL;
     r->store = store;
     r->log = log;
+    r->unmask = unmask;
     memcpy(r->pid, pid, sizeof(r->pid));
     memcpy(r->rid, rid, sizeof(r->rid));
     r->terminal = span_eq_str(m->kind, "terminal");
@@ -138,6 +167,8 @@ struct reader *reader_free(struct reader *r)
     if (r == NULL)
         return NULL;
     free_pieces(r->pieces, r->n);
+    free_pieces(r->reveal, r->n_reveal);
+    r->reveal_key = khlog_key_free(r->reveal_key);
     r->tail_key = khlog_key_free(r->tail_key);
     free(r->wraps);
     free(r);
@@ -153,10 +184,10 @@ uint64_t reader_sealed(const struct reader *r)
     return 0;
 }
 
-bool reader_wrap(const struct reader *r, uint16_t kn, uint32_t *ret_epoch, struct span *ret_wrap)
+bool reader_wrap(const struct reader *r, uint16_t kn, uint8_t track, uint32_t *ret_epoch, struct span *ret_wrap)
 {
     for (size_t i = 0; i < r->n_wraps; i++) {
-        if (r->wraps[i].kn != kn)
+        if (r->wraps[i].kn != kn || r->wraps[i].track != track)
             continue;
         *ret_epoch = r->wraps[i].epoch;
         *ret_wrap = span_of(r->wraps[i].bytes, r->wraps[i].n);
@@ -167,23 +198,30 @@ bool reader_wrap(const struct reader *r, uint16_t kn, uint32_t *ret_epoch, struc
 
 bool reader_first_kn(const struct reader *r, uint16_t *ret_kn)
 {
-    for (size_t i = 0; i < r->n_wraps; i++)
-        *ret_kn = i == 0 || r->wraps[i].kn < *ret_kn ? r->wraps[i].kn : *ret_kn;
-    return r->n_wraps > 0;
+    bool found = false;
+
+    for (size_t i = 0; i < r->n_wraps; i++) {
+        if (r->wraps[i].track != 0 || (found && r->wraps[i].kn >= *ret_kn))
+            continue;
+        *ret_kn = r->wraps[i].kn;
+        found = true;
+    }
+    return found;
 }
 
 /* ---- what is missing ---- */
 
-enum err run_key(struct run *x, uint16_t kn, const struct secret **ret)
+enum err run_key(struct run *x, uint16_t kn, uint8_t track, const struct secret **ret)
 {
     for (size_t i = 0; i < x->keys->n; i++) {
-        if (x->keys->keys[i].kn == kn) {
+        if (x->keys->keys[i].kn == kn && x->keys->keys[i].track == track) {
             *ret = x->keys->keys[i].rk;
             return ERR_OK;
         }
     }
     x->ret->need = READ_NEED_KEY;
     x->ret->need_kn = kn;
+    x->ret->need_track = track;
     return ERR_RAISE(x->reterr, ERR_AGAIN, "the key of number %u is not here", kn);
 }
 
@@ -217,6 +255,20 @@ static struct piece *piece_of_seq(struct reader *r, uint64_t seq)
     return NULL;
 }
 
+/* With originals in it a chunk cannot leave as it is stored. */
+static enum err read_revealed(struct run *x, struct piece *p)
+{
+    struct viewer_want plain = *x->want;
+    struct run y = *x;
+
+    plain.kind = READ_CHUNK;
+    y.want = &plain;
+    TRY(piece_chunk(&y, p, plain.chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta));
+    TRY(reveal_events(x, p->kn, x->ret->meta.first_seq, &x->ret->bytes));
+    x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
+    return ERR_OK;
+}
+
 static enum err read_chunk(struct run *x)
 {
     struct piece *p = piece_of_chunk(x->r, x->want->chunk);
@@ -226,6 +278,8 @@ static enum err read_chunk(struct run *x)
     if (p == NULL)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no chunk of that number");
     x->ret->kn = p->kn;
+    if (reveals(x, p->kn))
+        return read_revealed(x, p);
     x->ret->stored = x->want->kind == READ_STORED && p->kind == KHSEG_KIND;
     return piece_chunk(x, p, x->want->chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta);
 }
@@ -264,6 +318,7 @@ enum err reader_base(struct run *x)
     }
     x->ret->need = read.need;
     x->ret->need_kn = read.need_kn;
+    x->ret->need_track = read.need_track;
     if (read.bytes.p != NULL)
         secret_wipe(read.bytes.p, read.bytes.cap);
     buf_deinit(&read.bytes);
@@ -280,7 +335,12 @@ static enum err read_events(struct run *x)
     if (x->want->seq >= x->want->until)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no event of that number");
     TRY(reader_base(x));
-    return read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta);
+    TRY(read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta));
+    if (reveals(x, x->ret->kn)) {
+        TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
+        x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
+    }
+    return ERR_OK;
 }
 
 /* The first one there is; a recovered piece may hold nothing but a batch before it. */
@@ -455,8 +515,11 @@ static enum err read_manifest(struct run *x)
 
     if (e == ERR_OK)
         e = read_head(x, &head);
+    if (e == ERR_OK)
+        e = reveal_head(x, &head);
     if (e == ERR_OK || e == ERR_NOTFOUND)
         e = open_all(x);
+    x->ret->revealed = reveals_any(x->r);
     if (e == ERR_OK) {
         jsonw_init(&w, &x->ret->bytes);
         jsonw_obj(&w);
@@ -501,7 +564,7 @@ bool reader_run_newest(struct reader *r, const struct reader_keys *keys, const s
 {
     struct run x = { r, keys, want, ret, &ret->why };
 
-    if (!r->live || (!r->terminal && !r->has_base) || want->seq < reader_sealed(r) || want->seq >= want->until)
+    if (!r->live || (!r->terminal && !r->has_base) || want->seq < reader_sealed(r) || want->seq >= want->until || reveals_any(r))
         return false;
     ret->err = tail_events(&x, want->seq, true);
     ret->base = r->base;

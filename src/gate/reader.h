@@ -9,6 +9,8 @@
  *           merge at the end changes pieces, never events or numbers of chunks.
  * Times:    what has no times in clear (KHSPL1, the tail) gets them when it is opened: max(own, the event before). What comes
  *           later is clamped by that.
+ * Masks:    a reader that unmasks puts originals (track 1) in the place of masked events and of the head, wherever they are kept:
+ *           same events, same numbers, same times; keyframe screens, markers and what the index says stay masked.
  * Memory:   an index for each piece that was touched; at most VIEWER_OPEN_FILES open files, none after a look for a place.
  */
 #include "gate/viewer.h"
@@ -16,9 +18,10 @@
 struct reader;
 struct reclog;
 
-/* Recording keys that the vault released to this viewer. */
+/* Recording keys (track 0) and reveal keys (1) that the vault released to this viewer. */
 struct reader_key {
     uint16_t kn;
+    uint8_t track;
     const struct secret *rk;
 };
 
@@ -27,8 +30,11 @@ struct reader_keys {
     size_t n;
 };
 
-/* NULL: no memory, or the pieces do not fit together (chunks dense, numbers rising). log: NULL when there is none. */
-struct reader *reader_new(const struct store *store, struct reclog *log, const char *pid, const char *rid,
+/*
+ * NULL: no memory, or the pieces do not fit together (chunks dense, numbers rising). log: NULL when there is none. unmask: the
+ * viewer's key says so.
+ */
+struct reader *reader_new(const struct store *store, struct reclog *log, const char *pid, const char *rid, bool unmask,
                           const struct ipc_key_facts *m);
 struct reader *reader_free(struct reader *r);
 
@@ -38,8 +44,8 @@ bool reader_update(struct reader *r, const struct ipc_key_facts *m);
 /* Events in the pieces that are known. */
 uint64_t reader_sealed(const struct reader *r);
 
-/* The wrap of a key number of the main track, or of the lowest one there is. False: there is none. Borrowed. */
-bool reader_wrap(const struct reader *r, uint16_t kn, uint32_t *ret_epoch, struct span *ret_wrap);
+/* The wrap of a key number, borrowed. The lowest number there is, of the main track. False: there is none. */
+bool reader_wrap(const struct reader *r, uint16_t kn, uint8_t track, uint32_t *ret_epoch, struct span *ret_wrap);
 bool reader_first_kn(const struct reader *r, uint16_t *ret_kn);
 
 /* Does what 'want' says with these keys; fills *ret (its buf is there already). ret->need: what is missing to do it. */

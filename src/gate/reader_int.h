@@ -1,5 +1,8 @@
 #pragma once
-/* Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times). */
+/*
+ * Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times),
+ * reader_reveal.c (originals of what was masked).
+ */
 #include "codec/facts.h"
 #include "codec/json.h"
 #include "codec/rrweb.h"
@@ -68,6 +71,7 @@ struct piece {
 
 struct wrap_row {
     uint16_t kn;
+    uint8_t track;
     uint32_t epoch;
     uint8_t n;
     uint8_t bytes[255];
@@ -79,6 +83,9 @@ struct reader {
     char pid[ID_CAP], rid[ID_CAP];
     struct piece **pieces; /* each stays where it is: its source is borrowed */
     size_t n, n_timed;      /* n_timed: floor and end are known of these */
+    bool unmask;
+    struct piece **reveal;  /* of track 1, in the order of events; their files are open only during a run */
+    size_t n_reveal;
     uint64_t turn;
     bool terminal, live;
     time_us started; /* of the keeper's row */
@@ -88,6 +95,8 @@ struct reader {
     size_t n_wraps;
     struct khlog_key *tail_key; /* of the log file read last */
     uint16_t tail_kn;
+    struct khlog_key *reveal_key; /* the same of track 1 */
+    uint16_t reveal_kn;
 };
 
 /* One call of reader_run. */
@@ -99,8 +108,8 @@ struct run {
     struct err_info *reterr;
 };
 
-/* The key of that number; else ERR_AGAIN with ret->need. */
-enum err run_key(struct run *x, uint16_t kn, const struct secret **ret);
+/* The key of that number and track; else ERR_AGAIN with ret->need. */
+enum err run_key(struct run *x, uint16_t kn, uint8_t track, const struct secret **ret);
 /* ERR_AGAIN: fresh pieces are needed. */
 enum err run_stale(struct run *x, const char *why);
 
@@ -112,6 +121,9 @@ enum err pieces_timed(struct run *x, size_t n);
 /* Seek time of the last event of all pieces. */
 enum err pieces_end(struct run *x, time_us *ret);
 void pieces_close(struct reader *r);
+void piece_close(struct piece *p);
+/* Record i of a KHSPL1 piece, opened before. */
+enum err piece_record(struct run *x, struct piece *p, size_t i, struct buf *out);
 void piece_free(struct piece *p);
 /* Chunk n of the piece as NDJSON, with its times. */
 enum err piece_chunk(struct run *x, struct piece *p, uint32_t n, struct buf *out, struct segment_chunk *ret);
@@ -142,6 +154,16 @@ enum err tail_head(struct run *x, struct buf *out);
 enum err tail_scan(struct run *x, struct scan *s);
 /* Pieces that we do not know hold what this process has sealed. */
 enum err tail_check(struct run *x);
+
+/* ---- reader_reveal.c ---- */
+
+/* Are originals of what this key number wrote kept, and to be shown here? */
+bool reveals(const struct run *x, uint16_t kn);
+bool reveals_any(const struct reader *r);
+/* *io holds the NDJSON of events from 'first' on: originals go in. ERR_AGAIN: as run_key and run_stale. */
+enum err reveal_events(struct run *x, uint16_t kn, uint64_t first, struct buf *io);
+/* The recording's head as it was, if something was taken out of it. */
+enum err reveal_head(struct run *x, struct buf *io);
 
 /* Makes sure of r->base. */
 enum err reader_base(struct run *x);

@@ -33,12 +33,16 @@ static void close_oldest(struct reader *r)
     oldest->used = 0;
 }
 
+void piece_close(struct piece *p)
+{
+    store_close(&p->file);
+    p->used = 0;
+}
+
 void pieces_close(struct reader *r)
 {
-    for (size_t i = 0; i < r->n; i++) {
-        store_close(&r->pieces[i]->file);
-        r->pieces[i]->used = 0;
-    }
+    for (size_t i = 0; i < r->n; i++)
+        piece_close(r->pieces[i]);
 }
 
 /* A file that is gone was merged with its neighbours: there are fresh pieces. */
@@ -72,14 +76,14 @@ enum err piece_open(struct run *x, struct piece *p)
         return ERR_OK;
     if (p->kind == KHSPL_KIND && p->unlocked)
         return ERR_OK;
-    TRY(run_key(x, p->kn, &rk));
+    TRY(run_key(x, p->kn, p->track, &rk));
     if (p->kind == KHSEG_KIND)
         return segment_open(&p->source, rk, &c, &p->index, x->reterr);
     if (p->spl == NULL)
         TRY(khspl_open(&p->source, &p->spl, x->reterr));
     if (khspl_n(p->spl) != p->n_chunks)
         return ERR_RAISE(x->reterr, ERR_CORRUPT, "the piece has more or fewer records than its row");
-    TRY(khspl_unlock(p->spl, rk, span_str(r->pid), span_str(r->rid), p->kn, x->reterr));
+    TRY(khspl_unlock(p->spl, rk, span_str(r->pid), span_str(r->rid), p->kn, p->track, x->reterr));
     p->unlocked = true;
     return ERR_OK;
 }
@@ -110,7 +114,7 @@ enum err frame_open(struct span frame, size_t raw_max, struct buf *out, struct e
     return zframe_read(frame, n, out, reterr);
 }
 
-static enum err record_read(struct run *x, struct piece *p, size_t i, struct buf *out)
+enum err piece_record(struct run *x, struct piece *p, size_t i, struct buf *out)
 {
     struct buf frame = BUF_INIT(KHLOG_FRAME_MAX);
     enum err e = khspl_read(p->spl, i, &frame, x->reterr);
@@ -129,7 +133,7 @@ static enum err walk_record(struct run *x, struct piece *p, size_t i, struct sca
 
     t->t_first = s->time;
     if (rec->n_events > 0) {
-        e = record_read(x, p, i, &raw);
+        e = piece_record(x, p, i, &raw);
         s->found = false;
         if (e == ERR_OK && scan_lines(s, buf_span(&raw), rec->first_seq, &t->t_first) != rec->n_events)
             e = ERR_RAISE(x->reterr, ERR_CORRUPT, "a record has more or fewer events than it says");
@@ -241,7 +245,7 @@ enum err piece_chunk(struct run *x, struct piece *p, uint32_t n, struct buf *out
     if (p->kind == KHSEG_KIND)
         return x->want->kind == READ_STORED ? segment_read_stored(p->index, n, out, x->reterr)
                                             : segment_read_chunk(p->index, n, out, x->reterr);
-    return ret->n_events == 0 ? ERR_OK : record_read(x, p, n, out);
+    return ret->n_events == 0 ? ERR_OK : piece_record(x, p, n, out);
 }
 
 /* Records of a log are as small as their batches: several at once. */
@@ -254,7 +258,7 @@ static enum err join_records(struct run *x, struct piece *p, uint32_t n, struct 
         if (!piece_chunk_at(p, i, &more) || out->n + more.raw > JOIN_BYTES)
             break;
         if (more.n_events > 0)
-            TRY(record_read(x, p, i, out));
+            TRY(piece_record(x, p, i, out));
         ret->n_events += more.n_events;
         ret->t_last = more.t_last;
     }
@@ -289,7 +293,7 @@ enum err piece_head(struct run *x, struct piece *p, struct buf *out)
         return segment_read_head(p->index, out, x->reterr);
     for (size_t i = 0; i < khspl_n(p->spl); i++) {
         if ((khspl_at(p->spl, i)->flags & KHLOG_HEAD) != 0)
-            return record_read(x, p, i, out);
+            return piece_record(x, p, i, out);
     }
     return ERR_RAISE(x->reterr, ERR_NOTFOUND, "the piece has no head");
 }

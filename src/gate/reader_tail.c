@@ -33,7 +33,7 @@ static enum err read_record(struct run *x, struct reclog_tail *t, size_t i, size
     const struct secret *rk;
     enum err e;
 
-    TRY(run_key(x, t->kn, &rk));
+    TRY(run_key(x, t->kn, 0, &rk));
     if (r->tail_key != NULL && r->tail_kn != t->kn)
         r->tail_key = khlog_key_free(r->tail_key);
     r->tail_kn = t->kn;

@@ -232,7 +232,13 @@ static void ask(struct recover *r)
 
 /* ---- writing, in workers ---- */
 
-static void describe(struct item *it, const struct reclog_found *f, const struct reclog_piece *written)
+/* Where a track ends so far. */
+struct ends {
+    uint64_t next_seq, next_batch;
+    uint32_t next_chunk;
+};
+
+static void describe(struct item *it, const struct reclog_found *f, const struct reclog_piece *written, struct ends *at)
 {
     struct piece *p = &it->pieces[it->n_pieces++];
 
@@ -240,16 +246,16 @@ static void describe(struct item *it, const struct reclog_found *f, const struct
     p->row = (struct ipc_row_piece){
         .seg_no = it->keeper.next_seg++, .kn = f->kn, .track = f->track, .kind = KHSPL_KIND, .codec = KHLOG_CODEC,
         .size = written->size, .first_seq = written->first_seq, .n_events = written->n_events,
-        .first_chunk = it->keeper.next_chunk, .n_chunks = written->n_chunks, .t_first_us = it->keeper.last_us,
+        .first_chunk = at->next_chunk, .n_chunks = written->n_chunks, .t_first_us = it->keeper.last_us,
         .t_last_us = it->keeper.last_us,
     };
-    it->keeper.next_chunk += written->n_chunks;
-    it->keeper.next_seq = written->first_seq + written->n_events;
-    it->keeper.next_batch = written->next_batch;
+    at->next_chunk += written->n_chunks;
+    at->next_seq = written->first_seq + written->n_events;
+    at->next_batch = written->next_batch;
 }
 
 /* A file without a row under this number is of a run that was killed before RECOVERED, or of a segment never told. */
-static enum err write_one(struct item *it, size_t i)
+static enum err write_one(struct item *it, size_t i, struct ends *at)
 {
     const struct reclog_found *f = reclog_recovery_at(it->r->found, i);
     const struct store_piece place = { f->project, f->rid, it->keeper.next_seg };
@@ -257,15 +263,14 @@ static enum err write_one(struct item *it, size_t i)
     enum err e;
 
     for (int tries = 0;; tries++) {
-        e = reclog_recover_write(it->r->found, i, it->keeper.next_seq, it->keeper.next_batch, it->r->p.store, &place,
-                                 &written, &it->why);
+        e = reclog_recover_write(it->r->found, i, at->next_seq, at->next_batch, it->r->p.store, &place, &written, &it->why);
         if (e != ERR_EXISTS || tries > 0)
             break;
         TRY(store_remove(it->r->p.store, &place, &it->why));
     }
     if (e != ERR_OK)
         return e;
-    describe(it, f, &written);
+    describe(it, f, &written, at);
     step(it->r, "written");
     return ERR_OK;
 }
@@ -274,6 +279,8 @@ static void write_item(void *arg)
 {
     struct item *it = arg;
     const struct ipc_row_recover before = it->keeper;
+    struct ends whole = { before.next_seq, before.next_batch, before.next_chunk }, reveal = whole;
+    int kn = -1;
 
     it->err = ERR_OK;
     it->n_pieces = 0;
@@ -281,11 +288,16 @@ static void write_item(void *arg)
     if (it->pieces == NULL)
         it->err = ERR_NOMEM;
     for (size_t i = 0; i < it->n && it->err == ERR_OK; i++) {
-        it->err = write_one(it, it->first + i);
+        const struct reclog_found *f = reclog_recovery_at(it->r->found, it->first + i);
+
+        if (f->kn != kn) /* both tracks of a key number begin where the one before ended */
+            reveal = (struct ends){ whole.next_seq, whole.next_batch, 0 };
+        kn = f->kn;
+        it->err = write_one(it, it->first + i, f->track == 0 ? &whole : &reveal);
         if (it->err == ERR_NOTFOUND)
             it->err = ERR_OK;
     }
-    it->next_batch = it->keeper.next_batch;
+    it->next_batch = whole.next_batch;
     it->keeper = before;
 }
 
@@ -430,7 +442,8 @@ static enum err tell(struct item *it)
     for (size_t i = 0; i < it->n && e == ERR_OK; i++) {
         const struct reclog_found *f = reclog_recovery_at(r->found, it->first + i);
 
-        if (m.wraps.n == 0 || wraps[m.wraps.n - 1].kn != f->kn) /* kn only grows. epoch 0: the present one */
+        /* in the order of both. epoch 0: the present one */
+        if (m.wraps.n == 0 || wraps[m.wraps.n - 1].kn != f->kn || wraps[m.wraps.n - 1].track != f->track)
             wraps[m.wraps.n++] = (struct ipc_row_wrap){ f->kn, f->track, 0, f->wrap };
     }
     for (uint32_t i = 0; i < it->n_pieces && e == ERR_OK; i++) {

@@ -82,6 +82,7 @@ static void write_manifest(struct replay *r, const struct viewer_read *read, str
     jsonw_kint(&w, "sealed_to_seq", (int64_t) read->seq - 1);
     (void) snprintf(number, sizeof(number), "%u.%02u", speed / 100, speed % 100);
     jsonw_kraw(&w, "max_speed", span_str(number));
+    jsonw_kbool(&w, "unmasked", read->revealed);
     jsonw_knull(&w, "watermark");
     jsonw_ktime(&w, "window_ends", k->wend * 1000);
     jsonw_obj_end(&w);

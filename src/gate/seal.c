@@ -44,7 +44,8 @@ struct seal *seal_free(struct seal *s)
     buf_deinit(&s->dump);
     buf_deinit(&s->meta);
     buf_deinit(&s->text);
-    free(s->own);
+    for (unsigned i = 0; i < SEAL_TRACKS; i++)
+        free(s->own[i].rows);
     free(s);
     return NULL;
 }
@@ -53,8 +54,16 @@ void seal_job_reset(struct seal_job *job)
 {
     free(job->pieces);
     free(job->gone);
-    *job = (struct seal_job){ .seal = job->seal, .rk = job->rk, .tail = job->tail, .zstd_level = job->zstd_level,
+    *job = (struct seal_job){ .seal = job->seal, .rk = job->rk, .reveal = job->reveal, .tail = job->tail,
+                              .reveal_tail = job->reveal_tail, .zstd_level = job->zstd_level,
                               .target_bytes = job->target_bytes };
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct ipc_row_piece *x = a, *y = b;
+
+    return x->seg_no < y->seg_no ? -1 : x->seg_no > y->seg_no;
 }
 
 struct ipc_row_piece *seal_rows(struct seal_job *job, struct arena *a, uint32_t *ret_n)
@@ -68,13 +77,29 @@ struct ipc_row_piece *seal_rows(struct seal_job *job, struct arena *a, uint32_t 
         rows[i] = job->pieces[i].row;
         rows[i].sha256 = SPAN_OF(job->pieces[i].sha256);
     }
+    qsort(rows, job->n_pieces, sizeof(*rows), by_number); /* a segment of one track may be done before an older one of the other */
     *ret_n = job->n_pieces;
     return rows;
 }
 
-struct khseg_context seal_place(const struct seal *s, uint32_t seg_no)
+struct khseg_context seal_place(const struct seal *s, uint8_t track, uint32_t seg_no)
 {
-    return (struct khseg_context){ span_str(s->pid), span_str(s->rid), s->kn, 0, seg_no, SEGMENT_CODEC };
+    return (struct khseg_context){ span_str(s->pid), span_str(s->rid), s->kn, track, seg_no, SEGMENT_CODEC };
+}
+
+const struct secret *seal_key(const struct seal *s, uint8_t track)
+{
+    return track == 0 ? s->job->rk : s->job->reveal;
+}
+
+enum err seal_builder(struct seal *s, uint8_t track, const struct segment_options *o, struct segment_builder **ret,
+                      uint32_t *ret_no, struct err_info *reterr)
+{
+    const struct khseg_context c = seal_place(s, track, s->next_seg);
+
+    TRY(segment_builder_new(seal_key(s, track), &c, o, ret, reterr));
+    *ret_no = s->next_seg++; /* it encrypts under it: never again */
+    return ERR_OK;
 }
 
 /* ---- files ---- */
@@ -110,7 +135,7 @@ static enum err room_for_piece(struct seal *s, struct err_info *reterr)
     return ERR_OK;
 }
 
-static enum err finish_file(struct seal *s, struct segment_builder *b, uint32_t first_chunk, struct buf *file,
+static enum err finish_file(struct seal *s, struct segment_builder *b, struct seal_which which, struct buf *file,
                             struct err_info *reterr)
 {
     struct segment_summary sum;
@@ -118,25 +143,24 @@ static enum err finish_file(struct seal *s, struct segment_builder *b, uint32_t 
 
     TRY(room_for_piece(s, reterr));
     TRY(segment_finish(b, file, &sum, reterr));
-    TRY(put_file(s, s->next_seg, buf_span(file), reterr));
+    TRY(put_file(s, which.seg_no, buf_span(file), reterr));
     p = &s->job->pieces[s->job->n_pieces++];
     memcpy(p->sha256, sum.sha256, sizeof(p->sha256));
     p->row = (struct ipc_row_piece){
-        .seg_no = s->next_seg, .kn = s->kn, .kind = KHSEG_KIND, .codec = SEGMENT_CODEC, .size = sum.size,
-        .first_seq = sum.first_seq, .n_events = sum.n_events, .first_chunk = first_chunk, .n_chunks = sum.n_chunks,
+        .seg_no = which.seg_no, .kn = s->kn, .track = which.track, .kind = KHSEG_KIND, .codec = SEGMENT_CODEC, .size = sum.size,
+        .first_seq = sum.first_seq, .n_events = sum.n_events, .first_chunk = which.first_chunk, .n_chunks = sum.n_chunks,
         .t_first_us = sum.n_chunks > 0 ? sum.t_first : s->at.seek, .t_last_us = sum.n_chunks > 0 ? sum.t_last : s->at.seek,
     };
     return ERR_OK;
 }
 
-enum err seal_put(struct seal *s, struct segment_builder *b, uint32_t first_chunk, struct err_info *reterr)
+enum err seal_put(struct seal *s, struct segment_builder *b, struct seal_which which, struct err_info *reterr)
 {
     struct buf file = BUF_INIT(SEGMENT_SIZE_MAX);
-    enum err e = finish_file(s, b, first_chunk, &file, reterr);
+    enum err e = finish_file(s, b, which, &file, reterr);
 
     buf_deinit(&file);
     (void) segment_builder_free(b);
-    s->next_seg++; /* the builder has encrypted under it: never again */
     return e;
 }
 
@@ -214,24 +238,31 @@ static enum err seal_tail(struct seal *s, struct err_info *reterr)
 
 /* ---- jobs ---- */
 
+static bool remember_one(struct seal_own *own, const struct ipc_row_piece *row)
+{
+    size_t cap = own->cap == 0 ? 16 : own->cap * 2;
+    struct ipc_row_piece *more;
+
+    if (own->n == own->cap) {
+        more = realloc(own->rows, cap * sizeof(*more));
+        if (more == NULL)
+            return false;
+        own->rows = more;
+        own->cap = cap;
+    }
+    own->rows[own->n++] = *row;
+    return true;
+}
+
 /* They will be looked at when the recording ends. Without memory they stay as they are. */
 static void remember(struct seal *s)
 {
     struct seal_job *job = s->job;
-    size_t cap = s->cap_own == 0 ? 16 : s->cap_own * 2;
 
-    while (cap < s->n_own + job->n_pieces)
-        cap *= 2;
-    if (s->n_own + job->n_pieces > s->cap_own) {
-        struct ipc_row_piece *more = realloc(s->own, cap * sizeof(*more));
-
-        if (more == NULL)
+    for (uint32_t i = 0; i < job->n_pieces; i++) {
+        if (!remember_one(&s->own[job->pieces[i].row.track], &job->pieces[i].row))
             return;
-        s->own = more;
-        s->cap_own = cap;
     }
-    for (uint32_t i = 0; i < job->n_pieces; i++)
-        s->own[s->n_own++] = job->pieces[i].row;
 }
 
 /* What lives on of the screen: the text that draws it, when there is one that says all. */

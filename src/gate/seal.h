@@ -5,6 +5,7 @@
  * Life:    seal_new when the recording is opened or resumed -> seal_run / seal_merge_run / seal_remove_run in workers, one at
  *          a time for a recording -> seal_free. It holds what goes on from seal to seal: event times, the terminal's screen,
  *          numbers of segments and chunks, the rows it made.
+ * Track 1: where originals are kept, each event goes into two segments: as it is stored, and its line of track 1 beside it.
  * Threads: the object is touched by its job in a worker and by nobody else meanwhile.
  * Memory:  one segment (target, about 2 MiB beside), one frame; between seals the screen as the text that draws it (a few
  *          KiB), or the screen itself when output stopped inside a sequence.
@@ -43,7 +44,9 @@ struct seal_job {
     /* in */
     struct seal *seal;
     const struct secret *rk;  /* borrowed while it runs */
+    const struct secret *reveal; /* as rk, of track 1; NULL: there is none */
     struct reclog_tail *tail; /* of seal_run: from the first unsealed event on (reclog_tail); borrowed while it runs */
+    struct reclog_tail *reveal_tail; /* as tail, of track 1, taken after it; NULL without 'reveal' */
     int zstd_level;           /* store.zstd; 0 = 3 */
     size_t target_bytes;      /* of a segment; 0 = 1 MiB */
 
@@ -80,7 +83,7 @@ void seal_remove_run(void *job);
 /* The keeper refused the pieces for good (recording gone): removes their files. */
 void seal_undo_run(void *job);
 
-/* Rows for an IPC list, borrowed from the job; NULL and *ret_n = 0: none, or no memory. */
+/* Rows for an IPC list, by their numbers, borrowed from the job; NULL and *ret_n = 0: none, or no memory. */
 struct ipc_row_piece *seal_rows(struct seal_job *job, struct arena *a, uint32_t *ret_n);
 
 /* Frees what a run gave; the inputs stay. */

@@ -10,6 +10,7 @@
 
 void seal_events_begin(struct seal *s)
 {
+    seal_reveal_begin(s);
     if (s->kind == IMPORTER_TERMINAL) {
         asciicast_init(&s->cast, 2, SEGMENT_EVENT_MAX);
     } else {
@@ -34,6 +35,7 @@ void seal_events_done(struct seal *s)
     else
         rrweb_deinit(&s->rrweb);
     s->builder = segment_builder_free(s->builder);
+    seal_reveal_done(s);
     s->meta_waits = false;
     buf_deinit(&s->meta);
     buf_deinit(&s->text);
@@ -41,11 +43,10 @@ void seal_events_done(struct seal *s)
 
 static enum err builder_open(struct seal *s, struct err_info *reterr)
 {
-    const struct khseg_context c = seal_place(s, s->next_seg);
     const struct segment_options o = { .zstd_level = s->job->zstd_level, .target_bytes = seal_target(s->job),
                                        .first_seq = s->at.next_seq, .first_time = s->at.seek };
 
-    return s->builder != NULL ? ERR_OK : segment_builder_new(s->job->rk, &c, &o, &s->builder, reterr);
+    return s->builder != NULL ? ERR_OK : seal_builder(s, 0, &o, &s->builder, &s->seg_no, reterr);
 }
 
 static enum err cut_segment(struct seal *s, struct err_info *reterr)
@@ -54,7 +55,7 @@ static enum err cut_segment(struct seal *s, struct err_info *reterr)
 
     if (s->builder == NULL)
         return ERR_OK;
-    TRY(seal_put(s, TAKE(s->builder), s->at.next_chunk, reterr));
+    TRY(seal_put(s, TAKE(s->builder), (struct seal_which){ 0, s->seg_no, s->at.next_chunk }, reterr));
     s->at.next_chunk += s->job->pieces[at].row.n_chunks;
     return ERR_OK;
 }
@@ -79,6 +80,7 @@ static enum err note(struct seal *s, const struct facts_in *ev, struct err_info 
 static enum err add(struct seal *s, time_us seek, struct span json, int type, int source, struct err_info *reterr)
 {
     TRY(note(s, &(struct facts_in){ s->at.next_seq, seek, json, type, source }, reterr));
+    TRY(seal_reveal_event(s, seek, /* masked= */ false, SPAN_EMPTY, reterr));
     TRY(segment_add_event(s->builder, s->at.next_seq, seek, json, reterr));
     s->at.next_seq++;
     s->at.seek = seek;
@@ -224,7 +226,7 @@ enum err seal_head(struct seal *s, struct span json, struct err_info *reterr)
     TRY(builder_open(s, reterr));
     TRY(segment_add_head(s->builder, json, reterr));
     s->at.head = true;
-    return ERR_OK;
+    return seal_reveal_head(s, reterr);
 }
 
 enum err seal_frame(struct seal *s, struct span ndjson, struct err_info *reterr)
@@ -250,5 +252,6 @@ enum err seal_events_end(struct seal *s, struct err_info *reterr)
         s->at.rrweb_base = s->rrweb.base;
         s->at.rrweb_last = s->rrweb.last;
     }
-    return cut_segment(s, reterr);
+    TRY(cut_segment(s, reterr));
+    return seal_reveal_end(s, reterr);
 }

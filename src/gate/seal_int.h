@@ -1,5 +1,8 @@
 #pragma once
-/* What the parts of seal share; not for others. seal.c runs a job, seal_event.c reads events, seal_merge.c joins. */
+/*
+ * What the parts of seal share; not for others. seal.c runs a job, seal_event.c reads events, seal_reveal.c their originals,
+ * seal_merge.c joins.
+ */
 #include "codec/asciicast.h"
 #include "codec/facts.h"
 #include "codec/rrweb.h"
@@ -10,7 +13,7 @@
 
 /* Where a recording stands between two jobs: a value, so that a job that fails can be forgotten. */
 struct seal_at {
-    uint32_t next_chunk;
+    uint32_t next_chunk, reveal_chunk; /* reveal_chunk: of track 1, counted by this process alone */
     uint64_t next_seq, bytes, n_markers;
     time_us seek;
     bool head; /* it is in a segment */
@@ -28,12 +31,31 @@ struct seal_at {
     struct facts facts;
 };
 
+/* The lines of track 1, one after another, in a job. */
+struct seal_reveal {
+    size_t next;           /* record of the tail that comes next */
+    struct khlog_key *key;
+    struct buf frame, raw;
+    struct span rest;      /* lines of 'raw' that are to come */
+    uint64_t seq;          /* the event of the first of them */
+    struct segment_builder *builder;
+    uint32_t seg_no;       /* the builder's */
+};
+
+#define SEAL_TRACKS 2
+
+/* Rows of everything sealed so far of a track, without digests. */
+struct seal_own {
+    struct ipc_row_piece *rows;
+    size_t n, cap;
+};
+
 struct seal {
     const struct store *store;
     char pid[ID_CAP], rid[ID_CAP];
     uint16_t kn;
     enum importer_kind kind;
-    uint32_t next_seg; /* moves on with every file, also of jobs that fail */
+    uint32_t next_seg; /* moves on with every file begun, also of jobs that fail: nothing is encrypted twice under a number */
 
     struct seal_at at;
     struct facts_clickable *clickable; /* of a page; a job that is run again tells it the same */
@@ -44,6 +66,8 @@ struct seal {
     /* of the job that runs */
     struct seal_job *job;
     struct segment_builder *builder;
+    uint32_t seg_no; /* the builder's */
+    struct seal_reveal reveal;
     struct asciicast cast;
     struct rrweb rrweb;
     bool meta_waits;
@@ -52,8 +76,7 @@ struct seal {
     struct buf text; /* decoded output, labels, dumps */
     uint32_t cap_pieces;
 
-    struct ipc_row_piece *own; /* rows of everything sealed so far, without digests */
-    size_t n_own, cap_own;
+    struct seal_own own[SEAL_TRACKS];
 };
 
 #define SEAL_TEXT_MAX (16u << 20)
@@ -63,11 +86,20 @@ static inline size_t seal_target(const struct seal_job *job)
     return job->target_bytes == 0 ? SEGMENT_TARGET_DEFAULT : job->target_bytes;
 }
 
-/* The segment's place under the next number. */
-struct khseg_context seal_place(const struct seal *s, uint32_t seg_no);
+struct khseg_context seal_place(const struct seal *s, uint8_t track, uint32_t seg_no);
+const struct secret *seal_key(const struct seal *s, uint8_t track);
 
+/* A builder for the next number, which is used up by it: *ret_no. */
+enum err seal_builder(struct seal *s, uint8_t track, const struct segment_options *o, struct segment_builder **ret,
+                      uint32_t *ret_no, struct err_info *reterr);
+
+/* Which segment it is. */
+struct seal_which {
+    uint8_t track;
+    uint32_t seg_no, first_chunk;
+};
 /* The builder's segment goes to the store, its row into the job. Takes the builder in any case. */
-enum err seal_put(struct seal *s, struct segment_builder *b, uint32_t first_chunk, struct err_info *reterr);
+enum err seal_put(struct seal *s, struct segment_builder *b, struct seal_which which, struct err_info *reterr);
 
 /* Files of the job go again: it failed. */
 void seal_unput(struct seal *s);
@@ -82,3 +114,13 @@ enum err seal_frame(struct seal *s, struct span ndjson, struct err_info *reterr)
 enum err seal_events_end(struct seal *s, struct err_info *reterr);
 /* After end or an error; keeps what goes on. */
 void seal_events_done(struct seal *s);
+
+/* ---- seal_reveal.c; without a track 1 they do nothing ---- */
+
+void seal_reveal_begin(struct seal *s);
+/* The head was sealed: the one before masking, if there is one. */
+enum err seal_reveal_head(struct seal *s, struct err_info *reterr);
+/* The event s->at.next_seq is about to be sealed. masked: something more was taken out just now; before: as it was until then. */
+enum err seal_reveal_event(struct seal *s, time_us seek, bool masked, struct span before, struct err_info *reterr);
+enum err seal_reveal_end(struct seal *s, struct err_info *reterr);
+void seal_reveal_done(struct seal *s);

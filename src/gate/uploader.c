@@ -2,7 +2,6 @@
 
 #include "codec/jsonw.h"
 #include "crypto/hash.h"
-#include "format/wrap.h"
 
 bool uploader_is_browser(struct span token)
 {
@@ -55,19 +54,58 @@ bool uploader_is_ingest(const struct credential *cred)
     return cred->kind == CRED_BEARER && (span_starts(cred->token, "kit_") || uploader_is_browser(cred->token));
 }
 
-enum err uploader_wrap(struct span rid, struct span pid, uint32_t epoch, struct span epoch_pk, struct secret **ret_rk,
-                       struct buf *wrap, struct err_info *reterr)
+static enum err make_key(enum wrap_kind kind, struct span rid, struct span pid, uint32_t epoch, const uint8_t *epoch_pk,
+                         struct secret **ret_rk, struct buf *wrap, struct err_info *reterr)
 {
-    const struct wrap_name name = { WRAP_RK, rid, pid, epoch };
+    const struct wrap_name name = { kind, rid, pid, epoch };
     CLEANUP(secret_freep) struct secret *rk = secret_random(32);
 
     if (rk == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "no slot for a recording key");
-    if (epoch_pk.n != BOX_PUB_LEN)
-        return ERR_RAISE(reterr, ERR_INVAL, "the epoch has no key");
-    TRY(wrap_seal(&name, rk, epoch_pk.p, wrap, reterr));
+    TRY(wrap_seal(&name, rk, epoch_pk, wrap, reterr));
     *ret_rk = TAKE(rk);
     return ERR_OK;
+}
+
+enum err uploader_keys_make(struct span rid, struct span pid, uint32_t epoch, struct span epoch_pk, bool reveal,
+                            struct uploader_keys *ret, struct err_info *reterr)
+{
+    static const enum wrap_kind kinds[UPLOADER_TRACKS] = { WRAP_RK, WRAP_REVEAL };
+    enum err e = ERR_OK;
+
+    memset(ret, 0, sizeof(*ret));
+    if (epoch_pk.n != BOX_PUB_LEN)
+        return ERR_RAISE(reterr, ERR_INVAL, "the epoch has no key");
+    for (unsigned i = 0; i < (reveal ? UPLOADER_TRACKS : 1) && e == ERR_OK; i++) {
+        struct buf wrap = BUF_INIT(WRAP_MAX);
+
+        e = make_key(kinds[i], rid, pid, epoch, epoch_pk.p, &ret->of[i].rk, &wrap, reterr);
+        if (e == ERR_OK)
+            memcpy(ret->of[i].wrap, wrap.p, wrap.n);
+        ret->of[i].wrap_len = e == ERR_OK ? wrap.n : 0;
+        buf_deinit(&wrap);
+    }
+    if (e != ERR_OK)
+        uploader_keys_drop(ret);
+    return e;
+}
+
+void uploader_keys_drop(struct uploader_keys *k)
+{
+    for (unsigned i = 0; i < UPLOADER_TRACKS; i++)
+        k->of[i].rk = secret_free(k->of[i].rk);
+}
+
+uint32_t uploader_wrap_rows(const struct uploader_keys *k, uint16_t kn, uint32_t epoch,
+                            struct ipc_row_wrap rows[UPLOADER_TRACKS])
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < UPLOADER_TRACKS; i++) {
+        if (k->of[i].wrap_len > 0)
+            rows[n++] = (struct ipc_row_wrap){ kn, (uint8_t) i, epoch, span_of(k->of[i].wrap, k->of[i].wrap_len) };
+    }
+    return n;
 }
 
 void uploader_invalid(struct call *c, const char *at, const char *code, const char *detail)

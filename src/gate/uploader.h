@@ -5,6 +5,7 @@
  */
 #include "codec/importer.h"
 #include "crypto/secret.h"
+#include "format/wrap.h"
 #include "gate/handlers.h"
 
 /* STANDARDS 5.1 'Metadata or content' */
@@ -30,11 +31,26 @@ bool uploader_is_browser(struct span token);
 bool uploader_query(struct call *c, const char *name, struct span *ret);
 
 /*
- * A recording key, sealed so that only the vault opens it again: *ret_rk is the caller's, the wrap is appended to *wrap.
- * ERR_NOMEM: no slot. ERR_INVAL, ERR_CRYPTO: names or key of the epoch.
+ * Keys of a recording, one for each track, each sealed so that only the vault opens it again: 0 the recording key; 1 the reveal
+ * key of what masks take out (rk NULL: originals are dropped).
  */
-NODISCARD enum err uploader_wrap(struct span rid, struct span pid, uint32_t epoch, struct span epoch_pk,
-                                 struct secret **ret_rk, struct buf *wrap, struct err_info *reterr);
+#define UPLOADER_TRACKS 2
+struct uploader_keys {
+    struct {
+        struct secret *rk;
+        uint8_t wrap[WRAP_MAX];
+        size_t wrap_len;
+    } of[UPLOADER_TRACKS];
+};
+
+/* ERR_NOMEM: no slot. ERR_INVAL, ERR_CRYPTO: names or key of the epoch. On an error *ret is empty. */
+NODISCARD enum err uploader_keys_make(struct span rid, struct span pid, uint32_t epoch, struct span epoch_pk, bool reveal,
+                                      struct uploader_keys *ret, struct err_info *reterr);
+/* Wipes the keys; the wraps stay. */
+void uploader_keys_drop(struct uploader_keys *k);
+/* Rows of WRAP_PUT, which borrow from 'k'; their number. */
+uint32_t uploader_wrap_rows(const struct uploader_keys *k, uint16_t kn, uint32_t epoch,
+                            struct ipc_row_wrap rows[UPLOADER_TRACKS]);
 
 /* 422: a header, parameter or member (JSON Pointer), the rule's word (the contract's), what is wrong; never input. */
 void uploader_invalid(struct call *c, const char *at, const char *code, const char *detail);

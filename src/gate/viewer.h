@@ -8,7 +8,8 @@
  * Threads:  its lane's. Reading happens in workers, one piece of work at a time, on fields that only that work touches.
  * Leases:   a lease names events. While it is not settled the same events may be sent again without another. A live lease
  *           names what will come: it is the asker's to keep count of.
- * Secrets:  recording keys (one for each process that wrote the recording) lie in slots and are wiped when the viewer ends.
+ * Secrets:  recording keys (one for each process that wrote the recording, with `unmask` its reveal keys too) lie in slots and
+ *           are wiped when the viewer ends.
  * Live:     a recording that is being made gets more pieces, more key numbers, an end. Reading asks the keeper again when what
  *           is known does not do (KEY_AGAIN), and the vault for a key number the first time it is needed.
  */
@@ -120,7 +121,8 @@ struct viewer_read {
     uint64_t seq;              /* LOCATE: the event to begin with; MANIFEST: events in chunks */
     time_us at;                /* LOCATE: its keyframe's time; MANIFEST: of the last event */
     bool has_screen;           /* LOCATE: bytes is the screen's escape string */
-    bool stored;               /* STORED: it is; false: NDJSON, it is not stored as a chunk is sent */
+    bool stored;               /* STORED: it is; false: NDJSON, it is not stored as a chunk is sent, or has originals in it */
+    bool revealed;             /* MANIFEST: originals of masked events are kept and will be shown */
     bool tail;                 /* EVENTS: from the log */
     uint16_t cols, rows;
     uint16_t kn;               /* the key number that opened it */
@@ -128,6 +130,7 @@ struct viewer_read {
     uint64_t sealed;           /* events in the pieces known */
     enum read_need need;       /* between reader and viewer */
     uint16_t need_kn;
+    uint8_t need_track;
     bool fresh;                /* the same: the pieces are what the keeper has just said */
     struct err_info why;       /* of err: for the log; names no content */
 };
@@ -139,6 +142,8 @@ void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_f
 bool viewer_read_newest(struct viewer *v, const struct viewer_want *want, struct viewer_read *r);
 /* Has the vault released this key number to this viewer? What another one opened with it may be shown here, too. */
 bool viewer_has_key(const struct viewer *v, uint16_t kn);
+/* Its key has `unmask`: what it reads has what masks took out, and is shared with nobody. */
+bool viewer_unmasks(const struct viewer *v);
 /* rrweb: the timestamp of time 0, as far as anybody read; in µs. */
 time_us viewer_base(const struct viewer *v);
 

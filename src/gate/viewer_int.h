@@ -16,6 +16,7 @@ struct viewer_range {
 
 struct viewer_key {
     uint16_t kn;
+    uint8_t track;
     struct secret *rk;
 };
 
@@ -66,5 +67,11 @@ struct viewer {
 void viewer_know(struct viewer *v, const struct ipc_key_facts *m);
 /* Something ended: no key of it is taken any more either. */
 void viewer_wipe(struct viewer *v);
-/* Asks whatever is leased already. kn: a key number to be released beside it, or -1. */
-void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, viewer_verdict_fn fn, void *ctx);
+/* A key that is to be released beside a lease. */
+struct viewer_release {
+    uint16_t kn;
+    uint8_t track;
+};
+/* Asks whatever is leased already. release: NULL: none. */
+void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, const struct viewer_release *release,
+                      viewer_verdict_fn fn, void *ctx);

@@ -11,8 +11,8 @@ struct leasing {
     struct viewer_span want;
     viewer_verdict_fn fn;
     void *ctx;
-    bool release; /* the lease has a vault.released leaf beside it, for this key number: */
-    uint16_t kn;
+    bool release; /* the lease has a vault.released leaf beside it, for this key: */
+    struct viewer_release key;
     uint64_t release_idx;
     time_ms release_t;
 };
@@ -82,21 +82,31 @@ static void leasing_done(struct leasing *g, enum key_verdict verdict)
     fn(ctx, verdict);
 }
 
-bool viewer_has_key(const struct viewer *v, uint16_t kn)
+static bool has_key(const struct viewer *v, struct viewer_release key)
 {
     for (size_t i = 0; i < v->n_keys; i++) {
-        if (v->keys[i].kn == kn)
+        if (v->keys[i].kn == key.kn && v->keys[i].track == key.track)
             return true;
     }
     return false;
 }
 
-static bool take_key(struct viewer *v, uint16_t kn, struct span rk)
+bool viewer_has_key(const struct viewer *v, uint16_t kn)
+{
+    return has_key(v, (struct viewer_release){ .kn = kn });
+}
+
+bool viewer_unmasks(const struct viewer *v)
+{
+    return (v->claims.scope & KEY_SCOPE_UNMASK) != 0;
+}
+
+static bool take_key(struct viewer *v, struct viewer_release key, struct span rk)
 {
     struct viewer_key *more;
     struct secret *s;
 
-    if (viewer_has_key(v, kn))
+    if (has_key(v, key))
         return true;
     more = v->n_keys == VIEWER_KEYS_MAX ? NULL : realloc(v->keys, (v->n_keys + 1) * sizeof(*more));
     if (more == NULL)
@@ -105,7 +115,7 @@ static bool take_key(struct viewer *v, uint16_t kn, struct span rk)
     s = rk.n == 32 ? secret_of(rk) : NULL;
     if (s == NULL)
         return false;
-    v->keys[v->n_keys++] = (struct viewer_key){ kn, s };
+    v->keys[v->n_keys++] = (struct viewer_key){ key.kn, key.track, s };
     return true;
 }
 
@@ -117,7 +127,7 @@ static void on_released(void *ctx, enum err err, enum ipc_type type, const void 
 
     if (err == ERR_OK && type == IPC_T_RELEASED)
         verdict = key_verdict_valid(m->verdict) ? (enum key_verdict) m->verdict : KEY_AUTHORITY_STALE;
-    if (verdict == KEY_OK && (g->viewer->wiped || !take_key(g->viewer, g->kn, m->rk)))
+    if (verdict == KEY_OK && (g->viewer->wiped || !take_key(g->viewer, g->key, m->rk)))
         verdict = KEY_AUTHORITY_STALE;
     leasing_done(g, verdict);
 }
@@ -127,10 +137,10 @@ static void release(struct leasing *g)
     struct viewer *v = g->viewer;
     const struct key_claims *c = &v->claims;
     struct ipc_open m = { .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .rid = span_str(c->rid),
-                          .pid = span_str(c->pid), .kn = g->kn, .leaf_idx = g->release_idx,
-                          .leaf_t_ms = g->release_t };
+                          .pid = span_str(c->pid), .kn = g->key.kn, .track = g->key.track,
+                          .leaf_idx = g->release_idx, .leaf_t_ms = g->release_t };
 
-    if (v->lane->vault == NULL || !reader_wrap(v->reader, g->kn, &m.epoch, &m.wrap) ||
+    if (v->lane->vault == NULL || !reader_wrap(v->reader, g->key.kn, g->key.track, &m.epoch, &m.wrap) ||
         link_call(v->lane->vault, IPC_T_OPEN, &m, VIEWER_ASK_MS, on_released, g) != ERR_OK)
         leasing_done(g, KEY_AUTHORITY_STALE);
 }
@@ -150,7 +160,7 @@ static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *b
         return;
     }
     note_lease(g->viewer, &g->want, m->idx);
-    if (g->viewer->wiped || !g->release || viewer_has_key(g->viewer, g->kn)) {
+    if (g->viewer->wiped || !g->release || has_key(g->viewer, g->key)) {
         leasing_done(g, g->viewer->wiped ? KEY_AUTHORITY_STALE : KEY_OK); /* wiped meanwhile: something ended */
         return;
     }
@@ -159,16 +169,19 @@ static void on_leased(void *ctx, enum err err, enum ipc_type type, const void *b
     release(g);
 }
 
-void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, viewer_verdict_fn fn, void *ctx)
+void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, const struct viewer_release *release,
+                      viewer_verdict_fn fn, void *ctx)
 {
+    const struct viewer_release key = release != NULL ? *release : (struct viewer_release){ 0 };
     const struct key_claims *c = &v->claims;
     struct ipc_lease m = {
         .jti = span_str(c->jti), .gid = span_str(c->gid), .gen = c->gen, .vid = span_str(v->vid),
         .rid = span_str(c->rid), .pid = span_str(c->pid), .sub = span_str(c->sub), .what = (uint8_t) want->what,
         .from_seq = want->from_seq, .to_seq = want->to_seq, .from_ms = (uint64_t) want->from_ms,
-        .to_ms = (uint64_t) want->to_ms, .bytes = want->bytes, .release = kn >= 0,
+        .to_ms = (uint64_t) want->to_ms, .bytes = want->bytes, .release = release != NULL,
         .proof = want->proof != NULL ? span_of(want->proof, 32) : v->proved ? SPAN_OF(v->proof) : SPAN_EMPTY,
-        .first_lease = v->series ? v->first_lease : 0, .release_kn = (uint16_t) (kn >= 0 ? kn : 0), .live_s = want->what == LEASE_LIVE ? LEASE_LIVE_MS / 1000 : 0,
+        .first_lease = v->series ? v->first_lease : 0, .release_kn = key.kn, .release_track = key.track,
+        .live_s = want->what == LEASE_LIVE ? LEASE_LIVE_MS / 1000 : 0, .reveal = viewer_unmasks(v),
     };
     struct leasing *g = calloc(1, sizeof(*g));
 
@@ -178,8 +191,8 @@ void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, 
         fn(ctx, KEY_KEEPER_UNAVAILABLE);
         return;
     }
-    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx, .release = kn >= 0,
-                           .kn = m.release_kn };
+    *g = (struct leasing){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx, .release = release != NULL,
+                           .key = key };
     if (link_call(v->lane->keeper, IPC_T_LEASE, &m, VIEWER_ASK_MS, on_leased, g) != ERR_OK) {
         give_back(v, want);
         leasing_done(g, KEY_AUDIT_UNAVAILABLE);
@@ -189,13 +202,13 @@ void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, int kn, 
 /* The first one brings the first recording key with it; others are asked for when they are needed. */
 void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx)
 {
-    uint16_t kn;
-    bool first = v->n_keys == 0 && reader_first_kn(v->reader, &kn); /* also when the vault refused it the last time */
+    struct viewer_release key = { 0 };
+    bool first = v->n_keys == 0 && reader_first_kn(v->reader, &key.kn); /* also when the vault refused it the last time */
 
     if (!first && covered(v, want))
         fn(ctx, KEY_OK);
     else
-        viewer_ask_lease(v, want, first ? kn : -1, fn, ctx);
+        viewer_ask_lease(v, want, first ? &key : NULL, fn, ctx);
 }
 
 void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes)

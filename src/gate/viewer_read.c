@@ -48,7 +48,7 @@ static bool copy_keys(struct job *j)
 
     j->keys = calloc(v->n_keys == 0 ? 1 : v->n_keys, sizeof(*j->keys));
     for (size_t i = 0; j->keys != NULL && i < v->n_keys; i++) {
-        j->keys[i] = (struct reader_key){ v->keys[i].kn, secret_of(secret_span(v->keys[i].rk)) };
+        j->keys[i] = (struct reader_key){ v->keys[i].kn, v->keys[i].track, secret_of(secret_span(v->keys[i].rk)) };
         if (j->keys[i].rk == NULL)
             return false;
         j->n_keys++;
@@ -126,15 +126,16 @@ static void on_opened(void *ctx, enum key_verdict verdict)
 static void ask_key(struct job *j)
 {
     static const struct viewer_span manifest = { .what = LEASE_MANIFEST };
+    const struct viewer_release key = { j->result.need_kn, j->result.need_track };
     uint32_t epoch;
     struct span wrap;
 
-    if (!reader_wrap(j->viewer->reader, j->result.need_kn, &epoch, &wrap)) {
+    if (!reader_wrap(j->viewer->reader, key.kn, key.track, &epoch, &wrap)) {
         ask_again(j); /* a gate that wrote it later than we asked */
         return;
     }
     j->opened++;
-    viewer_ask_lease(j->viewer, &manifest, j->result.need_kn, on_opened, j);
+    viewer_ask_lease(j->viewer, &manifest, &key, on_opened, j);
 }
 
 static void job_done(void *arg)
@@ -201,7 +202,7 @@ bool viewer_read_newest(struct viewer *v, const struct viewer_want *want, struct
     if (v->reading || !list_empty(&v->reads) || v->wiped)
         return false;
     for (size_t i = v->n_keys; i-- > 0 && n < 4;) /* the newest numbers */
-        keys[n++] = (struct reader_key){ v->keys[i].kn, v->keys[i].rk };
+        keys[n++] = (struct reader_key){ v->keys[i].kn, v->keys[i].track, v->keys[i].rk };
     *r = (struct viewer_read){ .err = ERR_OK };
     buf_init(&r->bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
     done = reader_run_newest(v->reader, &(struct reader_keys){ keys, n }, want, r);

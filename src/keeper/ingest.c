@@ -8,6 +8,7 @@
 #include "keeper/notice.h"
 #include "keeper/ongoing.h"
 #include "keeper/persons.h"
+#include "keeper/pieces.h"
 #include "keeper/session.h"
 #include "keeper/trail.h"
 
@@ -370,15 +371,17 @@ static enum err finish(struct job *c, const struct ipc_end *in, struct meta_reco
 {
     const struct notice n = { .type = NOTICE_RECORDING, .id = r->id, .state = "created", .project = r->project };
     struct meta_piece_list pieces;
+    struct merkle_hash root;
     char *id = arena_str(c->mem, r->id);
 
     TRY(meta_pieces(c->v, r->id, c->mem, &pieces, reterr));
+    TRY(pieces_root(&pieces, &root, reterr));
     r->kind = in->kind.n > 0 ? in->kind : r->kind;
     r->events = (int64_t) in->events;
     r->duration_us = in->duration_us;
     r->bytes = (int64_t) in->bytes;
     r->started_ms = in->started_ms;
-    r->root = in->root;
+    r->root = arena_span(c->mem, SPAN_OF(root.b));
     r->state = SPAN("complete");
     TRY(meta_recording_put(c->m, r, reterr));
     TRY(write_imported(c, r, pieces.n, reterr));

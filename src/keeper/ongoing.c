@@ -287,7 +287,7 @@ static enum err take_over(struct job *c, struct meta_recording *r, struct err_in
     s.time_base_us = r->time_base_us;
     s.next_seg = (uint32_t) end.next_seg;
     s.next_chunk = (uint32_t) end.next_chunk;
-    TRY(pieces_rows(c, &pieces, &s.pieces.rows, &s.pieces.n, NULL, reterr));
+    TRY(pieces_rows(c, &pieces, /* reveal= */ false, &s.pieces.rows, &s.pieces.n, NULL, reterr));
     TRY(meta_recording_touch(c->m, r->id, c->now.real, reterr));
     claim_later(c, r->id);
     return ingest_reply(c, IPC_T_INGEST_STATE, &s, reterr);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define SHA_LEN 32
+#define TRACKS  2 /* of a recording; 1: what masks took out */
 
 /* ---- rows ---- */
 
@@ -27,20 +28,23 @@ static struct ipc_row_piece ipc_of(const struct meta_piece *p)
     };
 }
 
-enum err pieces_rows(struct job *c, const struct meta_piece_list *pieces, struct ipc_row_piece **ret, uint32_t *ret_n,
-                     uint32_t *ret_chunks, struct err_info *reterr)
+enum err pieces_rows(struct job *c, const struct meta_piece_list *pieces, bool reveal, struct ipc_row_piece **ret,
+                     uint32_t *ret_n, uint32_t *ret_chunks, struct err_info *reterr)
 {
     struct ipc_row_piece *rows = arena_alloc(c->mem, (pieces->n + 1) * sizeof(*rows));
-    uint32_t chunks = 0;
+    uint32_t chunks = 0, n = 0;
 
     if (rows == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "pieces of a recording");
     for (size_t i = 0; i < pieces->n; i++) {
-        rows[i] = ipc_of(&pieces->rows[i]);
-        chunks += rows[i].n_chunks;
+        if (pieces->rows[i].track > 0 && !reveal)
+            continue;
+        rows[n] = ipc_of(&pieces->rows[i]);
+        chunks += rows[n].track == 0 ? rows[n].n_chunks : 0;
+        n++;
     }
     *ret = rows;
-    *ret_n = (uint32_t) pieces->n;
+    *ret_n = n;
     if (ret_chunks != NULL)
         *ret_chunks = chunks;
     return ERR_OK;
@@ -92,7 +96,7 @@ static bool can_be(const struct pieces_ask *ask, const struct meta_piece_end *en
     for (uint32_t i = 0; i < ask->n; i++) {
         const struct ipc_row_piece *p = &ask->rows[i];
 
-        if (p->kind != ask->kind || p->track != 0 || p->sha256.n != SHA_LEN || p->size > INT64_MAX ||
+        if (p->kind != ask->kind || p->track >= TRACKS || p->sha256.n != SHA_LEN || p->size > INT64_MAX ||
             p->n_events > INT64_MAX || p->first_seq > INT64_MAX - p->n_events || p->t_last_us < p->t_first_us ||
             p->t_first_us < 0 || p->first_chunk > UINT32_MAX - p->n_chunks)
             return false;
@@ -107,6 +111,8 @@ static int by_place(const void *a, const void *b)
 {
     const struct meta_piece *x = a, *y = b;
 
+    if (x->track != y->track)
+        return x->track < y->track ? -1 : 1;
     if (x->first_seq != y->first_seq)
         return x->first_seq < y->first_seq ? -1 : 1;
     return x->seg_no < y->seg_no ? -1 : x->seg_no > y->seg_no;
@@ -147,7 +153,7 @@ static bool covers_run(const struct ipc_row_piece *p, const struct meta_piece *g
     while (*g < n_gone) {
         const struct meta_piece *x = &gone[*g];
 
-        if ((uint64_t) x->first_seq != seq || (uint64_t) x->first_chunk != chunk || x->kn != p->kn || x->track != 0 ||
+        if ((uint64_t) x->first_seq != seq || (uint64_t) x->first_chunk != chunk || x->kn != p->kn || x->track != p->track ||
             x->kind != p->kind || (uint64_t) (x->first_seq + x->n_events) > p->first_seq + p->n_events)
             break;
         seq += (uint64_t) x->n_events;
@@ -157,28 +163,47 @@ static bool covers_run(const struct ipc_row_piece *p, const struct meta_piece *g
     return *g > from && seq == p->first_seq + p->n_events && chunk == (uint64_t) p->first_chunk + p->n_chunks;
 }
 
-static enum pieces_verdict places(const struct pieces_ask *ask, const struct meta_piece *gone,
+/* Pieces of one track. *g: of the pieces that go, which come in order of their tracks. */
+static enum pieces_verdict places(const struct pieces_ask *ask, unsigned track, const struct meta_piece *gone, uint32_t *g,
                                   const struct meta_piece_end *end)
 {
     uint64_t seq = (uint64_t) end->next_seq, chunk = (uint64_t) end->next_chunk;
-    uint32_t g = 0;
 
     for (uint32_t i = 0; i < ask->n; i++) {
         const struct ipc_row_piece *p = &ask->rows[i];
 
-        if (g < ask->n_gone) {
-            if (!covers_run(p, gone, ask->n_gone, &g))
+        if (p->track != track)
+            continue;
+        if (*g < ask->n_gone && gone[*g].track == track) {
+            if (!covers_run(p, gone, ask->n_gone, g))
                 return PIECES_INVALID;
             continue;
         }
         if (p->first_seq < seq)
             return PIECES_CONFLICT;
-        if (p->first_seq != seq || p->first_chunk != chunk)
+        if (track == 0 && (p->first_seq != seq || p->first_chunk != chunk))
             return PIECES_INVALID;
-        seq += p->n_events;
+        seq = p->first_seq + p->n_events;
         chunk += p->n_chunks;
     }
-    return g == ask->n_gone ? PIECES_OK : PIECES_INVALID;
+    return *g == ask->n_gone || gone[*g].track != track ? PIECES_OK : PIECES_INVALID;
+}
+
+static enum err places_of_all(struct job *c, struct span rid, const struct pieces_ask *ask, const struct meta_piece *gone,
+                              const struct meta_piece_end *whole, enum pieces_verdict *ret, struct err_info *reterr)
+{
+    uint32_t g = 0;
+
+    for (unsigned track = 0; track < TRACKS && *ret == PIECES_OK; track++) {
+        struct meta_piece_end end = *whole;
+
+        if (track > 0)
+            TRY(meta_piece_end(c->v, rid, track, &end, reterr));
+        *ret = places(ask, track, gone, &g, &end);
+    }
+    if (*ret == PIECES_OK && g != ask->n_gone)
+        *ret = PIECES_INVALID;
+    return ERR_OK;
 }
 
 enum err pieces_check(struct job *c, struct span rid, const struct pieces_ask *ask, enum pieces_verdict *ret,
@@ -199,9 +224,7 @@ enum err pieces_check(struct job *c, struct span rid, const struct pieces_ask *a
         return ERR_OK;
     }
     TRY(load_gone(c, rid, ask, &gone, ret, reterr));
-    if (*ret == PIECES_OK)
-        *ret = places(ask, gone, ret_end);
-    return ERR_OK;
+    return places_of_all(c, rid, ask, gone, ret_end, ret, reterr);
 }
 
 enum err pieces_store(struct job *c, struct span rid, const struct pieces_ask *ask, struct err_info *reterr)

@@ -25,8 +25,9 @@ struct pieces_ask {
 };
 
 /*
- * Track 0 only. Appended pieces begin where the recording ends; one that replaces covers exactly a run of pieces of the
- * same key number. New seg_no are larger than any there is. *ret_end: where the recording ends before.
+ * Each track for itself. Appended pieces begin where the recording ends, those of track 1 there or later (a process that kept no
+ * originals may have been before); one that replaces covers exactly a run of pieces of the same key number. New seg_no are
+ * larger than any there is, of any track. *ret_end: where track 0 ends before.
  */
 NODISCARD enum err pieces_check(struct job *c, struct span rid, const struct pieces_ask *ask, enum pieces_verdict *ret,
                                 struct meta_piece_end *ret_end, struct err_info *reterr);
@@ -36,9 +37,9 @@ NODISCARD enum err pieces_store(struct job *c, struct span rid, const struct pie
 NODISCARD enum err pieces_wraps(struct job *c, struct span rid, const struct ipc_row_wrap *rows, uint32_t n,
                                 enum pieces_verdict *ret, struct err_info *reterr);
 
-/* RFC 6962 over u32le seg_no || u16le kn || u8 kind || u64le size || SHA-256(file), in the order of the events. */
+/* RFC 6962 over u32le seg_no || u16le kn || u8 kind || u64le size || SHA-256(file), in the order of the events, track by track. */
 NODISCARD enum err pieces_root(const struct meta_piece_list *pieces, struct merkle_hash *ret, struct err_info *reterr);
 
-/* Rows of messages, in c->mem. *ret_chunks (may be NULL): how many chunks they have. */
-NODISCARD enum err pieces_rows(struct job *c, const struct meta_piece_list *pieces, struct ipc_row_piece **ret,
+/* Rows of messages, in c->mem; without 'reveal' those of track 0. *ret_chunks (may be NULL): how many chunks track 0 has. */
+NODISCARD enum err pieces_rows(struct job *c, const struct meta_piece_list *pieces, bool reveal, struct ipc_row_piece **ret,
                                uint32_t *ret_n, uint32_t *ret_chunks, struct err_info *reterr);

@@ -105,7 +105,8 @@ static enum err answer(struct job *c, enum ipc_type type, const void *msg, struc
 
 /* ---- first sight of a key ---- */
 
-static enum err facts_lists(struct job *c, struct span rid, struct ipc_key_facts *f, struct err_info *reterr)
+/* What belongs to the reveal track is named to whom it may be shown. */
+static enum err facts_lists(struct job *c, struct span rid, bool reveal, struct ipc_key_facts *f, struct err_info *reterr)
 {
     struct meta_wrap_list wraps;
     struct meta_piece_list pieces;
@@ -118,16 +119,19 @@ static enum err facts_lists(struct job *c, struct span rid, struct ipc_key_facts
     for (size_t i = 0; i < wraps.n; i++) {
         const struct meta_wrap *w = &wraps.rows[i];
 
+        if (w->track > 0 && !reveal)
+            continue;
         f->wraps.rows[f->wraps.n++] = (struct ipc_row_wrap){ (uint16_t) w->kn, (uint8_t) w->track, (uint32_t) w->epoch,
                                                              w->wrap };
     }
-    return pieces_rows(c, &pieces, &f->pieces.rows, &f->pieces.n, &f->n_chunks, reterr);
+    return pieces_rows(c, &pieces, reveal, &f->pieces.rows, &f->pieces.n, &f->n_chunks, reterr);
 }
 
 static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_facts *f, struct ipc_row_grant *row,
                       struct err_info *reterr)
 {
     struct meta_recording r;
+    unsigned scope = 0;
     struct life l;
     enum err e;
 
@@ -152,7 +156,7 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
     f->started_ms = r.started_ms;
     f->volume = volume_of(c, k);
     f->live = span_eq_str(r.state, "open");
-    return facts_lists(c, k->rid, f, reterr);
+    return facts_lists(c, k->rid, key_scope_parse(k->scope, &scope) && (scope & KEY_SCOPE_UNMASK) != 0, f, reterr);
 }
 
 enum err replay_key_first(struct job *c, const struct ipc_key_first *in, struct err_info *reterr)
@@ -229,9 +233,9 @@ static enum key_verdict judge_lease(const struct ipc_lease *in, const struct met
         return KEY_FORGED;
     if (!lease_is_valid(in))
         return KEY_AUDIT_UNAVAILABLE;
-    if (in->what == LEASE_LIVE && (!key_scope_parse(k->scope, &scope) || (scope & KEY_SCOPE_LIVE) == 0))
+    if (!key_scope_parse(k->scope, &scope) || (in->what == LEASE_LIVE && (scope & KEY_SCOPE_LIVE) == 0))
         return KEY_SCOPE;
-    return KEY_OK;
+    return (in->reveal != 0 || in->release_track != 0) && (scope & KEY_SCOPE_UNMASK) == 0 ? KEY_SCOPE : KEY_OK;
 }
 
 /* Can what is about to happen be written down? */

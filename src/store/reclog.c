@@ -23,6 +23,7 @@
 #define QUEUE_BYTES    (64u << 20)
 #define CACHE_BYTES    (4u << 20)
 #define MAX_RECORDINGS 20000
+#define WRAP_LEN_MAX   255
 #define SUFFIX         ".khl"
 
 void reclog_name(uint32_t file_no, char out[RECLOG_NAME_CAP])
@@ -84,7 +85,8 @@ void reclog_rec_unref(struct reclog_rec *r)
         return;
     reclog_port_unref(r->port);
     r->log->refs--; /* reclog_leave looks */
-    free(r->entries);
+    for (unsigned i = 0; i < RECLOG_TRACKS; i++)
+        free(r->tracks[i].entries);
     free(r);
 }
 
@@ -238,7 +240,11 @@ static void end_locked(struct reclog_rec *r)
     (void) map_del(&l->recs, span_str(r->rid));
     while (r->n_group > 0) /* the writer uses it */
         (void) pthread_cond_wait(&l->idle, &l->lock);
-    r->w_place = NULL;
+    for (unsigned i = 0; i < RECLOG_TRACKS; i++) {
+        r->tracks[i].w_place = NULL;
+        r->tracks[i].n = 0;
+        r->tracks[i].rk = NULL;
+    }
     if (list_linked(&r->closing)) /* the close records are no loss: the keeper knows */
         list_remove(&r->closing);
     if (list_linked(&r->pressing))
@@ -249,8 +255,6 @@ static void end_locked(struct reclog_rec *r)
         p->key = khlog_key_free(p->key);
         reclog_place_unref(l, p);
     }
-    r->n = 0;
-    r->rk = NULL;
     reclog_news(r);
     (void) pthread_cond_signal(&l->wake); /* perhaps a file is free now */
 }
@@ -286,6 +290,14 @@ struct reclog *reclog_free(struct reclog *l)
 
 /* ---- writing ---- */
 
+static void begin_track(struct reclog_track *t, struct span wrap, const struct secret *rk)
+{
+    t->wrap_len = (uint8_t) wrap.n;
+    if (wrap.n > 0)
+        memcpy(t->wrap, wrap.p, wrap.n);
+    t->rk = rk;
+}
+
 static struct reclog_rec *new_rec(struct reclog *l, const struct reclog_begin *b)
 {
     struct reclog_rec *r = calloc(1, sizeof(*r));
@@ -297,10 +309,10 @@ static struct reclog_rec *new_rec(struct reclog *l, const struct reclog_begin *b
     (void) span_to_str(b->project, r->project, sizeof(r->project)); /* ids: they fit */
     (void) span_to_str(b->rid, r->rid, sizeof(r->rid));
     r->kn = b->kn;
-    r->wrap_len = (uint8_t) b->wrap.n;
-    if (b->wrap.n > 0)
-        memcpy(r->wrap, b->wrap.p, b->wrap.n);
-    r->rk = b->rk;
+    begin_track(&r->tracks[0], b->wrap, b->rk);
+    r->reveal = b->reveal != NULL;
+    if (r->reveal)
+        begin_track(&r->tracks[1], b->reveal_wrap, b->reveal);
     r->press = b->press;
     r->ctx = b->ctx;
     r->base_batch = r->q_next_batch = r->w_next_batch = r->next_batch = b->next_batch;
@@ -335,8 +347,8 @@ enum err reclog_begin(struct reclog *l, const struct reclog_begin *b, struct rec
     struct reclog_rec *r;
     enum err e;
 
-    if (!id_check(b->project, ID_PROJECT) || !id_check(b->rid, ID_RECORDING) || b->wrap.n > sizeof(r->wrap) ||
-        secret_len(b->rk) != 32)
+    if (!id_check(b->project, ID_PROJECT) || !id_check(b->rid, ID_RECORDING) || b->wrap.n > WRAP_LEN_MAX ||
+        b->reveal_wrap.n > WRAP_LEN_MAX || secret_len(b->rk) != 32 || (b->reveal != NULL && secret_len(b->reveal) != 32))
         return ERR_RAISE(reterr, ERR_INVAL, "log: not a recording with a wrap and a key");
     r = new_rec(l, b);
     if (r == NULL)
@@ -352,24 +364,41 @@ enum err reclog_begin(struct reclog *l, const struct reclog_begin *b, struct rec
     return ERR_OK;
 }
 
-/* The order of the frames, and what they sum up to. */
-static enum err check_frames(const struct reclog_rec *r, struct reclog_job *j, struct err_info *reterr)
+/* The frames of one track, from *i on. *ret_seq: the event after them. */
+static bool check_track(const struct reclog_rec *r, struct reclog_job *j, uint8_t track, size_t *i, uint64_t *ret_seq)
 {
     uint64_t seq = r->q_next_seq;
 
-    if (j->batch_seq < r->q_next_batch || j->batch_seq - r->base_batch > UINT32_MAX)
-        return ERR_RAISE(reterr, ERR_INVAL, "log: batch %llu, and %llu comes next", (unsigned long long) j->batch_seq,
-                         (unsigned long long) r->q_next_batch);
-    for (size_t i = 0; i < j->n; i++) {
-        const struct reclog_frame *f = &j->frames[i];
+    for (; *i < j->n && j->frames[*i].track == track; ++*i) {
+        const struct reclog_frame *f = &j->frames[*i];
 
         if (f->first_seq != seq || (f->is_head && f->n_events > 0) || f->zstd.n > KHLOG_FRAME_MAX ||
             seq > UINT64_MAX - f->n_events)
-            return ERR_RAISE(reterr, ERR_INVAL, "log: frame %zu of a batch is out of order or too large", i);
+            return false;
         seq += f->n_events;
         j->bytes += f->zstd.n;
         j->encoded += khlog_data_size(f->zstd.n);
     }
+    *ret_seq = seq;
+    return true;
+}
+
+/* The order of the frames, and what they sum up to. */
+static enum err check_frames(const struct reclog_rec *r, struct reclog_job *j, struct err_info *reterr)
+{
+    uint64_t reveal_seq = r->q_next_seq, seq = r->q_next_seq;
+    size_t i = 0;
+    bool ok;
+
+    if (j->batch_seq < r->q_next_batch || j->batch_seq - r->base_batch > UINT32_MAX)
+        return ERR_RAISE(reterr, ERR_INVAL, "log: batch %llu, and %llu comes next", (unsigned long long) j->batch_seq,
+                         (unsigned long long) r->q_next_batch);
+    ok = check_track(r, j, 1, &i, &reveal_seq);
+    j->n_reveal = i;
+    if (!ok || !check_track(r, j, 0, &i, &seq) || i < j->n)
+        return ERR_RAISE(reterr, ERR_INVAL, "log: frame %zu of a batch is out of order or too large", i);
+    if (r->reveal ? reveal_seq != seq : j->n_reveal > 0)
+        return ERR_RAISE(reterr, ERR_INVAL, "log: the tracks of a batch have different events");
     j->after = r->q_next_batch;
     j->first_seq = r->q_next_seq;
     j->n_events = seq - r->q_next_seq;
@@ -377,25 +406,35 @@ static enum err check_frames(const struct reclog_rec *r, struct reclog_job *j, s
 }
 
 /* A record's place in the list is there before the record is: nothing may fail after the sync. */
-static bool reserve_entries(struct reclog_rec *r, size_t n)
+static bool reserve_entries(struct reclog_track *t, size_t n)
 {
-    size_t need = r->n + r->reserved + n;
+    size_t need = t->n + t->reserved + n;
 
-    if (r->head + need > r->cap && r->head > 0) {
-        memmove(r->entries, r->entries + r->head, r->n * sizeof(*r->entries));
-        r->head = 0;
+    if (t->head + need > t->cap && t->head > 0) {
+        memmove(t->entries, t->entries + t->head, t->n * sizeof(*t->entries));
+        t->head = 0;
     }
-    if (need > r->cap) {
-        size_t cap = r->cap * 2 > need ? r->cap * 2 : need;
-        struct reclog_entry *more = realloc(r->entries, cap * sizeof(*more));
+    if (need > t->cap) {
+        size_t cap = t->cap * 2 > need ? t->cap * 2 : need;
+        struct reclog_entry *more = realloc(t->entries, cap * sizeof(*more));
 
         if (more == NULL)
             return false;
-        r->entries = more;
-        r->cap = cap;
+        t->entries = more;
+        t->cap = cap;
     }
-    r->reserved += n;
+    t->reserved += n;
     return true;
+}
+
+static bool reserve_job(struct reclog_rec *r, const struct reclog_job *j)
+{
+    if (!reserve_entries(&r->tracks[1], j->n_reveal))
+        return false;
+    if (reserve_entries(&r->tracks[0], j->n - j->n_reveal))
+        return true;
+    r->tracks[1].reserved -= j->n_reveal;
+    return false;
 }
 
 static enum err enqueue(struct reclog_rec *r, struct reclog_job *j, struct err_info *reterr)
@@ -408,7 +447,7 @@ static enum err enqueue(struct reclog_rec *r, struct reclog_job *j, struct err_i
         return ERR_RAISE(reterr, ERR_CLOSED, "log: closed");
     if (l->queued_bytes > 0 && (j->bytes > l->o.queue_bytes || l->queued_bytes > l->o.queue_bytes - j->bytes))
         return ERR_RAISE(reterr, ERR_AGAIN, "log: %zu bytes wait for the disk", l->queued_bytes);
-    if (!reserve_entries(r, j->n))
+    if (!reserve_job(r, j))
         return ERR_RAISE(reterr, ERR_NOMEM, "log: batch");
     l->queued_bytes += j->bytes;
     list_append(&l->queue, &j->node);
@@ -450,20 +489,24 @@ enum err reclog_append(struct reclog_rec *r, uint64_t batch_seq, const struct re
 void reclog_unsealed(const struct reclog_rec *r, struct reclog_unsealed *ret)
 {
     reclog_enter(r->log);
-    *ret = (struct reclog_unsealed){ .bytes = r->unsealed_bytes, .n_records = r->n, .since = r->n == 0 ? 0 : r->since };
+    *ret = (struct reclog_unsealed){ .bytes = r->unsealed_bytes, .n_records = r->tracks[0].n,
+                                     .since = r->tracks[0].n == 0 ? 0 : r->since };
     reclog_leave(r->log);
 }
 
-/* The oldest entry is in a piece. */
-static void cut_entry(struct reclog_rec *r)
+/* The oldest entry of a track is in a piece. */
+static void cut_entry(struct reclog_rec *r, unsigned track)
 {
-    const struct reclog_entry *e = &r->entries[r->head];
+    struct reclog_track *t = &r->tracks[track];
+    const struct reclog_entry *e = &t->entries[t->head];
     struct reclog_place *p = reclog_place_of(r, e->place); /* there is one: it has this entry */
 
-    r->head++;
-    r->n--;
-    r->unsealed_bytes -= e->len - khlog_data_size(0);
-    r->sealed_seq = e->first_seq + e->n_events;
+    t->head++;
+    t->n--;
+    if (track == 0) {
+        r->unsealed_bytes -= e->len - khlog_data_size(0);
+        r->sealed_seq = e->first_seq + e->n_events;
+    }
     p->close_number = e->number + 1;
     p->close_wanted = true;
     if (--p->n_unsealed == 0)
@@ -476,9 +519,13 @@ void reclog_sealed(struct reclog_rec *r, uint64_t next_batch)
     bool any = false;
 
     reclog_enter(l);
-    while (r->n > 0 && r->base_batch + r->entries[r->head].batch < next_batch) {
-        cut_entry(r);
-        any = true;
+    for (unsigned i = 0; i < RECLOG_TRACKS; i++) {
+        const struct reclog_track *t = &r->tracks[i];
+
+        while (t->n > 0 && r->base_batch + t->entries[t->head].batch < next_batch) {
+            cut_entry(r, i);
+            any = true;
+        }
     }
     if (any) {
         r->since = clock_boot_ms(); /* what is left came while the piece was made */

@@ -9,6 +9,9 @@
  *
  *   reclog_open -> reclog_begin -> reclog_append* … reclog_sealed* -> reclog_end -> reclog_free
  *
+ * Tracks:   0 is the recording, 1 what masks took out of it, under a key of its own (only if it began with one): the same events
+ *           under the same numbers, a batch's records of both in one write, durable together or not at all.
+ *
  * Failure:  full disk: the appends of that group fail with ERR_NOSPC, their numbers are burnt, later ones work again.
  *           A failing sync, or any other error of the disk: options.fatal, and the process has to end (STANDARDS 3.4).
  * Threads:  reclog_open, reclog_free: any. A struct reclog_rec belongs to the loop given to reclog_begin: calls on it come
@@ -65,6 +68,8 @@ struct reclog_begin {
     uint16_t kn;
     struct span wrap;        /* at most 255 bytes, copied */
     const struct secret *rk; /* borrowed until reclog_end */
+    struct span reveal_wrap;     /* of track 1, as wrap; with reveal NULL there is no track 1 */
+    const struct secret *reveal; /* as rk */
     uint64_t next_seq;       /* of the first event that will come: 0, or where an earlier process stopped */
     uint64_t next_batch;
     struct loop *loop;
@@ -87,6 +92,7 @@ struct reclog_frame {
     uint64_t first_seq; /* the head's: the next event's */
     uint32_t n_events;
     bool is_head;
+    uint8_t track;
 };
 
 /*
@@ -96,17 +102,18 @@ struct reclog_frame {
 typedef void (*reclog_done)(void *ctx, enum err e);
 
 /*
- * All frames of one batch, in order; n = 0 is a batch without events, which takes a record too. The array is copied, the
- * bytes are not: they stay until 'done' came on the recording's loop (never inside this call).
+ * All frames of one batch, in order; n = 0 is a batch without events, which takes a record too. Where there is a track 1 its
+ * frames stand first and hold as many events as those of track 0. The array is copied, the bytes are not: they stay until 'done'
+ * came on the recording's loop (never inside this call).
  * Several batches may be under way; when one fails, those after it fail too, and the failed one comes next.
- * ERR_AGAIN: the queue is full. ERR_INVAL: batch_seq is lower than the next one, first_seq is not the next event, a
- * frame over KHLOG_FRAME_MAX. ERR_IO: the log is dead. ERR_CLOSED: reclog_free was called. ERR_NOMEM. On an error 'done'
+ * ERR_AGAIN: the queue is full. ERR_INVAL: batch_seq is lower than the next one, first_seq is not the next event, tracks that
+ * do not fit together, a frame over KHLOG_FRAME_MAX. ERR_IO: the log is dead. ERR_CLOSED: reclog_free was called. ERR_NOMEM. On an error 'done'
  * does not come.
  */
 NODISCARD enum err reclog_append(struct reclog_rec *r, uint64_t batch_seq, const struct reclog_frame *frames, size_t n,
                                  reclog_done done, void *ctx, struct err_info *reterr);
 
-/* What is durable and in no piece. The time is of CLOCK_BOOTTIME: about when the oldest of it became durable; 0: nothing. */
+/* What is durable and in no piece, of track 0. The time is of CLOCK_BOOTTIME: about when the oldest of it became durable; 0: nothing. */
 struct reclog_unsealed {
     uint64_t bytes; /* of frames */
     uint64_t n_records;
@@ -149,6 +156,7 @@ struct reclog_record {
 /* A snapshot; it keeps its files open, also when they are unlinked meanwhile. One thread at a time. */
 struct reclog_tail {
     uint16_t kn;
+    uint8_t track;
     bool growing;        /* a recorder may still add: follow it */
     uint64_t next_seq;   /* after everything durable, also when the snapshot was cut at max_records */
     uint64_t next_batch;
@@ -164,6 +172,9 @@ struct reclog_tail {
  */
 NODISCARD enum err reclog_tail(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
                                struct reclog_tail **ret, struct err_info *reterr);
+/* The same of track 1. ERR_NOTFOUND: also of a recording without one. One taken after a tail of track 0 has all of its batches. */
+NODISCARD enum err reclog_tail_reveal(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
+                                      struct reclog_tail **ret, struct err_info *reterr);
 struct reclog_tail *reclog_tail_free(struct reclog_tail *t);
 void reclog_tail_freep(struct reclog_tail **t);
 
@@ -215,8 +226,9 @@ struct reclog_found {
 
 /*
  * Reads every file that is older than this log. Torn tails are cut at the first bad CRC; batches whose last record is
- * missing are dropped; what a failed write left behind and was written again counts once. Files that hold nothing are
- * removed at once. *ret: sorted by rid, then in the order of writing. Memory: 40 bytes a record.
+ * missing are dropped, in track 1 also those that track 0 has not; what a failed write left behind and was written again
+ * counts once. Files that hold nothing are removed at once. *ret: sorted by rid, key number and track, then in the order of
+ * writing. Memory: 40 bytes a record.
  * Blocks: run it in a worker. ERR_IO, ERR_NOMEM.
  */
 NODISCARD enum err reclog_recover_scan(struct reclog *l, struct reclog_recovery **ret, struct err_info *reterr);

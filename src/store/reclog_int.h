@@ -41,6 +41,7 @@ struct reclog_place {
     struct reclog_file *file;
     uint32_t local;
     uint16_t id;           /* within the recording, wraps */
+    uint8_t track;
     uint8_t salt[KHLOG_SALT_LEN];
     uint8_t commitment[KHLOG_COMMITMENT_LEN];
     uint32_t next_number;  /* writer: grows whatever happens to the bytes */
@@ -112,8 +113,21 @@ struct reclog_job {
     enum reclog_job_state state; /* lock */
     enum err result;
     struct reclog_made *made; /* writer: of each frame; lies behind the frames */
-    size_t n;
+    size_t n, n_reveal;       /* n_reveal: the first ones, of track 1 */
     struct reclog_frame frames[];
+};
+
+#define RECLOG_TRACKS 2
+
+/* One track of a recording. */
+struct reclog_track {
+    const struct secret *rk; /* NULL: there is none (but 0, until the end) */
+    uint8_t wrap_len;
+    uint8_t wrap[255];
+    struct reclog_place *w_place; /* writer: where it goes on; NULL: needs an open record */
+    struct reclog_entry *entries; /* lock: [head, head + n) */
+    size_t head, n, cap;
+    size_t reserved;              /* lock: room promised to jobs */
 };
 
 /* refs: the owner, its hubs, tails. */
@@ -122,9 +136,8 @@ struct reclog_rec {
     unsigned refs; /* lock */
     char project[ID_CAP], rid[ID_CAP];
     uint16_t kn;
-    uint8_t wrap_len;
-    uint8_t wrap[255];
-    const struct secret *rk;
+    bool reveal; /* it has a track 1 */
+    struct reclog_track tracks[RECLOG_TRACKS];
     struct reclog_port *port;
     void (*press)(void *ctx);
     void *ctx;
@@ -135,16 +148,12 @@ struct reclog_rec {
 
     uint64_t w_next_seq, w_next_batch; /* writer: after what is in the group */
     enum err w_failed;                 /* writer: why the last failed batch failed */
-    struct reclog_place *w_place;      /* writer: where it goes on; NULL: needs an open record */
     uint16_t w_next_id;                /* writer: of places */
 
     uint64_t next_seq, next_batch; /* lock, writer writes: durable */
     uint64_t sealed_seq;           /* lock */
-    struct reclog_entry *entries;  /* lock: [head, head + n) */
-    size_t head, n, cap;
-    size_t reserved;               /* lock: room promised to jobs */
-    struct list places;            /* lock */
-    uint64_t unsealed_bytes;       /* lock */
+    struct list places;            /* lock: of both tracks */
+    uint64_t unsealed_bytes;       /* lock: of track 0 */
     time_ms since;                 /* lock */
     size_t n_group;                /* lock: jobs that the writer works on */
     uint32_t pressed;              /* lock: file_no + 1 of the newest file it was pressed for */

@@ -298,14 +298,47 @@ static enum err choose(struct local **locals, size_t n, struct err_info *reterr)
     return ERR_OK;
 }
 
+/* Track 1 of these counts as far as track 0 (the locals before them) does: its records were written first. */
+static void choose_reveal(struct local **whole, size_t n_whole, struct local **reveal, size_t n)
+{
+    uint64_t next_batch = 0;
+
+    for (size_t i = 0; i < n_whole; i++) {
+        for (size_t j = 0; j < whole[i]->n; j++) {
+            const struct record *r = &whole[i]->records[j];
+
+            if (r->kept && r->batch_seq >= next_batch)
+                next_batch = r->batch_seq + 1;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < reveal[i]->n; j++)
+            reveal[i]->records[j].kept = reveal[i]->records[j].kept && reveal[i]->records[j].batch_seq < next_batch;
+    }
+}
+
+static bool same_number(const struct local *x, const struct local *y)
+{
+    return span_eq(x->open.open.rid, y->open.open.rid) && span_eq(x->open.open.project, y->open.open.project) &&
+           x->open.open.kn == y->open.open.kn;
+}
+
 static enum err choose_all(struct reclog_recovery *v, struct err_info *reterr)
 {
+    size_t whole = 0, n_whole = 0; /* track 0 of the key number before */
+
     if (v->n_locals > 0)
         qsort(v->locals, v->n_locals, sizeof(v->locals[0]), by_recording);
     for (size_t i = 0, n; i < v->n_locals; i += n) {
         for (n = 1; i + n < v->n_locals && same_key(v->locals[i], v->locals[i + n]);)
             n++;
         TRY(choose(&v->locals[i], n, reterr));
+        if (v->locals[i]->open.open.track > 0) {
+            choose_reveal(&v->locals[whole], same_number(v->locals[whole], v->locals[i]) ? n_whole : 0, &v->locals[i], n);
+            continue;
+        }
+        whole = i;
+        n_whole = n;
     }
     return ERR_OK;
 }

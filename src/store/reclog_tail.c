@@ -13,6 +13,7 @@ struct where {
 struct tail {
     struct reclog_tail pub; /* first: the caller's pointer */
     struct reclog_rec *rec;
+    const struct reclog_track *track;
     struct reclog_record *records;
     struct where *where;
     size_t n_places;
@@ -20,13 +21,13 @@ struct tail {
 };
 
 /* The first entry that holds an event from seq on; all of them from 0. */
-static size_t first_of(const struct reclog_rec *r, uint64_t seq)
+static size_t first_of(const struct reclog_track *t, uint64_t seq)
 {
-    size_t low = 0, high = r->n;
+    size_t low = 0, high = t->n;
 
     while (seq > 0 && low < high) {
         size_t mid = low + (high - low) / 2;
-        const struct reclog_entry *e = &r->entries[r->head + mid];
+        const struct reclog_entry *e = &t->entries[t->head + mid];
 
         if (e->first_seq + e->n_events > seq)
             high = mid;
@@ -52,7 +53,7 @@ static struct tail *new_tail(size_t n, size_t n_places)
 static void fill(struct tail *t, const struct reclog_rec *r, size_t from, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const struct reclog_entry *e = &r->entries[r->head + from + i];
+        const struct reclog_entry *e = &t->track->entries[t->track->head + from + i];
 
         t->records[i] = (struct reclog_record){
             .first_seq = e->first_seq, .batch_seq = r->base_batch + e->batch, .n_events = e->n_events,
@@ -61,15 +62,15 @@ static void fill(struct tail *t, const struct reclog_rec *r, size_t from, size_t
         t->where[i] = (struct where){ reclog_place_of(r, e->place), e->at, e->len, e->number };
     }
     t->pub = (struct reclog_tail){
-        .kn = r->kn, .growing = !r->ended, .next_seq = r->next_seq, .next_batch = r->next_batch,
+        .kn = r->kn, .track = (uint8_t) (t->track - r->tracks), .growing = !r->ended, .next_seq = r->next_seq, .next_batch = r->next_batch,
         .sealed_seq = r->sealed_seq, .n = n, .records = t->records,
     };
 }
 
-static enum err snapshot(struct reclog_rec *r, uint64_t from_seq, size_t max, struct tail **ret,
+static enum err snapshot(struct reclog_rec *r, unsigned track, uint64_t from_seq, size_t max, struct tail **ret,
                          struct err_info *reterr)
 {
-    size_t from = first_of(r, from_seq), n = r->n - from, n_places = 0;
+    size_t from = first_of(&r->tracks[track], from_seq), n = r->tracks[track].n - from, n_places = 0;
     struct tail *t;
 
     if (max > 0 && n > max)
@@ -79,6 +80,7 @@ static enum err snapshot(struct reclog_rec *r, uint64_t from_seq, size_t max, st
     t = new_tail(n, n_places);
     if (t == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "tail of %zu records", n);
+    t->track = &r->tracks[track];
     fill(t, r, from, n);
     LIST_FOREACH (node, &r->places) {
         t->places[t->n_places] = LIST_ENTRY(node, struct reclog_place, node);
@@ -90,8 +92,8 @@ static enum err snapshot(struct reclog_rec *r, uint64_t from_seq, size_t max, st
     return ERR_OK;
 }
 
-enum err reclog_tail(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
-                     struct reclog_tail **ret, struct err_info *reterr)
+static enum err tail_of(struct reclog *l, struct span rid, unsigned track, uint64_t from_seq, size_t max_records,
+                        struct reclog_tail **ret, struct err_info *reterr)
 {
     struct reclog_rec *r;
     struct tail *t = NULL;
@@ -99,14 +101,26 @@ enum err reclog_tail(struct reclog *l, struct span rid, uint64_t from_seq, size_
 
     reclog_enter(l);
     r = map_get(&l->recs, rid);
-    if (r == NULL)
+    if (r == NULL || (track > 0 && !r->reveal))
         e = ERR_RAISE(reterr, ERR_NOTFOUND, "log: the recording is not being written here");
     else
-        e = snapshot(r, from_seq, max_records, &t, reterr);
+        e = snapshot(r, track, from_seq, max_records, &t, reterr);
     reclog_leave(l);
     TRY(e);
     *ret = &t->pub;
     return ERR_OK;
+}
+
+enum err reclog_tail(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
+                     struct reclog_tail **ret, struct err_info *reterr)
+{
+    return tail_of(l, rid, 0, from_seq, max_records, ret, reterr);
+}
+
+enum err reclog_tail_reveal(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
+                            struct reclog_tail **ret, struct err_info *reterr)
+{
+    return tail_of(l, rid, 1, from_seq, max_records, ret, reterr);
 }
 
 struct reclog_tail *reclog_tail_free(struct reclog_tail *pub)
@@ -134,7 +148,7 @@ void reclog_tail_freep(struct reclog_tail **t)
 static enum err take_key(const struct tail *t, const struct reclog_place *p, const struct secret *rk,
                          struct khlog_key **key, struct err_info *reterr)
 {
-    struct khlog_open o = { .kn = t->pub.kn, .codec = KHLOG_CODEC, .project = span_str(t->rec->project),
+    struct khlog_open o = { .kn = t->pub.kn, .track = t->pub.track, .codec = KHLOG_CODEC, .project = span_str(t->rec->project),
                             .rid = span_str(t->rec->rid) };
 
     memcpy(o.salt, p->salt, sizeof(o.salt));

@@ -200,27 +200,38 @@ static struct reclog_place *new_place(struct reclog *l, struct reclog_rec *r, st
         return NULL;
     }
     random_fill(o->salt, sizeof(o->salt));
-    if (khlog_key_new(r->rk, &where, o->salt, o->commitment, &p->key, reterr) != ERR_OK) {
+    if (khlog_key_new(r->tracks[o->track].rk, &where, o->salt, o->commitment, &p->key, reterr) != ERR_OK) {
         free(p);
         return NULL;
     }
     *p = (struct reclog_place){ .refs = 1, .file = l->file, .local = l->file->n_locals, .id = r->w_next_id++,
-                                .key = p->key, .rec = r };
+                                .track = o->track, .key = p->key, .rec = r };
     memcpy(p->salt, o->salt, sizeof(p->salt));
     memcpy(p->commitment, o->commitment, sizeof(p->commitment));
     return p;
 }
 
-static bool needs_open(const struct reclog *l, const struct reclog_rec *r)
+static bool needs_open(const struct reclog *l, const struct reclog_track *t)
 {
-    return r->w_place == NULL || r->w_place->file != l->file || r->w_place->next_number == UINT32_MAX;
+    return t->w_place == NULL || t->w_place->file != l->file || t->w_place->next_number == UINT32_MAX;
 }
 
-/* The recording's open record in the current file. */
-static enum err write_open(struct reclog *l, struct reclog_rec *r, struct err_info *reterr)
+/* Bytes of the open records that a recording may need in the current file. */
+static size_t opens_size(const struct reclog *l, const struct reclog_rec *r)
 {
-    struct khlog_open o = { .kn = r->kn, .codec = KHLOG_CODEC, .project = span_str(r->project), .rid = span_str(r->rid),
-                            .wrap = span_of(r->wrap, r->wrap_len) };
+    size_t n = 0;
+
+    for (unsigned i = 0; i < RECLOG_TRACKS; i++)
+        n += (i == 0 || r->reveal) && needs_open(l, &r->tracks[i]) ? KHLOG_OPEN_MAX : 0;
+    return n;
+}
+
+/* The recording's open record of a track in the current file. */
+static enum err write_open(struct reclog *l, struct reclog_rec *r, uint8_t track, struct err_info *reterr)
+{
+    struct reclog_track *t = &r->tracks[track];
+    struct khlog_open o = { .kn = r->kn, .track = track, .codec = KHLOG_CODEC, .project = span_str(r->project),
+                            .rid = span_str(r->rid), .wrap = span_of(t->wrap, t->wrap_len) };
     uint8_t *to;
     struct buf record = BUF_INIT(KHLOG_OPEN_MAX);
     struct reclog_place *p;
@@ -240,7 +251,7 @@ static enum err write_open(struct reclog *l, struct reclog_rec *r, struct err_in
         reclog_enter(l);
         l->file->refs++;
         reclog_leave(l);
-        r->w_place = p;
+        t->w_place = p;
     } else {
         khlog_key_free(p->key);
         free(p);
@@ -249,15 +260,16 @@ static enum err write_open(struct reclog *l, struct reclog_rec *r, struct err_in
     return e;
 }
 
+/* The last of its batch in its track. */
 static uint32_t frame_flags(const struct reclog_job *j, size_t i)
 {
-    return (j->frames[i].is_head ? KHLOG_HEAD : 0) | (i + 1 == j->n ? KHLOG_LAST : 0);
+    return (j->frames[i].is_head ? KHLOG_HEAD : 0) | (i + 1 == j->n || i + 1 == j->n_reveal ? KHLOG_LAST : 0);
 }
 
 static enum err write_data(struct reclog *l, struct reclog_job *j, size_t i, struct err_info *reterr)
 {
     const struct reclog_frame *f = &j->frames[i];
-    struct reclog_place *p = j->rec->w_place;
+    struct reclog_place *p = j->rec->tracks[f->track].w_place;
     const struct khlog_data d = {
         .number = p->next_number, .n_events = f->n_events, .batch_seq = j->batch_seq, .first_seq = f->first_seq,
         .flags = frame_flags(j, i),
@@ -283,7 +295,7 @@ static bool fits(const struct reclog *l, const struct reclog_rec *r, size_t n)
     end = file_end(l);
     if (end == KHLOG_HEADER_LEN)
         return true; /* an empty file takes anything */
-    return end + (needs_open(l, r) ? KHLOG_OPEN_MAX : 0) + n <= l->o.file_bytes;
+    return end + opens_size(l, r) + n <= l->o.file_bytes;
 }
 
 static enum err write_job(struct reclog *l, struct reclog_job *j, struct err_info *reterr)
@@ -297,8 +309,8 @@ static enum err write_job(struct reclog *l, struct reclog_job *j, struct err_inf
 
         if (i > 0 && !fits(l, r, size))
             TRY(next_file(l, reterr));
-        if (needs_open(l, r))
-            TRY(write_open(l, r, reterr));
+        if (needs_open(l, &r->tracks[j->frames[i].track]))
+            TRY(write_open(l, r, j->frames[i].track, reterr));
         TRY(write_data(l, j, i, reterr));
         l->group_left -= size < l->group_left ? size : l->group_left;
     }
@@ -392,8 +404,8 @@ static void undo(struct reclog *l, const struct list *group, enum err why)
     while ((node = list_pop(&l->fresh)) != NULL) {
         struct reclog_place *p = LIST_ENTRY(node, struct reclog_place, node);
 
-        if (p->rec->w_place == p)
-            p->rec->w_place = NULL;
+        if (p->rec->tracks[p->track].w_place == p)
+            p->rec->tracks[p->track].w_place = NULL;
         reclog_place_unref(l, p);
     }
     reclog_leave(l);
@@ -404,20 +416,21 @@ static void show_job(struct reclog *l, struct reclog_job *j)
 {
     struct reclog_rec *r = j->rec;
 
-    if (r->n == 0)
+    if (r->tracks[0].n == 0)
         r->since = clock_boot_ms();
     for (size_t i = 0; i < j->n; i++) {
         const struct reclog_frame *f = &j->frames[i];
+        struct reclog_track *t = &r->tracks[f->track];
         struct reclog_place *p = j->made[i].place;
 
-        r->entries[r->head + r->n++] = (struct reclog_entry){
+        t->entries[t->head + t->n++] = (struct reclog_entry){
             .first_seq = f->first_seq, .batch = (uint32_t) (j->batch_seq - r->base_batch), .at = j->made[i].at,
             .len = (uint32_t) khlog_data_size(f->zstd.n), .number = j->made[i].number, .n_events = f->n_events,
             .place = p->id, .flags = (uint16_t) frame_flags(j, i),
         };
         if (p->n_unsealed++ == 0)
             p->file->n_needed++;
-        r->unsealed_bytes += f->zstd.n;
+        r->unsealed_bytes += f->track == 0 ? f->zstd.n : 0;
     }
     r->next_seq = j->first_seq + j->n_events;
     r->next_batch = j->batch_seq + 1;
@@ -465,7 +478,8 @@ static void finish_group(struct reclog *l, struct list *group, bool shown)
         else
             l->stats.failed++;
         l->queued_bytes -= j->bytes;
-        j->rec->reserved -= j->n;
+        j->rec->tracks[0].reserved -= j->n - j->n_reveal;
+        j->rec->tracks[1].reserved -= j->n_reveal;
         j->rec->n_group--;
         j->state = RECLOG_JOB_OVER;
         list_append(&j->rec->port->finished, &j->node);
@@ -504,7 +518,7 @@ static void run_group(struct reclog *l, struct list *group)
     LIST_FOREACH (node, group) {
         const struct reclog_job *j = LIST_ENTRY(node, struct reclog_job, node);
 
-        l->group_left += j->encoded + (needs_open(l, j->rec) ? KHLOG_OPEN_MAX : 0);
+        l->group_left += j->encoded + opens_size(l, j->rec);
     }
     e = write_group(l, group, &why);
     if (e != ERR_OK && e != ERR_IO) {
@@ -528,8 +542,8 @@ static void release_places(struct reclog *l, struct reclog_rec *r)
 
         if (p->n_unsealed > 0 || p->file == l->file)
             continue;
-        if (r->w_place == p)
-            r->w_place = NULL;
+        if (r->tracks[p->track].w_place == p)
+            r->tracks[p->track].w_place = NULL;
         p->key = khlog_key_free(p->key);
         list_remove(&p->node);
         reclog_place_unref(l, p);

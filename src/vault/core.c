@@ -313,8 +313,8 @@ static enum key_verdict may_release(const struct vault_core *c, const struct ipc
         return KEY_RECORDING_MISMATCH;
     if (wall >= s->exp)
         return KEY_EXPIRED;
-    if (m->track == 1 && (s->scope & KEY_SCOPE_UNMASK) == 0)
-        return KEY_SCOPE;
+    if (m->track > 1 || (m->track == 1 && (s->scope & KEY_SCOPE_UNMASK) == 0))
+        return KEY_SCOPE; /* what masks took out */
     switch (live_check(&c->live, m->jti, m->gid, m->gen, wall, boot, NULL)) {
     case LIVE_OK: return KEY_OK;
     case LIVE_OLD_GEN:
@@ -330,7 +330,7 @@ enum key_verdict vault_core_open_rk(struct vault_core *c, const struct ipc_open 
                                     struct secret **ret_rk, bool *ret_alarm)
 {
     enum key_verdict v = may_release(c, m, wall, boot);
-    const struct wrap_name name = { WRAP_RK, m->rid, m->pid, m->epoch };
+    const struct wrap_name name = { m->track == 0 ? WRAP_RK : WRAP_REVEAL, m->rid, m->pid, m->epoch };
     char id[KEYSTORE_ID_MAX + 1];
     const struct keystore_entry *epoch;
     enum err e;

@@ -93,7 +93,7 @@ static void as_piece(struct span in)
         for (size_t i = 0; i < khspl_n(s); i++)
             bytes += khspl_at(s, i)->len;
         MUST(bytes == in.n && khspl_n(s) > 0);
-        MUST(khspl_unlock(s, rk, o->project, o->rid, o->kn, NULL) == ERR_CORRUPT); /* no commitment can be guessed */
+        MUST(khspl_unlock(s, rk, o->project, o->rid, o->kn, o->track, NULL) == ERR_CORRUPT); /* no commitment can be guessed */
         MUST(khspl_read(s, 0, &out, NULL) == ERR_STATE);
     }
     khspl_free(s);

@@ -80,7 +80,7 @@ static void the_example_of_the_page(void **state)
     assert_int_equal(khspl_at(s, 1)->flags, KHLOG_LAST);
     assert_null(khspl_at(s, 2));
     assert_err(khspl_read(s, 0, &frame, NULL), ERR_STATE);
-    assert_ok(khspl_unlock(s, rk, project, rid, 0, NULL));
+    assert_ok(khspl_unlock(s, rk, project, rid, 0, 0, NULL));
     assert_ok(khspl_read(s, 0, &frame, NULL));
     assert_int_equal(frame.n, 0);
     assert_ok(khspl_read(s, 1, &frame, NULL));
@@ -133,12 +133,13 @@ static void another_key_or_place(void **state)
     example(&file);
     bytes = buf_span(&file);
     assert_ok(open_span(&bytes, &s));
-    assert_err(khspl_unlock(s, other, project, rid, 0, NULL), ERR_CORRUPT);
-    assert_err(khspl_unlock(s, rk, SPAN("p_zNe2lKL4dQxW8s0c"), rid, 0, NULL), ERR_CORRUPT);
-    assert_err(khspl_unlock(s, rk, project, SPAN("r_2Dz2Sr-SnSlnd8aU"), 0, NULL), ERR_CORRUPT);
-    assert_err(khspl_unlock(s, rk, project, rid, 1, NULL), ERR_CORRUPT);
+    assert_err(khspl_unlock(s, other, project, rid, 0, 0, NULL), ERR_CORRUPT);
+    assert_err(khspl_unlock(s, rk, SPAN("p_zNe2lKL4dQxW8s0c"), rid, 0, 0, NULL), ERR_CORRUPT);
+    assert_err(khspl_unlock(s, rk, project, SPAN("r_2Dz2Sr-SnSlnd8aU"), 0, 0, NULL), ERR_CORRUPT);
+    assert_err(khspl_unlock(s, rk, project, rid, 1, 0, NULL), ERR_CORRUPT);
+    assert_err(khspl_unlock(s, rk, project, rid, 0, 1, NULL), ERR_CORRUPT); /* of the other track */
     assert_err(khspl_read(s, 0, &frame, NULL), ERR_STATE); /* still locked */
-    assert_ok(khspl_unlock(s, rk, project, rid, 0, NULL));
+    assert_ok(khspl_unlock(s, rk, project, rid, 0, 0, NULL));
     file.p[380] ^= 1; /* it changes after it was opened */
     assert_err(khspl_read(s, 1, &frame, NULL), ERR_CORRUPT);
     buf_deinit(&file);
@@ -270,7 +271,7 @@ static void many_records_and_a_source_that_fails(void **state)
         struct khseg_source src = { file.n, read_some, &f };
 
         assert_ok(khspl_open(&src, &s, NULL));
-        assert_ok(khspl_unlock(s, rk, project, rid, 2, NULL));
+        assert_ok(khspl_unlock(s, rk, project, rid, 2, 0, NULL));
         assert_err(khspl_read(s, 199, &frame, NULL), ERR_IO);
         f.left = 1;
         assert_ok(khspl_read(s, 199, &frame, NULL));
@@ -301,7 +302,7 @@ static void sizes_tracks_and_first_records(void **state)
     make(rk, 3, 100, 1, &file);
     bytes = buf_span(&file);
     assert_ok(open_span(&bytes, &s));
-    assert_err(khspl_unlock(s, rk, project, rid, 2, NULL), ERR_CORRUPT); /* another track */
+    assert_err(khspl_unlock(s, rk, project, rid, 2, 0, NULL), ERR_CORRUPT); /* another track */
     s = khspl_free(s);
     src = khseg_source_span(&bytes);
     src.size = (uint64_t) KHLOG_FILE_MAX + 1;
@@ -342,7 +343,7 @@ static void another_record_in_its_place(void **state)
     make(rk, 2, 100, 0, &file);
     bytes = buf_span(&file);
     assert_ok(open_span(&bytes, &s));
-    assert_ok(khspl_unlock(s, rk, project, rid, 2, NULL));
+    assert_ok(khspl_unlock(s, rk, project, rid, 2, 0, NULL));
     at = file.p + file.n - len;
     memcpy(kept, at, len);
     assert_ok(khspl_read(s, 1, &frame, NULL));

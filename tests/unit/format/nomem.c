@@ -291,7 +291,7 @@ static bool read_log_works(void *ctx)
     CLEANUP(khspl_freep) struct khspl *s = NULL;
     struct khseg_source source = khseg_source_span(ctx);
     struct buf out = BUF_INIT(1u << 20);
-    bool ok = khspl_open(&source, &s, NULL) == ERR_OK && khspl_unlock(s, rk, place.project, place.rid, 0, NULL) == ERR_OK;
+    bool ok = khspl_open(&source, &s, NULL) == ERR_OK && khspl_unlock(s, rk, place.project, place.rid, 0, 0, NULL) == ERR_OK;
 
     for (size_t i = 0; ok && i < khspl_n(s); i++)
         ok = khspl_read(s, i, &out, NULL) == ERR_OK;

@@ -432,7 +432,7 @@ static void check_piece(const struct rec *r, const struct kept_row *row, uint64_
     assert_int_equal(f.size, row->size);
     src = store_source(&f);
     assert_ok_err(khspl_open(&src, &spl, &e), &e);
-    assert_ok_err(khspl_unlock(spl, rk, SPAN(PID), span_str(r->rid), row->kn, &e), &e);
+    assert_ok_err(khspl_unlock(spl, rk, SPAN(PID), span_str(r->rid), row->kn, 0, &e), &e);
     assert_int_equal(khspl_n(spl), row->n_chunks);
     for (size_t i = 0; i < khspl_n(spl); i++) {
         const struct khspl_record *x = khspl_at(spl, i);

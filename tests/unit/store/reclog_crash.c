@@ -286,7 +286,7 @@ static bool check_piece(const struct pen *p, const struct store *store, const st
     assert_ok(store_get(store, at, &f, NULL));
     src = store_source(&f);
     assert_ok(khspl_open(&src, &s, NULL));
-    assert_ok(khspl_unlock(s, p->rk, PROJECT, span_str(p->rid), kn, NULL));
+    assert_ok(khspl_unlock(s, p->rk, PROJECT, span_str(p->rid), kn, 0, NULL));
     for (size_t i = 0; i < khspl_n(s); i++) {
         const struct khspl_record *r = khspl_at(s, i);
 

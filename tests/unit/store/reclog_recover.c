@@ -33,7 +33,7 @@ static uint64_t check_piece(const struct pen *p, const struct store *store, cons
     sha256(span_of(whole.p, f.size), sum);
     assert_memory_equal(sum, said->sha256, 32);
     assert_ok(khspl_open(&src, &s, NULL));
-    assert_ok(khspl_unlock(s, p->rk, PROJECT, span_str(p->rid), kn, NULL));
+    assert_ok(khspl_unlock(s, p->rk, PROJECT, span_str(p->rid), kn, 0, NULL));
     assert_int_equal(khspl_n(s), said->n_chunks);
     for (size_t i = 0; i < khspl_n(s); i++) {
         const struct khspl_record *r = khspl_at(s, i);

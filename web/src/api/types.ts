@@ -738,6 +738,8 @@ export type Manifest = {
   }[];
   notes: ManifestNotes;
   max_speed: number;
+  /** the key has `unmask` and originals of what masks took out are kept: events and head are as they were recorded; screens of `From`, markers and notes stay masked */
+  unmasked: boolean;
   /** text to lay over the picture: who, and when this was asked for; null: the policy does not ask for it */
   watermark: string | null;
   window_ends: Time;
