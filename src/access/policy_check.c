@@ -92,10 +92,24 @@ static bool has_pair(const struct policy_words *w, const struct policy_pair *pai
     return w->n == 0;
 }
 
-static bool matches_item(const struct policy_rule *r, const struct policy_facts *f, const struct policy_item *it,
-                         enum action a)
+/*
+ * Playing with hidden values is another thing than playing: who may play may not unmask, and a rule that allows both allows
+ * either alone. So where unmask is asked for too, a rule lets play and live through only if it has unmask as well. One that
+ * denies speaks of each action.
+ */
+static bool matches_action(const struct policy_rule *r, enum action a, action_mask all)
 {
-    return (r->actions == 0 || (r->actions & ACTION_BIT(a)) != 0) &&
+    action_mask need = ACTION_BIT(a);
+
+    if ((a == ACTION_PLAY || a == ACTION_LIVE) && r->effect != POLICY_EFFECT_DENY)
+        need |= all & ACTION_BIT(ACTION_UNMASK);
+    return r->actions == 0 || (r->actions & need) == need;
+}
+
+static bool matches_item(const struct policy_rule *r, const struct policy_facts *f, const struct policy_item *it,
+                         enum action a, action_mask all)
+{
+    return matches_action(r, a, all) &&
            (has(&r->project, it->project) || has(&r->project, it->project_name)) && has(&r->env, it->env) &&
            has(&r->klass, it->klass) && has(&r->kind, it->kind) && has_pair(&r->tag, it->tags, it->n_tags, '=') &&
            has_pair(&r->link, it->links, it->n_links, ':') && (!r->subject_self || who_is_subject(f->who, it->subject));
@@ -115,7 +129,7 @@ struct deciding {
     unsigned steps;
 };
 
-static struct decision decide(struct deciding *d, const struct policy_item *it, enum action a)
+static struct decision decide(struct deciding *d, const struct policy_item *it, enum action a, action_mask all)
 {
     struct decision found = { NULL, false };
 
@@ -126,7 +140,7 @@ static struct decision decide(struct deciding *d, const struct policy_item *it, 
         if (!d->asker[i] || (found.rule != NULL && r->effect != POLICY_EFFECT_DENY))
             continue;
         d->steps++;
-        if (!matches_item(r, d->f, it, a))
+        if (!matches_item(r, d->f, it, a, all))
             continue;
         if (r->effect == POLICY_EFFECT_DENY)
             return (struct decision){ r, true };
@@ -199,7 +213,7 @@ struct policy_answer policy_check(const struct policy *p, const struct policy_fa
         for (unsigned act = 0; act < ACTION_N_; act++) {
             if ((actions & ACTION_BIT(act)) == 0)
                 continue;
-            combine(&a, decide(&d, &items[i], (enum action) act), i, (enum action) act, first);
+            combine(&a, decide(&d, &items[i], (enum action) act, actions), i, (enum action) act, first);
             first = false;
             if (d.steps > POLICY_STEPS_MAX)
                 return (struct policy_answer){ .verdict = POLICY_TOO_MUCH };

@@ -10,7 +10,6 @@ static const char *const codes[REQUEST_VERDICT_N_] = {
     [REQUEST_OK] = "ok",
     [REQUEST_INVALID] = "invalid",
     [REQUEST_PARTS_UNSUPPORTED] = "parts-unsupported",
-    [REQUEST_UNMASK_UNSUPPORTED] = "unmask-unsupported",
 };
 
 const char *request_code(enum request_verdict v)
@@ -179,6 +178,19 @@ void request_text(struct request_reader *p, struct tree obj, const char *key, si
         field_error_add(p->errs, FIELD_PATTERN, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "U+0000 is not text", "%s", at);
 }
 
+/* Hidden values are seen while playing, by a decision of people. */
+static void check_unmask(struct request_reader *p)
+{
+    const action_mask watch = ACTION_BIT(ACTION_PLAY) | ACTION_BIT(ACTION_LIVE);
+
+    if ((p->req->actions & ACTION_BIT(ACTION_UNMASK)) == 0)
+        return;
+    if ((p->req->actions & watch) == 0)
+        field_error_add(p->errs, FIELD_MISSING, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "unmask goes with play or live", "/actions");
+    else if (p->req->break_glass)
+        field_error_add(p->errs, FIELD_NOT_ONE_OF, FIELD_NO_LIMIT, FIELD_NO_LIMIT, "break-glass shows no hidden values", "/actions");
+}
+
 static void parse_purpose(struct request_reader *p)
 {
     static const char *const known[] = { "code", "reason", "ticket", NULL };
@@ -276,12 +288,11 @@ enum request_verdict request_parse(struct tree body, enum request_purpose purpos
         request_missing(&p, "/duration_s");
     parse_start(&p);
     request_read_beyond(&p);
+    check_unmask(&p);
     if (ret_errors->seen > 0)
         return REQUEST_INVALID;
     if (tree_get(body, "parts", &parts) && !request_is_empty(parts))
         return REQUEST_PARTS_UNSUPPORTED;
-    if ((req.actions & ACTION_BIT(ACTION_UNMASK)) != 0)
-        return REQUEST_UNMASK_UNSUPPORTED;
     *ret = req;
     return REQUEST_OK;
 }

@@ -60,7 +60,6 @@ enum request_verdict {
     REQUEST_OK,
     REQUEST_INVALID, /* see the field errors: 422 invalid */
     REQUEST_PARTS_UNSUPPORTED,
-    REQUEST_UNMASK_UNSUPPORTED,
     REQUEST_VERDICT_N_
 };
 

@@ -238,7 +238,8 @@ def _():
     bad({"break_glass": {"incident": "x"}}, "/break_glass/reason", None)
     bad({"break_glass": {"incident": "x", "reason": "nobody can pay any more"}}, None, None, 403, "forbidden")
     bad({"purpose/code": "curiosity"}, "/purpose/code", "not-one-of")
-    bad({"actions": ["unmask"]}, None, None, problem="unmask-unsupported")
+    bad({"actions": ["unmask"]}, "/actions", "missing")
+    bad({"actions": ["export", "unmask"]}, "/actions", "missing")
     same(mine(), before, "stored requests")
 
 
