@@ -13,7 +13,7 @@ flock 9 # two build folders share this one
 digest() { # of every source the result depends on
   {
     find src player scripts -type f -print0
-    printf '%s\0' index.html package.json package-lock.json tsconfig.json vite.config.ts build.sh ../docs/api/openapi.yaml
+    printf '%s\0' index.html package.json package-lock.json tsconfig.json vite.config.ts build.sh ../docs/api/openapi.yaml ../src/codec/sanitize_table.h ../src/codec/sanitize.h
   } | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
 }
 

@@ -3,7 +3,8 @@
  * copies what stands before it; from then on the output grows as the walk goes.
  *
  * A mutation lists texts and attributes before the nodes that it adds, but a player adds first. So when a number that was
- * judged got its meaning later in the same event, the event is walked once more, with what was learnt.
+ * judged got its meaning later in the same event, the event is walked once more, with what was learnt: a text is known by its
+ * element, which is known by its name, so three times at most.
  */
 #include "codec/sanitize_int.h"
 
@@ -617,7 +618,7 @@ enum err sanitize_event(struct sanitize *s, struct span json, struct span *ret, 
         return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event has no plain number as its type");
     if (type != 2 && type != 3)
         return ERR_OK;
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 3; round++) {
         buf_reset(&s->out);
         w = (struct sanitize_walk){ .s = s, .in = json };
         walk(&w, type, data);

@@ -169,6 +169,7 @@ static enum sanitize_address address_in(const struct css *t, size_t from, size_t
     struct css part = { .in = span_sub(t->in, 0, to) };
     uint8_t room[512];
     struct buf text = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
+    enum sanitize_address a;
     size_t i = from;
 
     while (i < to && text.n < sizeof(room) - 4) {
@@ -182,7 +183,8 @@ static enum sanitize_address address_in(const struct css *t, size_t from, size_t
             utf8_add(&text, cp == 0 || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000) ? 0xfffd : cp);
         }
     }
-    return sanitize_address(span_of(room, text.n));
+    a = sanitize_address(span_of(room, text.n));
+    return a == SANITIZE_ADDRESS_EMPTY && i < to ? SANITIZE_ADDRESS_OTHER : a; /* so many blanks hide something */
 }
 
 /* Behind "url(" of an address without quotes: to its end. */

@@ -63,13 +63,17 @@ enum sanitize_tag sanitize_tag(struct span name)
 
 enum sanitize_attr sanitize_attr(struct span name)
 {
+    static const char moved[] = SANITIZE_MOVED;
+
+    if (name.n > sizeof(moved) - 1 && same(name.p, moved, sizeof(moved) - 1))
+        return SANITIZE_ATTR_TEXT; /* "rrweb-original-xlink:href" names no address any more */
     name = local_part(name);
     if (name.n > 2 && lower(name.p[0]) == 'o' && lower(name.p[1]) == 'n' && lower(name.p[2]) >= 'a' && lower(name.p[2]) <= 'z')
         return SANITIZE_ATTR_DROP;
     return name.n > NAME_MAX_LEN ? SANITIZE_ATTR_TEXT : (enum sanitize_attr) look_up(attributes, COUNT(attributes), name);
 }
 
-/* What a browser strips from an address, and more: blanks, control characters, and what cannot be seen (U+200B-F, U+2028-F, BOM). */
+/* Blanks, control characters, and what cannot be seen (U+0080-A0, U+200B-F, U+2028-F, BOM): its length at i, or 0. */
 static size_t blank(struct span s, size_t i)
 {
     const uint8_t *p = s.p + i;
@@ -86,19 +90,31 @@ static size_t blank(struct span s, size_t i)
     return 0;
 }
 
-/* The address's first bytes without blanks, in lower case. */
-static struct span head_of(struct span s, uint8_t *room, size_t cap)
+/* The address's first bytes in lower case, without any blanks. */
+static struct span bare_head(struct span s, uint8_t *room, size_t cap)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < s.n && n < cap;) {
         size_t skip = blank(s, i);
 
-        if (skip > 0) {
-            i += skip;
-            continue;
-        }
-        room[n++] = lower(s.p[i++]);
+        if (skip == 0)
+            room[n++] = lower(s.p[i++]);
+        i += skip;
+    }
+    return span_of(room, n);
+}
+
+/* The same as a browser reads it (URL standard): leading control characters and blanks go, tabs and line ends go everywhere. */
+static struct span true_head(struct span s, uint8_t *room, size_t cap)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n && n < cap; i++) {
+        uint8_t c = s.p[i];
+
+        if ((n > 0 || c > 0x20) && c != '\t' && c != '\n' && c != '\r')
+            room[n++] = lower(c);
     }
     return span_of(room, n);
 }
@@ -113,21 +129,23 @@ static uint8_t prefix_of(const struct entry *table, size_t n, struct span s, siz
     return 0;
 }
 
+/* What runs is looked for without any blanks, what is harmless as a browser would read it: both err on the safe side. */
 enum sanitize_address sanitize_address(struct span decoded)
 {
-    uint8_t room[64];
-    struct span head = head_of(decoded, room, sizeof(room));
+    uint8_t bare_room[32], room[64];
+    struct span bare = bare_head(decoded, bare_room, sizeof(bare_room)), head = true_head(decoded, room, sizeof(room));
     size_t n = 0;
-    uint8_t kind;
 
+    if (prefix_of(schemes, COUNT(schemes), bare, &n) == WORD_BAD)
+        return SANITIZE_ADDRESS_BAD;
     if (head.n == 0)
         return SANITIZE_ADDRESS_EMPTY;
     if (head.p[0] == '#')
         return SANITIZE_ADDRESS_PLACE;
-    kind = prefix_of(schemes, COUNT(schemes), head, &n);
-    if (kind == WORD_DATA)
-        return prefix_of(data_types, COUNT(data_types), span_sub(head, n, head.n), &n) != 0 ? SANITIZE_ADDRESS_OWN : SANITIZE_ADDRESS_BAD;
-    if (kind == WORD_BAD)
+    if (prefix_of(schemes, COUNT(schemes), head, &n) == WORD_DATA &&
+        prefix_of(data_types, COUNT(data_types), span_sub(head, n, head.n), &n) != 0)
+        return SANITIZE_ADDRESS_OWN;
+    if (prefix_of(schemes, COUNT(schemes), bare, &n) == WORD_DATA)
         return SANITIZE_ADDRESS_BAD;
     return head.n >= 5 && memcmp(head.p, "blob:", 5) == 0 ? SANITIZE_ADDRESS_OWN : SANITIZE_ADDRESS_OTHER;
 }

@@ -6,13 +6,13 @@
  * they come later the children are skipped once to find them.
  */
 #include "codec/sanitize_int.h"
+#include "codec/sanitize_table.h"
 
 #include "codec/json.h"
 #include "codec/json_lex.h"
 #include "codec/jsonw.h"
 
 #define PLACEHOLDER "\"noscript\""
-#define MOVED       "rrweb-original-"
 #define TAG_MAX     200
 
 /* ---- texts ---- */
@@ -124,7 +124,7 @@ static void move(struct sanitize_walk *w, const struct attribute *a, struct sani
         sanitize_replace(w, a->begin, a->begin, a->name);
         sanitize_replace(w, a->begin, a->begin, SPAN("\":null,"));
     }
-    sanitize_replace(w, a->begin, a->begin + 1, SPAN("\"" MOVED));
+    sanitize_replace(w, a->begin, a->begin + 1, SPAN("\"" SANITIZE_MOVED));
 }
 
 static bool href_stays(enum sanitize_address a, struct sanitize_kind kind)
@@ -142,6 +142,10 @@ static bool address_attribute(struct sanitize_walk *w, const struct attribute *a
     enum sanitize_address address = sanitize_address(sanitize_decoded(w, a->raw, &w->s->text));
     bool stays;
 
+    if (address == SANITIZE_ADDRESS_BAD && what == SANITIZE_ATTR_HREF && !kind.image) {
+        sanitize_replace(w, a->from, w->at, SPAN("\"#\"")); /* it still looks like a link */
+        return true;
+    }
     if (address == SANITIZE_ADDRESS_BAD)
         return false;
     if (what == SANITIZE_ATTR_ADDRESS)
@@ -222,7 +226,7 @@ static bool attribute_value(struct sanitize_walk *w, struct attribute *a, struct
     sanitize_skip(w);
     if (c == '{' || c == '[') /* it would become a string by itself */
         return false;
-    return c == 'n' || what == SANITIZE_ATTR_TEXT || what == SANITIZE_ATTR_CSS || what == SANITIZE_ATTR_VALUE ||
+    return (c == 'n' && what != SANITIZE_ATTR_DROP) || what == SANITIZE_ATTR_TEXT || what == SANITIZE_ATTR_CSS || what == SANITIZE_ATTR_VALUE ||
            what == SANITIZE_ATTR_TARGET;
 }
 
@@ -427,6 +431,10 @@ static bool node_member(struct sanitize_walk *w, enum name name, const struct no
 {
     size_t from = w->at;
 
+    if (name == NAME_CHILDREN && n->type != 0 && n->type != 2) {
+        sanitize_skip(w);
+        return false;
+    }
     if (name == NAME_CHILDREN) {
         children(w, n, depth);
     } else if (name == NAME_ID) {

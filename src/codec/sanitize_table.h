@@ -140,4 +140,5 @@
     X("-moz-binding", DROP)                                                                                            \
     X("behavior", DROP)
 
-#define SANITIZE_CSS_NOTHING "url(data:,)" /* stands where something would have been fetched */
+#define SANITIZE_MOVED       "rrweb-original-" /* before the name of an attribute whose address would be fetched */
+#define SANITIZE_CSS_NOTHING "url(data:,)"     /* stands where something would have been fetched */
