@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include "codec/importer_int.h"
+#include "codec/intake.h"
 
 /*
  * body -> unpack -> shape (a few bytes decide; of an object up to SNIFF_WINDOW) -> json_scan -> one item -> asciicast or
@@ -20,6 +21,15 @@
 #define HEAVY_OUT  (512u << 10) /* unpacked in all */
 #define HEAVY_ITEM (128u << 10) /* bytes since the last event ended */
 #define ASIDE_MAX  (BATCH_EVENT_MAX + 2 * BATCH_STEP)
+
+/* Frames of one kind. */
+struct track {
+    struct buf raw; /* NDJSON of the open frame */
+    uint32_t raw_events;
+    uint64_t first_seq; /* of the open frame */
+    struct buf zstd;    /* all frames; that of the head comes last and is listed first */
+    struct buf frames;  /* struct batch_frame each, zstd.p not yet set */
+};
 
 struct batch {
     struct batch_state now; /* goes on as events come */
@@ -43,11 +53,14 @@ struct batch {
     struct asciicast cast;
     struct rrweb rrweb;
 
-    struct buf head; /* as it will be stored; empty: none came */
-    struct buf raw;  /* NDJSON of the open frame */
-    uint32_t raw_events;
-    struct buf zstd;     /* all frames; that of the head comes last and is listed first */
-    struct buf frames;   /* struct batch_frame each, zstd.p not yet set */
+    struct intake *intake; /* or NULL */
+    bool keep;             /* originals */
+    uint64_t in_seq;       /* of the next event that goes into it */
+    uint64_t n_masked, n_sanitised;
+
+    struct buf head;       /* as it will be stored; empty: none came */
+    struct buf head_was;   /* before something was taken out; empty: nothing was */
+    struct track main, reveal;
     uint64_t n_events, raw_bytes;
 };
 
@@ -124,9 +137,7 @@ static enum err refuse(struct batch *b, enum err code, const char *cause)
 
 static enum err refuse_item(struct batch *b, enum err code, const struct err_info *e)
 {
-    if (code == ERR_LIMIT)
-        return importer_error_limit(&b->err, b->line, b->offset, e->text, "event-too-large", BATCH_EVENT_MAX);
-    return refuse(b, code, e->text);
+    return importer_error_item(&b->err, code, b->line, b->offset, e, BATCH_EVENT_MAX);
 }
 
 static enum err no_memory(struct batch *b)
@@ -201,6 +212,26 @@ static void use_version(struct batch *b, int version)
     b->cast.version = version == 0 ? 2 : version;
 }
 
+/* b->head as it is stored. */
+static enum err mask_head(struct batch *b)
+{
+    struct intake_out out;
+    struct err_info e;
+    enum err code;
+
+    if (b->intake == NULL)
+        return ERR_OK;
+    code = intake_head(b->intake, buf_span(&b->head), &out, &e);
+    if (code != ERR_OK)
+        return refuse_item(b, code, &e);
+    if (!out.masked)
+        return ERR_OK;
+    buf_add_span(&b->head_was, out.reveal);
+    buf_reset(&b->head);
+    buf_add_span(&b->head, out.ev.json);
+    return b->head.failed || b->head_was.failed ? head_too_large(&b->err) : ERR_OK;
+}
+
 /* A minified object that came in the body where a head may stand. */
 static enum err take_head(struct batch *b, struct span json)
 {
@@ -216,19 +247,19 @@ static enum err take_head(struct batch *b, struct span json)
     buf_add_span(&b->head, json);
     if (b->head.failed)
         return no_memory(b);
-    if (b->n_events > 0 && version != b->now.version) /* around a list, which was read before */
+    if (b->in_seq > b->now.next_seq - b->n_events && version != b->now.version) /* around a list, which was read before */
         return refuse(b, ERR_INVAL, "the header's version is not that of its list of events");
     use_version(b, version);
-    return ERR_OK;
+    return mask_head(b);
 }
 
 /* ---- frames ---- */
 
-static enum err add_frame(struct batch *b, struct span raw, struct batch_frame f)
+static enum err add_frame(struct batch *b, struct track *t, struct span raw, struct batch_frame f)
 {
     ZSTD_CCtx *ctx = compressor();
     size_t bound = ZSTD_compressBound(raw.n), n;
-    uint8_t *to = buf_reserve(&b->zstd, bound);
+    uint8_t *to = buf_reserve(&t->zstd, bound);
 
     if (ctx == NULL || to == NULL)
         return no_memory(b);
@@ -237,41 +268,91 @@ static enum err add_frame(struct batch *b, struct span raw, struct batch_frame f
         return no_memory(b);
     f.raw = (uint32_t) raw.n;
     f.zstd = span_of(NULL, n);
-    b->zstd.n += n;
-    buf_add(&b->frames, &f, sizeof(f));
-    return b->frames.failed ? no_memory(b) : ERR_OK;
+    t->zstd.n += n;
+    buf_add(&t->frames, &f, sizeof(f));
+    return t->frames.failed ? no_memory(b) : ERR_OK;
 }
 
-static enum err cut_frame(struct batch *b)
+static enum err cut_frame(struct batch *b, struct track *t)
 {
-    struct batch_frame f = { .first_seq = b->now.next_seq - b->raw_events, .n_events = b->raw_events };
+    struct batch_frame f = { .first_seq = t->first_seq, .n_events = t->raw_events };
 
-    if (b->raw_events == 0)
+    if (t->raw_events == 0)
         return ERR_OK;
-    TRY(add_frame(b, buf_span(&b->raw), f));
-    b->raw_events = 0;
-    if (b->raw.cap > 2 * BATCH_FRAME_MAX) /* one large event does not keep its memory */
-        buf_deinit(&b->raw);
-    buf_reset(&b->raw);
+    TRY(add_frame(b, t, buf_span(&t->raw), f));
+    t->raw_events = 0;
+    if (t->raw.cap > 2 * BATCH_FRAME_MAX) /* one large event does not keep its memory */
+        buf_deinit(&t->raw);
+    buf_reset(&t->raw);
     return ERR_OK;
 }
 
-static enum err add_event(struct batch *b, struct span json, time_us own)
+static enum err add_line(struct batch *b, struct track *t, struct span line, uint64_t seq)
 {
-    if (b->raw_events > 0 && b->raw.n + json.n + 1 > BATCH_FRAME_MAX)
-        TRY(cut_frame(b));
-    buf_add_span(&b->raw, json);
-    buf_add_c(&b->raw, '\n');
-    if (b->raw.failed)
+    if (t->raw_events > 0 && t->raw.n + line.n + 1 > BATCH_FRAME_MAX)
+        TRY(cut_frame(b, t));
+    if (t->raw_events == 0)
+        t->first_seq = seq;
+    buf_add_span(&t->raw, line);
+    buf_add_c(&t->raw, '\n');
+    if (t->raw.failed)
         return no_memory(b);
-    b->raw_events++;
-    b->now.next_seq++;
+    t->raw_events++;
+    return t->raw.n >= BATCH_FRAME_MAX ? cut_frame(b, t) : ERR_OK;
+}
+
+static enum err add_event(struct batch *b, const struct intake_out *ev)
+{
+    struct span json = ev->ev.json;
+    uint64_t seq = b->now.next_seq++;
+
     b->now.bytes += json.n + 1;
     b->n_events++;
     b->raw_bytes += json.n + 1;
-    if (own > b->now.seek)
-        b->now.seek = own;
-    return b->raw.n >= BATCH_FRAME_MAX ? cut_frame(b) : ERR_OK;
+    b->n_masked += ev->masked;
+    b->n_sanitised += ev->sanitised;
+    if (ev->ev.own_us > b->now.seek)
+        b->now.seek = ev->ev.own_us;
+    TRY(add_line(b, &b->main, json, seq));
+    return b->keep ? add_line(b, &b->reveal, ev->reveal.n > 0 ? ev->reveal : SPAN("0"), seq) : ERR_OK;
+}
+
+/* What waits for nothing. */
+static enum err add_ready(struct batch *b)
+{
+    struct intake_out out;
+
+    while (intake_take(b->intake, &out))
+        TRY(add_event(b, &out));
+    return ERR_OK;
+}
+
+static enum err take_in(struct batch *b, struct intake_item item)
+{
+    struct intake_out plain;
+    struct err_info e;
+    enum err code;
+
+    item.seq = b->in_seq++;
+    item.line = b->line;
+    if (b->intake == NULL) {
+        plain = (struct intake_out){ .ev = item };
+        return add_event(b, &plain);
+    }
+    code = intake_add(b->intake, &item, &e);
+    return code != ERR_OK ? refuse_item(b, code, &e) : add_ready(b);
+}
+
+/* The batch is over: nothing waits. */
+static enum err flush(struct batch *b)
+{
+    struct err_info e;
+    enum err code;
+
+    if (b->intake == NULL)
+        return ERR_OK;
+    code = intake_flush(b->intake, &e);
+    return code != ERR_OK ? refuse_item(b, code, &e) : add_ready(b);
 }
 
 /* ---- items ---- */
@@ -283,7 +364,7 @@ static enum err cast_item(struct batch *b, struct span json)
     enum err code;
 
     if (json.n > 0 && json.p[0] == '{') {
-        if (!b->first || b->head.n > 0 || b->n_events > 0)
+        if (!b->first || b->head.n > 0 || b->in_seq > b->now.next_seq - b->n_events)
             return refuse(b, ERR_INVAL, "a header comes once, before all events");
         return take_head(b, json);
     }
@@ -291,7 +372,8 @@ static enum err cast_item(struct batch *b, struct span json)
     if (code != ERR_OK)
         return refuse_item(b, code, &e);
     b->now.cast_at = b->cast.at;
-    return add_event(b, ev.json, ev.own_us);
+    return take_in(b, (struct intake_item){ .json = ev.json, .type = ev.code, .source = -1, .own_us = ev.own_us, .cols = ev.cols,
+                                            .rows = ev.rows });
 }
 
 static enum err rrweb_item(struct batch *b, struct span json)
@@ -308,7 +390,7 @@ static enum err rrweb_item(struct batch *b, struct span json)
     b->now.rrweb_begun = b->rrweb.begun;
     b->now.rrweb_base = b->rrweb.base;
     b->now.rrweb_last = b->rrweb.last;
-    return add_event(b, ev.json, ev.own_us);
+    return take_in(b, (struct intake_item){ .json = ev.json, .type = ev.type, .source = ev.source, .own_us = ev.own_us });
 }
 
 static enum err item(struct batch *b, struct span json)
@@ -496,11 +578,25 @@ static void given_head(struct batch *b, struct span head)
 
     if (!b->first)
         (void) refuse(b, ERR_STATE, "the recording has its head already");
-    else if (read_head(b->now.kind, head, &b->head, &version, &b->err) == ERR_OK)
+    else if (read_head(b->now.kind, head, &b->head, &version, &b->err) == ERR_OK && mask_head(b) == ERR_OK)
         use_version(b, version);
 }
 
-struct batch *batch_new(const struct batch_state *before, enum unpack_codec codec, struct span head)
+static void track_init(struct track *t)
+{
+    buf_init(&t->raw, BATCH_EVENT_MAX + 1);
+    buf_init(&t->zstd, (size_t) BATCH_UNPACKED_MAX * 2);
+    buf_init(&t->frames, (1u << 20) * sizeof(struct batch_frame));
+}
+
+static void track_deinit(struct track *t)
+{
+    buf_deinit(&t->raw);
+    buf_deinit(&t->zstd);
+    buf_deinit(&t->frames);
+}
+
+struct batch *batch_new(const struct batch_state *before, enum unpack_codec codec, struct span head, struct intake *intake)
 {
     struct batch *b = calloc(1, sizeof(*b));
 
@@ -513,9 +609,15 @@ struct batch *batch_new(const struct batch_state *before, enum unpack_codec code
     buf_init(&b->seen, SNIFF_WINDOW + WINDOW);
     buf_init(&b->aside, ASIDE_MAX);
     buf_init(&b->head, BATCH_HEAD_MAX + 1);
-    buf_init(&b->raw, BATCH_EVENT_MAX + 1);
-    buf_init(&b->zstd, (size_t) BATCH_UNPACKED_MAX * 2);
-    buf_init(&b->frames, (1u << 20) * sizeof(struct batch_frame));
+    buf_init(&b->head_was, BATCH_HEAD_MAX + 1);
+    track_init(&b->main);
+    track_init(&b->reveal);
+    b->intake = intake;
+    b->in_seq = before->next_seq;
+    if (intake != NULL) {
+        b->keep = intake_keeps(intake);
+        intake_begin(intake);
+    }
     asciicast_init(&b->cast, before->version == 0 ? 2 : before->version, BATCH_EVENT_MAX);
     b->cast.at = before->cast_at;
     rrweb_init(&b->rrweb, BATCH_EVENT_MAX);
@@ -539,9 +641,9 @@ struct batch *batch_free(struct batch *b)
     buf_deinit(&b->seen);
     buf_deinit(&b->aside);
     buf_deinit(&b->head);
-    buf_deinit(&b->raw);
-    buf_deinit(&b->zstd);
-    buf_deinit(&b->frames);
+    buf_deinit(&b->head_was);
+    track_deinit(&b->main);
+    track_deinit(&b->reveal);
     asciicast_deinit(&b->cast);
     rrweb_deinit(&b->rrweb);
     free(b);
@@ -641,17 +743,18 @@ static enum err end_head(struct batch *b)
     if (b->head.failed)
         return no_memory(b);
     b->now.head = true;
-    return add_frame(b, buf_span(&b->head), f);
+    TRY(add_frame(b, &b->main, buf_span(&b->head), f));
+    return b->keep && b->head_was.n > 0 ? add_frame(b, &b->reveal, buf_span(&b->head_was), f) : ERR_OK;
 }
 
-/* Spans into b->zstd, which does not move any more; the head's frame, compressed last, to the front. */
-static void place_frames(struct batch *b, struct batch_out *ret)
+/* Spans into its zstd, which does not move any more; the head's frame, compressed last, to the front. Returns how many. */
+static size_t place_frames(struct track *t)
 {
-    struct batch_frame *f = (struct batch_frame *) (void *) b->frames.p; /* malloc'd: aligned for anything */
-    size_t n = b->frames.n / sizeof(*f), at = 0;
+    struct batch_frame *f = (struct batch_frame *) (void *) t->frames.p; /* malloc'd: aligned for anything */
+    size_t n = t->frames.n / sizeof(*f), at = 0;
 
     for (size_t i = 0; i < n; i++) {
-        f[i].zstd.p = b->zstd.p + at;
+        f[i].zstd.p = t->zstd.p + at;
         at += f[i].zstd.n;
     }
     if (n > 1 && f[n - 1].head) {
@@ -660,8 +763,7 @@ static void place_frames(struct batch *b, struct batch_out *ret)
         memmove(f + 1, f, (n - 1) * sizeof(*f));
         f[0] = head;
     }
-    *ret = (struct batch_out){ .frames = f, .n_frames = n, .n_events = b->n_events, .raw_bytes = b->raw_bytes,
-                               .zstd_bytes = b->zstd.n, .after = b->now };
+    return n;
 }
 
 enum err batch_finish(struct batch *b, struct batch_out *ret)
@@ -671,9 +773,15 @@ enum err batch_finish(struct batch *b, struct batch_out *ret)
     if (b->finished)
         return ERR_STATE;
     TRY(end_body(b));
-    TRY(cut_frame(b));
+    TRY(flush(b));
+    TRY(cut_frame(b, &b->main));
+    TRY(cut_frame(b, &b->reveal));
     TRY(end_head(b));
     b->finished = true;
-    place_frames(b, ret);
+    *ret = (struct batch_out){ .n_frames = place_frames(&b->main), .n_reveal = place_frames(&b->reveal), .n_events = b->n_events,
+                               .raw_bytes = b->raw_bytes, .zstd_bytes = b->main.zstd.n + b->reveal.zstd.n,
+                               .n_masked = b->n_masked, .n_sanitised = b->n_sanitised, .after = b->now };
+    ret->frames = (const struct batch_frame *) (const void *) b->main.frames.p;
+    ret->reveal = (const struct batch_frame *) (const void *) b->reveal.frames.p;
     return ERR_OK;
 }

@@ -11,6 +11,10 @@
  * or given, else {}. Versions 1 and 3 make times intervals from there on, over all batches. A header later, or a second
  * one, is refused. Frames hold absolute times always.
  *
+ * What is stored has passed codec/intake: sanitised and masked. The recording's owner holds the intake beside the state: batch_new begins
+ * with what it was at the last commit, and the owner commits when he takes out.after. At the end of a batch nothing waits: what turns
+ * out later to belong to a match is in intake_late.
+ *
  * Life:    state from batch_state_new (kept by the recording's owner) -> per batch: new -> step* -> finish -> the owner
  *          takes out.after as its state once the batch is accepted -> free. A refused batch leaves no trace: nothing here
  *          changes the state it was given. A batch needs the state after the one before.
@@ -25,6 +29,8 @@
  * "unpacked-size", "depth", "head-too-large", "members", "number", "zstd-window". ERR_NOMEM.
  */
 #include "codec/importer.h"
+
+struct intake;
 
 #define BATCH_UNPACKED_MAX (100u << 20)
 #define BATCH_EVENT_MAX    (16u << 20)
@@ -85,9 +91,16 @@ struct batch_frame {
 struct batch_out {
     const struct batch_frame *frames; /* none for a batch without events and head */
     size_t n_frames;
+    /*
+     * Track 1, where the rules keep originals, else none: for each event of the batch a line, the original or `0` when nothing was taken
+     * out, in frames of their own cut (docs/formats/log.md); before them the head's original, if it lost something.
+     */
+    const struct batch_frame *reveal;
+    size_t n_reveal;
     uint64_t n_events;
     uint64_t raw_bytes; /* of events, newlines counted */
     size_t zstd_bytes;  /* of all frames */
+    uint64_t n_masked, n_sanitised; /* events of which something was taken out */
     struct batch_state after;
 };
 
@@ -95,10 +108,10 @@ struct batch;
 
 /*
  * head: JSON object that was given when the recording began, to come out with this batch, checked here; or empty. It is
- * copied. Limits are the defaults above. *ret even when the head is refused: batch_error says why, as for a body.
+ * copied. intake: the recording's own (borrowed until the free), of before->kind, or NULL: nothing is taken out (tests of formats only). Limits are the defaults above. *ret even when the head is refused: batch_error says why, as for a body.
  * NULL: no memory.
  */
-struct batch *batch_new(const struct batch_state *before, enum unpack_codec codec, struct span head);
+struct batch *batch_new(const struct batch_state *before, enum unpack_codec codec, struct span head, struct intake *intake);
 struct batch *batch_free(struct batch *b);
 void batch_freep(struct batch **b);
 

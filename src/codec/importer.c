@@ -29,11 +29,14 @@ struct importer *importer_new(const struct importer_params *params)
     if (imp == NULL)
         return NULL;
     imp->p = *params;
+    if (params->rules != NULL)
+        imp->p.rules = mask_rules_ref(params->rules);
     sniff_init(&imp->sniff);
     buf_init(&imp->seen, SNIFF_WINDOW + 65536);
     buf_init(&imp->held, params->hold_max + 4096);
     buf_init(&imp->early_head, SNIFF_WINDOW + 65536);
     buf_init(&imp->meta_json, params->event_max);
+    buf_init(&imp->meta_reveal, params->event_max);
     buf_init(&imp->text, params->event_max > (16u << 20) ? params->event_max : (16u << 20));
     return imp;
 }
@@ -53,8 +56,11 @@ struct importer *importer_free(struct importer *imp)
     buf_deinit(&imp->held);
     buf_deinit(&imp->early_head);
     buf_deinit(&imp->meta_json);
+    buf_deinit(&imp->meta_reveal);
+    (void) intake_free(imp->intake);
     buf_deinit(&imp->text);
     free(imp->markers);
+    (void) mask_rules_unref(imp->p.rules);
     free(imp);
     return NULL;
 }
@@ -385,6 +391,10 @@ enum err importer_finish(struct importer *imp, struct importer_result *ret)
     imp->finished = true;
     if (imp->res.kind == IMPORTER_RRWEB)
         imp->res.started_at = rrweb_started_at(&imp->rrweb);
+    if (imp->intake != NULL) {
+        imp->res.n_masked = intake_counts(imp->intake)->masked;
+        imp->res.n_sanitised = intake_counts(imp->intake)->sanitised;
+    }
     imp->res.bytes_unpacked = unpack_out(imp->unpack);
     imp->res.markers = imp->markers;
     *ret = imp->res;

@@ -18,6 +18,8 @@
 #include "base/times.h"
 #include "codec/unpack.h"
 
+struct mask_rules;
+
 #define IMPORTER_MARKERS_MAX      1000
 #define IMPORTER_MARKER_LABEL_MAX 200 /* bytes; cut at a character */
 
@@ -62,9 +64,16 @@ struct importer_params {
     uint64_t screen_every_bytes; /* of output */
     /* Cells that the screen may move: this, and this many more per byte of output. Then no more screens are made. */
     uint64_t screen_work, screen_work_per_byte;
+    /*
+     * What is taken out of head and events (codec/intake.h); held until the free. NULL: nothing is, nor are rrweb events sanitised:
+     * for tests of formats only.
+     */
+    const struct mask_rules *rules;
 
     /* Each may end the import with an error, which importer_feed or importer_finish returns. */
     enum err (*on_head)(void *ctx, struct span json, struct err_info *reterr);
+    /* The original of what on_head (seq -1) or on_event gets next, where something was taken out and the rules keep it. May be NULL. */
+    enum err (*on_reveal)(void *ctx, int64_t seq, struct span original, struct err_info *reterr);
     enum err (*on_event)(void *ctx, const struct importer_event *ev, struct err_info *reterr);
     enum err (*on_screen)(void *ctx, const struct importer_screen *screen, struct err_info *reterr); /* may be NULL */
     void *ctx;
@@ -85,6 +94,8 @@ struct importer_result {
     uint64_t bytes_in, bytes_unpacked;
     bool screens_stopped; /* screen_work was used up */
     bool markers_cut;     /* there were more than IMPORTER_MARKERS_MAX */
+    uint64_t n_masked;    /* events of which something was taken out */
+    uint64_t n_sanitised;
     size_t n_markers;
     const struct importer_marker *markers; /* owned by the importer */
 };

@@ -4,11 +4,24 @@
 
 /* ---- out */
 
-static enum err emit(struct importer *imp, const struct importer_event *ev)
+static enum err reveal(struct importer *imp, int64_t seq, struct span original)
 {
     struct err_info e = { .code = ERR_OK };
-    enum err code = imp->p.on_event(imp->p.ctx, ev, &e);
+    enum err code;
 
+    if (original.n == 0 || imp->p.on_reveal == NULL)
+        return ERR_OK;
+    code = imp->p.on_reveal(imp->p.ctx, seq, original, &e);
+    return code != ERR_OK ? importer_fail_callback(imp, code, &e) : ERR_OK;
+}
+
+static enum err emit(struct importer *imp, const struct importer_event *ev, struct span original)
+{
+    struct err_info e = { .code = ERR_OK };
+    enum err code;
+
+    TRY(reveal(imp, (int64_t) ev->seq, original));
+    code = imp->p.on_event(imp->p.ctx, ev, &e);
     if (code != ERR_OK)
         return importer_fail_callback(imp, code, &e);
     imp->res.n_events++;
@@ -25,12 +38,30 @@ static time_us seek_of(struct importer *imp, time_us own)
     return imp->seek;
 }
 
+/* The stage, with the first thing that goes through it. */
+static enum err intake_open(struct importer *imp)
+{
+    if (imp->p.rules == NULL || imp->intake != NULL)
+        return ERR_OK;
+    imp->intake = intake_new(imp->res.kind, imp->p.rules, imp->p.event_max);
+    return imp->intake == NULL ? importer_fail(imp, ERR_NOMEM, 0, imp->offset, "masking") : ERR_OK;
+}
+
 enum err importer_emit_head(struct importer *imp, struct span json)
 {
+    struct intake_out out = { .ev.json = json };
     struct err_info e = { .code = ERR_OK };
     enum err code;
 
     imp->head_done = true;
+    TRY(intake_open(imp));
+    if (imp->intake != NULL) {
+        code = intake_head(imp->intake, json, &out, &e);
+        if (code != ERR_OK)
+            return importer_fail_item(imp, code, &e);
+        TRY(reveal(imp, -1, out.reveal));
+        json = out.ev.json;
+    }
     code = imp->p.on_head(imp->p.ctx, json, &e);
     return code != ERR_OK ? importer_fail_callback(imp, code, &e) : ERR_OK;
 }
@@ -56,7 +87,7 @@ enum err importer_cast_begin(struct importer *imp, struct span head)
 }
 
 /* A screen is due before the first event, and after enough time or output; not inside a sequence or character. */
-static enum err screen_before(struct importer *imp, time_us seek)
+static enum err screen_before(struct importer *imp, uint64_t seq, time_us seek)
 {
     struct err_info e = { .code = ERR_OK };
     struct importer_screen out;
@@ -69,7 +100,7 @@ static enum err screen_before(struct importer *imp, time_us seek)
         imp->res.screens_stopped = true;
         return ERR_OK;
     }
-    if (imp->seq > 0 && seek - imp->screen_at < imp->p.screen_every_us && imp->screen_bytes < imp->p.screen_every_bytes)
+    if (seq > 0 && seek - imp->screen_at < imp->p.screen_every_us && imp->screen_bytes < imp->p.screen_every_bytes)
         return ERR_OK;
     if (!screen_idle(imp->screen))
         return ERR_OK;
@@ -77,7 +108,7 @@ static enum err screen_before(struct importer *imp, time_us seek)
     screen_dump_init(imp->screen, &imp->text);
     if (imp->text.failed)
         return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "terminal screen");
-    out = (struct importer_screen){ imp->seq, seek, buf_span(&imp->text), screen_cols(imp->screen),
+    out = (struct importer_screen){ seq, seek, buf_span(&imp->text), screen_cols(imp->screen),
                                     screen_rows(imp->screen) };
     code = imp->p.on_screen(imp->p.ctx, &out, &e);
     if (code != ERR_OK)
@@ -120,14 +151,14 @@ static enum err marker(struct importer *imp, time_us at, struct span raw)
     return ERR_OK;
 }
 
-static enum err screen_after(struct importer *imp, const struct asciicast_event *ev)
+static enum err screen_after(struct importer *imp, const struct intake_item *ev, struct span data)
 {
-    if (ev->code == 'r' && imp->screen != NULL)
+    if (ev->type == 'r' && imp->screen != NULL)
         screen_resize(imp->screen, (int) ev->cols, (int) ev->rows);
-    if (ev->code != 'o' || imp->screen == NULL)
+    if (ev->type != 'o' || imp->screen == NULL)
         return ERR_OK;
     buf_reset(&imp->text);
-    if (!json_string_decode(ev->data, &imp->text))
+    if (!json_string_decode(data, &imp->text))
         return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "terminal output");
     screen_feed(imp->screen, buf_span(&imp->text));
     imp->screen_bytes += imp->text.n;
@@ -135,28 +166,69 @@ static enum err screen_after(struct importer *imp, const struct asciicast_event 
     return ERR_OK;
 }
 
+/* The third element, as it is stored, when it is a string. */
+static bool data_of(struct span json, struct span *ret)
+{
+    struct json_iter it = json_iter(json_value(json));
+    struct json_value v;
+
+    if (!json_next(&it, &v) || !json_next(&it, &v) || !json_next(&it, &v) || v.type != JSON_STRING)
+        return false;
+    *ret = v.raw;
+    return true;
+}
+
+static enum err cast_out(struct importer *imp, const struct intake_out *in)
+{
+    const struct intake_item *ev = &in->ev;
+    struct importer_event out = { .seq = ev->seq,
+                                  .seek_us = seek_of(imp, ev->own_us),
+                                  .own_us = ev->own_us,
+                                  .json = ev->json,
+                                  .type = ev->type,
+                                  .source = -1,
+                                  .line = ev->line };
+    struct span data = SPAN_EMPTY;
+
+    (void) data_of(ev->json, &data); /* a marker may be without */
+    TRY(screen_before(imp, out.seq, out.seek_us));
+    TRY(emit(imp, &out, in->reveal));
+    if (ev->type == 'm')
+        TRY(marker(imp, out.seek_us, data));
+    return screen_after(imp, ev, data);
+}
+
+static enum err cast_ready(struct importer *imp)
+{
+    struct intake_out out;
+
+    while (intake_take(imp->intake, &out))
+        TRY(cast_out(imp, &out));
+    return ERR_OK;
+}
+
 static enum err cast_item(struct importer *imp, struct span json)
 {
     struct asciicast_event ev;
-    struct importer_event out;
+    struct intake_out out;
     struct err_info e;
     enum err code = asciicast_event(&imp->cast, json, &ev, &e);
 
     if (code != ERR_OK)
         return importer_fail_item(imp, code, &e);
-    out = (struct importer_event){ .seq = imp->seq,
-                                   .seek_us = seek_of(imp, ev.own_us),
-                                   .own_us = ev.own_us,
-                                   .json = ev.json,
-                                   .type = ev.code,
-                                   .source = -1,
-                                   .line = imp->line };
-    TRY(screen_before(imp, out.seek_us));
-    TRY(emit(imp, &out));
-    imp->seq++;
-    if (ev.code == 'm')
-        TRY(marker(imp, out.seek_us, ev.data));
-    return screen_after(imp, &ev);
+    out = (struct intake_out){ .ev = { .json = ev.json,
+                                       .seq = imp->seq++,
+                                       .type = ev.code,
+                                       .source = -1,
+                                       .own_us = ev.own_us,
+                                       .line = imp->line,
+                                       .cols = ev.cols,
+                                       .rows = ev.rows } };
+    TRY(intake_open(imp));
+    if (imp->intake == NULL)
+        return cast_out(imp, &out);
+    code = intake_add(imp->intake, &out.ev, &e);
+    return code != ERR_OK ? importer_fail_item(imp, code, &e) : cast_ready(imp);
 }
 
 /* ---- rrweb */
@@ -169,13 +241,37 @@ static enum err meta_out(struct importer *imp, bool keyframe)
     imp->meta_waits = false;
     imp->meta.json = buf_span(&imp->meta_json);
     imp->meta.keyframe = keyframe;
-    return emit(imp, &imp->meta);
+    return emit(imp, &imp->meta, buf_span(&imp->meta_reveal));
+}
+
+static enum err rrweb_out(struct importer *imp, const struct intake_out *in)
+{
+    const struct intake_item *ev = &in->ev;
+    struct importer_event out = {
+        .seq = ev->seq, .own_us = ev->own_us, .json = ev->json, .type = ev->type, .source = ev->source, .line = ev->line
+    };
+
+    TRY(meta_out(imp, ev->type == RRWEB_FULL));
+    out.seek_us = seek_of(imp, ev->own_us);
+    out.keyframe = ev->type == RRWEB_FULL && !imp->meta_before;
+    imp->meta_before = ev->type == RRWEB_META;
+    if (ev->type != RRWEB_META)
+        return emit(imp, &out, in->reveal);
+    buf_reset(&imp->meta_json);
+    buf_add_span(&imp->meta_json, ev->json);
+    buf_reset(&imp->meta_reveal);
+    buf_add_span(&imp->meta_reveal, in->reveal);
+    if (imp->meta_json.failed || imp->meta_reveal.failed)
+        return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "event");
+    imp->meta = out;
+    imp->meta_waits = true;
+    return ERR_OK;
 }
 
 static enum err rrweb_item(struct importer *imp, struct span json)
 {
     struct rrweb_event ev;
-    struct importer_event out;
+    struct intake_out out;
     struct err_info e;
     enum err code = rrweb_event(&imp->rrweb, json, &ev, &e);
 
@@ -187,21 +283,20 @@ static enum err rrweb_item(struct importer *imp, struct span json)
     if (imp->rrweb.packed_out > imp->p.unpack.out_max)
         return importer_fail_limit(imp, imp->line, imp->offset, "packed events unpack to too much", "unpacked-size",
                                    imp->p.unpack.out_max);
-    out = (struct importer_event){
-        .seq = imp->seq++, .own_us = ev.own_us, .json = ev.json, .type = ev.type, .source = ev.source, .line = imp->line
-    };
-    TRY(meta_out(imp, ev.type == RRWEB_FULL));
-    out.seek_us = seek_of(imp, ev.own_us);
-    out.keyframe = ev.type == RRWEB_FULL && !imp->meta_before;
-    imp->meta_before = ev.type == RRWEB_META;
-    if (ev.type != RRWEB_META)
-        return emit(imp, &out);
-    buf_reset(&imp->meta_json);
-    buf_add_span(&imp->meta_json, ev.json);
-    if (imp->meta_json.failed)
-        return importer_fail(imp, ERR_NOMEM, 0, imp->offset, "event");
-    imp->meta = out;
-    imp->meta_waits = true;
+    out = (struct intake_out){ .ev = { .json = ev.json,
+                                       .seq = imp->seq++,
+                                       .type = ev.type,
+                                       .source = ev.source,
+                                       .own_us = ev.own_us,
+                                       .line = imp->line } };
+    TRY(intake_open(imp));
+    if (imp->intake == NULL)
+        return rrweb_out(imp, &out);
+    code = intake_add(imp->intake, &out.ev, &e);
+    if (code != ERR_OK)
+        return importer_fail_item(imp, code, &e);
+    while (intake_take(imp->intake, &out))
+        TRY(rrweb_out(imp, &out));
     return ERR_OK;
 }
 
@@ -214,5 +309,14 @@ enum err importer_item(struct importer *imp, struct span json)
 
 enum err importer_emit_end(struct importer *imp)
 {
+    struct err_info e;
+    enum err code;
+
+    if (imp->intake != NULL && imp->res.kind == IMPORTER_TERMINAL) {
+        code = intake_flush(imp->intake, &e);
+        if (code != ERR_OK)
+            return importer_fail_item(imp, code, &e);
+        TRY(cast_ready(imp));
+    }
     return meta_out(imp, false);
 }

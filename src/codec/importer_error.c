@@ -1,5 +1,7 @@
 #include "codec/importer_int.h"
 
+#include "codec/sanitize.h"
+
 #include <stdio.h>
 
 enum err importer_error_set(struct importer_error *err, enum err code, uint64_t line, uint64_t offset, const char *cause)
@@ -79,6 +81,18 @@ enum err importer_error_unpack(struct importer_error *err, enum err code, const 
     return importer_error_limit(err, 0, out, e->text, "unpacked-size", limits->out_max);
 }
 
+enum err importer_error_item(struct importer_error *err, enum err code, uint64_t line, uint64_t offset, const struct err_info *e,
+                             uint64_t event_max)
+{
+    if (code != ERR_LIMIT)
+        return importer_error_set(err, code, line, offset, e->text);
+    if (strcmp(e->text, "dom-nodes") == 0)
+        return importer_error_limit(err, line, offset, e->text, "dom-nodes", SANITIZE_NODES_MAX);
+    if (strcmp(e->text, "dom-depth") == 0)
+        return importer_error_limit(err, line, offset, e->text, "dom-depth", SANITIZE_DEPTH_MAX);
+    return importer_error_limit(err, line, offset, e->text, "event-too-large", event_max);
+}
+
 enum err importer_fail(struct importer *imp, enum err code, uint64_t line, uint64_t offset, const char *cause)
 {
     return importer_error_set(&imp->err, code, line, offset, cause);
@@ -93,9 +107,7 @@ enum err importer_fail_limit(struct importer *imp, uint64_t line, uint64_t offse
 /* About the item being handled. */
 enum err importer_fail_item(struct importer *imp, enum err code, const struct err_info *e)
 {
-    if (code == ERR_LIMIT)
-        return importer_fail_limit(imp, imp->line, imp->offset, e->text, "event-too-large", imp->p.event_max);
-    return importer_fail(imp, code, imp->line, imp->offset, e->text);
+    return importer_error_item(&imp->err, code, imp->line, imp->offset, e, imp->p.event_max);
 }
 
 /* Of a callback: its code and text go up, it is not about the input. */

@@ -3,6 +3,7 @@
  * importer_error.c refuses. */
 #include "codec/asciicast.h"
 #include "codec/importer.h"
+#include "codec/intake.h"
 #include "codec/json_scan.h"
 #include "codec/rrweb.h"
 #include "codec/screen.h"
@@ -29,6 +30,7 @@ struct importer {
 
     struct asciicast cast;
     struct rrweb rrweb;
+    struct intake *intake; /* NULL: no rules */
 
     uint64_t seq;
     time_us seek;
@@ -36,7 +38,7 @@ struct importer {
     /* rrweb: a Meta event waits for the next one, which decides whether it is a keyframe */
     bool meta_waits, meta_before;
     struct importer_event meta;
-    struct buf meta_json;
+    struct buf meta_json, meta_reveal;
 
     struct screen *screen;
     struct buf text; /* decoded output, screen dump */
@@ -65,6 +67,9 @@ enum err importer_error_limit(struct importer_error *err, uint64_t line, uint64_
 enum err importer_error_json(struct importer_error *err, const struct json_error *e, uint64_t event_max);
 enum err importer_error_unpack(struct importer_error *err, enum err code, const struct err_info *e,
                                const struct unpack *u, const struct unpack_limits *limits);
+/* An event that rrweb, asciicast or intake refused. */
+enum err importer_error_item(struct importer_error *err, enum err code, uint64_t line, uint64_t offset, const struct err_info *e,
+                             uint64_t event_max);
 
 /* Appends the object without the member that is the list: the head of formats whose list stands in an object. */
 void importer_without_list(struct span obj, const char *list, struct buf *out);

@@ -72,6 +72,9 @@ NODISCARD enum err intake_flush(struct intake *in, struct err_info *reterr);
 /* The next event that waits for nothing. */
 bool intake_take(struct intake *in, struct intake_out *ret);
 
+/* Do the rules keep originals? Only then 'reveal' is ever there. */
+bool intake_keeps(const struct intake *in);
+
 void intake_begin(struct intake *in);
 void intake_commit(struct intake *in);
 

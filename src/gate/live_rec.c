@@ -307,7 +307,7 @@ static void begin(struct live_rec *r, struct live_job *j)
         refuse(j, "ingest-space", "");
         return;
     }
-    r->batch = batch_new(&r->parse, j->codec, SPAN_EMPTY);
+    r->batch = batch_new(&r->parse, j->codec, SPAN_EMPTY, NULL);
     if (r->batch == NULL) {
         refuse(j, "overloaded", "");
         return;
@@ -350,7 +350,7 @@ void live_rec_head(struct live_rec *r, struct span head)
 
     r->busy = true;
     r->current = NULL;
-    r->batch = batch_new(&r->parse, UNPACK_IDENTITY, head);
+    r->batch = batch_new(&r->parse, UNPACK_IDENTITY, head, NULL);
     if (r->batch != NULL && batch_finish(r->batch, &r->out) == ERR_OK && append(r, 0, &code))
         return;
     r->busy = false;

@@ -63,7 +63,7 @@ static void run(struct span in, enum importer_kind kind, enum unpack_codec codec
 
     *g = (struct got){ .text = BUF_INIT(256u << 20), .state = batch_state_new(kind) };
     while (more && g->err.code == ERR_OK) {
-        struct batch *b = batch_new(&g->state, codec, SPAN_EMPTY);
+        struct batch *b = batch_new(&g->state, codec, SPAN_EMPTY, NULL);
         struct batch_out out;
         struct span body;
         enum err e = ERR_OK;

@@ -96,7 +96,7 @@ static enum err feed(struct batch *b, struct span in, size_t step)
 static enum err run(struct got *g, enum unpack_codec codec, struct span head, struct span in, size_t step,
                     struct importer_error *ret_error)
 {
-    CLEANUP(batch_freep) struct batch *b = batch_new(&g->state, codec, head);
+    CLEANUP(batch_freep) struct batch *b = batch_new(&g->state, codec, head, NULL);
     struct batch_out out;
     enum err e;
 
@@ -594,7 +594,7 @@ static void steps_are_small(void **state)
 {
     struct buf in = BUF_INIT(64u << 20), packed = BUF_INIT(64u << 20);
     struct batch_state before = batch_state_new(T);
-    CLEANUP(batch_freep) struct batch *b = batch_new(&before, UNPACK_ZSTD, SPAN_EMPTY);
+    CLEANUP(batch_freep) struct batch *b = batch_new(&before, UNPACK_ZSTD, SPAN_EMPTY, NULL);
     struct batch_out out;
     struct span rest;
     size_t steps = 0, light = 0;
@@ -620,7 +620,7 @@ static void steps_are_small(void **state)
 static void packed_is_heavy(void **state)
 {
     struct batch_state before = batch_state_new(R);
-    CLEANUP(batch_freep) struct batch *b = batch_new(&before, UNPACK_IDENTITY, SPAN_EMPTY);
+    CLEANUP(batch_freep) struct batch *b = batch_new(&before, UNPACK_IDENTITY, SPAN_EMPTY, NULL);
     struct span in = SPAN("[{\"type\":1},\"{\\\"type\\\":2}\",{\"type\":3}]");
     struct batch_out out;
 

@@ -88,7 +88,7 @@ static void on_done(void *ctx, enum err e)
 /* One body, durable when it returns. */
 static void send_batch(struct world *w, struct span body)
 {
-    CLEANUP(batch_freep) struct batch *b = batch_new(&w->state, UNPACK_IDENTITY, SPAN_EMPTY);
+    CLEANUP(batch_freep) struct batch *b = batch_new(&w->state, UNPACK_IDENTITY, SPAN_EMPTY, NULL);
     struct reclog_frame frames[4096];
     struct batch_out out;
     struct err_info e;

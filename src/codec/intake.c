@@ -1,0 +1,252 @@
+#include "codec/intake.h"
+
+#include "codec/json.h"
+#include "codec/mask_rrweb.h"
+#include "codec/mask_term.h"
+#include "codec/sanitize.h"
+
+#include <stdlib.h>
+
+struct intake {
+    enum importer_kind kind;
+    const struct mask_rules *rules;
+    bool keep; /* originals */
+    struct mask_scanner *scanner;
+    struct intake_counts counts;
+
+    /* rrweb: one event at a time */
+    struct sanitize clean;
+    struct mask_rrweb rrweb;
+    struct intake_out one;
+    bool waits;
+
+    struct mask_term term;
+    struct buf head;
+
+    /* as it was at the last commit */
+    bool begun; /* something came since */
+    struct sanitize_state was_clean;
+    struct idmap was_nodes;
+    bool was_lost, was_places;
+    struct mask_term_state was_term;
+};
+
+static bool init(struct intake *in, size_t event_max)
+{
+    struct err_info e;
+
+    if (mask_scanner_new(&in->scanner, &e) != ERR_OK)
+        return false;
+    buf_init(&in->head, (size_t) 64 << 20);
+    sanitize_init(&in->clean, event_max);
+    if (in->kind == IMPORTER_TERMINAL)
+        mask_term_init(&in->term, in->rules, in->scanner, in->counts.hits, event_max);
+    else
+        mask_rrweb_init(&in->rrweb, in->rules, in->scanner, in->counts.hits, event_max);
+    idmap_init(&in->was_nodes);
+    mask_term_state_init(&in->was_term);
+    in->was_lost = true;
+    return true;
+}
+
+struct intake *intake_new(enum importer_kind kind, const struct mask_rules *rules, size_t event_max)
+{
+    struct intake *in = calloc(1, sizeof(*in));
+
+    if (in == NULL)
+        return NULL;
+    in->kind = kind;
+    in->rules = mask_rules_ref(rules == NULL ? mask_rules_default() : rules);
+    if (in->rules == NULL || !init(in, event_max)) {
+        (void) mask_rules_unref(in->rules);
+        free(in);
+        return NULL;
+    }
+    in->keep = mask_rules_reveal(in->rules) == MASK_KEEP;
+    return in;
+}
+
+struct intake *intake_free(struct intake *in)
+{
+    if (in == NULL)
+        return NULL;
+    if (in->kind == IMPORTER_TERMINAL)
+        mask_term_deinit(&in->term);
+    else
+        mask_rrweb_deinit(&in->rrweb);
+    sanitize_deinit(&in->clean);
+    idmap_deinit(&in->was_nodes);
+    mask_term_state_deinit(&in->was_term);
+    buf_deinit(&in->head);
+    (void) mask_scanner_free(in->scanner);
+    (void) mask_rules_unref(in->rules);
+    free(in);
+    return NULL;
+}
+
+void intake_freep(struct intake **in)
+{
+    *in = intake_free(*in);
+}
+
+void intake_lost(struct intake *in)
+{
+    in->clean.state = in->was_clean = sanitize_state_unknown();
+    in->rrweb.lost = in->was_lost = true;
+    in->rrweb.places = in->was_places = true;
+}
+
+/* ---- heads ---- */
+
+static void terminal_size(struct intake *in, struct span json)
+{
+    struct json_value head = json_value(json), term, cols, rows;
+    int64_t c, r;
+
+    if (json_find(head, "term", &term) && json_find(term, "cols", &cols) && json_find(term, "rows", &rows)) {
+        if (json_int(cols.raw, &c) && json_int(rows.raw, &r) && c > 0 && r > 0 && c <= 65535 && r <= 65535)
+            mask_term_size(&in->term, (int) c, (int) r);
+        return;
+    }
+    if (json_find(head, "width", &cols) && json_find(head, "height", &rows) && json_int(cols.raw, &c) && json_int(rows.raw, &r) &&
+        c > 0 && r > 0 && c <= 65535 && r <= 65535)
+        mask_term_size(&in->term, (int) c, (int) r);
+}
+
+enum err intake_head(struct intake *in, struct span json, struct intake_out *ret, struct err_info *reterr)
+{
+    struct mask_json *m = in->kind == IMPORTER_TERMINAL ? &in->term.json : &in->rrweb.json;
+
+    *ret = (struct intake_out){ .ev.json = json };
+    in->begun = true;
+    if (in->kind == IMPORTER_TERMINAL)
+        terminal_size(in, json);
+    mask_json_begin(m, json);
+    mask_json_value(m, json_value(json), (struct mask_how){ in->kind == IMPORTER_RRWEB, false, 0 });
+    if (m->err.code != ERR_OK)
+        return ERR_RAISE(reterr, m->err.code, "%s", m->err.text);
+    if (!mask_edit_any(&m->edit))
+        return ERR_OK;
+    buf_reset(&in->head);
+    if (!mask_edit_apply(&m->edit, json, &in->head))
+        return ERR_RAISE(reterr, ERR_NOMEM, "masking");
+    ret->ev.json = buf_span(&in->head);
+    ret->masked = true;
+    ret->reveal = in->keep ? json : SPAN_EMPTY;
+    return ERR_OK;
+}
+
+/* ---- events ---- */
+
+static enum err add_rrweb(struct intake *in, const struct intake_item *item, struct err_info *reterr)
+{
+    struct span clean, json;
+
+    in->one = (struct intake_out){ .ev = *item };
+    TRY(sanitize_event(&in->clean, item->json, &clean, reterr));
+    in->one.sanitised = clean.p != item->json.p || clean.n != item->json.n;
+    TRY(mask_rrweb_event(&in->rrweb, clean, item->type, item->source, &json, reterr));
+    in->one.masked = json.p != clean.p;
+    in->one.ev.json = json;
+    in->one.reveal = in->one.masked ? clean : SPAN_EMPTY;
+    in->waits = true;
+    return ERR_OK;
+}
+
+enum err intake_add(struct intake *in, const struct intake_item *item, struct err_info *reterr)
+{
+    in->begun = true;
+    in->counts.events++;
+    return in->kind == IMPORTER_TERMINAL ? mask_term_add(&in->term, item, reterr) : add_rrweb(in, item, reterr);
+}
+
+enum err intake_flush(struct intake *in, struct err_info *reterr)
+{
+    return in->kind == IMPORTER_TERMINAL ? mask_term_flush(&in->term, reterr) : ERR_OK;
+}
+
+bool intake_take(struct intake *in, struct intake_out *ret)
+{
+    if (in->kind == IMPORTER_TERMINAL) {
+        if (!mask_term_take(&in->term, ret))
+            return false;
+    } else {
+        if (!in->waits)
+            return false;
+        in->waits = false;
+        *ret = in->one;
+    }
+    in->counts.masked += ret->masked;
+    in->counts.sanitised += ret->sanitised;
+    if (!in->keep)
+        ret->reveal = SPAN_EMPTY;
+    return true;
+}
+
+/* ---- batches ---- */
+
+static void save(struct intake *in)
+{
+    if (in->kind == IMPORTER_TERMINAL) {
+        if (!mask_term_state_copy(&in->was_term, &in->term.s))
+            mask_term_state_deinit(&in->was_term); /* it has no size then: an undone batch leaves less context */
+        return;
+    }
+    in->was_clean = in->clean.state;
+    in->was_lost = in->rrweb.lost;
+    in->was_places = in->rrweb.places;
+    if (!idmap_copy(&in->was_nodes, &in->rrweb.nodes))
+        in->was_lost = true;
+}
+
+static void restore(struct intake *in)
+{
+    if (in->kind == IMPORTER_TERMINAL) {
+        mask_term_forget(&in->term);
+        (void) mask_term_state_copy(&in->term.s, &in->was_term); /* no memory: less context */
+        return;
+    }
+    in->waits = false;
+    in->clean.state = in->was_clean;
+    in->rrweb.lost = in->was_lost;
+    in->rrweb.places = in->was_places;
+    if (!idmap_copy(&in->rrweb.nodes, &in->was_nodes))
+        in->rrweb.lost = true;
+}
+
+bool intake_keeps(const struct intake *in)
+{
+    return in->keep;
+}
+
+void intake_begin(struct intake *in)
+{
+    if (in->begun)
+        restore(in);
+    in->begun = false;
+    buf_reset(&in->term.late);
+}
+
+void intake_commit(struct intake *in)
+{
+    if (in->begun)
+        save(in);
+    in->begun = false;
+}
+
+const struct intake_late *intake_late(const struct intake *in, size_t *ret_n)
+{
+    *ret_n = in->kind == IMPORTER_TERMINAL ? in->term.late.n / sizeof(struct intake_late) : 0;
+    return (const struct intake_late *) (const void *) in->term.late.p;
+}
+
+enum err intake_mask_late(struct span json, uint64_t seq, const struct intake_late *marks, size_t n, struct buf *out, bool *ret_masked,
+                          struct err_info *reterr)
+{
+    return mask_term_apply(json, seq, marks, n, out, ret_masked, reterr);
+}
+
+const struct intake_counts *intake_counts(const struct intake *in)
+{
+    return &in->counts;
+}

@@ -1,0 +1,82 @@
+#pragma once
+/*
+ * mask_term: what a project's rules take out of a terminal's events: of the text that a person reads on the screen, whatever sequences
+ * stand between its characters and in however many events it came (codec/mask_grid), of the strings of OSC and their like, of what is typed,
+ * and of markers. Same width: sequences, cursor and layout stay.
+ *
+ * Typed text (events 'i') is gathered to lines of its own. At a prompt for a password nothing that is typed stays up to the end of
+ * its line, as with sudo's log_passwords=false; output that is no prompt ends that. MASK_TYPED_ALL: nothing typed stays.
+ *
+ * An event waits while text it wrote may still become a match: at most MASK_TERM_HOLD events and MASK_TERM_HELD bytes. What belongs to a
+ * match and has been taken already is a late mark.
+ *
+ * Life:    init -> head? -> (add, take*)* -> flush, take* -> deinit. mask_term_copy for those who go back.
+ * Threads: one at a time.
+ */
+#include "codec/intake.h"
+#include "codec/mask_grid.h"
+#include "codec/mask_json.h"
+
+#define MASK_TERM_HOLD  512
+#define MASK_TERM_HELD  (256u << 10)
+#define MASK_TERM_TOUCH 64 /* events after which a line that nobody wrote to is not waited for */
+#define MASK_TYPED_MAX  512 /* characters of a typed line */
+
+struct mask_typed_char {
+    uint64_t seq;
+    uint32_t cp, off;
+    uint8_t len;
+    bool masked;
+};
+
+/* What goes on from batch to batch. */
+struct mask_term_state {
+    struct mask_grid grid;
+    bool prompt;        /* what is typed now is a password */
+    uint8_t typed_esc;  /* inside a key's sequence */
+    uint32_t n_typed;
+    struct mask_typed_char typed[MASK_TYPED_MAX];
+    bool typed_open;
+};
+
+struct mask_term {
+    struct mask_json json;
+    struct mask_term_state s;
+
+    struct buf held;  /* struct held, in order */
+    struct buf store; /* their bytes, and */
+    struct buf out;   /* what is stored in place of those that changed */
+    size_t n_taken;
+    bool ready;       /* what is held may be taken */
+    uint64_t oldest;  /* seq of the first that is held; when none is, of the one at hand */
+    bool typed_dirty;
+
+    struct buf marks; /* struct intake_late, of events that are held */
+    struct buf late;  /* and of others */
+
+    struct buf line, chars; /* the text being looked at */
+    struct buf data;
+    struct err_info err;
+};
+
+void mask_term_init(struct mask_term *t, const struct mask_rules *rules, struct mask_scanner *scanner, uint64_t *counts, size_t max);
+void mask_term_deinit(struct mask_term *t);
+
+void mask_term_state_init(struct mask_term_state *s);
+void mask_term_state_deinit(struct mask_term_state *s);
+NODISCARD bool mask_term_state_copy(struct mask_term_state *to, const struct mask_term_state *from);
+
+/* Size from an asciicast header. */
+void mask_term_size(struct mask_term *t, int cols, int rows);
+
+NODISCARD enum err mask_term_add(struct mask_term *t, const struct intake_item *item, struct err_info *reterr);
+NODISCARD enum err mask_term_flush(struct mask_term *t, struct err_info *reterr);
+/* 'reveal' is the original where something was taken out, else empty. */
+bool mask_term_take(struct mask_term *t, struct intake_out *ret);
+
+/* What waits goes; the state is the caller's to set. */
+void mask_term_forget(struct mask_term *t);
+
+/* intake_mask_late. */
+NODISCARD enum err mask_term_apply(struct span json, uint64_t seq, const struct intake_late *marks, size_t n, struct buf *out,
+                                   bool *ret_masked, struct err_info *reterr);
