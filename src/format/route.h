@@ -55,6 +55,7 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(recording_end, POST, "/v1/recordings/{rid}/end", BY_GATE, AUTH_INGEST, TRACE_OWN)                                \
     R(recording_get, GET, "/v1/recordings/{rid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
     R(recording_links_put, PUT, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                       \
+    R(recording_links_add, POST, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                      \
     R(requests_check, POST, "/v1/requests/check", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
     R(request_create, POST, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
     R(requests_list, GET, "/v1/requests", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \

@@ -12,7 +12,7 @@
 
 static bool is_ingest(const struct route *r)
 {
-    return r->auth == AUTH_INGEST || r->id == ROUTE_recording_links_put;
+    return r->auth == AUTH_INGEST || r->id == ROUTE_recording_links_put || r->id == ROUTE_recording_links_add;
 }
 
 static void take_origin(struct call *c, const struct http_head *head)

@@ -155,10 +155,14 @@ enum err api_recordings_list(struct job *c, struct err_info *reterr)
     return e;
 }
 
-/* An ingest token of the recording's project: it states links, and reads nothing. */
+/*
+ * An ingest token of the recording's project: it states links, and reads nothing. A public one (of pages) states those of
+ * what it began.
+ */
 static bool is_its_recorder(const struct job *c, const struct meta_recording *r)
 {
-    return c->me == NULL && c->token.id.n > 0 && span_eq(c->token.project, r->project);
+    return c->me == NULL && c->token.id.n > 0 && span_eq(c->token.project, r->project) &&
+           (c->token.browser == 0 || span_eq(c->token.id, r->importer));
 }
 
 static enum err find(struct job *c, struct meta_recording *ret, bool *ret_ok, struct err_info *reterr)
@@ -217,7 +221,7 @@ static struct meta_pair *read_links(struct job *c, size_t *ret_n)
     return links;
 }
 
-/* To a recorder: what it just said. */
+/* To a recorder: the links of what it records. */
 static enum err show_links(struct job *c, const struct meta_recording *r, const struct meta_pair *links, size_t n)
 {
     jsonw_obj(&c->w);
@@ -230,11 +234,51 @@ static enum err show_links(struct job *c, const struct meta_recording *r, const 
     return ERR_OK;
 }
 
-enum err api_recording_links_put(struct job *c, struct err_info *reterr)
+static enum err linked(struct job *c, const struct meta_recording *r, size_t n, struct err_info *reterr)
+{
+    const struct notice told = { .type = NOTICE_RECORDING, .id = r->id, .state = "linked", .project = r->project };
+    struct leaf l = trail_leaf(c, LEAF_RECORDING_LINKED, trail_log(c, r->project));
+
+    l.rid = r->id;
+    (void) leaf_add_number(&l, "links", (int64_t) n);
+    TRY(trail_write(c, &l, NULL, reterr));
+    notice_send(c, &told);
+    return ERR_OK;
+}
+
+/* Is one of them not there yet, or without its time? */
+static bool says_more(const struct meta_pair *links, size_t n, const struct meta_pair *there, size_t n_there)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < n_there; k++)
+            known |= span_eq(there[k].name, links[i].name) && span_eq(there[k].value, links[i].value) &&
+                     (there[k].timed || !links[i].timed);
+        if (!known)
+            return true;
+    }
+    return false;
+}
+
+/* What is said a second time leaves no record: a page in a loop must not fill the log. */
+static enum err add_links(struct job *c, const struct meta_recording *r, const struct meta_pair *links, size_t n,
+                          struct err_info *reterr)
+{
+    struct meta_pair *there;
+    size_t n_there;
+
+    TRY(meta_recording_links(c->v, r->id, c->mem, &there, &n_there, reterr));
+    if (n_there >= META_LINKS_MAX || !says_more(links, n, there, n_there))
+        return ERR_OK;
+    TRY(meta_recording_links_add(c->m, r->id, links, n, reterr));
+    return linked(c, r, n, reterr);
+}
+
+static enum err put_links(struct job *c, bool add, struct err_info *reterr)
 {
     struct meta_recording r;
     struct meta_pair *links;
-    struct leaf l;
     size_t n;
     bool ok;
 
@@ -248,16 +292,23 @@ enum err api_recording_links_put(struct job *c, struct err_info *reterr)
         return ERR_RAISE(reterr, ERR_NOMEM, "links");
     if (c->body.errors.n > 0)
         return job_invalid(c);
-    TRY(meta_recording_links_put(c->m, r.id, links, n, reterr));
-    l = trail_leaf(c, LEAF_RECORDING_LINKED, trail_log(c, r.project));
-    l.rid = r.id;
-    (void) leaf_add_number(&l, "links", (int64_t) n);
-    TRY(trail_write(c, &l, NULL, reterr));
-    {
-        const struct notice told = { .type = NOTICE_RECORDING, .id = r.id, .state = "linked", .project = r.project };
-
-        notice_send(c, &told);
+    if (add) {
+        TRY(add_links(c, &r, links, n, reterr));
+        TRY(meta_recording_links(c->v, r.id, c->mem, &links, &n, reterr));
+    } else {
+        TRY(meta_recording_links_put(c->m, r.id, links, n, reterr));
+        TRY(linked(c, &r, n, reterr));
     }
     (void) job_json(c, 200);
     return c->me == NULL ? show_links(c, &r, links, n) : view_recording(c, &r, sees_subject(c, &r, false), reterr);
+}
+
+enum err api_recording_links_put(struct job *c, struct err_info *reterr)
+{
+    return put_links(c, /* add= */ false, reterr);
+}
+
+enum err api_recording_links_add(struct job *c, struct err_info *reterr)
+{
+    return put_links(c, /* add= */ true, reterr);
 }

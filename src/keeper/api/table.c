@@ -25,6 +25,7 @@ static const struct api_route table[ROUTE_N_] = {
     [ROUTE_recordings_list] = { api_recordings_list, API_READ, LEAF_API_READ, false },
     [ROUTE_recording_get] = { api_recording_get, API_READ, LEAF_API_READ, false },
     [ROUTE_recording_links_put] = { api_recording_links_put, API_WRITE, LEAF_RECORDING_LINKED, true },
+    [ROUTE_recording_links_add] = { api_recording_links_add, API_WRITE, LEAF_RECORDING_LINKED, true },
     [ROUTE_requests_check] = { api_requests_check, API_READ, LEAF_API_READ, false },
     [ROUTE_request_create] = { api_request_create, API_WRITE, LEAF_REQUEST_CREATED, true },
     [ROUTE_requests_list] = { api_requests_list, API_READ, LEAF_API_READ, false },

@@ -48,6 +48,7 @@ static void test_matrix(void **state)
         { ROUTE_recordings_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
         { ROUTE_recording_get, rid, NULL, NULL, { 401, 200, 200, 200, 200, 404 } },
         { ROUTE_recording_links_put, rid, NULL, "{\"links\":[]}", { 401, 403, 403, 403, 200, 404 } },
+        { ROUTE_recording_links_add, rid, NULL, "{\"links\":[]}", { 401, 403, 403, 403, 200, 404 } },
         { ROUTE_requests_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
         { ROUTE_grants_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
         { ROUTE_viewings_list, NULL, NULL, NULL, { 401, 200, 200, 200, 200, 200 } },
