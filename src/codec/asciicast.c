@@ -57,8 +57,7 @@ enum err asciicast_head(struct asciicast *a, struct span json, struct err_info *
     return ERR_OK;
 }
 
-/* Shortest decimal of µs in seconds. */
-static void add_seconds(struct buf *b, time_us t)
+void asciicast_add_seconds(struct buf *b, time_us t)
 {
     char frac[8];
     size_t n = 6;
@@ -137,7 +136,7 @@ enum err asciicast_event(struct asciicast *a, struct span json, struct asciicast
         ev.own_us = a->at;
         buf_reset(&a->line);
         buf_add_c(&a->line, '[');
-        add_seconds(&a->line, a->at);
+        asciicast_add_seconds(&a->line, a->at);
         buf_add_str(&a->line, a->version == 1 ? ",\"o\"," : ",");
         buf_add_span(&a->line, rest);
         if (a->line.failed)

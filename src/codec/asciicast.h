@@ -44,3 +44,6 @@ NODISCARD enum err asciicast_head(struct asciicast *a, struct span json, struct 
 /* A minified, valid JSON value. ERR_INVAL says what is wrong with it, ERR_LIMIT that it is too large as we store it. */
 NODISCARD enum err asciicast_event(struct asciicast *a, struct span json, struct asciicast_event *ret,
                                    struct err_info *reterr);
+
+/* Shortest decimal of µs in seconds; not negative. */
+void asciicast_add_seconds(struct buf *b, time_us t);

@@ -481,6 +481,11 @@ static enum err terminal_object(struct batch *b, struct shape *ret)
     case SNIFF_RRWEB_ARRAY:
     case SNIFF_RRWEB_LINES:
         return importer_error_set(&b->err, ERR_INVAL, 1, 0, "these are rrweb events; the recording is a terminal's");
+    case SNIFF_TTYREC_12:
+    case SNIFF_TTYREC_13:
+    case SNIFF_TLOG:
+    case SNIFF_JOURNAL:
+    case SNIFF_TAR: return importer_error_set(&b->err, ERR_INVAL, 1, 0, "a whole file of another recorder; it is for import");
     case SNIFF_MORE:
     case SNIFF_REFUSED: break;
     }

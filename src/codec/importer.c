@@ -4,6 +4,7 @@
 
 /*
  * input -> unpack -> sniff (until it decides; what it saw is kept) -> json_scan -> one item -> cast or rrweb -> emit.
+ * What is no JSON: -> reader -> castout -> cast -> emit (importer_reader.c).
  *
  * With a list inside an object the head is complete only after the list. Items are held (copied) until the object ends
  * or hold_max is reached; then the head is what stood before the list, and the rest is streamed.
@@ -47,6 +48,10 @@ struct importer *importer_free(struct importer *imp)
         return NULL;
     (void) unpack_free(imp->unpack);
     (void) json_scan_free(imp->scan);
+    (void) reader_free(imp->reader);
+    if (imp->castout != NULL)
+        castout_deinit(imp->castout);
+    free(imp->castout);
     (void) screen_free(imp->screen);
     if (imp->res.kind == IMPORTER_TERMINAL)
         asciicast_deinit(&imp->cast);
@@ -203,7 +208,8 @@ static enum err wanted(struct importer *imp, enum importer_kind kind, const char
     imp->res.kind = kind;
     imp->res.format = format;
     if (kind == IMPORTER_TERMINAL)
-        asciicast_init(&imp->cast, (int) (imp->format - SNIFF_CAST_V1) + 1, imp->p.event_max);
+        asciicast_init(&imp->cast, imp->format > SNIFF_CAST_V3 ? 2 : (int) (imp->format - SNIFF_CAST_V1) + 1,
+                       imp->p.event_max);
     else
         rrweb_init(&imp->rrweb, imp->p.event_max);
     return ERR_OK;
@@ -234,6 +240,17 @@ static enum err begin(struct importer *imp)
     switch (imp->format) {
     case SNIFF_MORE:
     case SNIFF_REFUSED: return refused(imp);
+    case SNIFF_TTYREC_12:
+    case SNIFF_TTYREC_13:
+        TRY(wanted(imp, IMPORTER_TERMINAL, "ttyrec"));
+        return importer_reader_begin(imp);
+    case SNIFF_TLOG:
+    case SNIFF_JOURNAL:
+        TRY(wanted(imp, IMPORTER_TERMINAL, "tlog"));
+        return importer_reader_begin(imp);
+    case SNIFF_TAR:
+        TRY(wanted(imp, IMPORTER_TERMINAL, "tar"));
+        return importer_reader_begin(imp);
     case SNIFF_CAST_V1:
         TRY(wanted(imp, IMPORTER_TERMINAL, "asciicast-v1"));
         o.shape = JSON_SHAPE_LIST;
@@ -274,6 +291,8 @@ static enum err scan(struct importer *imp, struct span in)
 {
     struct json_error e;
 
+    if (imp->reader != NULL)
+        return importer_reader_feed(imp, in);
     return json_scan_feed(imp->scan, in, &e) ? ERR_OK : importer_fail_json(imp, &e);
 }
 
@@ -296,20 +315,37 @@ static struct span unsniffed(const struct importer *imp)
     return span_sub(window, (size_t) imp->sniff.at, window.n);
 }
 
+/* What is no JSON is decided by its first bytes. True: by more of them. */
+static bool wait_for_bytes(struct importer *imp, bool whole)
+{
+    enum sniff_format format;
+    const char *refusal = NULL;
+    bool wait;
+
+    if (imp->sniff.at > 0)
+        return false;
+    format = sniff_bytes(buf_span(&imp->seen), whole, &wait, &refusal);
+    if (wait || format == SNIFF_MORE)
+        return wait;
+    imp->sniff.format = format;
+    imp->sniff.refusal = refusal;
+    return false;
+}
+
 /* Unpacked bytes. */
 static enum err on_plain(void *ctx, struct span in, struct err_info *reterr)
 {
     struct importer *imp = ctx;
 
     (void) reterr;
-    if (imp->scan != NULL)
+    if (imp->scan != NULL || imp->reader != NULL)
         return scan(imp, in);
     buf_add_span(&imp->seen, in);
     if (imp->seen.failed)
         return importer_fail(imp, ERR_NOMEM, 0, 0, "window");
-    if (imp->seen.n < UNPACK_SNIFF_MIN)
+    if (imp->seen.n < TAR_BLOCK || wait_for_bytes(imp, false))
         return ERR_OK;
-    if (sniff_feed(&imp->sniff, unsniffed(imp)) == SNIFF_MORE && imp->seen.n < SNIFF_WINDOW)
+    if (imp->sniff.format == SNIFF_MORE && sniff_feed(&imp->sniff, unsniffed(imp)) == SNIFF_MORE && imp->seen.n < SNIFF_WINDOW)
         return ERR_OK;
     (void) sniff_decide(&imp->sniff);
     return start_scan(imp);
@@ -371,12 +407,15 @@ static enum err end_input(struct importer *imp)
     code = unpack_finish(imp->unpack, &e);
     if (code != ERR_OK)
         return importer_fail_unpack(imp, code, &e);
-    if (imp->scan == NULL) {
+    if (imp->scan == NULL && imp->reader == NULL) {
+        (void) wait_for_bytes(imp, true);
         (void) sniff_feed(&imp->sniff, unsniffed(imp));
         (void) sniff_decide(&imp->sniff);
         TRY(start_scan(imp));
     }
-    if (!json_scan_finish(imp->scan, &je) && !(je.cause == JSON_E_EMPTY && imp->head_done))
+    if (imp->reader != NULL)
+        TRY(importer_reader_finish(imp));
+    else if (!json_scan_finish(imp->scan, &je) && !(je.cause == JSON_E_EMPTY && imp->head_done))
         return importer_fail_json(imp, &je);
     return importer_emit_end(imp);
 }

@@ -1,13 +1,17 @@
 #pragma once
 /* What the importer's parts and batch.c share; not for others. importer.c reads, importer_emit.c gives out,
- * importer_error.c refuses. */
+ * importer_error.c refuses, importer_reader.c has the formats that a reader turns into events. */
 #include "codec/asciicast.h"
+#include "codec/bundle.h"
 #include "codec/importer.h"
 #include "codec/intake.h"
 #include "codec/json_scan.h"
 #include "codec/rrweb.h"
 #include "codec/screen.h"
 #include "codec/sniff.h"
+#include "codec/tar_read.h"
+#include "codec/tlog.h"
+#include "codec/ttyrec.h"
 
 struct importer {
     struct importer_params p;
@@ -22,6 +26,8 @@ struct importer {
     struct buf seen; /* what sniff has been given; freed when it has decided */
     enum sniff_format format;
     struct json_scan *scan;
+    struct reader *reader; /* one of the two */
+    struct castout *castout;
     uint64_t line, offset; /* of the item being handled */
 
     bool head_done;
@@ -77,6 +83,11 @@ void importer_without_list(struct span obj, const char *list, struct buf *out);
 /* The header of a terminal recording: size, start, screen. */
 enum err importer_cast_begin(struct importer *imp, struct span head);
 enum err importer_emit_head(struct importer *imp, struct span json);
+
+/* Formats of a reader: which one, its bytes, its end. */
+enum err importer_reader_begin(struct importer *imp);
+enum err importer_reader_feed(struct importer *imp, struct span in);
+enum err importer_reader_finish(struct importer *imp);
 
 /* One element of the input: events and keyframes go out. */
 enum err importer_item(struct importer *imp, struct span json);

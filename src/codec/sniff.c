@@ -1,6 +1,10 @@
 #include "codec/sniff.h"
 
 #include "base/num.h"
+#include "codec/tar_read.h"
+#include "codec/timing.h"
+#include "codec/tlog.h"
+#include "codec/ttyrec.h"
 
 enum {
     W_START,
@@ -45,7 +49,9 @@ static bool key_is(const struct sniff *s, const char *key)
 /* The outer object is complete. */
 static void object_ended(struct sniff *s)
 {
-    if (s->type && (s->data || s->timestamp))
+    if (s->ver && s->rec && s->timing)
+        s->format = SNIFF_TLOG;
+    else if (s->type && (s->data || s->timestamp))
         s->format = SNIFF_RRWEB_LINES;
     else if (s->version == 2)
         s->format = SNIFF_CAST_V2;
@@ -80,6 +86,9 @@ static void value_begins(struct sniff *s, uint8_t c)
         s->list_at = s->at;
         s->format = SNIFF_RRWEB_LIST;
     }
+    s->ver = s->ver || (c == '"' && key_is(s, "ver"));
+    s->rec = s->rec || (c == '"' && key_is(s, "rec"));
+    s->timing = s->timing || (c == '"' && key_is(s, "timing"));
     s->data = s->data || key_is(s, "data");
     s->segments = s->segments || (c == '[' && key_is(s, "segments"));
     s->posthog = s->posthog || (c == '[' && key_is(s, "batch"));
@@ -209,6 +218,69 @@ enum sniff_format sniff_feed(struct sniff *s, struct span in)
     return s->format;
 }
 
+/* ---- what is no JSON */
+
+/* Text of a terminal: printable, white space, escape sequences. */
+static bool plain_text(struct span first)
+{
+    for (size_t i = 0; i < first.n && i < 512; i++)
+        if (first.p[i] == 0)
+            return false;
+    return first.n > 0;
+}
+
+static const char *text_refusal(struct span first, bool whole)
+{
+    switch (timing_sniff(first, whole)) {
+    case TIMING_SUDO: return "sudo's timing file alone; import the session's whole directory, as a tar or with keyhole import";
+    case TIMING_CLASSIC:
+    case TIMING_ADVANCED:
+        return "a timing file of script alone; import it together with its typescript, as a tar or with keyhole import";
+    case TIMING_NONE: break;
+    }
+    if (span_starts(first, "Script started on "))
+        return "a typescript alone has no times; import it together with its timing file, as a tar or with keyhole import";
+    if (plain_text(first))
+        return "plain text, or a terminal's output without its times; " SNIFF_KNOWN;
+    return "unknown format; " SNIFF_KNOWN;
+}
+
+/* JSON, or what sniff_feed has words for. */
+static bool for_json(struct span first)
+{
+    size_t at = 0;
+
+    while (at < first.n && white(first.p[at]))
+        at++;
+    if (at == first.n)
+        return true;
+    return strchr("{[\"", first.p[at]) != NULL || first.p[at] == 0xef || first.p[at] >= 0xfe || span_starts(first, "ALiS");
+}
+
+enum sniff_format sniff_bytes(struct span first, bool whole, bool *ret_wait, const char **ret_refusal)
+{
+    struct span block = span_sub(first, 0, TAR_BLOCK);
+    bool full = whole || first.n >= SNIFF_WINDOW;
+    int header;
+
+    *ret_wait = false;
+    if (tar_sniff(block))
+        return SNIFF_TAR;
+    if (tlog_sniff_journal(block))
+        return SNIFF_JOURNAL;
+    first = span_sub(first, 0, SNIFF_WINDOW);
+    header = first.n > 0 && first.p[0] != 0x1f ? ttyrec_sniff(first, whole) : 0;
+    if (header != 0) {
+        *ret_wait = !full;
+        return header == 12 ? SNIFF_TTYREC_12 : SNIFF_TTYREC_13;
+    }
+    if (for_json(block))
+        return SNIFF_MORE;
+    *ret_wait = !full;
+    *ret_refusal = text_refusal(first, whole);
+    return SNIFF_REFUSED;
+}
+
 enum sniff_format sniff_decide(struct sniff *s)
 {
     if (s->format != SNIFF_MORE)
@@ -222,6 +294,8 @@ enum sniff_format sniff_decide(struct sniff *s)
         s->format = SNIFF_RRWEB_ARRAY; /* cut: the reader says where */
     else if (s->version == 1)
         s->format = SNIFF_CAST_V1;
+    else if (s->ver && s->rec && s->timing)
+        s->format = SNIFF_TLOG;
     else if (s->data || s->type)
         s->format = SNIFF_RRWEB_LINES;
     else

@@ -14,15 +14,20 @@ enum sniff_format {
     SNIFF_RRWEB_ARRAY,
     SNIFF_RRWEB_LIST,  /* {"events": [...]} */
     SNIFF_RRWEB_LINES, /* one event a line */
-    SNIFF_REFUSED,     /* refusal says why */
+    SNIFF_TTYREC_12, /* these four are read by a reader (codec/reader.h) */
+    SNIFF_TTYREC_13,
+    SNIFF_TLOG,    /* one message a line */
+    SNIFF_JOURNAL, /* journalctl -o export, with tlog's messages in it */
+    SNIFF_TAR,     /* the files of one recording */
+    SNIFF_REFUSED, /* refusal says why */
 };
 
 #define SNIFF_WINDOW 65536 /* no decision later than here */
 
 /* Names what we take; echoes nothing. */
 #define SNIFF_KNOWN                                                                                                    \
-    "known are asciicast v1, v2 and v3, and rrweb events as an array, as {\"events\": [...]} or one a line, plain or " \
-    "packed with gzip, deflate or zstd"
+    "known are asciicast v0 to v3, sudo I/O logs, script, tlog, ttyrec, and rrweb events as an array, as "              \
+    "{\"events\": [...]} or one a line, plain or packed with gzip, deflate or zstd"
 
 struct sniff {
     enum sniff_format format;
@@ -38,11 +43,19 @@ struct sniff {
     char key[24];
     int64_t version; /* -1: none */
     bool empty;      /* refused because there is nothing but white space */
+    bool ver, rec, timing; /* tlog */
     bool type, data, timestamp, posthog, posthog_api, sentry, segments;
 };
 
 void sniff_init(struct sniff *s);
 enum sniff_format sniff_feed(struct sniff *s, struct span in);
+
+/*
+ * What is no JSON, by its first bytes (unpacked): SNIFF_TAR, SNIFF_TTYREC_*, SNIFF_JOURNAL, or SNIFF_REFUSED with words for
+ * what is known and not taken alone. SNIFF_MORE: none of these, so sniff_feed decides. 'whole': there are no more bytes.
+ * *ret_wait: the answer may be another one with more bytes, up to SNIFF_WINDOW; ask again.
+ */
+enum sniff_format sniff_bytes(struct span first, bool whole, bool *ret_wait, const char **ret_refusal);
 
 /* The input ended, or nobody wants to hold more: never SNIFF_MORE. */
 enum sniff_format sniff_decide(struct sniff *s);

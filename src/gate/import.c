@@ -105,8 +105,9 @@ static void answer_problem(struct import *m)
     uploader_broken(&w, b);
     if (strcmp(m->trouble, "unknown-format") == 0) {
         jsonw_karr(&w, "formats");
-        for (size_t i = 0; i < 4; i++) {
-            static const char *const formats[] = { "asciicast-v1", "asciicast-v2", "asciicast-v3", "rrweb" };
+        for (size_t i = 0; i < 9; i++) {
+            static const char *const formats[] = { "asciicast-v0", "asciicast-v1", "asciicast-v2", "asciicast-v3", "rrweb",
+                                                   "script", "sudo-iolog", "tlog", "ttyrec" };
 
             jsonw_str(&w, span_str(formats[i]));
         }
