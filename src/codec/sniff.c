@@ -241,7 +241,7 @@ static const char *text_refusal(struct span first, bool whole)
     if (span_starts(first, "Script started on "))
         return "a typescript alone has no times; import it together with its timing file, as a tar or with keyhole import";
     if (plain_text(first))
-        return "plain text, or a terminal's output without its times; " SNIFF_KNOWN;
+        return "unknown format: plain text, or a terminal's output without its times; " SNIFF_KNOWN;
     return "unknown format; " SNIFF_KNOWN;
 }
 

@@ -799,7 +799,7 @@ static void real_file(const char *path, struct span file)
     buf_init(&r.items, 64u << 20);
     buf_init(&r.bytes, 256u << 20);
     buf_init(&r.outer, 16u << 20);
-    if (import(&r, file)) {
+    if (import(&r, file) && (strncmp(r.result.format, "asciicast", 9) == 0 || r.result.kind == IMPORTER_RRWEB)) {
         elements(&r, file);
         got_init(&g, r.result.kind);
         n = r.items.n / sizeof(struct item);
