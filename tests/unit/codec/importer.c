@@ -237,7 +237,7 @@ static const struct {
 } bad[] = {
     { "nothing", "", ERR_INVAL, 0, "nothing in it" },
     { "white space", " \n\t \n\n\n\n\n\n\n", ERR_INVAL, 0, "nothing in it" },
-    { "plain text", "$ ls\r\nfile\r\n", ERR_UNSUPPORTED, 0, "asciicast v1, v2 and v3" },
+    { "plain text", "$ ls\r\nfile\r\n", ERR_UNSUPPORTED, 0, "asciicast v0 to v3" },
     { "text like a number", "12345\n", ERR_UNSUPPORTED, 0, "unknown format" },
     { "XML", "<?xml version=\"1.0\"?>", ERR_UNSUPPORTED, 0, "unknown format" },
     { "other JSON", "{\"a\":1}", ERR_UNSUPPORTED, 0, "unknown format" },
