@@ -19,6 +19,7 @@
 
 #define PEOPLE     3
 #define LAPSE_MS   (4 * 3600 * 1000)
+#define START_MS   (4 * 60 * 1000)
 #define RELOGIN_MS (10 * 60 * 1000) /* a vote wants a sign-in of at most 15 minutes, by either clock */
 #define HOUSE_LIFE 20000 /* steps in one house: its database grows */
 #define GROUP_MAX  4
@@ -40,7 +41,7 @@ struct belief {
     int requester;
     int need, yes;           /* yes: bits of people */
     bool exports, first_use, braked, rebooted;
-    int64_t duration_ms, asked_boot, approved_boot;
+    int64_t duration_ms, asked_boot, asked_real, approved_boot, approved_real;
     int64_t end_boot, end_real; /* no access at or after */
     int64_t sure_boot;          /* access must work until then: after a reboot the deadline may be found anew, or not */
     char q[32], gid[32], digest[64];
@@ -79,9 +80,9 @@ static int someone(struct world *w)
 /* Time passes for a belief: ends by themselves. */
 static void age(struct world *w, struct belief *b)
 {
-    if (b->phase == PENDING && w->h.boot - b->asked_boot >= LAPSE_MS)
+    if (b->phase == PENDING && w->h.boot - b->asked_boot >= LAPSE_MS && w->h.real - b->asked_real >= LAPSE_MS)
         b->phase = OVER;
-    if (b->phase == SCHEDULED && w->h.boot - b->approved_boot >= 4 * 60 * 1000)
+    if (b->phase == SCHEDULED && w->h.boot - b->approved_boot >= START_MS && w->h.real - b->approved_real >= START_MS)
         b->phase = OVER;
     if (b->rebooted) { /* the deadline is found anew once the clock is trusted, whenever that is */
         int64_t end = w->h.boot + b->end_real - w->h.real;
@@ -172,6 +173,14 @@ static enum route_id route_of(enum op op)
     return ROUTE_N_;
 }
 
+/* The time to decide or to begin is over by one of the clocks: the server goes by the wall clock, which may have been set back. */
+static bool perhaps_over(const struct world *w, const struct belief *b)
+{
+    if (b->phase == PENDING)
+        return w->h.boot - b->asked_boot >= LAPSE_MS || w->h.real - b->asked_real >= LAPSE_MS;
+    return b->phase == SCHEDULED && (w->h.boot - b->approved_boot >= START_MS || w->h.real - b->approved_real >= START_MS);
+}
+
 /* What the answer has to be: it may be yes, it must be yes. */
 struct allowed {
     bool may, must;
@@ -181,7 +190,7 @@ static struct allowed allowed_vote(const struct world *w, const struct step *s, 
 {
     bool may = b->phase == PENDING && s->who != b->requester && s->who != ENGINEER && !s->wrong && (b->yes & 1 << s->who) == 0 && (!w->disk_full || s->op == DENY);
 
-    return (struct allowed){ may, may && well(w) };
+    return (struct allowed){ may, may && well(w) && !perhaps_over(w, b) };
 }
 
 static struct allowed allowed(const struct world *w, const struct step *s, const struct belief *b)
@@ -189,11 +198,11 @@ static struct allowed allowed(const struct world *w, const struct step *s, const
     bool live = b->phase == ACTIVE || b->phase == SUSPENDED, sure = w->h.boot < b->sure_boot, approver = s->who != ENGINEER, own = s->who == b->requester;
 
     switch (s->op) {
-    case ASK: /* after a reboot the old window may be over before the model is sure of it */
-        return (struct allowed){ b->phase == NOTHING || b->phase == OVER || (live && !sure), (b->phase == NOTHING || b->phase == OVER) && well(w) };
+    case ASK: /* the old one may be over before the model is sure of it: after a reboot, or by the wall clock alone */
+        return (struct allowed){ b->phase == NOTHING || b->phase == OVER || (live && !sure) || perhaps_over(w, b), (b->phase == NOTHING || b->phase == OVER) && well(w) };
     case APPROVE:
     case DENY: return allowed_vote(w, s, b);
-    case CANCEL: return (struct allowed){ own && (b->phase == PENDING || b->phase == SCHEDULED), own && b->phase == PENDING && well(w) };
+    case CANCEL: return (struct allowed){ own && (b->phase == PENDING || b->phase == SCHEDULED), own && b->phase == PENDING && well(w) && !perhaps_over(w, b) };
     case REVOKE: return (struct allowed){ approver && (live || b->phase == SCHEDULED), approver && live && sure && well(w) };
     case RELINQUISH: return (struct allowed){ own && (live || b->phase == SCHEDULED), own && b->phase == ACTIVE && sure && well(w) };
     case SUSPEND: return (struct allowed){ approver && b->phase == ACTIVE, approver && b->phase == ACTIVE && sure && well(w) };
@@ -216,7 +225,7 @@ static void done(struct world *w, const struct step *s, struct belief *b, const 
     switch (s->op) {
     case ASK:
         *b = (struct belief){ .phase = PENDING, .requester = s->who, .need = s->exports ? 2 : 1, .exports = s->exports,
-                              .first_use = s->first_use, .duration_ms = s->duration_s * 1000, .asked_boot = h->boot };
+                              .first_use = s->first_use, .duration_ms = s->duration_s * 1000, .asked_boot = h->boot, .asked_real = h->real };
         (void) snprintf(b->q, sizeof(b->q), "%s", reply_str(h, r, "id"));
         (void) snprintf(b->digest, sizeof(b->digest), "%s", reply_str(h, r, "digest"));
         (void) snprintf(w->sub[s->who], sizeof(w->sub[0]), "%s", reply_str(h, r, "requester.id"));
@@ -231,6 +240,7 @@ static void done(struct world *w, const struct step *s, struct belief *b, const 
         assert_true(reply_has(r, "grant"));
         (void) snprintf(b->gid, sizeof(b->gid), "%s", reply_str(h, r, "grant"));
         b->approved_boot = h->boot;
+        b->approved_real = h->real;
         b->gen = 1;
         if (strcmp(reply_str(h, r, "state"), "ACTIVE") == 0) {
             assert_false(w->frozen || b->first_use);
@@ -459,7 +469,7 @@ static void look(struct world *w, int i)
         votes += strcmp(reply_str(&w->h, &r, path), "approve") == 0;
     }
     assert_int_equal(votes, __builtin_popcount((unsigned) b->yes));
-    if (b->phase != OVER && b->phase != ACTIVE && b->phase != SUSPENDED)
+    if (b->phase != OVER && b->phase != ACTIVE && b->phase != SUSPENDED && !perhaps_over(w, b))
         assert_string_equal(reply_str(&w->h, &r, "state"), states[b->phase]);
 }
 
