@@ -53,6 +53,15 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(recording_create, POST, "/v1/recordings", BY_GATE, AUTH_INGEST, TRACE_OWN)                                       \
     R(recording_events, POST, "/v1/recordings/{rid}/events", BY_GATE, AUTH_INGEST, TRACE_OWN)                          \
     R(recording_end, POST, "/v1/recordings/{rid}/end", BY_GATE, AUTH_INGEST, TRACE_OWN)                                \
+    R(posthog_snapshots, POST, "/s/", BY_GATE, AUTH_INGEST, TRACE_OWN)                                                 \
+    R(posthog_events, POST, "/e/", BY_GATE, AUTH_INGEST, TRACE_OWN)                                                    \
+    R(posthog_events_v0, POST, "/i/v0/e/", BY_GATE, AUTH_INGEST, TRACE_OWN)                                            \
+    R(posthog_flags, POST, "/flags/", BY_GATE, AUTH_INGEST, TRACE_OWN)                                                 \
+    R(posthog_decide, POST, "/decide/", BY_GATE, AUTH_INGEST, TRACE_OWN)                                               \
+    R(posthog_config, GET, "/array/{token}/config", BY_GATE, AUTH_INGEST, TRACE_OWN)                                   \
+    R(sentry_envelope, POST, "/api/{n}/envelope/", BY_GATE, AUTH_INGEST, TRACE_OWN)                                    \
+    R(rrweb_events, POST, "/recordings/{session}/events", BY_GATE, AUTH_INGEST, TRACE_OWN)                             \
+    R(asciinema_upload, POST, "/api/asciicasts", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                                      \
     R(recording_get, GET, "/v1/recordings/{rid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
     R(recording_links_put, PUT, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                       \
     R(recording_links_add, POST, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                      \

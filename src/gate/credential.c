@@ -1,7 +1,9 @@
 /* Who calls: bearer token or cookie, never both, and the CSRF rule of STANDARDS 5.1 for the cookie. */
 #include "gate/handlers.h"
 
+#include "codec/base64.h"
 #include "crypto/hash.h"
+#include "crypto/secret.h"
 
 #define TOKEN_MAX 256
 
@@ -88,6 +90,20 @@ static enum credential_verdict take_token(struct span token, enum cred_kind kind
     return CREDENTIAL_OK;
 }
 
+/* RFC 7617, of asciinema: its install id, which is the password, is an ingest token. The name is nobody's. */
+static enum credential_verdict take_password(struct call *c, struct span text, struct credential *ret)
+{
+    uint8_t plain[2 * TOKEN_MAX];
+    struct span name, token, kept;
+    size_t n;
+
+    if (!base64_parse(text, plain, sizeof(plain), &n) || !span_cut(span_of(plain, n), ':', &name, &token))
+        return CREDENTIAL_BAD;
+    kept = arena_span(&c->memory, token);
+    secret_wipe(plain, sizeof(plain));
+    return take_token(kept, CRED_BEARER, ret);
+}
+
 enum credential_verdict credential_of(struct call *c, struct credential *ret)
 {
     const struct http_head *h = exchange_head(c->ex);
@@ -99,7 +115,11 @@ enum credential_verdict credential_of(struct call *c, struct credential *ret)
     if (http_head_count(h, "authorization") > 1)
         return CREDENTIAL_TWO;
     if (http_head_get(h, "authorization", &value)) { /* then a cookie beside it authenticates nothing */
-        if (!span_cut(value, ' ', &scheme, &token) || !span_eq_nocase(scheme, "Bearer"))
+        if (!span_cut(value, ' ', &scheme, &token))
+            return CREDENTIAL_BAD;
+        if (c->route != NULL && c->route->id == ROUTE_asciinema_upload && span_eq_nocase(scheme, "Basic"))
+            return take_password(c, span_trim(token), ret);
+        if (!span_eq_nocase(scheme, "Bearer"))
             return CREDENTIAL_BAD;
         return take_token(span_trim(token), CRED_BEARER, ret);
     }

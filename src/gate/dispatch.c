@@ -1,4 +1,5 @@
 /* From a request's head to the one that answers it. */
+#include "gate/foreign.h"
 #include "gate/handlers.h"
 
 #include <stdio.h>
@@ -121,9 +122,23 @@ static bool decode_params(struct call *c, const struct route_match *m)
     return true;
 }
 
+/* Addresses that other recorders' clients know (gate/foreign.h); none is one of the app's pages. */
+static bool is_foreign(struct span path)
+{
+    static const char *const exact[] = { "/s/", "/e/", "/i/v0/e/", "/flags/", "/decide/" };
+
+    for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++) {
+        if (span_eq_str(path, exact[i]))
+            return true;
+    }
+    if (span_starts(path, "/recordings/")) /* the app has pages of these */
+        return path.n > 7 && span_eq_str(span_sub(path, path.n - 7, 7), "/events");
+    return span_starts(path, "/array/") || span_starts(path, "/api/");
+}
+
 static bool is_api(struct span path)
 {
-    return span_starts(path, "/v1/") || span_eq_str(path, "/v1") || span_starts(path, "/.well-known/") ||
+    return is_foreign(path) || span_starts(path, "/v1/") || span_eq_str(path, "/v1") || span_starts(path, "/.well-known/") ||
            span_starts(path, "/problems/") || span_eq_str(path, "/livez") || span_eq_str(path, "/readyz");
 }
 
@@ -187,6 +202,12 @@ static void to_route(struct call *c, const struct http_head *head)
         live_create(c);
     else if (m.route->id == ROUTE_recording_events || m.route->id == ROUTE_recording_end)
         live_events(c);
+    else if (m.route->id == ROUTE_asciinema_upload)
+        import_answer(c);
+    else if (m.route->id == ROUTE_posthog_config)
+        foreign_config(c);
+    else if (m.route->auth == AUTH_INGEST) /* all others that take recordings */
+        foreign_answer(c);
     else if (m.route->id == ROUTE_events)
         watch_answer(c);
     else if (m.route->id == ROUTE_authz || m.route->id == ROUTE_introspect)

@@ -19,6 +19,7 @@
 #include "codec/importer.h"
 #include "codec/json.h"
 #include "codec/jsonw.h"
+#include "codec/multipart.h"
 #include "codec/sfv.h"
 #include "crypto/secret.h"
 #include "format/segment.h"
@@ -65,6 +66,8 @@ struct import {
     char rid[ID_CAP], pid[ID_CAP];
     struct importer_params params;
     struct importer *importer;
+    bool in_form;      /* asciinema's: the file stands in a form */
+    struct multipart form;
     struct uploader_keys keys;
     struct track tracks[TRACKS];
     uint32_t next_seg;
@@ -122,11 +125,13 @@ static void answer_problem(struct import *m)
 static void answer_created(struct import *m)
 {
     struct buf b = BUF_INIT(2048);
-    char location[64];
+    char location[64], page[600], message[700];
     const struct http_header at = { SPAN("location"), span_str(location) };
     struct jsonw w;
 
     (void) snprintf(location, sizeof(location), "/v1/recordings/%s", m->rid);
+    (void) snprintf(page, sizeof(page), "%s/r/%s", gate_settings(m->call->lane->gate)->public_url, m->rid);
+    (void) snprintf(message, sizeof(message), "Recorded. Ask for access and watch it at:\n\n    %s", page);
     jsonw_init(&w, &b);
     jsonw_obj(&w);
     jsonw_kcstr(&w, "id", m->rid);
@@ -136,6 +141,10 @@ static void answer_created(struct import *m)
     jsonw_kint(&w, "events", (int64_t) m->result.n_events);
     jsonw_kint(&w, "duration_ms", m->result.duration_us / 1000);
     jsonw_kint(&w, "bytes", (int64_t) m->stored);
+    if (m->in_form) { /* what asciinema shows */
+        jsonw_kcstr(&w, "url", page);
+        jsonw_kcstr(&w, "message", message);
+    }
     jsonw_obj_end(&w);
     call_respond(m->call, 201, "application/json", &(struct http_header){ at.name, span_str(location) }, 1, buf_span(&b));
     buf_deinit(&b);
@@ -447,11 +456,36 @@ static enum err finish_input(struct import *m)
     return ERR_OK;
 }
 
+static enum err feed_part(void *ctx, struct span bytes)
+{
+    struct import *m = ctx;
+
+    return importer_feed(m->importer, bytes);
+}
+
+/* Out of the form, when there is one. What is wrong with the form is said as what is wrong with a file. */
+static enum err feed(struct import *m)
+{
+    struct err_info why = { 0 };
+    enum err e;
+
+    if (!m->in_form)
+        return importer_feed(m->importer, buf_span(&m->feeding));
+    e = multipart_feed(&m->form, buf_span(&m->feeding), feed_part, m, &why);
+    if (e == ERR_OK && m->finished)
+        e = multipart_finish(&m->form, &why);
+    if (e != ERR_OK && importer_error(m->importer)->code == ERR_OK) {
+        m->broken.code = e;
+        (void) snprintf(m->broken.cause, sizeof(m->broken.cause), "%s", why.text);
+    }
+    return e;
+}
+
 static void run_step(void *arg)
 {
     struct import *m = arg;
 
-    m->err = importer_feed(m->importer, buf_span(&m->feeding));
+    m->err = feed(m);
     if (m->err == ERR_OK && m->finished)
         m->err = finish_input(m);
 }
@@ -472,10 +506,10 @@ static const char *code_of(enum err e)
 
 static void fail_worker(struct import *m)
 {
-    const struct importer_error *b = importer_error(m->importer);
+    const struct importer_error *b = m->broken.code != ERR_OK ? &m->broken : importer_error(m->importer);
     enum err e = m->err;
 
-    if (b->code != ERR_OK) {
+    if (b->code != ERR_OK && b != &m->broken) {
         m->broken = *b;
         e = b->code;
     }
@@ -617,6 +651,8 @@ static void on_free(struct call *c)
         return;
     list_remove(&m->node);
     m->importer = importer_free(m->importer);
+    if (m->in_form)
+        multipart_deinit(&m->form);
     m->clickable = facts_clickable_free(m->clickable);
     for (unsigned i = 0; i < TRACKS; i++)
         m->tracks[i].builder = segment_builder_free(m->tracks[i].builder);
@@ -831,6 +867,22 @@ static struct importer *make_importer(struct import *m, const struct ipc_ingest_
     return importer_new(&p);
 }
 
+/* False: answered. */
+static bool read_form(struct import *m, struct call *c)
+{
+    struct err_info why = { 0 };
+    struct span type = SPAN_EMPTY;
+    enum err e;
+
+    (void) http_head_get(exchange_head(c->ex), "content-type", &type);
+    e = multipart_init(&m->form, type, "asciicast", &why);
+    if (e == ERR_OK)
+        return true;
+    over(m);
+    call_problem(c, e == ERR_UNSUPPORTED ? "unsupported-media-type" : "bad-request", why.text);
+    return false;
+}
+
 void import_answer(struct call *c)
 {
     struct lane *l = c->lane;
@@ -856,12 +908,15 @@ void import_answer(struct call *c)
         return;
     }
     m->call = c;
+    m->in_form = c->route->id == ROUTE_asciinema_upload;
     buf_init(&m->in, STEP_BYTES * 2 + (64 << 10));
     buf_init(&m->feeding, STEP_BYTES * 2 + (64 << 10));
     buf_init(&m->original, SEGMENT_EVENT_MAX);
     list_append(&l->imports, &m->node);
     c->state = m;
     c->ops = &import_ops;
+    if (m->in_form && !read_form(m, c))
+        return;
     m->importer = make_importer(m, &o, c);
     if (m->importer == NULL) {
         over(m);

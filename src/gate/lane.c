@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "gate/allow.h"
 #include "gate/feed.h"
+#include "gate/foreign.h"
 #include "gate/handlers.h"
 #include "gate/proof.h"
 #include "gate/refusals.h"
@@ -269,6 +270,7 @@ static void on_tick(void *arg)
     refusals_flush(l->refusals, l->keeper);
     viewers_tick(l);
     feeds_tick(l);
+    foreign_tick(l);
 }
 
 enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_info *reterr)
@@ -293,6 +295,7 @@ enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_
     map_init(&l->viewers, g->hash_secret, VIEWERS_MAX);
     map_init(&l->viewer_keys, g->hash_secret, VIEWERS_MAX);
     map_init(&l->feeds, g->hash_secret, VIEWERS_MAX);
+    map_init(&l->foreign, g->hash_secret, FOREIGN_CACHE_MAX);
     list_init(&l->replays);
     list_init(&l->watches);
     list_init(&l->imports);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gate/foreign.h"
 #include "gate/recover.h"
 
 /* ---- start ---- */
@@ -107,6 +108,7 @@ static void drop_rec(struct live_rec *r)
     seal_job_reset(&r->sealed);
     r->seal = seal_free(r->seal);
     uploader_keys_drop(&r->keys);
+    r->foreign = foreign_seen_free(r->foreign);
     list_remove(&r->node);
     if (r->creator != NULL)
         call_unref(r->creator);
@@ -120,6 +122,7 @@ void live_end(struct gate *g)
         struct lane *l = g->lanes[i];
         struct list *n;
 
+        foreign_end(l);
         LIST_FOREACH(at, &l->lives)
             drop_rec(LIST_ENTRY(at, struct live_rec, node));
         while ((n = list_pop(&l->live_jobs)) != NULL) {

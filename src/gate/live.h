@@ -33,6 +33,9 @@
 #define LIVE_NUMBER_MAX  (UINT64_C(1) << 53)
 #define LIVE_NO_NUMBER   UINT64_MAX
 
+struct foreign_part;
+struct foreign_seen;
+
 enum live_what { LIVE_BATCH, LIVE_END };
 
 /* What the recorder is told. */
@@ -61,11 +64,12 @@ struct live_job {
     uint8_t prefix[NET_PREFIX_LEN];
     size_t prefix_len;
     char trace[CALL_TRACE_LEN + 1];
-    uint64_t number;     /* Batch-Seq; of END: batches sent, or LIVE_NO_NUMBER */
+    uint64_t number;     /* Batch-Seq (foreign: given when its turn comes); of END: batches sent, or LIVE_NO_NUMBER */
     enum unpack_codec codec;
     struct buf body;
     uint64_t charged;    /* bytes of the body that count against LIVE_BODIES_MAX */
     bool refused;        /* answered already: the rest of the body is dropped */
+    struct foreign_part *foreign; /* another recorder's client sent it (foreign.h); NULL: ours */
     struct live_answer answer;
 };
 
@@ -113,6 +117,7 @@ struct live_rec {
     struct span rest;
     enum err batch_err;
     time_ms last_batch;       /* loop time */
+    struct foreign_seen *foreign; /* what it knows of another recorder's batches; NULL: nothing */
 
     /* sealing and the end */
     struct seal *seal;
@@ -141,6 +146,8 @@ struct live_job *live_job_free(struct live_job *j);
 bool live_space_low(struct gate *g);
 /* Its channel is closed, or it said nothing for 3 s. */
 bool live_keeper_away(const struct lane *l);
+/* What is wrong, with gap, place in the input and Retry-After as they apply. */
+void live_write_refusal(struct call *c, const struct live_answer *a);
 /* 503 ingest-space, or the plain problem. */
 void live_problem(struct call *c, const char *code, const char *detail);
 
@@ -183,6 +190,9 @@ void live_send_wrap(struct live_rec *r);
 
 /* ---- live_create.c ---- */
 
+/* Its key, its log, its sealing, as the keeper began it; r's place is filled. */
+NODISCARD enum err live_create_begin(struct live_rec *r, const struct ipc_ingest_opened *a, enum importer_kind kind,
+                                     struct err_info *reterr);
 /* 201. */
 void live_created(struct call *c, const struct live_rec *r);
 /* It could not begin: the keeper forgets it, and so does the gate. */

@@ -79,7 +79,8 @@ void live_create_forget(struct live_rec *r)
 
 /* ---- what the keeper made ---- */
 
-static enum err begin(struct live_rec *r, const struct ipc_ingest_opened *a, enum importer_kind kind, struct err_info *reterr)
+enum err live_create_begin(struct live_rec *r, const struct ipc_ingest_opened *a, enum importer_kind kind,
+                           struct err_info *reterr)
 {
     const struct seal_params from = { .store = r->gate->store, .project = span_str(r->place.pid), .rid = span_str(r->place.rid),
                                       .kind = kind };
@@ -117,7 +118,7 @@ static void opened(struct call *c, const struct ipc_ingest_opened *a)
     live_tokens_learn(&l->gate->tokens, k->cred.sha256, a->tid, a->pid);
     e = live_table_add(&l->gate->live_recs, r, gate_settings(l->gate)->max_open);
     if (e == ERR_OK)
-        e = begin(r, a, k->form.kind, &why);
+        e = live_create_begin(r, a, k->form.kind, &why);
     if (e != ERR_OK || c->ex == NULL || l->closing) {
         if (e != ERR_OK && e != ERR_LIMIT)
             log_err(LOG_ERROR, "live.not-begun", &why);

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "codec/json.h"
 #include "codec/jsonw.h"
+#include "gate/foreign.h"
 #include "os/clock.h"
 
 #define END_BODY_MAX (64u << 10)
@@ -45,6 +46,7 @@ struct live_job *live_job_free(struct live_job *j)
         secret_wipe(j->body.p, j->body.n);
     buf_deinit(&j->body);
     free(j->answer.broken);
+    foreign_part_free(j->foreign);
     free(j);
     return NULL;
 }
@@ -64,7 +66,7 @@ void live_problem(struct call *c, const char *code, const char *detail)
     call_problem_full(c, &p, &(struct http_header){ SPAN("retry-after"), span_str(seconds) }, 1);
 }
 
-static void write_refusal(struct call *c, const struct live_answer *a)
+void live_write_refusal(struct call *c, const struct live_answer *a)
 {
     struct buf members = BUF_INIT(2048);
     struct problem p = { .code = span_str(a->code), .detail = a->detail, .retry_after_s = a->retry_after_s };
@@ -120,7 +122,9 @@ static void answered(void *arg)
     struct jsonw w;
 
     if (j->answer.code[0] != '\0') {
-        write_refusal(c, &j->answer);
+        live_write_refusal(c, &j->answer);
+    } else if (j->foreign != NULL) {
+        foreign_answered(j);
     } else {
         jsonw_init(&w, &b);
         jsonw_obj(&w);
@@ -138,6 +142,8 @@ static void answered(void *arg)
 
 void live_answer(struct live_job *j)
 {
+    if (j->foreign != NULL && foreign_retry(j))
+        return;
     list_remove(&j->node);
     if (j->at == j->from)
         answered(j);

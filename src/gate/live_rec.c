@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "gate/foreign.h"
 #include "gate/recover.h"
 #include "os/clock.h"
 
@@ -73,6 +74,7 @@ static void rec_free(struct live_rec *r)
     r->seal = seal_free(r->seal);
     r->log = reclog_end(r->log);
     uploader_keys_drop(&r->keys);
+    r->foreign = foreign_seen_free(r->foreign);
     if (r->gone)
         lane_remove_files(l, span_str(r->place.pid), span_str(r->place.rid));
     free(r);
@@ -104,6 +106,7 @@ void live_rec_refuse_all(struct live_rec *r, const char *code, const char *detai
 {
     refuse_list(&r->queue, code, detail);
     refuse_list(&r->enders, code, detail);
+    foreign_refuse(r, code, detail);
     r->n_queued = 0;
 }
 
@@ -201,6 +204,8 @@ static void on_durable(void *ctx, enum err e)
         }
     } else if (e == ERR_OK) {
         r->next_batch++;
+        if (j->foreign != NULL)
+            foreign_durable(r, j);
         say_durable(r, j);
     } else {
         refuse(j, e == ERR_NOSPC ? "ingest-space" : "overloaded", "");
@@ -336,6 +341,8 @@ void live_rec_next(struct live_rec *r)
             return; /* r may be gone */
         } else {
             r->n_queued--;
+            if (j->foreign != NULL)
+                j->number = r->next_batch;
             if (j->number == r->next_batch)
                 begin(r, j);
             else
@@ -397,6 +404,19 @@ static void take_batch(struct live_rec *r, struct live_job *j)
     }
 }
 
+static void take_foreign(struct live_rec *r, struct live_job *j)
+{
+    if (!foreign_take(r, j))
+        return;
+    if (r->n_queued >= LIVE_QUEUE_MAX) {
+        refuse(j, "overloaded", "Too many batches of this recording are under way.");
+        return;
+    }
+    list_append(&r->queue, &j->node);
+    r->n_queued++;
+    live_rec_next(r);
+}
+
 void live_rec_take(struct live_rec *r, struct live_job *j)
 {
     switch (r->state) {
@@ -421,6 +441,8 @@ void live_rec_take(struct live_rec *r, struct live_job *j)
     }
     if (strcmp(j->pid, r->place.pid) != 0) {
         refuse(j, "not-found", "");
+    } else if (j->foreign != NULL) {
+        take_foreign(r, j);
     } else if (j->what == LIVE_BATCH) {
         take_batch(r, j);
     } else if (r->state == LIVE_ENDING) {

@@ -63,6 +63,7 @@ static const struct problem_kind kinds[] = {
     { "misdirected", 421, "This server does not answer for that host", "Use the public address.", false, NO_STREAM },
     { "invalid", 422, "Some members are wrong", "`errors` names each, its rule and its limit.", false, 4400 },
     { "split-request", 422, "One request cannot cover all of this", "Different rules decide about its parts; ask for them one by one.", false, NO_STREAM },
+    { "batch-mixed", 422, "More than one session in one body", "Send each session, and each window of it, by itself.", false, NO_STREAM },
     { "import-broken", 422, "The recording is damaged", "`line` or `offset` and `cause` say where and what.", false, NO_STREAM },
     { "policy-invalid", 422, "The policy text has an error", "`line` and `cause` say where and what.", false, NO_STREAM },
     { "policy-test-failed", 422, "The policy fails a test of its own", "`tests` shows which.", false, NO_STREAM },
