@@ -164,9 +164,11 @@ static enum err read_in(struct live_job *j)
     if (e == ERR_OK)
         e = foreign_lines(&p->in, buf_span(&plain), secret);
     buf_deinit(&plain);
-    if (e == ERR_OK)
-        (void) span_to_str(span_str(p->session), p->in.session, sizeof(p->in.session));
-    return e;
+    if (e != ERR_OK)
+        return e;
+    (void) span_to_str(span_str(p->session), p->in.session, sizeof(p->in.session));
+    foreign_add_link(&p->in, "session", (struct json_value){ .type = JSON_STRING, .raw = span_str(p->session) }, p->in.first_at);
+    return ERR_OK;
 }
 
 static void read_run(void *arg)
