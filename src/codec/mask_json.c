@@ -56,10 +56,10 @@ struct span mask_json_text(struct mask_json *m, struct span raw)
 
 enum { HAS_ESCAPE = 1, HAS_NAME = 2 };
 
-/* '\\', '%', '&': characters may be written in another way; '=', ':': a name may stand there. */
+/* '\\', '%', '&', '+': characters may be written in another way; '=', ':': a name may stand there. */
 static unsigned glance(struct span raw)
 {
-    static const uint8_t table[256] = { ['\\'] = HAS_ESCAPE, ['%'] = HAS_ESCAPE, ['&'] = HAS_ESCAPE, ['='] = HAS_NAME, [':'] = HAS_NAME };
+    static const uint8_t table[256] = { ['\\'] = HAS_ESCAPE, ['%'] = HAS_ESCAPE, ['&'] = HAS_ESCAPE, ['+'] = HAS_ESCAPE, ['='] = HAS_NAME, [':'] = HAS_NAME };
     unsigned has = 0;
 
     for (size_t i = 0; i < raw.n; i++)
@@ -249,7 +249,7 @@ static bool packed_hits(struct mask_json *m, struct span text)
 
 /* ---- strings ---- */
 
-void mask_json_whole(struct mask_json *m, struct span raw, uint16_t rule)
+static void whole(struct mask_json *m, struct span raw, uint16_t rule, enum mask_style style)
 {
     struct span text = mask_json_text(m, raw);
     struct mask_hit all = { 0, (uint32_t) text.n, rule };
@@ -261,7 +261,12 @@ void mask_json_whole(struct mask_json *m, struct span raw, uint16_t rule)
         return;
     }
     m->counts[rule]++;
-    mask_edit_string(&m->edit, m->json, raw, text, &all, 1, MASK_STYLE_SHOWN);
+    mask_edit_string(&m->edit, m->json, raw, text, &all, 1, style);
+}
+
+void mask_json_whole(struct mask_json *m, struct span raw, uint16_t rule)
+{
+    whole(m, raw, rule, MASK_STYLE_SHOWN);
 }
 
 void mask_json_string(struct mask_json *m, struct span raw, bool fields, bool headers)
@@ -280,7 +285,7 @@ void mask_json_string(struct mask_json *m, struct span raw, bool fields, bool he
     text = mask_json_text(m, raw);
     if (packed_magic(text)) {
         if (packed_hits(m, text)) {
-            mask_json_whole(m, raw, MASK_FIELD);
+            whole(m, raw, MASK_FIELD, MASK_STYLE_TYPED); /* control characters go, too */
             return;
         }
     }

@@ -40,6 +40,8 @@ bool mask_plain_needed(struct span text)
     p = memchr(text.p, '&', text.n);
     if (p != NULL && memchr(p, ';', text.n - (size_t) (p - text.p)) != NULL)
         return true;
+    if (memchr(text.p, '+', text.n) != NULL && memchr(text.p, '=', text.n) != NULL && memmem(text.p, text.n, ";base64,", 8) == NULL)
+        return true; /* a form: "+" is a space */
     for (size_t at = 0; (p = memchr(text.p + at, '%', text.n - at)) != NULL;) {
         at = (size_t) (p - text.p) + 1;
         if (hex_at(text, at, 2) >= 0)
@@ -252,25 +254,28 @@ static void add_hit(struct buf *hits, size_t from, size_t to)
 }
 
 /* Is the name, or its last part ("user[password]", "form.password"), one that goes whole? */
-static bool is_field(const struct mask_rules *r, struct span name)
+static bool is_plain_field(const struct mask_rules *r, struct span name)
 {
-    char room[NAME_MAX + 1];
-    struct buf plain = BUF_INIT(sizeof(room));
-    bool yes;
-
     while (name.n > 0 && (name.p[name.n - 1] == ']' || name.p[name.n - 1] == '['))
         name.n--;
-    if (name.n == 0 || name.n > NAME_MAX)
+    if (name.n == 0)
         return false;
     for (size_t i = name.n; i > 0; i--)
-        if (name.p[i - 1] == '[' || name.p[i - 1] == '.') {
-            if (mask_rules_field(r, span_sub(name, i, name.n)))
-                return true;
-            break;
-        }
+        if (name.p[i - 1] == '[' || name.p[i - 1] == '.')
+            return mask_rules_field(r, span_sub(name, i, name.n)) || mask_rules_field(r, name);
+    return mask_rules_field(r, name);
+}
+
+static bool is_field(const struct mask_rules *r, struct span name)
+{
+    struct buf plain = BUF_INIT(NAME_MAX + 8);
+    bool yes;
+
+    if (name.n == 0 || name.n > NAME_MAX)
+        return false;
     if (memchr(name.p, '%', name.n) == NULL)
-        return mask_rules_field(r, name);
-    yes = mask_plain_text(name, &plain) && mask_rules_field(r, buf_span(&plain));
+        return is_plain_field(r, name);
+    yes = mask_plain_text(name, &plain) && is_plain_field(r, buf_span(&plain));
     buf_deinit(&plain);
     return yes;
 }

@@ -244,7 +244,7 @@ static bool named(struct span name, const char *const *words)
 
 /* In a masked place these show or tell text. */
 static const char *const telling[] = { "value", "title", "placeholder", "alt", "label", "content", "summary", "abbr", "href", "xlink:href", "srcdoc",
-                                       "cite", "download", "action", "name", "aria-label", "aria-description", "aria-valuetext",
+                                       "cite", "download", "action", "aria-label", "aria-description", "aria-valuetext",
                                        "aria-valuenow", "aria-roledescription", "aria-placeholder", "data-*", NULL };
 /* With text = all these are text. */
 static const char *const shown[] = { "title", "placeholder", "alt", "label", "aria-label", "aria-description", "aria-valuetext",
