@@ -83,6 +83,9 @@ NODISCARD enum err mask_rules_parse(struct span text, struct buf *tree, struct e
  */
 NODISCARD enum err mask_rules_build(struct tree tree, struct span text, struct mask_rules **ret, struct err_info *reterr);
 
+/* What compiles: program and library. Encoded rules of another one are not for this one. */
+const char *mask_engine(void);
+
 /* Both in one: commands and tests. */
 NODISCARD enum err mask_rules_load(struct span text, struct mask_rules **ret, struct err_info *reterr);
 

@@ -7,6 +7,9 @@
 #include "codec/mask_int.h"
 
 #define MAGIC   "KHMASK1\n"
+#define TEXT_OF(x) TEXT_OF_(x)
+#define TEXT_OF_(x) #x
+#define HS_VERSION_STRING_ TEXT_OF(HS_MAJOR) "." TEXT_OF(HS_MINOR) "." TEXT_OF(HS_PATCH)
 #define MIN_LEN 6 /* a@b.co; seven digits */
 
 static const char *const pattern_names[] = { "email", "card", "ssn", "phone", "iban", "jwt", "cloud-key", "api-key", "bearer",
@@ -335,6 +338,11 @@ enum err mask_rules_build(struct tree tree, struct span text, struct mask_rules 
     }
     *ret = r;
     return ERR_OK;
+}
+
+const char *mask_engine(void)
+{
+    return "keyhole " KEYHOLE_VERSION " 1, " "vectorscan " HS_VERSION_STRING_;
 }
 
 enum err mask_rules_load(struct span text, struct mask_rules **ret, struct err_info *reterr)

@@ -22,6 +22,7 @@ static const struct {
     { "user_create", ACT_BODY },        { "user_patch", ACT_BODY },
     { "group_create", ACT_BODY },       { "group_patch", ACT_BODY },
     { "project_create", ACT_BODY },     { "project_patch", ACT_BODY },
+    { "mask_put", ACT_BODY },
     { "token_create", ACT_BODY },       { "token_revoke", ACT_BODY },
     { "freeze_set", ACT_BODY },         { "freeze_lift", ACT_BODY },
     { "keys_rotate", ACT_BODY },        { "audit_unseal", ACT_BODY },

@@ -42,6 +42,9 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(projects_list, GET, "/v1/projects", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
     R(project_create, POST, "/v1/projects", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                         \
     R(project_patch, PATCH, "/v1/projects/{project}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                               \
+    R(mask_get, GET, "/v1/projects/{project}/masks", BY_KEEPER, AUTH_PERSON, TRACE_READ)                               \
+    R(mask_put, PUT, "/v1/projects/{project}/masks", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                \
+    R(masks_test, POST, "/v1/masks/test", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                          \
     R(tokens_list, GET, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                              \
     R(token_create, POST, "/v1/tokens", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                             \
     R(token_revoke, DELETE, "/v1/tokens/{token}", BY_KEEPER, AUTH_PERSON, TRACE_OWN)                                   \

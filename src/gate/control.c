@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "access/policy.h"
+#include "codec/mask.h"
 #include "codec/confuse.h"
 #include "codec/json.h"
 #include "codec/jsonw.h"
@@ -197,14 +198,20 @@ static void bad_json(struct call *c, const struct json_error *e)
     call_problem_full(c, &p, NULL, 0);
 }
 
-/* ---- a policy's text: read here, in a worker; the keeper gets the tree beside the text ---- */
+/* ---- a policy's or masking rules' text: read here, in a worker; the keeper gets the tree beside the text ---- */
+
+static bool has_mask_text(const struct route *r)
+{
+    return r->id == ROUTE_mask_put || r->id == ROUTE_masks_test;
+}
 
 /* Appends the text's tree as member "tree". */
-static enum err add_policy(struct span text, struct buf *out, struct err_info *reterr)
+static enum err add_policy(const struct route *route, struct span text, struct buf *out, struct err_info *reterr)
 {
     const struct confuse_source source = { .name = "policy", .text = text, .max_bytes = 64 << 10 };
     struct buf tree = BUF_INIT(1u << 20);
-    enum err e = confuse_load(&source, policy_schema, &tree, reterr);
+    enum err e = has_mask_text(route) ? mask_rules_parse(text, &tree, reterr)
+                                      : confuse_load(&source, policy_schema, &tree, reterr);
 
     if (e == ERR_OK) {
         struct tree root = tree_root(buf_span(&tree));
@@ -237,7 +244,7 @@ static void read_policy(void *arg)
         buf_lp4(&out, child.key);
         buf_lp4(&out, child.payload);
     }
-    k->policy_err = add_policy(text, &out, &k->why);
+    k->policy_err = add_policy(c->route, text, &out, &k->why);
     tree_end(&out, mark);
     if (k->policy_err == ERR_OK && !out.failed) {
         buf_deinit(&k->tree);
@@ -247,16 +254,16 @@ static void read_policy(void *arg)
     }
 }
 
-/* The reader says "policy:LINE: cause". */
+/* The reader says "policy:LINE: cause", or "masks:LINE: cause". */
 static void bad_policy(struct call *c, const struct err_info *why)
 {
-    struct problem p = { .code = SPAN("policy-invalid"), .detail = why->text };
+    struct problem p = { .code = has_mask_text(c->route) ? SPAN("masks-invalid") : SPAN("policy-invalid"), .detail = why->text };
     struct buf members = BUF_INIT(4096);
     unsigned line;
     int at = 0;
     struct jsonw w;
 
-    if (sscanf(why->text, "policy:%u: %n", &line, &at) == 1 && at > 0) {
+    if (sscanf(why->text, "%*[a-z]:%u: %n", &line, &at) == 1 && at > 0) {
         jsonw_init(&w, &members);
         jsonw_obj(&w);
         jsonw_kint(&w, "line", line);
@@ -310,7 +317,7 @@ static void on_body_end(struct call *c)
         bad_json(c, &e);
         return;
     }
-    if (has_policy_text(c->route) && k->tree.n > 0) {
+    if ((has_policy_text(c->route) || has_mask_text(c->route)) && k->tree.n > 0) {
         if (pool_work(c->lane->gate->pool, c->lane->loop, read_policy, policy_read_done, call_ref(c)) != ERR_OK) {
             call_unref(c);
             call_problem(c, "overloaded", "");

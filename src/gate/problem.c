@@ -66,6 +66,7 @@ static const struct problem_kind kinds[] = {
     { "batch-mixed", 422, "More than one session in one body", "Send each session, and each window of it, by itself.", false, NO_STREAM },
     { "import-broken", 422, "The recording is damaged", "`line` or `offset` and `cause` say where and what.", false, NO_STREAM },
     { "policy-invalid", 422, "The policy text has an error", "`line` and `cause` say where and what.", false, NO_STREAM },
+    { "masks-invalid", 422, "The masking rules have an error", "`line` and `cause` say where and what.", false, NO_STREAM },
     { "policy-test-failed", 422, "The policy fails a test of its own", "`tests` shows which.", false, NO_STREAM },
     { "idempotency-mismatch", 422, "This Idempotency-Key was used for another call", "Use a new one.", false, NO_STREAM },
     { "unsupported", 422, "This server cannot do that yet", "Leave the member out.", false, NO_STREAM },

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "codec/base64.h"
 #include "keeper/foreign.h"
+#include "keeper/masks.h"
 #include "keeper/notice.h"
 #include "keeper/ongoing.h"
 #include "keeper/persons.h"
@@ -202,6 +203,7 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
 
     if (tags == NULL || links == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "import");
+    TRY(masks_words(c, p->id, &r.title, tags, &n_tags, links, &n_links, reterr));
     TRY(meta_recording_add(c->m, &r, tags, n_tags, links, n_links, reterr));
     if (in->live != 0) {
         TRY(ongoing_begun(c, &r, reterr));
@@ -213,6 +215,7 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
     ok.rid = r.id;
     ok.pid = p->id;
     ok.tid = c->me == NULL ? c->token.id : SPAN_EMPTY;
+    TRY(masks_say(c, p->id, reterr));
     return ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
 }
 
@@ -232,7 +235,10 @@ static enum err begin_again(struct job *c, const struct ipc_ingest_open *in, con
     *ret_done = mismatch || ok.rid.n > 0;
     if (mismatch)
         return refuse(c, 422, "idempotency-mismatch", "This Idempotency-Key was used with another body.", reterr);
-    return *ret_done ? ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr) : ERR_OK;
+    if (!*ret_done)
+        return ERR_OK;
+    TRY(masks_say(c, p->id, reterr));
+    return ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
 }
 
 enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err_info *reterr)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "keeper/ingest.h"
+#include "keeper/masks.h"
 #include "keeper/notice.h"
 #include "keeper/persons.h"
 #include "keeper/pieces.h"
@@ -290,6 +291,7 @@ static enum err take_over(struct job *c, struct meta_recording *r, struct err_in
     TRY(pieces_rows(c, &pieces, /* reveal= */ false, &s.pieces.rows, &s.pieces.n, NULL, reterr));
     TRY(meta_recording_touch(c->m, r->id, c->now.real, reterr));
     claim_later(c, r->id);
+    TRY(masks_say(c, r->project, reterr));
     return ingest_reply(c, IPC_T_INGEST_STATE, &s, reterr);
 }
 

@@ -240,6 +240,14 @@
     F(TEXT, state)          /* "open" | "closed" */                                                                    \
     F(TEXT, hook) F(INT, said_ms) F(INT, changed_ms) F(INT, v)
 
+/* Masking rules of a project (codec/mask.h). */
+#define META_MASKS(F)                                                                                                  \
+    F(TEXT, project)                                                                                                   \
+    F(TEXT, text) F(BLOB, tree)                                                                                        \
+    F(TEXT, hash)           /* b64u SHA-256 of the text */                                                             \
+    F(BLOB, rules) F(TEXT, engine) /* compiled, by which program and library; another one makes them anew */           \
+    F(TEXT, changed_by) F(INT, changed_ms) F(INT, version) F(INT, v)
+
 /* name, NAME, SQL table, columns of the primary key */
 #define META_ROWS(X)                                                                                                   \
     X(project, PROJECT, "project", 1) X(person, PERSON, "person", 1) X(account, ACCOUNT, "account", 1)                 \
@@ -250,7 +258,8 @@
     X(vote, VOTE, "vote", 2) X(grant, GRANT, "access_grant", 1) X(viewing, VIEWING, "viewing", 1)                      \
     X(key, KEY, "issued_key", 1) X(policy, POLICY, "policy", 1) X(config, CONFIG, "config_seen", 1)                    \
     X(idempotency, IDEMPOTENCY, "idempotency", 3) X(log, LOG, "audit_log", 1) X(opening, OPENING, "audit_opening", 3)  \
-    X(checkpoint, CHECKPOINT, "checkpoint", 2) X(ticket, TICKET, "ticket", 2) X(freeze, FREEZE, "freeze", 1)
+    X(checkpoint, CHECKPOINT, "checkpoint", 2) X(ticket, TICKET, "ticket", 2) X(freeze, FREEZE, "freeze", 1)    \
+    X(masks, MASKS, "masks", 1)
 
 typedef struct span meta_TEXT;
 typedef struct span meta_BLOB;

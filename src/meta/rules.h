@@ -23,6 +23,11 @@ NODISCARD enum err meta_policy_enact(struct meta *m, struct span hash, struct sp
 NODISCARD enum err meta_policies(struct meta_view *v, struct span state, const struct meta_page *page, struct arena *a,
                                  struct meta_policy_list *ret, struct meta_pos *ret_next, struct err_info *reterr);
 
+/* ERR_NOTFOUND: the default ones. */
+NODISCARD enum err meta_masks_get(struct meta_view *v, struct span project, struct arena *a, struct meta_masks *ret,
+                                  struct err_info *reterr);
+NODISCARD enum err meta_masks_put(struct meta *m, struct meta_masks *row, struct err_info *reterr); /* adds or replaces */
+
 /* *ret_changed: it is not the one seen last, and was written. */
 NODISCARD enum err meta_config_seen(struct meta *m, struct span hash, time_ms now, bool *ret_changed,
                                     struct err_info *reterr);

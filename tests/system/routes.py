@@ -38,6 +38,7 @@ BODIES = {
     "login": {"user": "viewer", "password": "wrong"}, "reauth": {"password": "wrong"},
     "user_create": {"name": "intruder"}, "user_patch": {"full_name": "Changed"}, "group_create": {"name": "intruders"},
     "group_patch": {"add": ["viewer"]}, "project_create": {"name": "mine"}, "project_patch": {"name": "mine"},
+    "mask_put": {"text": "reveal = keep"}, "masks_test": {"sample": "a@b.example", "project": mine},
     "token_create": {"kind": "ingest", "project": mine}, "recording_links_put": {"links": []}, "recording_links_add": {"links": []},
     "requests_check": {"recordings": [rid]}, "recording_create": {"kind": "terminal"}, "recording_end": {},
     "request_create": {"recordings": [rid], "actions": ["play"], "duration_s": 60,
@@ -119,7 +120,7 @@ def refused(client):
 @test("a viewer: what is an administrator's, an approver's or an auditor's is refused")
 def _():
     for r in routes:
-        if r["id"] in ("users_list", "user_create", "groups_list", "group_create", "group_patch", "project_create", "project_patch",
+        if r["id"] in ("users_list", "user_create", "groups_list", "group_create", "group_patch", "project_create", "project_patch", "mask_get", "mask_put", "masks_test",
                        "token_create", "keys_rotate", "policies_list", "policy_get", "policy_test", "policy_dry_run", "policy_stop", "policy_propose", "policy_approve", "audit_events", "audit_checkpoint",
                        "audit_vkey", "request_approve", "request_deny", "grant_revoke", "viewing_stop", "key_revoke", "import"):
             a = call(s.here, r)

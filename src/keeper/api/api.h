@@ -26,6 +26,7 @@ api_fn api_users_list, api_user_create, api_user_patch;
 api_fn api_groups_list, api_group_create, api_group_patch;
 api_fn api_changes_list, api_change_approve, api_change_stop;
 api_fn api_projects_list, api_project_create, api_project_patch;
+api_fn api_mask_get, api_mask_put, api_masks_test;
 api_fn api_tokens_list, api_token_create, api_token_revoke;
 api_fn api_recordings_list, api_recording_get, api_recording_links_put, api_recording_links_add;
 api_fn api_requests_check, api_request_create, api_requests_list, api_request_get;

@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "keeper/api/api.h"
 #include "keeper/life.h"
+#include "keeper/masks.h"
 #include "keeper/notice.h"
 #include "keeper/pages.h"
 #include "keeper/trail.h"
@@ -292,6 +293,7 @@ static enum err put_links(struct job *c, bool add, struct err_info *reterr)
         return ERR_RAISE(reterr, ERR_NOMEM, "links");
     if (c->body.errors.n > 0)
         return job_invalid(c);
+    TRY(masks_words(c, r.project, NULL, NULL, NULL, links, &n, reterr));
     if (add) {
         TRY(add_links(c, &r, links, n, reterr));
         TRY(meta_recording_links(c->v, r.id, c->mem, &links, &n, reterr));

@@ -21,3 +21,19 @@ CREATE INDEX foreign_session_rid ON foreign_session (rid);
 ALTER TABLE project ADD COLUMN origins TEXT NOT NULL DEFAULT '';
 -- 1: an ingest token that is public, for pages of those origins.
 ALTER TABLE token ADD COLUMN browser BIGINT NOT NULL DEFAULT 0;
+
+-- ---- masking rules of projects ----
+
+-- A project without a row, or with an empty text, has the default rules. 'rules' is what the gate gets, made of 'tree' by 'engine'.
+CREATE TABLE masks (
+  project TEXT NOT NULL PRIMARY KEY REFERENCES project(id),
+  text TEXT NOT NULL,
+  tree BLOB NOT NULL,
+  hash TEXT NOT NULL,
+  rules BLOB NOT NULL,
+  engine TEXT NOT NULL,
+  changed_by TEXT NOT NULL,
+  changed_ms BIGINT NOT NULL,
+  version BIGINT NOT NULL,
+  v BIGINT NOT NULL
+);

@@ -47,6 +47,18 @@ enum err meta_policies(struct meta_view *v, struct span state, const struct meta
     return ERR_OK;
 }
 
+enum err meta_masks_get(struct meta_view *v, struct span project, struct arena *a, struct meta_masks *ret,
+                        struct err_info *reterr)
+{
+    return db_get(v, &db_table_masks, a, ret, reterr, "WHERE project=?", "t", project);
+}
+
+enum err meta_masks_put(struct meta *m, struct meta_masks *row, struct err_info *reterr)
+{
+    TRY(db_run(m, NULL, reterr, "DELETE FROM masks WHERE project=?", "t", row->project));
+    return db_insert(m, &db_table_masks, row, reterr);
+}
+
 enum err meta_config_seen(struct meta *m, struct span hash, time_ms now, bool *ret_changed, struct err_info *reterr)
 {
     int64_t same = 0;

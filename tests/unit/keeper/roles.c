@@ -57,6 +57,9 @@ static void test_matrix(void **state)
         { ROUTE_key_revoke, "AAAAAAAAAAAAAAAAAAAAAA", NULL, NULL, { 401, 404, 404, 404, 404, 404 } },
         { ROUTE_policies_list, NULL, NULL, NULL, { 401, 403, 200, 200, 200, 403 } }, /* who may vote may stop one */
         { ROUTE_policy_get, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, NULL, { 401, 403, 404, 404, 404, 403 } },
+        { ROUTE_mask_get, "shop", NULL, NULL, { 401, 403, 403, 200, 200, 404 } },
+        { ROUTE_mask_put, "shop", NULL, "{}", { 401, 403, 403, 403, 422, 404 } },
+        { ROUTE_masks_test, NULL, NULL, "{\"sample\":\"jane@example.com\",\"project\":\"shop\"}", { 401, 403, 403, 200, 200, 403 } },
         { ROUTE_policy_test, NULL, NULL, "{}", { 401, 403, 422, 422, 422, 403 } },
         { ROUTE_policy_dry_run, NULL, NULL, "{}", { 401, 403, 403, 422, 422, 403 } },
         { ROUTE_policy_stop, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, NULL, { 401, 403, 404, 403, 403, 403 } },

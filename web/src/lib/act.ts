@@ -27,6 +27,7 @@ export const ACTS: Row[] = [
   ["PATCH", /^\/v1\/groups\/([^/]+)$/, "group_patch"],
   ["POST", /^\/v1\/projects$/, "project_create"],
   ["PATCH", /^\/v1\/projects\/([^/]+)$/, "project_patch"],
+  ["PUT", /^\/v1\/projects\/([^/]+)\/masks$/, "mask_put"],
   ["POST", /^\/v1\/tokens$/, "token_create"],
   ["DELETE", /^\/v1\/tokens\/([^/]+)$/, "token_revoke"],
   ["POST", /^\/v1\/freeze$/, "freeze_set"],
