@@ -1,5 +1,8 @@
 #include "codec/mask_edit.h"
 
+#include "base/utf8.h"
+#include "codec/screen_width.h"
+
 struct piece {
     uint32_t from, to; /* of the JSON text */
     uint32_t at, n;    /* in 'with' */
@@ -116,6 +119,20 @@ static void typed_stars(struct span text, struct buf *out)
     }
 }
 
+static void cell_stars(struct span text, struct buf *out)
+{
+    for (size_t at = 0; at < text.n;) {
+        struct rd r = rd_of(span_sub(text, at, text.n));
+        uint32_t cp = utf8_read(&r);
+
+        at = r.failed ? at + 1 : text.n - r.n;
+        if (r.failed || (cp > ' ' && cp != 0x7f && !screen_is_mark(cp)))
+            buf_add_str(out, !r.failed && screen_is_wide(cp) ? "\xef\xbc\x8a" : "*");
+        else if (cp <= ' ' || cp == 0x7f)
+            buf_add_c(out, (char) cp);
+    }
+}
+
 /* Stars and control bytes from 'at' on, as JSON has them. */
 static void escape_from(struct buf *b, size_t at)
 {
@@ -158,8 +175,8 @@ void mask_edit_string(struct mask_edit *e, struct span json, struct span raw, st
 
         if (style == MASK_STYLE_TYPED)
             typed_stars(hit, &e->with);
-        else if ((hits[i].rule & MASK_WIDE) != 0)
-            buf_add_str(&e->with, "\xef\xbc\x8a");
+        else if (style == MASK_STYLE_CELLS)
+            cell_stars(hit, &e->with);
         else
             mask_stars(hit, &e->with);
         escape_from(&e->with, at);

@@ -10,11 +10,10 @@
 
 enum mask_style {
     MASK_STYLE_SHOWN, /* mask_stars: white space and control bytes stay, one '*' a cell */
+    MASK_STYLE_CELLS, /* of a terminal's screen: as SHOWN, but a wide character becomes a wide star (U+FF0A): one that wraps, or is repeated by a
+                         sequence (REP), moves the cursor as before */
     MASK_STYLE_TYPED, /* one '*' a character, all but CR and LF */
 };
-
-/* In a hit's rule: a wide character that began a new row because it did not fit: "**" would not move, so its '*' is a wide one (U+FF0A). */
-#define MASK_WIDE 0x8000
 
 struct mask_edit {
     struct buf pieces; /* struct piece, by 'from' */

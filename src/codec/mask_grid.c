@@ -189,11 +189,6 @@ bool mask_grid_open(const struct mask_grid *g, uint64_t seq, uint64_t within)
     return g->state == STRING || g->state == STRING_ESC;
 }
 
-bool mask_grid_gap(const struct mask_grid *g, int y)
-{
-    return g->row[y].wrapped && g->cells[g->row[y].cells + (uint32_t) g->cols - 1] == GAP;
-}
-
 static int by_id(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;

@@ -105,8 +105,6 @@ struct mask_char {
 
 /* The cursor's line: UTF-8 into *text, where each character stands into *chars (struct mask_char); both are reset. To the cursor only: 'to_cursor'. */
 void mask_grid_line(const struct mask_grid *g, bool to_cursor, struct buf *text, struct buf *chars);
-/* Was a wide character put into the next row because it did not fit into the end of row y? */
-bool mask_grid_gap(const struct mask_grid *g, int y);
 /* Sets 'open' of the cursor's line. */
 void mask_grid_set_open(struct mask_grid *g, bool open);
 

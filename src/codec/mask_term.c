@@ -135,16 +135,8 @@ static bool mark_cells(struct mask_term *t, int y, int from, int to, uint16_t ru
     for (size_t i = 0; i < g->runs.n / sizeof(struct mask_run); i++) {
         const struct mask_run *r = (const struct mask_run *) (const void *) g->runs.p + i;
 
-        if (r->row != g->row[y].id)
-            continue;
-        if (r->width == 2 && r->col == 0 && y > 0 && mask_grid_gap(g, y - 1)) {
-            /* the first of the row may have wrapped because it is wide: it alone */
-            if (from == 0 && mark_run(t, i, 0, 1, rule | MASK_WIDE)) {
-                any = true;
-                continue; /* what is left of the run has been put at the end */
-            }
-        }
-        any = mark_run(t, i, from, to, rule) || any;
+        if (r->row == g->row[y].id)
+            any = mark_run(t, i, from, to, rule) || any;
     }
     return any;
 }
@@ -432,7 +424,7 @@ static size_t hits_of(const struct intake_late *m, size_t n, size_t text_n, stru
             h.from = last.to;
         if (h.to > text_n || h.from >= h.to)
             continue;
-        if (k > 0 && h.from == last.to && h.rule == last.rule && (h.rule & MASK_WIDE) == 0) {
+        if (k > 0 && h.from == last.to && h.rule == last.rule) {
             ((struct mask_hit *) (void *) hits->p)[k - 1].to = last.to = h.to;
             continue;
         }
@@ -502,7 +494,7 @@ static void rewrite(struct mask_term *t, const struct intake_item *ev, struct sp
 
         n = hits_of(m, n, text.n, &t->chars);
         mask_edit_string(&j->edit, json, data.raw, text, (const struct mask_hit *) (const void *) t->chars.p, n,
-                         ev->type == 'i' ? MASK_STYLE_TYPED : MASK_STYLE_SHOWN);
+                         ev->type == 'i' ? MASK_STYLE_TYPED : MASK_STYLE_CELLS);
     }
     if (more)
         other_elements(j, json, /* with_data= */ !plain_event(ev));
@@ -669,7 +661,7 @@ enum err mask_term_apply(struct span json, uint64_t seq, const struct intake_lat
             qsort(own.p, own.n / sizeof(*marks), sizeof(*marks), by_place);
         k = hits_of((const struct intake_late *) (const void *) own.p, own.n / sizeof(*marks), plain.n, &hits);
         mask_edit_string(&edit, json, data.raw, plain, (const struct mask_hit *) (const void *) hits.p, k,
-                         input ? MASK_STYLE_TYPED : MASK_STYLE_SHOWN);
+                         input ? MASK_STYLE_TYPED : MASK_STYLE_CELLS);
         if (own.failed || hits.failed || text.failed || !mask_edit_apply(&edit, json, out))
             e = ERR_RAISE(reterr, ERR_NOMEM, "late marks");
         *ret_masked = e == ERR_OK && k > 0;
