@@ -123,11 +123,12 @@ static const char *begin(struct session *s, const struct ipc_ingest_opened *a)
 {
     struct lane *l = s->lane;
     struct live_rec *r = live_rec_new(l, a->rid);
+    const char *code = "overloaded";
     struct err_info why = { 0 };
     enum err e;
 
     if (r == NULL)
-        return "overloaded";
+        return code;
     if (!span_to_str(a->pid, r->place.pid, sizeof(r->place.pid)) || !span_to_str(a->tid, r->place.tid, sizeof(r->place.tid))) {
         live_rec_over(r);
         return "internal";
@@ -135,12 +136,12 @@ static const char *begin(struct session *s, const struct ipc_ingest_opened *a)
     live_tokens_learn(&l->gate->tokens, s->cred, a->tid, a->pid);
     e = live_table_add(&l->gate->live_recs, r, OPEN_MAX);
     if (e == ERR_OK)
-        e = live_create_begin(r, a, IMPORTER_RRWEB, &why);
+        e = live_create_begin(r, a, IMPORTER_RRWEB, &code, &why);
     if (e != ERR_OK || l->closing) {
         if (e != ERR_OK && e != ERR_LIMIT)
             log_err(LOG_ERROR, "live.not-begun", &why);
         live_create_forget(r);
-        return e == ERR_LIMIT ? "too-many-open" : "overloaded";
+        return e == ERR_LIMIT ? "too-many-open" : code;
     }
     live_send_wrap(r);
     live_seal_consider(r);

@@ -337,7 +337,7 @@ static enum err seal(struct import *m, unsigned track, struct err_info *reterr)
 }
 
 /* What the next head or event was before masking: its line of track 1. */
-[[maybe_unused]] static enum err on_reveal(void *ctx, int64_t seq, struct span original, struct err_info *reterr)
+static enum err on_reveal(void *ctx, int64_t seq, struct span original, struct err_info *reterr)
 {
     struct import *m = ctx;
 
@@ -701,6 +701,26 @@ static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *
     call_unref(c);
 }
 
+/* The importer and the keys, by the project's masking rules. NULL, or the code of a refusal. */
+static const char *prepare(struct import *m, const struct ipc_ingest_opened *a)
+{
+    struct mask_rules *rules;
+    bool keep;
+
+    if (!span_to_str(a->rid, m->rid, sizeof(m->rid)) || !span_to_str(a->pid, m->pid, sizeof(m->pid)))
+        return "internal";
+    rules = masks_get(&m->call->lane->gate->masks, a->pid);
+    if (rules == NULL)
+        return "keeper-unavailable"; /* nothing is taken in unmasked */
+    keep = mask_rules_reveal(rules) == MASK_KEEP;
+    m->params.rules = rules;
+    m->importer = importer_new(&m->params);
+    m->params.rules = mask_rules_unref(rules); /* the importer has its own hold */
+    if (m->importer == NULL)
+        return "overloaded";
+    return uploader_keys_make(a->rid, a->pid, a->epoch, a->epoch_pk, keep, &m->keys, &m->why) == ERR_OK ? NULL : "internal";
+}
+
 static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *body)
 {
     struct import *m = ctx;
@@ -709,6 +729,7 @@ static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *b
     struct ipc_row_wrap rows[UPLOADER_TRACKS];
     struct ipc_wrap_put put = { .rid = span_str(m->rid), .wraps = { rows, 0 } };
     char code[40], detail[400];
+    const char *refusal;
 
     if (err != ERR_OK || type != IPC_T_INGEST_OPENED) {
         fail(m, "keeper-unavailable", "");
@@ -716,9 +737,8 @@ static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *b
         (void) span_to_str(a->code, code, sizeof(code));
         (void) span_to_str(a->detail, detail, sizeof(detail));
         fail(m, code, detail);
-    } else if (!span_to_str(a->rid, m->rid, sizeof(m->rid)) || !span_to_str(a->pid, m->pid, sizeof(m->pid)) ||
-               uploader_keys_make(a->rid, a->pid, a->epoch, a->epoch_pk, false, &m->keys, &m->why) != ERR_OK) {
-        fail(m, "internal", "");
+    } else if ((refusal = prepare(m, a)) != NULL) {
+        fail(m, refusal, "");
     } else {
         m->state = WRAPPING;
         put.rid = span_str(m->rid);
@@ -847,7 +867,8 @@ static bool read_metadata(struct call *c, struct ipc_ingest_open *o, struct ipc_
     return false;
 }
 
-static struct importer *make_importer(struct import *m, const struct ipc_ingest_open *o, struct call *c)
+/* False: a coding that nobody knows. */
+static bool set_params(struct import *m, const struct ipc_ingest_open *o, struct call *c)
 {
     const struct gate_settings *s = gate_settings(c->lane->gate);
     struct importer_params p = importer_defaults();
@@ -858,13 +879,15 @@ static struct importer *make_importer(struct import *m, const struct ipc_ingest_
     p.on_head = on_head;
     p.on_event = on_event;
     p.on_screen = on_screen;
+    p.on_reveal = on_reveal;
     p.ctx = m;
     if (http_head_get(exchange_head(c->ex), "content-encoding", &coding)) {
         p.encoded = true;
         if (!unpack_by_name(coding, &p.codec))
-            return NULL;
+            return false;
     }
-    return importer_new(&p);
+    m->params = p;
+    return true;
 }
 
 /* False: answered. */
@@ -917,8 +940,7 @@ void import_answer(struct call *c)
     c->ops = &import_ops;
     if (m->in_form && !read_form(m, c))
         return;
-    m->importer = make_importer(m, &o, c);
-    if (m->importer == NULL) {
+    if (!set_params(m, &o, c)) {
         over(m);
         call_problem(c, "unsupported-encoding", "");
         return;

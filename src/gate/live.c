@@ -107,6 +107,7 @@ static void drop_rec(struct live_rec *r)
     r->sealed.reveal_tail = reclog_tail_free(r->sealed.reveal_tail);
     seal_job_reset(&r->sealed);
     r->seal = seal_free(r->seal);
+    live_masks_end(r);
     uploader_keys_drop(&r->keys);
     r->foreign = foreign_seen_free(r->foreign);
     list_remove(&r->node);

@@ -19,6 +19,7 @@
  *          loop until it is handed over, then to the owner, then to its connection's again; 'call' is touched by the former only.
  */
 #include "codec/batch.h"
+#include "codec/intake.h"
 #include "gate/live_table.h"
 #include "gate/seal.h"
 #include "gate/uploader.h"
@@ -104,6 +105,14 @@ struct live_rec {
     struct reclog_rec *log;
     struct call *creator;    /* its POST waits for the head to be durable */
 
+    /* masking: live_masks.c */
+    struct mask_rules *rules;
+    struct intake *intake;        /* with 'batch' in whichever thread has that */
+    struct buf blank_full, blank_rest; /* frames of track 1 for events from which nothing was taken: until the batch is durable */
+    struct intake_late *late;     /* of events that no segment has yet */
+    size_t n_late;
+    struct intake_late *sealing_late; /* what the seal at work was given of them */
+
     /* batches, in order */
     struct batch_state parse; /* after the last durable batch */
     uint64_t next_batch;      /* Batch-Seq */
@@ -173,6 +182,23 @@ void live_rec_over(struct live_rec *r);
 /* Called when something that was under way came back. True: r has been freed. */
 bool live_rec_settle(struct live_rec *r);
 
+/* ---- live_masks.c ---- */
+
+/* The project's rules as they are now, in r->intake. lost: the recording began elsewhere. NULL, or the code of a refusal. */
+const char *live_masks_begin(struct live_rec *r, bool lost, bool *ret_keep);
+/* The same before a batch: rules may have changed. */
+const char *live_masks_now(struct live_rec *r);
+/* Frames of track 1 for r->out, as many as live_masks_n_frames says; they live until the batch is durable or given up. */
+size_t live_masks_n_frames(const struct live_rec *r);
+NODISCARD enum err live_masks_frames(struct live_rec *r, struct reclog_frame *out, struct err_info *reterr);
+/* r->out is durable. */
+void live_masks_durable(struct live_rec *r);
+/* What the seal that begins has to mask besides, in r->sealed. False: no memory. */
+bool live_masks_seal(struct live_rec *r);
+/* Events below r->sealed_seq are in segments. */
+void live_masks_sealed(struct live_rec *r);
+void live_masks_end(struct live_rec *r);
+
 /* ---- live_seal.c ---- */
 
 /* Something changed: seals when it is time, goes on with an end, arms the timer. */
@@ -190,9 +216,9 @@ void live_send_wrap(struct live_rec *r);
 
 /* ---- live_create.c ---- */
 
-/* Its key, its log, its sealing, as the keeper began it; r's place is filled. */
+/* Its masks, keys, log and sealing, as the keeper began it; r's place is filled. *ret_code: set when there is a better word for an error. */
 NODISCARD enum err live_create_begin(struct live_rec *r, const struct ipc_ingest_opened *a, enum importer_kind kind,
-                                     struct err_info *reterr);
+                                     const char **ret_code, struct err_info *reterr);
 /* 201. */
 void live_created(struct call *c, const struct live_rec *r);
 /* It could not begin: the keeper forgets it, and so does the gate. */

@@ -80,14 +80,23 @@ void live_create_forget(struct live_rec *r)
 /* ---- what the keeper made ---- */
 
 enum err live_create_begin(struct live_rec *r, const struct ipc_ingest_opened *a, enum importer_kind kind,
-                           struct err_info *reterr)
+                           const char **ret_code, struct err_info *reterr)
 {
     const struct seal_params from = { .store = r->gate->store, .project = span_str(r->place.pid), .rid = span_str(r->place.rid),
                                       .kind = kind };
 
+    const char *code;
+    bool keep = false;
+
     r->epoch = a->epoch;
+    r->kind = kind;
     r->parse = batch_state_new(kind);
-    TRY(uploader_keys_make(from.rid, from.project, a->epoch, a->epoch_pk, false, &r->keys, reterr));
+    code = live_masks_begin(r, /* lost= */ false, &keep);
+    if (code != NULL) {
+        *ret_code = code;
+        return ERR_RAISE(reterr, ERR_AGAIN, "no masking rules");
+    }
+    TRY(uploader_keys_make(from.rid, from.project, a->epoch, a->epoch_pk, keep, &r->keys, reterr));
     return live_rec_open(r, 0, &from, reterr);
 }
 
@@ -105,6 +114,7 @@ static void opened(struct call *c, const struct ipc_ingest_opened *a)
     struct create *k = c->state;
     struct lane *l = c->lane;
     struct live_rec *r = live_rec_new(l, a->rid);
+    const char *code = "overloaded";
     struct err_info why = { 0 };
     enum err e = r == NULL ? ERR_NOMEM : ERR_OK;
 
@@ -118,11 +128,11 @@ static void opened(struct call *c, const struct ipc_ingest_opened *a)
     live_tokens_learn(&l->gate->tokens, k->cred.sha256, a->tid, a->pid);
     e = live_table_add(&l->gate->live_recs, r, gate_settings(l->gate)->max_open);
     if (e == ERR_OK)
-        e = live_create_begin(r, a, k->form.kind, &why);
+        e = live_create_begin(r, a, k->form.kind, &code, &why);
     if (e != ERR_OK || c->ex == NULL || l->closing) {
         if (e != ERR_OK && e != ERR_LIMIT)
             log_err(LOG_ERROR, "live.not-begun", &why);
-        call_problem(c, e == ERR_LIMIT ? "too-many-open" : "overloaded", "");
+        call_problem(c, e == ERR_LIMIT ? "too-many-open" : code, "");
         live_create_forget(r);
         return;
     }

@@ -33,6 +33,8 @@ struct live_rec *live_rec_new(struct lane *l, struct span rid)
     r->gate = l->gate;
     list_init(&r->queue);
     list_init(&r->enders);
+    buf_init(&r->blank_full, 0);
+    buf_init(&r->blank_rest, 0);
     loop_timer_init(&r->due, l->loop, live_seal_due, r);
     r->last_batch = loop_now_ms(l->loop);
     list_append(&l->lives, &r->node);
@@ -73,6 +75,7 @@ static void rec_free(struct live_rec *r)
     seal_job_reset(&r->sealed);
     r->seal = seal_free(r->seal);
     r->log = reclog_end(r->log);
+    live_masks_end(r);
     uploader_keys_drop(&r->keys);
     r->foreign = foreign_seen_free(r->foreign);
     if (r->gone)
@@ -189,6 +192,7 @@ static void on_durable(void *ctx, enum err e)
     r->busy = false;
     if (e == ERR_OK) {
         r->parse = r->out.after;
+        live_masks_durable(r);
         r->last_batch = loop_now_ms(r->place.lane->loop);
     }
     r->batch = batch_free(r->batch);
@@ -217,25 +221,27 @@ static void on_durable(void *ctx, enum err e)
     live_rec_next(r);
 }
 
-/* The frames of 'out' into the log. False: it did not take them, *ret_code is what to say. */
+/* The frames of 'out' into the log, those of track 1 first. False: it did not take them, *ret_code is what to say. */
 static bool append(struct live_rec *r, uint64_t log_number, const char **ret_code)
 {
     struct reclog_frame few[FRAMES_FEW] = { 0 }, *frames = few;
+    const size_t n_reveal = live_masks_n_frames(r), n = n_reveal + r->out.n_frames;
     struct err_info why = { 0 };
     enum err e;
 
-    if (r->out.n_frames > FRAMES_FEW)
-        frames = calloc(r->out.n_frames, sizeof(*frames));
-    if (frames == NULL) {
-        *ret_code = "overloaded";
+    *ret_code = "overloaded";
+    if (n > FRAMES_FEW)
+        frames = calloc(n, sizeof(*frames));
+    if (frames == NULL)
         return false;
-    }
+    e = live_masks_frames(r, frames, &why);
     for (size_t i = 0; i < r->out.n_frames; i++) {
         const struct batch_frame *f = &r->out.frames[i];
 
-        frames[i] = (struct reclog_frame){ f->zstd, f->first_seq, f->n_events, f->head };
+        frames[n_reveal + i] = (struct reclog_frame){ f->zstd, f->first_seq, f->n_events, f->head, 0 };
     }
-    e = reclog_append(r->log, log_number, frames, r->out.n_frames, on_durable, r, &why);
+    if (e == ERR_OK)
+        e = reclog_append(r->log, log_number, frames, n, on_durable, r, &why);
     if (frames != few)
         free(frames);
     if (e != ERR_OK && e != ERR_AGAIN)
@@ -308,11 +314,18 @@ static void encode(struct live_rec *r)
 
 static void begin(struct live_rec *r, struct live_job *j)
 {
+    const char *code;
+
     if (live_space_low(r->gate)) {
         refuse(j, "ingest-space", "");
         return;
     }
-    r->batch = batch_new(&r->parse, j->codec, SPAN_EMPTY, NULL);
+    code = live_masks_now(r);
+    if (code != NULL) { /* nothing is taken in unmasked */
+        refuse(j, code, "");
+        return;
+    }
+    r->batch = batch_new(&r->parse, j->codec, SPAN_EMPTY, r->intake);
     if (r->batch == NULL) {
         refuse(j, "overloaded", "");
         return;
@@ -357,7 +370,7 @@ void live_rec_head(struct live_rec *r, struct span head)
 
     r->busy = true;
     r->current = NULL;
-    r->batch = batch_new(&r->parse, UNPACK_IDENTITY, head, NULL);
+    r->batch = batch_new(&r->parse, UNPACK_IDENTITY, head, r->intake);
     if (r->batch != NULL && batch_finish(r->batch, &r->out) == ERR_OK && append(r, 0, &code))
         return;
     r->busy = false;

@@ -76,8 +76,10 @@ static void refuse(struct live_rec *r, const struct ipc_ingest_state *s)
     }
 }
 
-static enum err take_over(struct live_rec *r, const struct ipc_ingest_state *s, struct err_info *reterr)
+static enum err take_over(struct live_rec *r, const struct ipc_ingest_state *s, const char **ret_code, struct err_info *reterr)
 {
+    const char *code;
+    bool keep = false;
     char pid[ID_CAP], tid[ID_CAP];
     struct seal_params from = {
         .store = r->gate->store, .kind = span_eq_str(s->kind, "rrweb") ? IMPORTER_RRWEB : IMPORTER_TERMINAL, .resumed = true,
@@ -95,7 +97,13 @@ static enum err take_over(struct live_rec *r, const struct ipc_ingest_state *s, 
     r->put_bytes = s->bytes;
     r->parse = batch_state_resume(from.kind, s->next_seq, s->last_us, s->bytes, from.times);
     r->told_times = s->time_kind;
-    TRY(uploader_keys_make(from.rid, from.project, s->epoch, s->epoch_pk, false, &r->keys, reterr));
+    r->kind = from.kind;
+    code = live_masks_begin(r, /* lost= */ true, &keep);
+    if (code != NULL) {
+        *ret_code = code;
+        return ERR_RAISE(reterr, ERR_AGAIN, "no masking rules");
+    }
+    TRY(uploader_keys_make(from.rid, from.project, s->epoch, s->epoch_pk, keep, &r->keys, reterr));
     return live_rec_open(r, s->next_batch, &from, reterr);
 }
 
@@ -103,10 +111,11 @@ static void resume(struct live_rec *r, const struct ipc_ingest_state *s)
 {
     struct err_info why = { 0 };
     struct list waiting, *n;
+    const char *code = "overloaded";
 
-    if (take_over(r, s, &why) != ERR_OK) {
+    if (take_over(r, s, &code, &why) != ERR_OK) {
         log_err(LOG_ERROR, "live.not-resumed", &why);
-        give_up(r, "overloaded");
+        give_up(r, code);
         return;
     }
     log_event(LOG_INFO, "live.resumed", LOG_STR("rid", r->place.rid), LOG_INT("kn", r->kn));

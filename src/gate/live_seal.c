@@ -261,6 +261,7 @@ static void on_put(void *ctx, enum err err, enum ipc_type type, const void *body
         r->put_bytes = r->sealed.bytes;
         reclog_sealed(r->log, r->sealed.next_batch);
         r->sealed_seq = r->sealed.next_seq;
+        live_masks_sealed(r);
         seal_job_reset(&r->sealed);
         go_on(r);
     } else if (err == ERR_OK && type == IPC_T_DONE && is_lost(d)) {
@@ -370,7 +371,7 @@ static void start(struct live_rec *r, enum live_work what)
         r->pressed = false;
     else
         r->merged = true;
-    if (pool_work(r->gate->pool, r->place.lane->loop, what == LIVE_SEALING ? seal_work : merge_work, seal_done, r) == ERR_OK)
+    if (live_masks_seal(r) && pool_work(r->gate->pool, r->place.lane->loop, what == LIVE_SEALING ? seal_work : merge_work, seal_done, r) == ERR_OK)
         return;
     r->work = LIVE_IDLE;
     r->merged = false;

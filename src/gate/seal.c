@@ -19,6 +19,7 @@ struct seal *seal_new(const struct seal_params *p)
     buf_init(&s->dump, SEGMENT_SCREEN_MAX);
     buf_init(&s->meta, SEGMENT_EVENT_MAX);
     buf_init(&s->text, SEAL_TEXT_MAX);
+    buf_init(&s->late, SEGMENT_EVENT_MAX);
     if (!span_to_str(p->project, s->pid, sizeof(s->pid)) || !span_to_str(p->rid, s->rid, sizeof(s->rid)))
         return seal_free(s);
     s->store = p->store;
@@ -55,7 +56,7 @@ void seal_job_reset(struct seal_job *job)
     free(job->pieces);
     free(job->gone);
     *job = (struct seal_job){ .seal = job->seal, .rk = job->rk, .reveal = job->reveal, .tail = job->tail,
-                              .reveal_tail = job->reveal_tail, .zstd_level = job->zstd_level,
+                              .reveal_tail = job->reveal_tail, .late = job->late, .n_late = job->n_late, .zstd_level = job->zstd_level,
                               .target_bytes = job->target_bytes };
 }
 

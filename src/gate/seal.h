@@ -13,6 +13,7 @@
  *          Of a file that exists already without a row (a gate died between store_put and PIECE_PUT) the number is taken over.
  */
 #include "codec/batch.h"
+#include "codec/intake.h"
 #include "format/ipc.h"
 #include "store/reclog.h"
 
@@ -47,6 +48,8 @@ struct seal_job {
     const struct secret *reveal; /* as rk, of track 1; NULL: there is none */
     struct reclog_tail *tail; /* of seal_run: from the first unsealed event on (reclog_tail); borrowed while it runs */
     struct reclog_tail *reveal_tail; /* as tail, of track 1, taken after it; NULL without 'reveal' */
+    const struct intake_late *late; /* what is to be masked besides in events of the tail, in no order; borrowed */
+    size_t n_late;
     int zstd_level;           /* store.zstd; 0 = 3 */
     size_t target_bytes;      /* of a segment; 0 = 1 MiB */
 

@@ -36,6 +36,10 @@ void seal_events_done(struct seal *s)
         rrweb_deinit(&s->rrweb);
     s->builder = segment_builder_free(s->builder);
     seal_reveal_done(s);
+    if (s->late.p != NULL)
+        secret_wipe(s->late.p, s->late.cap);
+    buf_deinit(&s->late);
+    s->late_before = SPAN_EMPTY;
     s->meta_waits = false;
     buf_deinit(&s->meta);
     buf_deinit(&s->text);
@@ -80,7 +84,7 @@ static enum err note(struct seal *s, const struct facts_in *ev, struct err_info 
 static enum err add(struct seal *s, time_us seek, struct span json, int type, int source, struct err_info *reterr)
 {
     TRY(note(s, &(struct facts_in){ s->at.next_seq, seek, json, type, source }, reterr));
-    TRY(seal_reveal_event(s, seek, /* masked= */ false, SPAN_EMPTY, reterr));
+    TRY(seal_reveal_event(s, seek, reterr));
     TRY(segment_add_event(s->builder, s->at.next_seq, seek, json, reterr));
     s->at.next_seq++;
     s->at.seek = seek;
@@ -141,11 +145,28 @@ static enum err screen_after(struct seal *s, const struct asciicast_event *ev, s
     return ERR_OK;
 }
 
+/* What belongs to a match that ended in a later batch: there it is masked already, here it is now. */
+static enum err mask_late(struct seal *s, struct span *io, struct err_info *reterr)
+{
+    bool masked = false;
+
+    s->late_before = SPAN_EMPTY;
+    if (s->job->n_late == 0)
+        return ERR_OK;
+    TRY(intake_mask_late(*io, s->at.next_seq, s->job->late, s->job->n_late, &s->late, &masked, reterr));
+    if (masked) {
+        s->late_before = *io;
+        *io = buf_span(&s->late);
+    }
+    return ERR_OK;
+}
+
 static enum err cast_line(struct seal *s, struct span json, struct err_info *reterr)
 {
     struct asciicast_event ev;
     time_us seek;
 
+    TRY(mask_late(s, &json, reterr));
     TRY(asciicast_event(&s->cast, json, &ev, reterr));
     seek = ev.own_us > s->at.seek ? ev.own_us : s->at.seek;
     TRY(builder_open(s, reterr));

@@ -68,6 +68,8 @@ struct seal {
     struct segment_builder *builder;
     uint32_t seg_no; /* the builder's */
     struct seal_reveal reveal;
+    struct buf late;         /* an event that was masked once more */
+    struct span late_before; /* what it was until then; empty: it was not */
     struct asciicast cast;
     struct rrweb rrweb;
     bool meta_waits;
@@ -120,7 +122,7 @@ void seal_events_done(struct seal *s);
 void seal_reveal_begin(struct seal *s);
 /* The head was sealed: the one before masking, if there is one. */
 enum err seal_reveal_head(struct seal *s, struct err_info *reterr);
-/* The event s->at.next_seq is about to be sealed. masked: something more was taken out just now; before: as it was until then. */
-enum err seal_reveal_event(struct seal *s, time_us seek, bool masked, struct span before, struct err_info *reterr);
+/* The event s->at.next_seq is about to be sealed. */
+enum err seal_reveal_event(struct seal *s, time_us seek, struct err_info *reterr);
 enum err seal_reveal_end(struct seal *s, struct err_info *reterr);
 void seal_reveal_done(struct seal *s);

@@ -86,7 +86,7 @@ static enum err next_line(struct seal *s, struct span *ret, struct err_info *ret
     return ERR_OK;
 }
 
-enum err seal_reveal_event(struct seal *s, time_us seek, bool masked, struct span before, struct err_info *reterr)
+enum err seal_reveal_event(struct seal *s, time_us seek, struct err_info *reterr)
 {
     struct seal_reveal *v = &s->reveal;
     struct span line;
@@ -94,8 +94,8 @@ enum err seal_reveal_event(struct seal *s, time_us seek, bool masked, struct spa
     if (s->job->reveal == NULL)
         return ERR_OK;
     TRY(next_line(s, &line, reterr));
-    if (masked && span_eq(line, NOTHING)) /* it was whole until now */
-        line = before;
+    if (s->late_before.n > 0 && span_eq(line, NOTHING)) /* it was whole until now */
+        line = s->late_before;
     TRY(builder_open(s, reterr));
     TRY(segment_add_event(v->builder, s->at.next_seq, seek, line, reterr));
     return segment_builder_full(v->builder) ? cut_segment(s, reterr) : ERR_OK;

@@ -16,7 +16,7 @@ static const char *make_cast(unsigned n, size_t fill, struct buf *events)
     uint32_t x = 12345;
     const char *rid;
 
-    buf_add_str(&file, "{\"version\":2,\"width\":80,\"height\":24,\"env\":{\"SECRET\":\"canary\"}}\n");
+    buf_add_str(&file, "{\"version\":2,\"width\":80,\"height\":24,\"env\":{\"SHELL\":\"canary\"}}\n");
     for (unsigned i = 0; i < n; i++) {
         struct buf line = BUF_INIT(1 << 20);
 
