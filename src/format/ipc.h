@@ -209,7 +209,9 @@
     F(SPAN, kind) F(U64, events) F(I64, duration_us) F(I64, started_ms) F(U32, n_chunks)                               \
     L(wrap, wraps) L(piece, pieces)                                                                                    \
     F(U64, volume)          /* bytes already leased under this key */                                                  \
-    F(U8, live)             /* 1: it is still being made */
+    F(U8, live)             /* 1: it is still being made */                                                            \
+    F(SPAN, who)            /* the holder's name: for marks in exports, and the watermark */                           \
+    F(U8, watermark)        /* 1: the rule asks for one over the picture */
 
 /* Pieces and wraps of a key that was confirmed before, as of now: a live recording gets more. Answer: KEY_FACTS. */
 #define IPC_KEY_AGAIN(F, L) F(SPAN, jti) F(SPAN, gid) F(SPAN, rid)

@@ -8,6 +8,7 @@
 #include "codec/asciicast.h"
 #include "codec/json.h"
 #include "codec/jsonw.h"
+#include "os/clock.h"
 
 /* ---- manifest ---- */
 
@@ -48,6 +49,21 @@ static void write_head(struct jsonw *w, struct json_value head, bool terminal)
     jsonw_obj_end(w);
 }
 
+/* "ada 2026-11-22 11:20 UTC": who looks, and since when. */
+static void write_watermark(const struct replay *r, struct jsonw *w)
+{
+    const struct viewer_facts *f = viewer_facts(r->viewer);
+    char text[512], time[TIME_RFC3339_LEN + 1];
+
+    if (!f->watermark) {
+        jsonw_knull(w, "watermark");
+        return;
+    }
+    time_rfc3339(clock_wall_ms(), time);
+    (void) snprintf(text, sizeof(text), "%s %.10s %.5s UTC", f->who, time, time + 11);
+    jsonw_kcstr(w, "watermark", text);
+}
+
 static void write_manifest(struct replay *r, const struct viewer_read *read, struct buf *out)
 {
     const struct viewer_facts *f = viewer_facts(r->viewer);
@@ -83,7 +99,7 @@ static void write_manifest(struct replay *r, const struct viewer_read *read, str
     (void) snprintf(number, sizeof(number), "%u.%02u", speed / 100, speed % 100);
     jsonw_kraw(&w, "max_speed", span_str(number));
     jsonw_kbool(&w, "unmasked", read->revealed);
-    jsonw_knull(&w, "watermark");
+    write_watermark(r, &w);
     jsonw_ktime(&w, "window_ends", k->wend * 1000);
     jsonw_obj_end(&w);
 }

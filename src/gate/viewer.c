@@ -147,10 +147,22 @@ static void tell_waiters(struct viewer *v, enum key_verdict verdict)
     viewer_unref(v);
 }
 
+static void copy_who(struct viewer *v, struct span who)
+{
+    size_t n = who.n < sizeof(v->who) ? who.n : sizeof(v->who) - 1;
+
+    while (n > 0 && n < who.n && (who.p[n] & 0xc0) == 0x80)
+        n--;
+    if (n > 0)
+        memcpy(v->who, who.p, n);
+    v->who[n] = '\0';
+}
+
 void viewer_know(struct viewer *v, const struct ipc_key_facts *m)
 {
     v->facts = (struct viewer_facts){ v->vid, span_eq_str(m->kind, "terminal"), m->events, m->duration_us,
-                                      m->started_ms, m->n_chunks, m->live != 0 };
+                                      m->started_ms, m->n_chunks, m->live != 0, v->who, m->watermark != 0 };
+    copy_who(v, m->who);
 }
 
 static enum key_verdict take_facts(struct viewer *v, const struct ipc_key_facts *m)

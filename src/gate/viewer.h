@@ -54,6 +54,8 @@ struct viewer_facts {
     int64_t duration_us, started_ms;
     uint32_t n_chunks;
     bool live;
+    const char *who; /* the holder's name */
+    bool watermark;  /* over the picture */
 };
 const struct viewer_facts *viewer_facts(const struct viewer *v);
 
@@ -81,6 +83,9 @@ struct viewer_span {
  * sent). fn may be called inside when a lease covers it already.
  */
 void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx);
+
+/* Index of the record of the newest lease that this key was given; 0: none yet. */
+uint64_t viewer_last_lease(const struct viewer *v);
 
 /* These events (inclusive) were handed to the kernel: they go into the settlement. */
 void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes);

@@ -7,6 +7,7 @@
 
 #define VIEWER_ASK_MS     5000
 #define VIEWER_LEASED_MAX 64
+#define VIEWER_WHO_CAP    256 /* longer names are cut */
 
 enum viewer_state { VIEWER_NEW, VIEWER_ASKING, VIEWER_READY, VIEWER_REFUSED };
 
@@ -34,6 +35,7 @@ struct viewer {
     struct list waiters;
 
     char vid[ID_CAP];
+    char who[VIEWER_WHO_CAP];
     struct viewer_facts facts;
     struct reader *reader; /* pieces and their indexes; touched by workers */
     struct viewer_key *keys; /* what the vault released */
@@ -45,7 +47,7 @@ struct viewer {
     size_t n_leased;
     bool manifest_leased;
     bool series;            /* something was leased since the last settlement */
-    uint64_t first_lease;
+    uint64_t first_lease, last_lease;
     struct viewer_range sent[VIEWER_RANGES_MAX];
     size_t n_sent;
     bool more_sent;

@@ -50,6 +50,7 @@ static bool range_add(struct viewer_range *list, size_t *n, size_t max, uint64_t
 
 static void note_lease(struct viewer *v, const struct viewer_span *want, uint64_t idx)
 {
+    v->last_lease = idx;
     if (!v->series) {
         v->series = true;
         v->first_lease = idx;
@@ -209,6 +210,11 @@ void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdi
         fn(ctx, KEY_OK);
     else
         viewer_ask_lease(v, want, first ? &key : NULL, fn, ctx);
+}
+
+uint64_t viewer_last_lease(const struct viewer *v)
+{
+    return v->last_lease;
 }
 
 void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes)

@@ -8,6 +8,7 @@
 #include "keeper/keys.h"
 #include "keeper/pieces.h"
 #include "keeper/session.h"
+#include "keeper/terms.h"
 #include "keeper/trail.h"
 #include "keeper/viewings.h"
 
@@ -127,6 +128,22 @@ static enum err facts_lists(struct job *c, struct span rid, bool reveal, struct 
     return pieces_rows(c, &pieces, reveal, &f->pieces.rows, &f->pieces.n, &f->n_chunks, reterr);
 }
 
+/* Whose name goes into exports and over the picture, and whether it does. */
+static enum err facts_marks(struct job *c, const struct life *l, struct span sub, struct ipc_key_facts *f,
+                            struct err_info *reterr)
+{
+    struct meta_account account;
+    struct terms t;
+    enum err e = meta_account_get(c->v, sub, c->mem, &account, reterr);
+
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    f->who = e == ERR_OK ? account.name : sub;
+    TRY(terms_read(l->q.terms, c->mem, &t, reterr));
+    f->watermark = t.watermark;
+    return ERR_OK;
+}
+
 static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_facts *f, struct ipc_row_grant *row,
                       struct err_info *reterr)
 {
@@ -156,6 +173,7 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
     f->started_ms = r.started_ms;
     f->volume = volume_of(c, k);
     f->live = span_eq_str(r.state, "open");
+    TRY(facts_marks(c, &l, k->sub, f, reterr));
     return facts_lists(c, k->rid, key_scope_parse(k->scope, &scope) && (scope & KEY_SCOPE_UNMASK) != 0, f, reterr);
 }
 
