@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "codec/asciicast.h"
 #include "codec/json.h"
+#include "crypto/random.h"
 
 #define TEXT_MAX (24u << 20)
 
@@ -29,6 +30,14 @@ static void new_screen(struct play_view *v, int cols, int rows)
     v->all = true;
 }
 
+static struct timeline *new_timeline(void)
+{
+    uint8_t secret[16];
+
+    random_fill(secret, sizeof(secret));
+    return timeline_new(secret);
+}
+
 struct play_view *play_view_new(bool terminal, struct tree manifest)
 {
     struct play_view *v = calloc(1, sizeof(*v));
@@ -45,7 +54,7 @@ struct play_view *play_view_new(bool terminal, struct tree manifest)
     if (terminal)
         new_screen(v, v->cols, v->rows);
     else
-        v->timeline = timeline_new();
+        v->timeline = new_timeline();
     return v->screen != NULL || v->timeline != NULL ? v : play_view_free(v);
 }
 

@@ -6,7 +6,7 @@
  * Life:  play_view_new -> play_view_from / play_view_event* -> play_view_draw | play_view_text -> free.
  */
 #include "base/tree.h"
-#include "cli/timeline.h"
+#include "codec/timeline.h"
 #include "codec/screen.h"
 
 struct play_view {

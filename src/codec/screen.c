@@ -21,6 +21,9 @@ struct screen {
     struct buf safe;
     VTermRect last_damage;
     uint64_t work;
+    void (*on_scroll)(void *ctx, int row);
+    void *scroll_ctx;
+    int pushed; /* lines that were told and not yet moved */
     /* the normal screen as it was when the alternate one was entered; NULL: not there or no memory */
     struct screen_cell *normal;
     int normal_cols, normal_rows;
@@ -162,12 +165,32 @@ static int on_moverect(VTermRect dest, VTermRect src, void *user)
     struct screen *s = user;
 
     (void) src;
+    s->pushed = 0;
     s->last_damage = (VTermRect){ 0, 0, 0, 0 };
     s->work += (uint64_t) (dest.end_row - dest.start_row) * (uint64_t) (dest.end_col - dest.start_col);
     return 1;
 }
 
-static const VTermScreenCallbacks callbacks = { .damage = on_damage, .moverect = on_moverect };
+/* One line of several that go together: they are told from the top, and then moved. */
+static int on_pushline(int cols, const VTermScreenCell *cells, void *user)
+{
+    struct screen *s = user;
+
+    (void) cols;
+    (void) cells;
+    if (s->on_scroll != NULL && !s->filter.modes.alt && s->pushed < s->rows)
+        s->on_scroll(s->scroll_ctx, s->pushed);
+    s->pushed++;
+    return 1;
+}
+
+static const VTermScreenCallbacks callbacks = { .damage = on_damage, .moverect = on_moverect, .sb_pushline = on_pushline };
+
+void screen_on_scroll(struct screen *s, void (*fn)(void *ctx, int row), void *ctx)
+{
+    s->on_scroll = fn;
+    s->scroll_ctx = ctx;
+}
 
 static int clamp(int v, int min, int max, bool *clamped)
 {

@@ -77,6 +77,12 @@ bool screen_idle(const struct screen *s);
 /* Cells moved or erased so far: what the model has cost, for callers with a budget. */
 uint64_t screen_work(const struct screen *s);
 
+/*
+ * Before the lines of the normal screen scroll away at its top: fn(ctx, 0), then 1, … while they are still where they were.
+ * NULL: nobody listens.
+ */
+void screen_on_scroll(struct screen *s, void (*fn)(void *ctx, int row), void *ctx);
+
 /* Bytes libvterm would have answered: always 0. For tests. */
 size_t screen_answers(const struct screen *s);
 

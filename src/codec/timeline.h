@@ -22,7 +22,8 @@ struct timeline_line {
 
 struct timeline;
 
-struct timeline *timeline_new(void); /* NULL: no memory */
+/* secret: random, of this process. NULL: no memory. */
+struct timeline *timeline_new(const uint8_t secret[16]);
 struct timeline *timeline_free(struct timeline *t);
 void timeline_freep(struct timeline **t);
 

@@ -1,12 +1,11 @@
-#include "cli/timeline.h"
+#include "codec/timeline.h"
 
 #include <stdlib.h>
 
 #include "base/map.h"
 #include "base/utf8.h"
-#include "cli/out.h"
+#include "codec/plain.h"
 #include "codec/json.h"
-#include "crypto/random.h"
 
 #define LABEL_MAX   48 /* bytes */
 #define TAG_MAX     16
@@ -25,14 +24,12 @@ struct timeline {
     struct buf text;
 };
 
-struct timeline *timeline_new(void)
+struct timeline *timeline_new(const uint8_t secret[16])
 {
     struct timeline *t = calloc(1, sizeof(*t));
-    uint8_t secret[16];
 
     if (t == NULL)
         return NULL;
-    random_fill(secret, sizeof(secret));
     map_init(&t->nodes, secret, TIMELINE_NODES_MAX);
     buf_init(&t->text, 65536);
     return t;
@@ -127,7 +124,7 @@ static void add_text(struct buf *out, struct span s)
         if (blank)
             buf_add_c(out, ' ');
         blank = false;
-        text_safe(out, one);
+        plain_text(out, one);
         n++;
     }
     if (r.n > 0)
@@ -166,7 +163,7 @@ void timeline_text(const struct timeline_line *l, struct buf *out)
 {
     struct buf at = BUF_INIT(64);
 
-    text_duration(&at, l->at_ms, true);
+    plain_clock(&at, l->at_ms, true);
     buf_addf(out, "%9s  %-6s %s", buf_cstr(&at), l->kind, l->text);
     buf_deinit(&at);
 }
@@ -504,7 +501,7 @@ bool timeline_event(struct timeline *t, struct span json, int64_t base_ms, int64
     struct json_value event, data, stamp;
     int64_t at = 0;
 
-    random_fill(lim.secret, sizeof(lim.secret));
+    memcpy(lim.secret, t->nodes.secret, sizeof(lim.secret));
     if (!json_check(json, &lim, NULL))
         return false;
     event = json_value(json);

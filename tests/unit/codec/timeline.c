@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
-#include "cli/timeline.h"
+#include "codec/timeline.h"
 #include "codec/json_scan.h"
 
 #define BASE 1700000000000
@@ -55,7 +55,7 @@ static void kinds(void **state)
         "{\"type\":3,\"data\":{\"source\":7,\"type\":1,\"id\":20}," TS("65000") "}",
         "{\"type\":0,\"data\":{}," TS("66000") "}",
     };
-    struct timeline *t = timeline_new();
+    struct timeline *t = timeline_new((const uint8_t[16]){ 7 });
     struct buf out = BUF_INIT(10000);
 
     (void) state;
@@ -84,7 +84,7 @@ static void kinds(void **state)
 static void hostile(void **state)
 {
     static const char *const no_events[] = { "", "[]", "3", "null", "{\"type\":4", "{} x", "\"a\"" };
-    struct timeline *t = timeline_new();
+    struct timeline *t = timeline_new((const uint8_t[16]){ 7 });
     struct buf long_text = BUF_INIT(1u << 20);
     int64_t at = 42;
 
@@ -111,7 +111,7 @@ static void hostile(void **state)
 
 static void the_oldest_go(void **state)
 {
-    struct timeline *t = timeline_new();
+    struct timeline *t = timeline_new((const uint8_t[16]){ 7 });
 
     (void) state;
     for (int i = 0; i < TIMELINE_LINES_MAX + 10; i++) {
@@ -167,7 +167,7 @@ static void one_file(const char *path, void *ctx)
 static void real_recordings(void **state)
 {
     const char *dir = test_shared("rrweb/rrweb-events");
-    struct real r = { .t = timeline_new() };
+    struct real r = { .t = timeline_new((const uint8_t[16]){ 7 }) };
 
     (void) state;
     if (dir == NULL) {

@@ -1,0 +1,98 @@
+/* A terminal's recording as text: events and the lines they give. */
+#include "test.h"
+
+#include <stdio.h>
+
+#include "codec/transcript.h"
+
+struct event {
+    double at;
+    const char *code, *data; /* data as it stands in JSON */
+};
+
+static void assert_transcript(int cols, int rows, const struct event *events, size_t n, const char *want)
+{
+    struct transcript *t = transcript_new(cols, rows);
+    struct buf got = BUF_INIT(1 << 20), json = BUF_INIT(1 << 16);
+
+    for (size_t i = 0; i < n; i++) {
+        buf_reset(&json);
+        buf_addf(&json, "[%g,\"%s\",\"%s\"]", events[i].at, events[i].code, events[i].data);
+        transcript_event(t, buf_span(&json), (time_us) (events[i].at * 1e6), &got);
+    }
+    transcript_end(t, &got);
+    assert_span_str(buf_span(&got), want);
+    transcript_free(t);
+    buf_deinit(&got);
+    buf_deinit(&json);
+}
+
+#define N(a) a, sizeof(a) / sizeof((a)[0])
+
+static void a_shell(void **state)
+{
+    static const struct event events[] = {
+        { 0.5, "o", "$ " },         { 2, "o", "l" },          { 4, "o", "s" }, /* typed slowly: the line waits for its end */
+        { 4.5, "o", "\\r\\na.txt\\r\\nb.txt\\r\\n$ " }, { 4.6, "i", "x" }, { 7, "m", "mark" }, { 8, "o", "exit\\r\\n" },
+    };
+
+    (void) state;
+    assert_transcript(20, 5, N(events), "   0:04.5  $ ls\n   0:04.5  a.txt\n   0:04.5  b.txt\n   0:07.0  -- mark --\n   0:08.0  $ exit\n");
+}
+
+static void what_scrolls_away(void **state)
+{
+    static const struct event events[] = {
+        { 0, "o", "1\\r\\n2\\r\\n3\\r\\n4\\r\\n5" },          /* two lines go at once on three rows */
+        { 0.1, "o", "\\r\\n\\u001b[2S6" },                    /* scrolled by a sequence: 4 and 5 go */
+        { 0.2, "o", "\\u001b[H\\u001b[2Jnew" },               /* cleared: what stood there is said first */
+        { 0.3, "o", "\\r\\n\\u65e5\\u672c \\u001b]0;t\\u0007\\u202ex" }, /* wide, a title, and what turns text round */
+    };
+
+    (void) state;
+    assert_transcript(10, 3, N(events),
+                      "   0:00.0  1\n   0:00.0  2\n   0:00.1  3\n   0:00.1  4\n   0:00.1  5\n   0:00.2  6\n   0:00.3  new\n"
+                      "   0:00.3  \xe6\x97\xa5\xe6\x9c\xac \xe2\x87\x84x\n");
+}
+
+static void whole_screen_programs(void **state)
+{
+    static const struct event events[] = {
+        { 0, "o", "$ vi\\r\\n\\u001b[?1049h\\u001b[Hone" }, { 3, "o", "\\u001b[Htwo" },
+        { 6, "o", "\\u001b[Htwo" }, /* the same again */    { 9, "o", "\\u001b[?1049l$ " },
+        { 10, "r", "30x6" },        { 10, "o", "done\\r\\n" },
+    };
+
+    (void) state;
+    assert_transcript(20, 4, N(events), "   0:00.0  $ vi\n   0:00.0  one\n   0:03.0  two\n   0:10.0  $ done\n");
+}
+
+static void odd_events(void **state)
+{
+    static const struct event events[] = {
+        { 0, "r", "0x0" }, { 0, "r", "x" }, { 0, "zz", "ignored" }, { 5, "o", "" }, { 3, "o", "back in time" },
+    };
+    struct transcript *t = transcript_new(20, 4);
+    struct buf out = BUF_INIT(100);
+
+    (void) state;
+    assert_transcript(20, 4, N(events), "   0:05.0  back in time\n");
+    transcript_event(t, SPAN("[1]"), 0, &out);
+    transcript_event(t, SPAN("[1,2,3]"), 0, &out);
+    transcript_event(t, SPAN("{}"), 0, &out);
+    assert_int_equal(out.n, 0);
+    transcript_free(t);
+    buf_deinit(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_shell),
+        cmocka_unit_test(what_scrolls_away),
+        cmocka_unit_test(whole_screen_programs),
+        cmocka_unit_test(odd_events),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
