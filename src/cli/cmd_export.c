@@ -30,9 +30,14 @@ struct export {
     char temporary[4096];
     int fd;
     struct cut cut;
-    bool rrweb, bar;
+    bool rrweb, text, bar;
     struct err_info err;
 };
+
+static void say_progress(const struct export *x)
+{
+    (void) fprintf(stderr, "\r\033[K%llu %s", (unsigned long long) (x->text ? x->cut.at : x->cut.events), x->text ? "bytes" : "events");
+}
 
 static bool on_body(void *ctx, struct span piece)
 {
@@ -46,7 +51,7 @@ static bool on_body(void *ctx, struct span piece)
         return false;
     cut_feed(&x->cut, piece);
     if (x->bar)
-        (void) fprintf(stderr, "\r\033[K%llu events", (unsigned long long) x->cut.events);
+        say_progress(x);
     return true;
 }
 
@@ -63,6 +68,7 @@ static int find_format(struct export *x)
         x->rrweb = span_eq_str(get(r.root, "kind"), "rrweb");
     } else {
         x->rrweb = strcmp(x->format, "rrweb") == 0;
+        x->text = strcmp(x->format, "text") == 0;
     }
     http_reply_deinit(&r);
     buf_deinit(&path);
@@ -195,7 +201,7 @@ static int run_export(struct cli *c)
     if (code == EXIT_DONE)
         code = open_target(&x);
     if (code == EXIT_DONE) {
-        cut_init(&x.cut, x.rrweb ? CUT_ARRAY : CUT_LINES);
+        cut_init(&x.cut, x.text ? CUT_TEXT : x.rrweb ? CUT_ARRAY : CUT_LINES);
         code = fetch(&x);
         if (x.bar)
             (void) fputs("\r\033[K", stderr);
@@ -203,8 +209,8 @@ static int run_export(struct cli *c)
     if (code == EXIT_DONE)
         code = finish(&x);
     if (code == EXIT_DONE)
-        (void) (c->json ? printf("{\"events\":%llu}\n", (unsigned long long) x.cut.events)
-                        : printf("%llu events\n", (unsigned long long) x.cut.events));
+        (void) (c->json ? printf("{\"%s\":%llu}\n", x.text ? "bytes" : "events", (unsigned long long) (x.text ? x.cut.at : x.cut.events))
+                        : printf("%llu %s\n", (unsigned long long) (x.text ? x.cut.at : x.cut.events), x.text ? "bytes" : "events"));
     if (x.fd >= 0 && x.temporary[0] != '\0')
         (void) unlink(x.temporary);
     os_closep(&x.fd);
@@ -216,12 +222,13 @@ const struct command cmd_export = {
     .name = "export",
     .heading = "Recordings",
     .summary = "Writes a recording to a file, under access that lets you export",
-    .synopsis = "RID -o FILE [--format asciicast-v2|asciicast-v3|rrweb]",
-    .text = "The file appears when it is whole; a connection that breaks on the way is taken up where it stopped. Ask for it with\n"
+    .synopsis = "RID -o FILE [--format asciicast-v2|asciicast-v3|rrweb|text]",
+    .text = "The file appears when it is whole; a connection that breaks on the way is taken up where it stopped (a text begins anew). In it\n"
+            "stands who took it, when, and which record of the audit log says so. Ask for it with\n"
             "keyhole request RID --action export. From then on the file is yours to protect: it is readable by you alone.",
     .example = "$ keyhole export r_2Dz2Sr-SnSlnd8aT -o checkout.json\n812 events",
     .opts = (const struct opt[]){ { "output", 'o', "FILE", "where to", false },
-                                  { "format", 0, "FORMAT", "asciicast-v2, asciicast-v3 or rrweb; by its kind unless said", false },
+                                  { "format", 0, "FORMAT", "asciicast-v2, asciicast-v3, rrweb or text; by its kind unless said", false },
                                   { "force", 'f', NULL, "replace FILE", false },
                                   OPT_BEARER,
                                   { 0 } },

@@ -7,7 +7,12 @@ void cut_init(struct cut *c, enum cut_shape shape)
 
 static void line_byte(struct cut *c, uint8_t b)
 {
+    if (c->at == c->began + 2)
+        c->mark = c->header && b == ' ';
     if (b != '\n')
+        return;
+    c->began = c->at;
+    if (c->mark)
         return;
     if (c->header)
         c->events++;
@@ -18,6 +23,8 @@ static void line_byte(struct cut *c, uint8_t b)
 /* Whether this byte closed an element of the outer array. */
 static void array_byte(struct cut *c, uint8_t b)
 {
+    if (c->depth == 2 && c->at == c->began + 1)
+        c->mark = b == ' ';
     if (c->in_string) {
         if (c->escaped)
             c->escaped = false;
@@ -33,10 +40,13 @@ static void array_byte(struct cut *c, uint8_t b)
         if (++c->depth == 1) {
             c->header = true;
             c->good = c->at;
+        } else if (c->depth == 2) {
+            c->began = c->at;
+            c->mark = false;
         }
     } else if (b == ']' || b == '}') {
         c->depth--;
-        if (c->depth == 1) {
+        if (c->depth == 1 && !c->mark) {
             c->events++;
             c->good = c->at;
         } else if (c->depth == 0) {
@@ -51,7 +61,7 @@ void cut_feed(struct cut *c, struct span bytes)
         c->at++;
         if (c->shape == CUT_LINES)
             line_byte(c, bytes.p[i]);
-        else
+        else if (c->shape == CUT_ARRAY)
             array_byte(c, bytes.p[i]);
     }
 }
@@ -63,7 +73,8 @@ void cut_restart(struct cut *c)
         cut_init(c, c->shape);
         return;
     }
-    c->at = c->good;
+    c->at = c->began = c->good;
+    c->mark = false;
     c->in_string = c->escaped = c->closed = false;
     c->depth = c->shape == CUT_ARRAY ? 1 : 0;
     c->joining = c->shape == CUT_ARRAY;
@@ -85,5 +96,7 @@ const char *cut_joins(struct cut *c, struct span *piece)
 
 bool cut_whole(const struct cut *c)
 {
-    return c->shape == CUT_ARRAY ? c->closed : c->header && c->good == c->at;
+    if (c->shape == CUT_TEXT)
+        return c->at > 0;
+    return c->shape == CUT_ARRAY ? c->closed : c->header && c->began == c->at;
 }

@@ -2,12 +2,14 @@
 /*
  * Where the last whole event of an exported file ends, fed as it is written: so that a file that was cut can go on.
  *
- * CUT_LINES: a header line, then one event a line (asciicast). CUT_ARRAY: one JSON array (rrweb).
+ * CUT_LINES: a header line, then one event a line (asciicast). CUT_ARRAY: one JSON array (rrweb). CUT_TEXT: any text, which
+ * begins anew when it was cut. Marks that the server puts between the recording's own events have a blank behind their bracket:
+ * they do not count, and are dropped when the file is cut back.
  * The bytes are our server's; this only finds boundaries, it checks nothing.
  */
 #include "base/span.h"
 
-enum cut_shape { CUT_LINES, CUT_ARRAY };
+enum cut_shape { CUT_LINES, CUT_ARRAY, CUT_TEXT };
 
 struct cut {
     enum cut_shape shape;
@@ -15,7 +17,8 @@ struct cut {
     uint64_t good;   /* up to here only whole events (and the header) */
     uint64_t events; /* whole ones */
     int depth;
-    bool header, in_string, escaped, closed, joining;
+    uint64_t began;  /* where the line or element that is open began */
+    bool header, in_string, escaped, closed, joining, mark;
 };
 
 void cut_init(struct cut *c, enum cut_shape shape);

@@ -11,7 +11,7 @@ static void raw(struct jsonw *w, const char *key, struct json_value v)
 /* Copies the members that both versions have under the same name, and all that are not about the version or the size. */
 static void copy_rest(struct jsonw *w, struct json_value head)
 {
-    static const char *const ours[] = { "version", "width", "height", "term", "theme", "duration", "stdout" };
+    static const char *const ours[] = { "version", "width", "height", "term", "theme", "duration", "stdout", "keyhole" };
     struct json_iter it = json_iter(head);
     struct json_value v;
 
@@ -60,7 +60,7 @@ static void write_v3(struct jsonw *w, struct json_value head, struct json_value 
     jsonw_obj_end(w);
 }
 
-enum err asciicast_write_head(struct span head, int version, struct buf *out)
+enum err asciicast_write_head(struct span head, int version, struct span mark, struct buf *out)
 {
     struct json_value object, cols, rows, v;
     struct jsonw w;
@@ -71,7 +71,7 @@ enum err asciicast_write_head(struct span head, int version, struct buf *out)
     object = json_value(head);
     if (object.type != JSON_OBJECT || !size_of(object, &cols, &rows))
         return ERR_INVAL;
-    if (json_find(object, "version", &v) && json_int(v.raw, &have) && have == version &&
+    if (mark.n == 0 && json_find(object, "version", &v) && json_int(v.raw, &have) && have == version &&
         json_find(object, version == 3 ? "term" : "width", &v)) {
         buf_add_span(out, head);
         buf_add_c(out, '\n');
@@ -84,9 +84,21 @@ enum err asciicast_write_head(struct span head, int version, struct buf *out)
     else
         write_v2(&w, object, cols, rows);
     copy_rest(&w, object);
+    if (mark.n > 0)
+        jsonw_kraw(&w, "keyhole", mark);
     jsonw_obj_end(&w);
     buf_add_c(out, '\n');
     return buf_check(out, NULL);
+}
+
+void asciicast_write_mark(time_us at, struct span text, struct buf *out)
+{
+    struct jsonw w;
+
+    buf_addf(out, "[ %lld.%06lld, \"o\", ", (long long) (at / 1000000), (long long) (at % 1000000));
+    jsonw_init(&w, out);
+    jsonw_str(&w, text);
+    buf_add_str(out, "]\n");
 }
 
 void asciicast_v3_event(struct span event, time_us *previous, struct buf *out)

@@ -168,6 +168,23 @@ void timeline_text(const struct timeline_line *l, struct buf *out)
     buf_deinit(&at);
 }
 
+void timeline_take(struct timeline *t, bool all, struct buf *out)
+{
+    size_t keep = all || t->n == 0 ? 0 : 1, i = 0;
+
+    for (; i + keep < t->n; i++) {
+        struct timeline_line *l = &t->lines[(t->first + i) % t->n];
+
+        timeline_text(l, out);
+        buf_add_c(out, '\n');
+        free(l->text);
+    }
+    if (keep == 1)
+        t->lines[0] = t->lines[(t->first + i) % t->n];
+    t->n = keep;
+    t->first = 0;
+}
+
 /* ---- reading ---- */
 
 static bool member(struct json_value o, const char *key, enum json_type type, struct json_value *ret)

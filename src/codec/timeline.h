@@ -33,6 +33,9 @@ void timeline_restart(struct timeline *t);
 /* base_ms: the timestamp that is time 0. *ret_at_ms is the event's own time, also when it makes no line. False: no event. */
 bool timeline_event(struct timeline *t, struct span json, int64_t base_ms, int64_t *ret_at_ms);
 
+/* Appends the lines that will not change any more, each with a newline, and forgets them; all: the last one, too. */
+void timeline_take(struct timeline *t, bool all, struct buf *out);
+
 size_t timeline_count(const struct timeline *t);
 /* From 0, the oldest that is kept; valid until the next event. */
 const struct timeline_line *timeline_line(const struct timeline *t, size_t i);

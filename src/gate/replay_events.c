@@ -2,33 +2,14 @@
  * GET events?from_ms=&to_ms= and GET export: all events of a span as fast as the client takes them.
  *
  * Chunk by chunk: load, lease what of it will be sent, send, next; the answer begins with the first lease, which also covers
- * the screen of `from`. Events: NDJSON between a {"from":…} and an {"end":…} line. Export: an asciicast or an rrweb array;
- * it carries no end line, so a cut shows as a broken chunked body.
+ * the screen of `from`. Events: NDJSON between a {"from":…} and an {"end":…} line. Export (replay_export.c): a file; it carries no
+ * end line, so a cut shows as a broken chunked body.
  */
-#include "gate/replay.h"
+#include "gate/replay_events.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "codec/asciicast_write.h"
 #include "codec/jsonw.h"
-
-enum format { FORMAT_EVENTS, FORMAT_V2, FORMAT_V3, FORMAT_RRWEB };
-
-struct events {
-    struct lines lines; /* first: lines.c finds it here */
-    enum format format;
-    int64_t from_ms, to_ms, from_seq;
-    struct viewer_read start; /* LOCATE: goes out as `from` */
-    bool leased;              /* what is loaded may be sent */
-    bool finishing;           /* all events are written; the end line waits for room */
-    int64_t last_seq, last_ms;
-    time_us previous;   /* v3: intervals */
-    bool first_written; /* rrweb: commas */
-    bool resumed;       /* from_seq > 0: the event before it is read first */
-    bool finished;
-    struct loop_timer wait;   /* for the rate of this key */
-};
 
 static void load_next(struct replay *r);
 static bool begin_events(struct replay *r);
@@ -48,12 +29,19 @@ static bool has_room(struct replay *r)
     return exchange_write(r->call->ex, SPAN_EMPTY) == ERR_OK;
 }
 
+static bool begin(struct replay *r)
+{
+    struct events *e = r->state;
+
+    return e->format == FORMAT_EVENTS ? begin_events(r) : export_head(r);
+}
+
 static void finish(struct replay *r)
 {
     struct events *e = r->state;
-    struct buf b = BUF_INIT(1024);
+    struct buf b = BUF_INIT(SEGMENT_SCREEN_MAX);
 
-    if (!r->begun && !begin_events(r)) /* there was nothing to lease */
+    if (!r->begun && !begin(r)) /* there was nothing to lease */
         return;
     e->finishing = true;
     if (!has_room(r))
@@ -61,14 +49,14 @@ static void finish(struct replay *r)
     e->finished = true;
     if (e->format == FORMAT_EVENTS)
         add_end_line(r, 1000, &b);
-    else if (e->format == FORMAT_RRWEB)
-        buf_add_str(&b, e->first_written || e->from_seq > 0 ? "\n]\n" : "]\n");
+    else
+        export_tail(r, &b);
     replay_sent_all(r);
     if (b.n > 0 && exchange_write(r->call->ex, buf_span(&b)) != ERR_OK)
         exchange_abort(r->call->ex);
     else
         exchange_end(r->call->ex);
-    buf_deinit(&b);
+    lines_wipe(&b);
 }
 
 /* Nothing more may be sent. An NDJSON reader is told why; a file just stays incomplete. */
@@ -104,21 +92,16 @@ static void end_expired(struct replay *r)
     buf_deinit(&b);
 }
 
-static void add_event(struct events *e, const struct line *l, struct buf *out)
+static void add_event(struct replay *r, const struct line *l, struct buf *out)
 {
-    switch (e->format) {
-    case FORMAT_EVENTS:
-    case FORMAT_V2:
-        buf_add_span(out, l->json);
-        buf_add_c(out, '\n');
-        break;
-    case FORMAT_V3: asciicast_v3_event(l->json, &e->previous, out); break;
-    case FORMAT_RRWEB:
-        buf_add_str(out, e->first_written || e->from_seq > 0 ? ",\n" : "\n");
-        buf_add_span(out, l->json);
-        e->first_written = true;
-        break;
+    struct events *e = r->state;
+
+    if (e->format != FORMAT_EVENTS) {
+        export_event(r, l, out);
+        return;
     }
+    buf_add_span(out, l->json);
+    buf_add_c(out, '\n');
 }
 
 /* Sends of the loaded chunk what is wanted, while the client takes it. */
@@ -133,18 +116,25 @@ static void send_lines(struct replay *r)
     while (more && out.n < (64u << 10) && (more = lines_peek(&e->lines, &l))) {
         if (l.time / 1000 > e->to_ms)
             break;
-        add_event(e, &l, &out);
+        add_event(r, &l, &out);
         lines_next(&e->lines, &l);
         e->last_seq = (int64_t) l.seq;
         e->last_ms = l.time / 1000;
     }
-    if (out.failed || (out.n > 0 && exchange_write(r->call->ex, buf_span(&out)) != ERR_OK)) {
+    events_send(r, &out, first);
+}
+
+void events_send(struct replay *r, struct buf *out, uint64_t first)
+{
+    struct events *e = r->state;
+
+    if (out->failed || (out->n > 0 && exchange_write(r->call->ex, buf_span(out)) != ERR_OK)) {
         r->over = true;
         exchange_abort(r->call->ex);
-    } else if (out.n > 0) {
-        viewer_sent(r->viewer, first, (uint64_t) e->last_seq, out.n);
+    } else if (e->last_seq >= (int64_t) first) {
+        viewer_sent(r->viewer, first, (uint64_t) e->last_seq, out->n);
     }
-    lines_wipe(&out);
+    lines_wipe(out);
 }
 
 static bool past_end(struct events *e)
@@ -154,8 +144,7 @@ static bool past_end(struct events *e)
     return lines_peek(&e->lines, &l) && l.time / 1000 > e->to_ms;
 }
 
-/* Runs until the client's queue is full, a chunk has to be fetched, or all is sent. */
-static void pump(struct replay *r)
+void events_pump(struct replay *r)
 {
     struct events *e = r->state;
     struct line l;
@@ -168,7 +157,7 @@ static void pump(struct replay *r)
             end_expired(r);
         } else if (v != KEY_OK) {
             replay_stop(r, v);
-        } else if (!r->begun && !begin_events(r)) {
+        } else if (!r->begun && !begin(r)) {
             return;
         } else if (!lines_peek(&e->lines, &l)) {
             load_next(r);
@@ -177,6 +166,9 @@ static void pump(struct replay *r)
             finish(r);
             return;
         } else if (!has_room(r)) {
+            return;
+        } else if (e->format == FORMAT_TEXT) {
+            export_text(r); /* in a worker: events_pump follows */
             return;
         } else {
             send_lines(r);
@@ -191,7 +183,7 @@ static void on_leased(void *ctx, enum key_verdict v)
     if (!r->over && r->call->ex != NULL) {
         ((struct events *) r->state)->leased = v == KEY_OK;
         if (v == KEY_OK)
-            pump(r);
+            events_pump(r);
         else
             replay_stop(r, v);
     }
@@ -260,10 +252,8 @@ static void on_loaded(struct replay *r, enum err err)
     } else if (err != ERR_OK) {
         replay_stop(r, KEY_AUTHORITY_STALE);
     } else {
-        if (e->resumed) { /* v3 writes intervals: from the event before, which is the one loaded */
-            lines_seek(&e->lines, (uint64_t) e->from_seq);
-            e->previous = e->lines.time;
-        }
+        if (e->resumed)
+            export_resume(r);
         e->resumed = false;
         next_step(r);
     }
@@ -300,7 +290,7 @@ void replay_from_json(const struct replay *r, const struct viewer_read *start, i
     jsonw_obj_end(&w);
 }
 
-static bool begin_answer(struct replay *r, const char *mime, const struct http_header *more, size_t n_more,
+bool events_begin_answer(struct replay *r, const char *mime, const struct http_header *more, size_t n_more,
                          struct span first)
 {
     r->begun = true;
@@ -326,7 +316,7 @@ static bool begin_events(struct replay *r)
     lines_wipe(&e->start.bytes);
     if (first.failed)
         replay_refuse(r, KEY_AUTHORITY_STALE, "The screen is too large to be sent.");
-    good = !first.failed && begin_answer(r, "application/x-ndjson", NULL, 0, buf_span(&first));
+    good = !first.failed && events_begin_answer(r, "application/x-ndjson", NULL, 0, buf_span(&first));
     lines_wipe(&first);
     return good;
 }
@@ -366,7 +356,7 @@ static void on_waited(void *arg)
         next_step(r);
 }
 
-static struct events *events_new(struct replay *r)
+struct events *events_new(struct replay *r)
 {
     struct events *e = calloc(1, sizeof(*e));
 
@@ -408,8 +398,8 @@ static void events_drained(struct replay *r)
 
     if (e != NULL && e->finishing)
         finish(r);
-    else if (e != NULL && !e->lines.loading)
-        pump(r);
+    else if (e != NULL && !e->lines.loading && !e->working)
+        events_pump(r);
 }
 
 static void events_gone(struct replay *r, enum exchange_end how)
@@ -431,99 +421,24 @@ static void events_free(struct replay *r)
     loop_timer_cancel(&e->wait);
     lines_free(&e->lines);
     lines_wipe(&e->start.bytes);
+    e->export = export_free(e->export);
 }
 
-const struct replay_ops replay_events_ops = {
-    .begin = events_begin,
+void events_load(struct replay *r)
+{
+    load_next(r);
+}
+
+const struct replay_ops replay_export_ops = {
+    .begin = export_begin,
     .end = events_end,
     .drained = events_drained,
     .gone = events_gone,
     .free = events_free,
 };
 
-/* ---- export ---- */
-
-static bool choose_format(struct replay *r, struct events *e)
-{
-    bool terminal = viewer_facts(r->viewer)->terminal;
-    struct span name;
-
-    e->format = terminal ? FORMAT_V2 : FORMAT_RRWEB;
-    if (!replay_query_str(r, "format", &name))
-        return true;
-    if (terminal && span_eq_str(name, "asciicast-v2"))
-        e->format = FORMAT_V2;
-    else if (terminal && span_eq_str(name, "asciicast-v3"))
-        e->format = FORMAT_V3;
-    else if (!terminal && span_eq_str(name, "rrweb"))
-        e->format = FORMAT_RRWEB;
-    else {
-        replay_bad_parameter(r, "format", terminal ? "asciicast-v2 or asciicast-v3" : "rrweb");
-        return false;
-    }
-    return true;
-}
-
-static void begin_export(struct replay *r, struct span head)
-{
-    struct events *e = r->state;
-    struct buf first = BUF_INIT(SEGMENT_HEAD_MAX * 2);
-    char name[100];
-    struct http_header disposition = { SPAN("content-disposition"), SPAN_EMPTY };
-    enum err err = ERR_OK;
-
-    (void) snprintf(name, sizeof(name), "attachment; filename=\"%s.%s\"", viewer_claims(r->viewer)->rid,
-                    e->format == FORMAT_RRWEB ? "json" : "cast");
-    disposition.value = span_str(name);
-    if (e->from_seq == 0 && e->format == FORMAT_RRWEB)
-        buf_add_c(&first, '[');
-    else if (e->from_seq == 0)
-        err = asciicast_write_head(head, e->format == FORMAT_V3 ? 3 : 2, &first);
-    if (err != ERR_OK || first.failed)
-        replay_refuse(r, KEY_AUTHORITY_STALE, "The recording's head cannot be written.");
-    else
-        (void) begin_answer(r, e->format == FORMAT_RRWEB ? "application/json" : "application/x-asciicast", &disposition, 1,
-                            buf_span(&first)); /* it sets 'over' when it fails */
-    lines_wipe(&first);
-}
-
-/* The head is what the manifest shows, and its lease covers it. */
-static void on_export_head(void *ctx, struct viewer_read *read)
-{
-    struct replay *r = ctx;
-    struct events *e = r->state;
-    int code;
-
-    if (!r->over && r->call->ex != NULL) {
-        enum key_verdict v = replay_may(r, &code);
-
-        if (v == KEY_OK && (read->err == ERR_OK || read->err == ERR_NOTFOUND))
-            begin_export(r, buf_span(&read->bytes));
-        else
-            replay_refuse(r, v == KEY_OK ? KEY_AUTHORITY_STALE : v, "");
-    }
-    lines_wipe(&read->bytes);
-    if (!r->over && r->call->ex != NULL) {
-        e->resumed = e->from_seq > 0;
-        lines_begin(&e->lines, (uint64_t) (e->resumed ? e->from_seq - 1 : 0), e->resumed ? -1 : 0);
-        load_next(r); /* past the last one: nothing more to say */
-    }
-    call_unref(r->call);
-}
-
-static void export_begin(struct replay *r)
-{
-    static const struct viewer_want want = { .kind = READ_HEAD };
-    struct events *e = events_new(r);
-
-    if (e == NULL || !choose_format(r, e) || !replay_query_int(r, "from_seq", INT64_MAX, &e->from_seq))
-        return;
-    (void) call_ref(r->call);
-    viewer_read(r->viewer, &want, on_export_head, r);
-}
-
-const struct replay_ops replay_export_ops = {
-    .begin = export_begin,
+const struct replay_ops replay_events_ops = {
+    .begin = events_begin,
     .end = events_end,
     .drained = events_drained,
     .gone = events_gone,

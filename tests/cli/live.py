@@ -71,7 +71,7 @@ def exported(rid, server=S):
     path = server.top / "out.cast"
     path.unlink(missing_ok=True)
     server.run("export", rid, "-o", str(path), who="eng")
-    lines = [json.loads(x) for x in path.read_text().splitlines()]
+    lines = [json.loads(x) for x in path.read_text().splitlines() if not x.startswith("[ ")]
     return lines[0], lines[1:]
 
 

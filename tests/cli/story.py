@@ -278,13 +278,18 @@ def exporting():
     S.grant(b, action="export")
     eq(S.run("export", a, "-o", str(out), who="eng").out, "3000 events\n")
     want = [json.loads(x) for x in text.splitlines()]
-    eq([json.loads(x) for x in out.read_text().splitlines()], want, "the cast")
+    got = [json.loads(x) for x in out.read_text().splitlines() if not x.startswith("[ ")]
+    eq((got[0].pop("keyhole")["exported_by"], got), ("eng", want), "the cast")
     eq(stat.S_IMODE(out.stat().st_mode), 0o600)
     eq(S.run("export", a, "-o", str(out), who="eng", check=False).code, 1, "it is there already")
     S.run("export", a, "-o", str(out), "--format", "asciicast-v3", "--force", who="eng")
     eq(json.loads(out.read_text().splitlines()[0])["version"], 3)
     S.run("export", b, "-o", str(S.top / "out.json"), who="eng")
-    eq(json.loads((S.top / "out.json").read_text()), events, "the rrweb file")
+    eq([e for e in json.loads((S.top / "out.json").read_text()) if "keyhole" not in e], events, "the rrweb file")
+    r = S.run("export", a, "-o", str(S.top / "out.txt"), "--format", "text", who="eng").out
+    eq(r, f"{len((S.top / 'out.txt').read_bytes())} bytes\n")
+    lines = (S.top / "out.txt").read_text().splitlines()
+    eq((lines[0].startswith("# Exported from Keyhole by eng"), lines[-1]), (True, lines[0]), "marks of the text")
     r = S.run("export", b, "-o", str(S.top / "out2"), "--format", "asciicast-v2", who="eng", check=False)
     eq(r.code, 1)
     eq([p.name for p in S.top.iterdir() if ".part" in p.name or p.name == "out2"], [], "what is left behind")

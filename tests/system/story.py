@@ -10,7 +10,7 @@ import threading
 import time
 
 from _server import (KEYHOLE, SLOW, Client, Server, Tests, b64u, cast, cast_events, covered, have_zstd, leased,
-                     request_digest, rrweb, rrweb_events, same, true, unb64u, until, unzstd, verify_log)
+                     request_digest, rrweb, rrweb_events, same, true, unb64u, unmarked, until, unzstd, verify_log)
 
 test = Tests()
 s = Server(config="key { bearer_life = 8s }").cast()
@@ -409,12 +409,12 @@ def _():
 def _():
     k = s.keyed(state["term"], ["export"])
     same(k.answer["scope"], ["export"], "scope")
-    lines = k.get(f"{k.path}/export").want(200).text.splitlines()
+    lines = unmarked(k.get(f"{k.path}/export").want(200).text)
     same(json.loads(lines[0])["version"], 2, "version")
     same([json.loads(l) for l in lines[1:]], [json.loads(e) for e in TERMINAL], "exported events")
-    rest = k.get(f"{k.path}/export?from_seq=200").want(200).text.splitlines()
+    rest = unmarked(k.get(f"{k.path}/export?from_seq=200").want(200).text)
     same([json.loads(l) for l in rest], [json.loads(e) for e in TERMINAL[200:]], "export from 200")
-    v3 = [json.loads(l) for l in k.get(f"{k.path}/export?format=asciicast-v3").want(200).text.splitlines()]
+    v3 = [json.loads(l) for l in unmarked(k.get(f"{k.path}/export?format=asciicast-v3").want(200).text)]
     same(v3[0]["version"], 3, "version 3")
     at = 0
     for e, want in zip(v3[1:], TERMINAL, strict=True):
@@ -424,7 +424,7 @@ def _():
     problem(k.get(f"{k.path}/export?format=rrweb"), 422, "invalid")
     problem(k.get(f"{k.path}/stream"), 403, "scope")
     d = s.keyed(state["dom"], ["export"])
-    same(d.get(f"{d.path}/export").want(200).json, [json.loads(e) for e in PAGES], "exported pages")
+    same(unmarked(d.get(f"{d.path}/export").want(200).text), [json.loads(e) for e in PAGES], "exported pages")
     until(lambda: "export.done" in s.leaf_types(gid=k.claims["gid"]), 5, "export.done", step=0.2)
 
 

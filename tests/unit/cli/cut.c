@@ -5,23 +5,31 @@
 
 #include <stdio.h>
 
+#define OVERLAY ",\n{ \"keyhole\":true,\"data\":[{}]}"
+
 /* The server's side: events from n on, in its own form. */
 static void lines_from(uint64_t n, struct buf *out)
 {
     if (n == 0)
-        buf_add_str(out, "{\"version\":2,\"width\":80,\"height\":24}\n");
+        buf_add_str(out, "{\"version\":2,\"width\":80,\"height\":24}\n[ 0.000000, \"o\", \"by ada ]\"]\n");
     for (uint64_t i = n; i < 5; i++)
         buf_addf(out, "[%llu.5,\"o\",\"a[]{}\\\"%llu\"]\n", (unsigned long long) i, (unsigned long long) i);
+    buf_add_str(out, "[ 4.500000, \"o\", \"by ada\"]\n");
 }
 
 static void array_from(uint64_t n, struct buf *out)
 {
     if (n == 0)
-        buf_add_str(out, "[");
-    for (uint64_t i = n; i < 5; i++)
-        buf_addf(out, "%s{\"type\":3,\"data\":[{\"s\":\"]}[{\\\\\\\"\"}],\"timestamp\":%llu}", i > 0 ? ",\n" : "\n",
+        buf_add_str(out, "[\n{ \"keyhole\":true,\"data\":{}}");
+    if (n == 3)
+        buf_add_str(out, OVERLAY);
+    for (uint64_t i = n; i < 5; i++) {
+        buf_addf(out, "%s{\"type\":3,\"data\":[{\"s\":\"]}[{\\\\\\\"\"}],\"timestamp\":%llu}", ",\n",
                  (unsigned long long) i);
-    buf_add_str(out, "\n]\n");
+        if (i == 2) /* a snapshot: what follows it is sent again when the file goes on behind it */
+            buf_add_str(out, OVERLAY);
+    }
+    buf_add_str(out, ",\n{ \"keyhole\":true}\n]\n");
 }
 
 /* The same without the comma in front. */

@@ -411,7 +411,7 @@ static void one_real(const char *path, void *ctx)
     if (c.status == 201) {
         char events[24];
         struct json_iter it;
-        struct json_value v;
+        struct json_value v, mark;
         size_t n = 0;
 
         rid = member(&c, "id");
@@ -420,11 +420,11 @@ static void one_real(const char *path, void *ctx)
         assert_int_equal(e.status, 200);
         if (strcmp(member(&c, "kind"), "rrweb") == 0) {
             for (it = json_iter(json_value(buf_span(&e.body))); json_next(&it, &v);)
-                n++;
+                n += !json_find(v, "keyhole", &mark);
         } else {
             for (size_t i = 0; i < e.body.n; i++)
                 n += e.body.p[i] == '\n';
-            n--;
+            n -= 3; /* the header, a mark at both ends */
         }
         assert_int_equal(n, atoi(events));
         client_close(&e);
