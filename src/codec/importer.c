@@ -433,6 +433,7 @@ enum err importer_finish(struct importer *imp, struct importer_result *ret)
     if (imp->intake != NULL) {
         imp->res.n_masked = intake_counts(imp->intake)->masked;
         imp->res.n_sanitised = intake_counts(imp->intake)->sanitised;
+        imp->res.masked_by = intake_counts(imp->intake)->hits;
     }
     imp->res.bytes_unpacked = unpack_out(imp->unpack);
     imp->res.markers = imp->markers;

@@ -96,6 +96,7 @@ struct importer_result {
     bool markers_cut;     /* there were more than IMPORTER_MARKERS_MAX */
     uint64_t n_masked;    /* events of which something was taken out */
     uint64_t n_sanitised;
+    const uint64_t *masked_by; /* how much by which rule (MASK_RULES_MAX of codec/mask.h); NULL without rules; the importer's */
     size_t n_markers;
     const struct importer_marker *markers; /* owned by the importer */
 };
