@@ -313,8 +313,11 @@ static bool find_token(struct call *c, struct foreign_part *p)
         call_problem(c, "login-needed", NOT_VALID);
         return false;
     }
-    if (p->route != FOREIGN_ENVELOPE)
+    if (p->route != FOREIGN_ENVELOPE) { /* posthog-js beside its own service has that one's token in the body */
+        if (uploader_query(c, "token", &v) && uploader_is_browser(v))
+            (void) is_word(v, p->token, sizeof(p->token));
         return true;
+    }
     if (call_query(c, &tree, &why) != ERR_OK) {
         buf_deinit(&tree);
         call_problem(c, "bad-request", "The query is not well-formed.");
