@@ -11,15 +11,26 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "codec/json.h"
 #include "os/clock.h"
 
 #define START_BEFORE_MS (7 * 24 * 3600 * 1000LL) /* a client's clock within these is believed for the start */
 #define START_AFTER_MS  (10 * 60 * 1000LL)
+#define EARLY_MS        (2 * 60 * 1000)
 #define OPEN_MAX        (LIVE_OPEN_MAX / 2) /* of one token: visitors, not recorders */
+
+enum session_state {
+    EARLY,  /* links came before any event: they wait for a recording, or are forgotten */
+    ASKING, /* the keeper */
+    KNOWN,  /* rid is its recording */
+};
 
 struct session {
     char key[FOREIGN_KEY_CAP];
-    char rid[ID_CAP];    /* "": the keeper is being asked */
+    enum session_state state;
+    char rid[ID_CAP];
+    struct foreign_link *early; /* FOREIGN_LINKS_MAX of them; NULL: none */
+    size_t n_early;
     struct list waiting; /* of struct live_job */
     struct lane *lane;
     time_ms heard;
@@ -29,6 +40,7 @@ struct session {
 static void session_forget(struct session *s)
 {
     (void) map_del(&s->lane->foreign, span_str(s->key));
+    free(s->early);
     free(s);
 }
 
@@ -38,7 +50,7 @@ static void forget_oldest(struct lane *l)
 
     MAP_FOREACH(struct session, s, &l->foreign)
     {
-        if (s->rid[0] != '\0' && (oldest == NULL || s->heard < oldest->heard))
+        if (s->state != ASKING && (oldest == NULL || s->heard < oldest->heard))
             oldest = s;
     }
     if (oldest != NULL)
@@ -57,7 +69,7 @@ void foreign_tick(struct lane *l)
     l->foreign_swept = now;
     MAP_FOREACH(struct session, s, &l->foreign)
     {
-        if (s->rid[0] != '\0' && now - s->heard > idle && n < sizeof(old) / sizeof(old[0]))
+        if (s->state != ASKING && now - s->heard > (s->state == EARLY ? EARLY_MS : idle) && n < sizeof(old) / sizeof(old[0]))
             old[n++] = s;
     }
     for (size_t i = 0; i < n; i++)
@@ -87,7 +99,10 @@ static struct session *session_new(struct lane *l, const struct live_job *j)
 void foreign_end(struct lane *l)
 {
     MAP_FOREACH(struct session, s, &l->foreign)
+    {
+        free(s->early);
         free(s); /* the jobs go with their lanes */
+    }
     map_deinit(&l->foreign);
 }
 
@@ -172,6 +187,7 @@ static void on_opened(void *ctx, enum err err, enum ipc_type type, const void *b
         refuse_waiting(s, code != NULL ? code : "internal", "");
         return;
     }
+    s->state = KNOWN;
     go_on(s);
 }
 
@@ -190,6 +206,7 @@ static void ask(struct session *s, const struct live_job *j)
     struct span pid;
 
     (void) span_cut(span_str(s->key), '\n', &pid, &m.foreign); /* the project is the token's */
+    s->state = ASKING;
     if (in->first_at > now - START_BEFORE_MS && in->first_at < now + START_AFTER_MS)
         m.started_ms = in->first_at;
     if (live_keeper_away(l) || link_call(l->keeper, IPC_T_INGEST_OPEN, &m, LIVE_CALL_MS, on_opened, s) != ERR_OK)
@@ -209,6 +226,31 @@ static bool may_begin(struct live_job *j)
     return false;
 }
 
+/* An error is often told before the first events of its session are. */
+static void keep_early(struct lane *l, struct session *s, const struct live_job *j)
+{
+    const struct foreign *in = &j->foreign->in;
+
+    if (s == NULL)
+        s = session_new(l, j);
+    if (s != NULL && s->early == NULL)
+        s->early = calloc(FOREIGN_LINKS_MAX, sizeof(*s->early));
+    for (size_t i = 0; s != NULL && s->early != NULL && i < in->n_links && s->n_early < FOREIGN_LINKS_MAX; i++)
+        s->early[s->n_early++] = in->links[i];
+}
+
+static void take_early(struct session *s, struct live_job *j)
+{
+    for (size_t i = 0; i < s->n_early; i++) {
+        const struct foreign_link *l = &s->early[i];
+
+        foreign_add_link(&j->foreign->in, l->type, (struct json_value){ .type = JSON_STRING, .raw = span_str(l->id) }, l->at);
+    }
+    free(s->early);
+    s->early = NULL;
+    s->n_early = 0;
+}
+
 /* At home. */
 static void arrived(void *arg)
 {
@@ -220,24 +262,28 @@ static void arrived(void *arg)
         live_answer_code(j, "starting", "The server is going down.");
         return;
     }
-    if (s == NULL && j->foreign->in.n_events == 0) { /* links of what was never recorded here */
+    if (s != NULL)
+        s->heard = loop_now_ms(l->loop);
+    if (j->foreign->in.n_events == 0 && (s == NULL || s->state == EARLY)) {
+        keep_early(l, s, j);
         live_answer(j);
         return;
     }
-    if (s != NULL) {
-        s->heard = loop_now_ms(l->loop);
+    if (s != NULL && s->state != EARLY) {
         list_append(&s->waiting, &j->node);
-        if (s->rid[0] != '\0')
+        if (s->state == KNOWN)
             go_on(s);
         return;
     }
     if (j->foreign->browser && !may_begin(j))
         return;
-    s = session_new(l, j);
+    if (s == NULL)
+        s = session_new(l, j);
     if (s == NULL) {
         live_answer_code(j, "overloaded", "");
         return;
     }
+    take_early(s, j);
     list_append(&s->waiting, &j->node);
     ask(s, j);
 }
@@ -266,7 +312,7 @@ static void anew(void *arg)
     struct live_job *j = arg;
     struct session *s = map_get(&j->at->foreign, span_str(j->foreign->key));
 
-    if (s != NULL && s->rid[0] != '\0' && strcmp(s->rid, j->rid) == 0)
+    if (s != NULL && s->state == KNOWN && strcmp(s->rid, j->rid) == 0)
         session_forget(s); /* nobody waits in one that is known */
     arrived(j);
 }

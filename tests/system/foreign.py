@@ -154,8 +154,10 @@ def _():
     ph([{"event": "$pageview", "properties": {"token": s.recorder.token}}], path="/i/v0/e/").want(200)
     r = found("error:0197-err-1")[0]
     same([x["at_ms"] for x in r["links"] if x["type"] == "error"], [12_000], "its moment")
-    ph([{"event": "$exception", "uuid": "0197-err-2", "properties": {"token": s.recorder.token, "$session_id": "nowhere"}}], path="/e/").want(200)
+    ph([{"event": "$exception", "uuid": "0197-err-2", "timestamp": stamp, "properties": {"token": s.recorder.token, "$session_id": "ph-early", "$window_id": "w1"}}], path="/e/").want(200)
     same(find("error:0197-err-2"), [], "an exception of no recording")
+    ph(capture("ph-early", page(2) + clicks(2, 13_000))).want(200)
+    same([x["at_ms"] for x in found("error:0197-err-2")[0]["links"] if x["type"] == "error"], [12_000], "told before the first events")
 
 
 @test("PostHog: what it asks before it records")
