@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "codec/batch.h"
+#include "codec/intake.h"
 #include "codec/json_scan.h"
 
 #include <ftw.h>
@@ -17,7 +18,10 @@
 struct got {
     struct batch_state state;
     struct buf head, events; /* NDJSON */
+    struct buf reveal;       /* and of track 1 */
     size_t heads, frames, batches;
+    struct intake *intake;   /* or NULL */
+    struct buf late;         /* struct intake_late */
 };
 
 static void got_init(struct got *g, enum importer_kind kind)
@@ -25,12 +29,17 @@ static void got_init(struct got *g, enum importer_kind kind)
     *g = (struct got){ .state = batch_state_new(kind) };
     buf_init(&g->head, 1u << 20);
     buf_init(&g->events, 400u << 20);
+    buf_init(&g->reveal, 400u << 20);
+    buf_init(&g->late, 64u << 20);
 }
 
 static void got_deinit(struct got *g)
 {
     buf_deinit(&g->head);
     buf_deinit(&g->events);
+    buf_deinit(&g->reveal);
+    buf_deinit(&g->late);
+    g->intake = intake_free(g->intake);
 }
 
 static size_t count(struct span s, char c)
@@ -64,6 +73,31 @@ static void take_frame(struct got *g, const struct batch_frame *f, uint64_t *seq
     assert_int_equal(p[f->raw - 1], '\n');
 }
 
+/* Track 1: as many lines as events, under the same numbers. */
+static void take_reveal(struct got *g, const struct batch_out *out)
+{
+    uint64_t seq = g->state.next_seq;
+
+    if (g->intake == NULL || !intake_keeps(g->intake)) {
+        assert_int_equal(out->n_reveal, 0);
+        return;
+    }
+    for (size_t i = 0; i < out->n_reveal; i++) {
+        const struct batch_frame *f = &out->reveal[i];
+        uint8_t *p = buf_reserve(&g->reveal, f->raw);
+
+        assert_non_null(p);
+        assert_int_equal(ZSTD_decompress(p, f->raw, f->zstd.p, f->zstd.n), f->raw);
+        assert_int_equal(f->first_seq, seq);
+        if (f->head)
+            continue;
+        seq += f->n_events;
+        assert_int_equal(count(span_of(p, f->raw), '\n'), f->n_events);
+        g->reveal.n += f->raw;
+    }
+    assert_int_equal(seq, out->after.next_seq);
+}
+
 /* One accepted batch. */
 static void take(struct got *g, const struct batch_out *out)
 {
@@ -76,8 +110,16 @@ static void take(struct got *g, const struct batch_out *out)
     assert_int_equal(seq, out->after.next_seq);
     assert_int_equal(seq - g->state.next_seq, out->n_events);
     assert_int_equal(out->after.bytes, bytes + out->raw_bytes);
+    take_reveal(g, out);
     g->state = out->after;
     g->batches++;
+    if (g->intake != NULL) {
+        size_t n;
+        const struct intake_late *late = intake_late(g->intake, &n);
+
+        buf_add(&g->late, late, n * sizeof(*late));
+        intake_commit(g->intake);
+    }
 }
 
 static enum err feed(struct batch *b, struct span in, size_t step)
@@ -96,7 +138,7 @@ static enum err feed(struct batch *b, struct span in, size_t step)
 static enum err run(struct got *g, enum unpack_codec codec, struct span head, struct span in, size_t step,
                     struct importer_error *ret_error)
 {
-    CLEANUP(batch_freep) struct batch *b = batch_new(&g->state, codec, head, NULL);
+    CLEANUP(batch_freep) struct batch *b = batch_new(&g->state, codec, head, g->intake);
     struct batch_out out;
     enum err e;
 
@@ -647,7 +689,19 @@ struct real {
     struct buf head, events;  /* what the importer stores */
     struct buf items, bytes;  /* struct item; the elements of the file, minified */
     struct buf outer;
+    struct mask_rules *rules; /* or NULL */
+    uint64_t n_reveal;
 };
+
+static enum err on_reveal(void *ctx, int64_t seq, struct span original, struct err_info *reterr)
+{
+    struct real *r = ctx;
+
+    (void) reterr;
+    assert_true(original.n > 0);
+    r->n_reveal += seq >= 0;
+    return ERR_OK;
+}
 
 static enum err on_head(void *ctx, struct span json, struct err_info *reterr)
 {
@@ -673,6 +727,8 @@ static bool import(struct real *r, struct span file)
 
     p.on_head = on_head;
     p.on_event = on_event;
+    p.on_reveal = on_reveal;
+    p.rules = r->rules;
     p.ctx = r;
     imp = importer_new(&p);
     return importer_feed(imp, file) == ERR_OK && importer_finish(imp, &r->result) == ERR_OK;
@@ -786,11 +842,46 @@ static void one_batch(const struct real *r, struct got *g, size_t i, size_t to, 
     buf_deinit(&packed);
 }
 
-static size_t n_real, n_real_events;
+static size_t n_real, n_real_events, n_real_masked;
 
-static void real_file(const char *path, struct span file)
+/* Stored events with what turned out late, and how many of them have an original. */
+static uint64_t settle(struct got *g)
 {
-    struct real r = { .path = path };
+    struct buf out = BUF_INIT(400u << 20), one = BUF_INIT(64u << 20);
+    struct span rest = buf_span(&g->events), line, original, reveal = buf_span(&g->reveal);
+    const struct intake_late *late = (const struct intake_late *) (const void *) g->late.p;
+    uint64_t n = 0, seq = 0;
+
+    for (; span_cut(rest, '\n', &line, &rest); seq++) {
+        struct err_info e;
+        bool masked;
+
+        assert_true(span_cut(reveal, '\n', &original, &reveal));
+        assert_ok_err(intake_mask_late(line, seq, late, g->late.n / sizeof(*late), &one, &masked, &e), &e);
+        buf_add_span(&out, masked ? buf_span(&one) : line);
+        buf_add_c(&out, '\n');
+        n += masked || !span_eq_str(original, "0");
+    }
+    buf_deinit(&g->events);
+    g->events = out;
+    buf_deinit(&one);
+    return n;
+}
+
+static struct mask_rules *keep_rules(void)
+{
+    struct mask_rules *r = NULL;
+    struct err_info e;
+
+    assert_ok_err(mask_init(&e), &e);
+    assert_ok_err(mask_rules_load(SPAN("reveal = keep  rrweb { inputs = all }"), &r, &e), &e);
+    return r;
+}
+
+/* masked: what is stored of a file and of batches is the same, too. */
+static void real_file(const char *path, struct span file, bool masked)
+{
+    struct real r = { .path = path, .rules = masked ? keep_rules() : NULL };
     size_t n, at = 0;
     struct got g;
 
@@ -802,6 +893,7 @@ static void real_file(const char *path, struct span file)
     if (import(&r, file) && (strncmp(r.result.format, "asciicast", 9) == 0 || r.result.kind == IMPORTER_RRWEB)) {
         elements(&r, file);
         got_init(&g, r.result.kind);
+        g.intake = masked ? intake_new(r.result.kind, r.rules, BATCH_EVENT_MAX) : NULL;
         n = r.items.n / sizeof(struct item);
         do {
             size_t to = at + (rnd(3) == 0 ? rnd(3) : rnd(200));
@@ -817,12 +909,15 @@ static void real_file(const char *path, struct span file)
             assert_int_equal(r.events.n, 0);
         else
             assert_span_eq(buf_span(&g.head), buf_span(&r.head));
+        if (masked)
+            assert_int_equal(settle(&g), r.n_reveal);
         if (!span_eq(buf_span(&g.events), buf_span(&r.events)))
             fail_msg("%s: other events than the importer's", path);
         assert_int_equal(g.state.next_seq, r.result.n_events);
         assert_int_equal(g.state.seek, r.result.duration_us);
         n_real++;
         n_real_events += r.result.n_events;
+        n_real_masked += r.n_reveal;
         got_deinit(&g);
     }
     buf_deinit(&r.head);
@@ -830,6 +925,7 @@ static void real_file(const char *path, struct span file)
     buf_deinit(&r.items);
     buf_deinit(&r.bytes);
     buf_deinit(&r.outer);
+    (void) mask_rules_unref(r.rules);
 }
 
 static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -842,7 +938,7 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
     test_read_file(path, &file);
     for (unsigned seed = 1; seed <= 3; seed++) {
         srandom(seed);
-        real_file(path, buf_span(&file));
+        real_file(path, buf_span(&file), /* masked= */ seed == 3);
     }
     buf_deinit(&file);
     return 0;
@@ -857,7 +953,8 @@ static void real_files(void **state)
         skip();
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         assert_int_equal(nftw(test_shared(folders[i]), visit, 10, FTW_PHYS), 0);
-    print_message("%zu files, %zu events\n", n_real / 3, n_real_events / 3);
+    print_message("%zu files, %zu events, %zu masked\n", n_real / 3, n_real_events / 3, n_real_masked);
+    assert_true(n_real_masked > 100);
     assert_true(n_real > 3 * 100);
 }
 
