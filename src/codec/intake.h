@@ -6,8 +6,8 @@
  *         -> json:   as it is stored
  *         -> reveal: the sanitised original in the same shape, where something was taken out and the rules keep originals
  *
- * Called once for each head and event, in order, by importer_emit.c and batch.c. What passes twice is not changed a second
- * time. codec/facts and screens see 'json', never the original.
+ * Called once for each head and event, in order, by importer_emit.c and batch.c.
+ * codec/facts and screens see 'json', never the original.
  *
  * Terminals: a match may lie in several events, so an event waits until the text at its end is over: add, then take while
  * there is one; flush at the end of a batch or file, when nothing may wait. One comes out for each that went in, in order. What a

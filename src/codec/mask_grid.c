@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum state { GROUND, ESC, ESC_MORE, CSI, STRING, STRING_ESC };
+enum state { GROUND, ESC, ESC_MORE, CSI, OSC, STRING, STRING_ESC };
 
 #define RIGHT    0xffffffffu /* the right half of the cell before */
 #define GAP      0xfffffffeu /* left empty at the end of a row by a wide character that did not fit */
@@ -186,7 +186,7 @@ bool mask_grid_open(const struct mask_grid *g, uint64_t seq, uint64_t within)
     for (int y = 0; y < g->rows; y++)
         if (g->row[y].open && g->row[y].touched + within >= seq)
             return true;
-    return g->state == STRING || g->state == STRING_ESC;
+    return g->state == OSC || g->state == STRING || g->state == STRING_ESC;
 }
 
 static int by_id(const void *a, const void *b)
@@ -318,6 +318,8 @@ static void print(struct mask_grid *g, const struct mask_grid_calls *calls, uint
     int width = screen_is_mark(cp) ? 0 : screen_is_wide(cp) ? 2 : 1;
     uint32_t *c;
 
+    if (utf8_is_control(cp))
+        return; /* bidirectional: no cell on some terminals, a symbol in safe mode: it stays, whatever is round it */
     if (width == 0) {
         int x = g->pending_wrap ? g->x : g->x - 1;
 
@@ -495,6 +497,27 @@ static void csi(struct mask_grid *g, const struct mask_grid_calls *calls, uint32
     }
 }
 
+static void string_begin(struct mask_grid *g, enum state state)
+{
+    g->state = (uint8_t) state;
+    buf_reset(&g->string);
+    g->n_parts = 0;
+}
+
+/* 8-bit controls: their sequences are passed over whole. */
+static void c1(struct mask_grid *g, uint32_t c)
+{
+    if (c == 0x9b) {
+        g->state = CSI;
+        g->n_args = 0;
+        g->inter = true; /* it does nothing */
+    } else if (c == 0x9d) {
+        string_begin(g, OSC);
+    } else if (c == 0x90 || c == 0x98 || c == 0x9e || c == 0x9f) {
+        string_begin(g, STRING);
+    }
+}
+
 static void esc(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c)
 {
     g->state = GROUND;
@@ -509,11 +532,7 @@ static void esc(struct mask_grid *g, const struct mask_grid_calls *calls, uint32
     case 'P':
     case 'X':
     case '^':
-    case '_':
-        g->state = STRING;
-        buf_reset(&g->string);
-        g->n_parts = 0;
-        break;
+    case '_': string_begin(g, c == ']' ? OSC : STRING); break;
     case '7':
         g->saved_x = g->x;
         g->saved_y = g->y;
@@ -539,10 +558,8 @@ static void esc(struct mask_grid *g, const struct mask_grid_calls *calls, uint32
         g->pending_wrap = g->no_wrap = false;
         break;
     default:
-        if (c >= 0x20 && c <= 0x2f)
+        if (c <= 0x2f)
             g->state = ESC_MORE;
-        else if (c == 0x1b)
-            g->state = ESC;
         break;
     }
 }
@@ -587,14 +604,9 @@ static void csi_char(struct mask_grid *g, const struct mask_grid_calls *calls, u
         g->mark = (char) c;
     } else if (c >= 0x20 && c <= 0x2f) {
         g->inter = true;
-    } else if (c == 0x1b) {
-        g->state = ESC;
-    } else if (c < 0x20) {
-        control(g, calls, c); /* in the midst of a sequence they act */
-    } else {
+    } else if (c != 0x7f) {
         g->state = GROUND;
-        if (c <= 0x7e)
-            csi(g, calls, c);
+        csi(g, calls, c);
     }
 }
 
@@ -624,41 +636,58 @@ static void string_char(struct mask_grid *g, const struct mask_grid_calls *calls
     p->n += (uint32_t) bytes.n;
 }
 
+static void ground(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c, struct span bytes, uint32_t off)
+{
+    bool ends = g->state != GROUND; /* it ends a broken sequence, which a '*' would not: it has to stay */
+
+    g->state = GROUND;
+    if (c < 0x20)
+        control(g, calls, c);
+    else if (c >= 0x80 && c <= 0x9f)
+        c1(g, c);
+    else if (c != 0x7f)
+        print(g, calls, c, off, ends ? 0 : (uint8_t) bytes.n);
+}
+
+static void string_take(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c, struct span bytes, uint32_t off)
+{
+    if (c != 0x9c && (c != 0x07 || g->state != OSC)) {
+        string_char(g, calls, bytes, off);
+        return;
+    }
+    string_over(g, calls);
+    g->state = GROUND;
+}
+
+/* Where sequences begin and end is as codec/screen_filter has it: a byte of one must not be taken for text. */
 static void take(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c, struct span bytes, uint32_t off)
 {
-    switch ((enum state) g->state) {
-    case GROUND:
-        if (c == 0x1b)
-            g->state = ESC;
-        else if (c < 0x20)
-            control(g, calls, c);
-        else if (c != 0x7f && (c < 0x80 || c > 0x9f))
-            print(g, calls, c, off, (uint8_t) bytes.n);
-        break;
-    case ESC: esc(g, calls, c); break;
-    case ESC_MORE:
-        if (c < 0x20 || c > 0x2f)
-            g->state = c == 0x1b ? ESC : GROUND;
-        break;
-    case CSI: csi_char(g, calls, c); break;
-    case STRING_ESC:
+    bool string = g->state == OSC || g->state == STRING;
+
+    if (g->state == STRING_ESC) {
         string_over(g, calls);
-        g->state = ESC;
+        g->state = c == '\\' ? GROUND : ESC;
         if (c == '\\')
-            g->state = GROUND;
-        else
-            esc(g, calls, c);
-        break;
-    case STRING:
-        if (c == 0x1b) {
-            g->state = STRING_ESC;
-        } else if (c == 0x07 || c == 0x18 || c == 0x1a || c == 0x9c) {
+            return;
+    }
+    if (c == 0x1b) {
+        g->state = string ? STRING_ESC : ESC;
+    } else if (g->state != GROUND && (c == 0x18 || c == 0x1a)) {
+        if (string)
             string_over(g, calls);
-            g->state = GROUND;
-        } else {
-            string_char(g, calls, bytes, off);
-        }
-        break;
+        g->state = GROUND;
+    } else if (string) {
+        string_take(g, calls, c, bytes, off);
+    } else if (g->state == GROUND || c >= 0x80) {
+        ground(g, calls, c, bytes, off);
+    } else if (c < 0x20) {
+        control(g, calls, c); /* in the midst of a sequence they act */
+    } else if (g->state == ESC) {
+        esc(g, calls, c);
+    } else if (g->state == ESC_MORE) {
+        g->state = c <= 0x2f ? ESC_MORE : GROUND;
+    } else {
+        csi_char(g, calls, c);
     }
 }
 

@@ -254,7 +254,7 @@ static bool letter(uint8_t c)
 static bool is_prompt(struct span s)
 {
     static const char *const words[] = {
-        "password", "passphrase", "passcode", "passwd", "passwort", "kennwort", "mot de passe", "contrase\xc3\xb1" "a", "senha", "wachtwoord",
+        "password", "passphrase", "passcode", "passwd", "passwort", "kennwort", "mot de passe", "contrase\303\261a", "senha", "wachtwoord",
         "has\xc5\x82o", "heslo", "l\xc3\xb6senord", "adgangskode", "salasana", "parola", "jelsz\xc3\xb3",
         "\xd0\xbf\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c", "\xd0\x9f\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c", "\xe5\xaf\x86\xe7\xa0\x81",
         "\xe5\xaf\x86\xe7\xa2\xbc", "\xe3\x83\x91\xe3\x82\xb9\xe3\x83\xaf\xe3\x83\xbc\xe3\x83\x89", "\xeb\xb9\x84\xeb\xb0\x80\xeb\xb2\x88\xed\x98\xb8",
@@ -538,7 +538,7 @@ static void release(struct mask_term *t)
         for (first = at; at < n && m[at].seq == h->ev.seq;)
             at++;
         h->out_at = t->out.n;
-        rewrite(t, &h->ev, held_json(t, h), m + first, at - first, &t->out);
+        rewrite(t, &h->ev, held_json(t, h), n == 0 ? NULL : m + first, at - first, &t->out);
         h->out_n = t->out.n - h->out_at;
     }
     buf_reset(&t->marks);
