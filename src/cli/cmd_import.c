@@ -1,4 +1,7 @@
-/* Importing files: each is one streamed call, with a progress bar on a terminal. */
+/*
+ * Importing: what was named is looked through (cli/bag), then each recording is one streamed call, with a progress bar on a
+ * terminal. What is broken is told, with file, line and cause, and the others go on.
+ */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -7,44 +10,63 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/bag.h"
 #include "codec/sfv.h"
+#include "codec/tlog.h"
 #include "os/clock.h"
 #include "os/file.h"
 
 #define HEADERS_MAX  5
 #define BAR_WIDTH    24
 #define BAR_EVERY_US 100000
+#define FORMATS_MAX  16
 
-struct upload {
-    int fd;
-    const char *name;
-    bool bar;
-    time_us drawn;
-    int64_t size;
+struct tally {
+    char format[24];
+    uint64_t n;
+    int64_t events, duration_ms;
 };
 
-static int64_t read_file(void *ctx, void *to, size_t n)
+struct import {
+    struct cli *c;
+    const char *path, *token;
+    struct bag bag;
+    bool bar, many; /* many: there is more than one file or recording to speak of */
+    size_t at;
+    struct tally tally[FORMATS_MAX];
+    size_t n_tally;
+    uint64_t stored, refused, passed;
+    int worst;
+};
+
+struct upload {
+    struct import *im;
+    struct bag_reader reader;
+    const char *name;
+    time_us drawn;
+};
+
+static int64_t read_job(void *ctx, void *to, size_t n)
 {
     struct upload *u = ctx;
-    ssize_t got;
 
-    do
-        got = read(u->fd, to, n);
-    while (got < 0 && errno == EINTR);
-    return got;
+    return bag_read(&u->reader, to, n);
 }
 
 static void draw(void *ctx, int64_t sent, int64_t total)
 {
     struct upload *u = ctx;
+    const struct import *im = u->im;
     time_us now = clock_mono_us();
     struct buf b = BUF_INIT(1024);
 
-    if (!u->bar || (now - u->drawn < BAR_EVERY_US && sent != total)) {
+    if (!im->bar || (now - u->drawn < BAR_EVERY_US && (sent != total || im->many))) {
         buf_deinit(&b);
         return;
     }
     u->drawn = now;
+    if (im->many)
+        buf_addf(&b, "%zu of %zu  ", im->at + 1, im->bag.n_jobs);
     if (total > 0) {
         int full = (int) ((double) sent / (double) total * BAR_WIDTH);
 
@@ -59,9 +81,9 @@ static void draw(void *ctx, int64_t sent, int64_t total)
     buf_deinit(&b);
 }
 
-static void wipe_bar(const struct upload *u)
+static void wipe_bar(const struct import *im)
 {
-    if (u->bar)
+    if (im->bar)
         (void) fputs("\r\033[K", stderr);
 }
 
@@ -107,14 +129,7 @@ static bool list_header(struct headers *h, const char *name, const struct cli *c
     return true;
 }
 
-static struct span base_name(const char *file)
-{
-    const char *slash = strrchr(file, '/');
-
-    return strcmp(file, "-") == 0 ? SPAN_EMPTY : span_str(slash != NULL ? slash + 1 : file);
-}
-
-static int make_headers(const struct cli *c, const char *file, struct headers *h)
+static int make_headers(const struct cli *c, const struct bag_job *job, struct headers *h)
 {
     const char *title = args_value(&c->args, "title"), *v;
     bool by_name = title == NULL && args_flag(&c->args, "title-from-name");
@@ -123,7 +138,7 @@ static int make_headers(const struct cli *c, const char *file, struct headers *h
         if (strchr(v, ':') == NULL || v[0] == ':')
             return usage(c, "a link is TYPE:ID, as error:ERR-7F3A21");
     }
-    if (!text_header(h, "Keyhole-Title", by_name ? base_name(file) : span_str(title)) ||
+    if (!text_header(h, "Keyhole-Title", by_name && strcmp(job->path, "-") != 0 ? span_str(job->title) : span_str(title)) ||
         !text_header(h, "Keyhole-Subject", span_str(args_value(&c->args, "subject"))) ||
         !list_header(h, "Keyhole-Tag", c, "tag") || !list_header(h, "Keyhole-Link", c, "link"))
         return usage(c, "titles, subjects, tags and links are UTF-8 text");
@@ -138,19 +153,26 @@ static void headers_deinit(struct headers *h)
         buf_deinit(&h->lines[i]);
 }
 
-/* ---- one file ---- */
+/* ---- one recording ---- */
 
-static int open_file(const char *file, struct upload *u)
+static void count(struct import *im, struct tree r)
 {
-    struct stat st;
+    struct span format = get(r, "format");
+    struct tally *t = NULL;
 
-    u->fd = strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (u->fd < 0)
-        return fail("%s: %s", file, strerror(errno));
-    if (fstat(u->fd, &st) != 0 || S_ISDIR(st.st_mode))
-        return fail("%s: %s", file, S_ISDIR(st.st_mode) ? "is a directory" : strerror(errno));
-    u->size = S_ISREG(st.st_mode) ? (int64_t) st.st_size - (int64_t) lseek(u->fd, 0, SEEK_CUR) : -1;
-    return EXIT_DONE;
+    im->stored++;
+    for (size_t i = 0; i < im->n_tally && t == NULL; i++)
+        if (span_eq_str(format, im->tally[i].format))
+            t = &im->tally[i];
+    if (t == NULL && im->n_tally < FORMATS_MAX && format.n < sizeof(t->format)) {
+        t = &im->tally[im->n_tally++];
+        (void) span_to_str(format, t->format, sizeof(t->format));
+    }
+    if (t == NULL)
+        return;
+    t->n++;
+    t->events += get_int(r, "events");
+    t->duration_ms += get_int(r, "duration_ms");
 }
 
 static void report(struct cli *c, const char *file, struct tree r)
@@ -173,40 +195,134 @@ static void report(struct cli *c, const char *file, struct tree r)
     buf_deinit(&b);
 }
 
-static int import_file(struct cli *c, const char *file, const char *path, const char *token)
+static void complain(struct import *im, const char *file, int64_t line, struct span cause, struct span code)
 {
-    CLEANUP(os_closep) int closing = -1;
-    struct upload u = { .fd = -1, .name = file, .bar = isatty(STDERR_FILENO) };
+    wipe_bar(im);
+    (void) fputs("keyhole: ", stderr);
+    print_safe(stderr, span_str(file));
+    (void) fputs(": ", stderr);
+    if (line > 0)
+        (void) fprintf(stderr, "line %lld: ", (long long) line);
+    print_safe(stderr, cause);
+    if (code.n > 0)
+        (void) fprintf(stderr, " [" SPAN_FMT "]", SPAN_ARG(code));
+    (void) fputc('\n', stderr);
+}
+
+/* What the bag tells of a directory or archive that it could not read. */
+static void trouble(void *ctx, const char *path, const char *cause)
+{
+    struct import *im = ctx;
+
+    complain(im, path, 0, span_str(cause), SPAN_EMPTY);
+    im->refused++;
+    im->worst = EXIT_FAILED;
+}
+
+/* True: it makes no sense to send the next one. */
+static bool refused(struct import *im, const struct bag_job *job, struct http_reply *r)
+{
+    struct cli *c = im->c;
+    bool of_file = r->status != 0 && get(r->root, "cause").n > 0;
+
+    wipe_bar(im);
+    im->refused++;
+    if (of_file && !c->json) {
+        complain(im, job->path, get_int(r->root, "line"), get(r->root, "cause"), span_str(r->code));
+        im->worst = EXIT_FAILED;
+        return false;
+    }
+    if (im->many && !c->json) {
+        (void) fputs("keyhole: in ", stderr);
+        print_safe(stderr, span_str(job->path));
+        (void) fputs(":\n", stderr);
+    }
+    im->worst = cli_problem(c, r);
+    return !of_file && r->status != 409 && r->status != 422;
+}
+
+static bool send_job(struct import *im, const struct bag_job *job)
+{
+    struct upload u = { .im = im, .name = job->path };
     struct headers h = { .n = 0 };
-    struct http_request q = { .method = "POST", .path = path, .bearer = token, .content_type = "application/octet-stream",
-                              .idempotent = false, .timeout_ms = -1, .read = read_file, .read_ctx = &u,
+    struct http_request q = { .method = "POST", .path = im->path, .bearer = im->token, .content_type = "application/octet-stream",
+                              .idempotent = false, .timeout_ms = -1, .read = read_job, .read_ctx = &u, .length = job->size,
                               .progress = draw };
     struct http_reply r = { 0 };
-    int code = open_file(file, &u);
+    int code = make_headers(im->c, job, &h);
+    bool stop = code != EXIT_DONE;
 
-    closing = u.fd; /* NOLINT(clang-analyzer-deadcode.DeadStores): CLEANUP reads it */
-    if (code == EXIT_DONE)
-        code = make_headers(c, file, &h);
     if (code == EXIT_DONE) {
-        q.length = u.size;
         q.headers = h.list;
-        code = http_call(c->http, &q, &r) ? EXIT_DONE : EXIT_FAILED;
-        wipe_bar(&u);
-        if (code == EXIT_DONE) {
-            report(c, file, r.root);
+        bag_open(&im->bag, job, &u.reader);
+        if (http_call(im->c->http, &q, &r)) {
+            wipe_bar(im);
+            count(im, r.root);
+            report(im->c, job->path, r.root);
         } else {
-            if (c->args.n_words > 1 && !c->json) {
-                (void) fputs("keyhole: in ", stderr);
-                print_safe(stderr, span_str(file));
-                (void) fputs(":\n", stderr);
-            }
-            code = cli_problem(c, &r);
+            stop = refused(im, job, &r);
         }
+        bag_close(&u.reader);
+    } else {
+        im->worst = code;
     }
     http_reply_deinit(&r);
     headers_deinit(&h);
-    return code;
+    return !stop;
 }
+
+/* What was found, not named, and is no recording by its first bytes, is not sent anywhere. */
+static bool pass_over(struct import *im, const struct bag_job *job)
+{
+    const char *why = job->named ? NULL : bag_refusal(&im->bag, job);
+
+    if (why == NULL)
+        return false;
+    im->passed++;
+    if (args_flag(&im->c->args, "verbose"))
+        complain(im, job->path, 0, span_str(why), SPAN("passed over"));
+    return true;
+}
+
+/* ---- what came of it ---- */
+
+static void number_cell(struct table *t, int64_t n)
+{
+    char text[32];
+
+    (void) snprintf(text, sizeof(text), "%lld", (long long) n);
+    table_cell_str(t, text);
+}
+
+static void summary(struct import *im)
+{
+    static const struct table_column columns[] = { { "format", false, false }, { "recordings", false, true }, { "events", false, true }, { "length", false, true } };
+    struct buf length = BUF_INIT(64);
+    struct table t;
+
+    if (!im->many || im->c->json)
+        return;
+    table_init(&t, columns, 4);
+    for (size_t i = 0; i < im->n_tally; i++) {
+        table_cell_str(&t, im->tally[i].format);
+        number_cell(&t, (int64_t) im->tally[i].n);
+        number_cell(&t, im->tally[i].events);
+        buf_reset(&length);
+        text_duration(&length, im->tally[i].duration_ms, false);
+        table_cell(&t, buf_span(&length));
+    }
+    if (im->n_tally > 0)
+        (void) table_print(&t, stderr, 0);
+    table_deinit(&t);
+    buf_deinit(&length);
+    (void) fprintf(stderr, "%llu stored, %llu refused", (unsigned long long) im->stored, (unsigned long long) im->refused);
+    if (im->passed > 0)
+        (void) fprintf(stderr, ", %llu passed over that %s no recording%s", (unsigned long long) im->passed,
+                       im->passed == 1 ? "is" : "are", args_flag(&im->c->args, "verbose") ? "" : " (--verbose names them)");
+    (void) fputc('\n', stderr);
+}
+
+/* ---- all of it ---- */
 
 static int token_of_file(struct cli *c, struct buf *token)
 {
@@ -222,43 +338,92 @@ static int token_of_file(struct cli *c, struct buf *token)
     return EXIT_DONE;
 }
 
+static int gather(struct import *im)
+{
+    struct cli *c = im->c;
+    const char *timing = args_value(&c->args, "timing"), *input = args_value(&c->args, "input-log");
+
+    if (input != NULL && timing == NULL)
+        return usage(c, "--input-log goes with --timing");
+    if (timing != NULL && (c->args.n_words != 1 || strcmp(c->args.words[0], "-") == 0))
+        return usage(c, "--timing says when what is in one typescript was shown; give one FILE");
+    for (size_t i = 0; i < c->args.n_words; i++) {
+        if (strcmp(c->args.words[i], "-") == 0)
+            bag_stdin(&im->bag);
+        else
+            bag_add(&im->bag, c->args.words[i]);
+    }
+    if (timing != NULL) {
+        bag_add(&im->bag, timing);
+        if (input != NULL)
+            bag_add(&im->bag, input);
+        bag_pair(&im->bag, c->args.words[0], timing, input);
+    } else {
+        bag_sort(&im->bag);
+    }
+    im->many = im->bag.n_jobs > 1 || c->args.n_words > 1;
+    return EXIT_DONE;
+}
+
+static int import_all(struct import *im)
+{
+    int code = gather(im);
+
+    if (code != EXIT_DONE)
+        return code;
+    for (im->at = 0; im->at < im->bag.n_jobs; im->at++) {
+        const struct bag_job *job = &im->bag.jobs[im->at];
+
+        if (!pass_over(im, job) && !send_job(im, job))
+            break;
+    }
+    summary(im);
+    if (im->worst == EXIT_DONE && im->stored == 0)
+        return fail("there is no recording in it");
+    return im->worst;
+}
+
 static int run_import(struct cli *c)
 {
     static const char *const parameters[] = { "kind", "project", "env", "class", "session" };
     struct buf path = BUF_INIT(8192), token = BUF_INIT(2048);
-    int code = cli_connect(c), worst = EXIT_DONE;
+    struct import im = { .c = c, .bar = isatty(STDERR_FILENO) };
+    int code = cli_connect(c);
 
     if (code == EXIT_DONE)
         code = token_of_file(c, &token);
     buf_add_str(&path, "/v1/import");
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++)
         path_add(&path, parameters[i], args_value(&c->args, parameters[i]));
-    for (size_t i = 0; code == EXIT_DONE && i < c->args.n_words; i++) {
-        int one = import_file(c, c->args.words[i], buf_cstr(&path), token.n > 0 ? buf_cstr(&token) : NULL);
-
-        if (one != EXIT_DONE)
-            worst = one;
-        if (one == EXIT_USAGE)
-            break;
-    }
+    im.path = buf_cstr(&path);
+    im.token = token.n > 0 ? buf_cstr(&token) : NULL;
+    bag_init(&im.bag, trouble, &im);
+    if (code == EXIT_DONE)
+        code = import_all(&im);
+    bag_deinit(&im.bag);
     if (token.n > 0)
         explicit_bzero(token.p, token.n);
     buf_deinit(&token);
     buf_deinit(&path);
-    return code != EXIT_DONE ? code : worst;
+    return code;
 }
 
 const struct command cmd_import = {
     .name = "import",
     .heading = "Recordings",
-    .summary = "Stores recording files: asciicast v1, v2, v3, rrweb events as an array, an object or lines",
-    .synopsis = "FILE... [--title T] [--tag NAME=VALUE]... [--link TYPE:ID]... [--project P]",
-    .text = "The format is recognised by what is in the file; gzip, deflate and zstd around it are fine. FILE may be - for standard\n"
-            "input. Nothing in the file becomes visible without access: a title, tags and links are only what is stated here. For each\n"
-            "file a line is printed whose last word is the new id. A file that is broken leaves nothing behind; the others go on, and\n"
-            "the exit status is not 0.",
+    .summary = "Stores recordings: files, directories and archives of asciicast, rrweb, sudo, script, tlog, ttyrec",
+    .synopsis = "FILE|DIR|ARCHIVE... [--title T] [--tag NAME=VALUE]... [--link TYPE:ID]... [--project P]",
+    .text = "The format is recognised by what is in the file: asciicast v0 to v3, rrweb events (an array, an object, lines), sudo I/O logs,\n"
+            "util-linux script (a typescript beside its timing file), tlog (JSON lines, or journalctl -o export), ttyrec; packed or not.\n"
+            "Directories and archives (tar, zip, 7z) are looked through, and files that are one recording together are found; what is\n"
+            "no recording in them is passed over. FILE may be - for standard input. Nothing in a file becomes visible without access: a\n"
+            "title, tags and links are only what is stated here. For each recording a line is printed whose last word is the new id.\n"
+            "What is broken is told with file, line and cause and leaves nothing behind; the others go on, and the exit status is\n"
+            "not 0.",
     .example = "$ keyhole import checkout.json --title 'Checkout fails' --link error:ERR-7F3A21 --tag release=2026.11.1\n"
-               "checkout.json: rrweb, 812 events, 0:47 r_2Dz2Sr-SnSlnd8aT",
+               "checkout.json: rrweb, 812 events, 0:47 r_2Dz2Sr-SnSlnd8aT\n"
+               "$ keyhole import /var/log/sudo-io --tag host=web1\n"
+               "/var/log/sudo-io/00/00/01: terminal, 44 events, 0:11 r_P5SuDkwq1rTtA7eH",
     .opts = (const struct opt[]){ { "kind", 0, "KIND", "refuse what is not rrweb, or not terminal", false },
                                   { "title", 't', "TEXT", "what everybody who may ask for it sees", false },
                                   { "title-from-name", 0, NULL, "the file's name is the title", false },
@@ -269,6 +434,9 @@ const struct command cmd_import = {
                                   { "env", 0, "ENV", "one of the configured environments", false },
                                   { "class", 0, "CLASS", "how sensitive it is, for the policy", false },
                                   { "session", 0, "ID", "the visit or shift it belongs to", false },
+                                  { "timing", 0, "FILE", "the timing file of the one typescript that is given", false },
+                                  { "input-log", 0, "FILE", "with --timing: what was typed", false },
+                                  { "verbose", 0, NULL, "name what is passed over, and why", false },
                                   { "token-file", 0, "FILE", "an ingest token, instead of KEYHOLE_TOKEN or the sign-in", false },
                                   { 0 } },
     .words_min = 1,

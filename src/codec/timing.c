@@ -16,28 +16,25 @@ static struct span word(struct span *s)
     return head;
 }
 
-/* Seconds with a fraction, as printf's %.9f writes; a comma is what sudo once wrote in some locales. */
+/*
+ * Seconds with a fraction, as printf's %.9f writes, or Python ("1.5e-05", in asciicast v0); a comma is what sudo once wrote in
+ * some locales. What is no number json_scaled finds.
+ */
 static bool seconds(struct span s, time_us *ret)
 {
     char text[48];
     int64_t v;
-    bool point = false;
 
-    if (s.n == 0 || s.n >= sizeof(text))
+    if (s.n == 0 || s.n >= sizeof(text) || s.p[0] < '0' || s.p[0] > '9')
         return false;
     for (size_t i = 0; i < s.n; i++) {
-        bool is_point = s.p[i] == '.' || s.p[i] == ',';
-
-        if (!is_point && (s.p[i] < '0' || s.p[i] > '9'))
+        if (s.p[i] < 0x20 || strchr("0123456789.,eE+-", s.p[i]) == NULL)
             return false;
-        if (is_point && (point || i == 0 || i + 1 == s.n))
-            return false;
-        point = point || is_point;
-        text[i] = is_point ? '.' : (char) s.p[i];
+        text[i] = s.p[i] == ',' ? '.' : (char) s.p[i];
     }
     for (size_t zeros = 0; zeros + 1 < s.n && text[0] == '0' && text[1] >= '0' && text[1] <= '9'; zeros++)
         memmove(text, text + 1, --s.n); /* JSON's numbers have no leading zeros */
-    if (!json_scaled(span_of(text, s.n), 6, &v) || v > SECONDS_MAX * 1000000)
+    if (!json_scaled(span_of(text, s.n), 6, &v) || v < 0 || v > SECONDS_MAX * 1000000)
         return false;
     *ret = v;
     return true;

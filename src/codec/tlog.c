@@ -17,7 +17,9 @@ enum where {
 
 struct tlog {
     struct reader r;
-    struct castout *out;
+    struct castout *out; /* NULL: split */
+    tlog_message *split;
+    void *ctx;
     enum tlog_shape shape;
     enum where where;
     struct buf line; /* the line, or a binary field's value */
@@ -318,11 +320,27 @@ static enum err choose(struct tlog *t, struct span rec, bool *ret_ours, struct e
     return ERR_OK;
 }
 
+static enum err split(struct tlog *t, struct json_value obj, struct err_info *reterr)
+{
+    struct buf rec = BUF_INIT(65536);
+    enum err code = ERR_OK;
+
+    if (!json_string_decode(string_of(obj, "rec"), &rec))
+        code = ERR_RAISE(reterr, ERR_INVAL, "a 'rec' of more than 64 KiB");
+    if (code == ERR_OK)
+        code = t->split(t->ctx, buf_span(&rec), obj.raw, reterr);
+    t->n_messages++;
+    buf_deinit(&rec);
+    return code;
+}
+
 static enum err message(struct tlog *t, struct json_value obj, struct err_info *reterr)
 {
     struct message m;
     bool ours;
 
+    if (t->split != NULL)
+        return split(t, obj, reterr);
     TRY(read_message(obj, &m, reterr));
     TRY(choose(t, m.rec, &ours, reterr));
     if (!ours)
@@ -493,7 +511,7 @@ static enum err finish(struct reader *r, struct err_info *reterr)
         TRY(line(t, reterr));
     if (t->n_messages == 0)
         return ERR_RAISE(reterr, ERR_UNSUPPORTED, "a journal without a message of tlog");
-    return castout_end(t->out, reterr);
+    return t->split == NULL ? castout_end(t->out, reterr) : ERR_OK;
 }
 
 static void release(struct reader *r)
@@ -525,4 +543,15 @@ struct reader *tlog_new(struct castout *out, enum tlog_shape shape, struct span 
     t->rec_given = rec.n > 0;
     buf_add_span(&t->rec, rec);
     return &t->r;
+}
+
+struct reader *tlog_split(enum tlog_shape shape, tlog_message *fn, void *ctx)
+{
+    struct reader *r = tlog_new(NULL, shape, SPAN_EMPTY);
+
+    if (r == NULL)
+        return NULL;
+    ((struct tlog *) r)->split = fn;
+    ((struct tlog *) r)->ctx = ctx;
+    return r;
 }

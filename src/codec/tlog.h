@@ -16,3 +16,10 @@ bool tlog_sniff_journal(struct span first);
 
 /* 'rec': the recording that is wanted, copied; empty: the only one. NULL: no memory. */
 struct reader *tlog_new(struct castout *out, enum tlog_shape shape, struct span rec);
+
+/*
+ * For who takes a file of several recordings apart: each message, minified, with the 'rec' it is of (UTF-8). Nothing is played;
+ * what is no message of tlog is passed over in a journal and an error in lines. Both spans end with the call.
+ */
+typedef enum err tlog_message(void *ctx, struct span rec, struct span json, struct err_info *reterr);
+struct reader *tlog_split(enum tlog_shape shape, tlog_message *fn, void *ctx);

@@ -130,7 +130,7 @@ def recordings():
               "--project", "default", token=S.admin, check=False)
     eq(r.code, 1, "two of them are broken, one is missing")
     eq(len(re.findall(r"r_[A-Za-z0-9_-]{16}$", r.out, re.M)), 2, "the others went in")
-    has(r.err, "Line 3.")
+    has(r.err, "broken.cast: line 3: ")
     has(r.err, "[import-broken]")
     has(r.err, "[unknown-format]")
     has(r.err, "none: No such file")
