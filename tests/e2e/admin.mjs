@@ -67,6 +67,20 @@ await suite({
     await page.locator("tr[data-project=billing]").getByText("engineer: may ask").waitFor();
     await shot(page, "admin-projects");
 
+    await page.locator("tr[data-project=billing]").getByRole("button", { name: "Masking" }).click();
+    await dialog.getByLabel("Try it on a text").fill("Write to jane@example.com about EMP-204518");
+    await dialog.getByRole("button", { name: "Try", exact: true }).click();
+    await dialog.getByText("Write to **************** about EMP-204518").waitFor();
+    await dialog.getByLabel("Rules", { exact: true }).fill('patterns = { card }\nown "staff" { pattern = "(EMP" }');
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await dialog.locator("[data-line='2']").waitFor();
+    await dialog.getByLabel("Rules", { exact: true }).fill('patterns = { card }\nown "staff" { pattern = "EMP-[0-9]{6}" }');
+    await dialog.getByRole("button", { name: "Try", exact: true }).click();
+    await dialog.getByText("Write to jane@example.com about **********").waitFor();
+    await shot(page, "admin-masks");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.getByText("The new masking rules count from now on.").waitFor();
+
     await section(page, "Tokens");
     await page.getByRole("button", { name: "Make a token" }).click();
     await dialog.getByLabel("What for").fill("a recorder");

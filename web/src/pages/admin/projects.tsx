@@ -6,6 +6,7 @@ import { t } from "../../texts";
 import { ActTrouble, useAct } from "../../ui/act";
 import { Button, Dialog, Empty, Field, Loading, Trouble } from "../../ui/parts";
 import { AdminFrame, ROLES, SaidNotice, useSaid } from "./frame";
+import { MasksDialog } from "./masks";
 
 type Member = MemberIn;
 const asIn = (m: Project["members"][number]): Member => ({ role: m.role as Member["role"], ...(m.user ? { user: m.user.name } : {}), ...(m.group ? { group: m.group } : {}) });
@@ -78,6 +79,7 @@ export function ProjectsPage() {
   const me = s.me.value;
   const projects = useList<Project>("/v1/projects", {}, () => false);
   const editing = useSignal<Project | null | undefined>(undefined);
+  const masking = useSignal<Project | null>(null);
   const { said, hear } = useSaid();
   const may = (p: Project) => me?.admin === true || me?.roles.some((r) => r.role === "project-admin" && (r.project === "*" || r.project === p.id)) === true;
   return (
@@ -95,7 +97,10 @@ export function ProjectsPage() {
                   <th scope="row">{p.name}</th>
                   <td>{p.env}</td>
                   <td><span class="chips">{p.members.map((m, i) => <span key={i} class="chip">{m.user?.name ?? m.group}: {t(`role.${m.role}`)}</span>)}</span></td>
-                  <td>{may(p) && <Button onClick={() => { editing.value = p; }}>{t("common.change")}</Button>}</td>
+                  <td>{may(p) && <div class="row">
+                    <Button onClick={() => { editing.value = p; }}>{t("common.change")}</Button>
+                    <Button onClick={() => { masking.value = p; }}>{t("masks.open")}</Button>
+                  </div>}</td>
                 </tr>
               ))}
             </tbody>
@@ -104,6 +109,7 @@ export function ProjectsPage() {
       )}
       {projects.data.value?.cursor && <Button onClick={() => void projects.more()}>{t("common.more")}</Button>}
       {editing.value !== undefined && <ProjectForm project={editing.value} onClose={() => { editing.value = undefined; }} onDone={(x) => { hear(x, "admin.saved"); editing.value = undefined; projects.again(); void s.load(); }} />}
+      {masking.value !== null && <MasksDialog project={masking.value} onClose={() => { masking.value = null; }} onDone={(m) => { hear(m, "masks.saved"); masking.value = null; }} />}
     </AdminFrame>
   );
 }
