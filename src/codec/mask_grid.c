@@ -146,6 +146,32 @@ static int row_end(const struct mask_grid *g, int y)
     return n;
 }
 
+/* Cells [0, end) of row y. */
+static void row_text(const struct mask_grid *g, int y, int end, struct buf *text, struct buf *chars)
+{
+    const uint32_t *c = g->cells + g->row[y].cells;
+    uint8_t *to = buf_reserve(text, (size_t) end * 4);
+    struct mask_char *ch = (struct mask_char *) (void *) buf_reserve(chars, (size_t) end * sizeof(*ch)); /* malloc'd, all of one size */
+    size_t at = text->n;
+
+    if (to == NULL || ch == NULL)
+        return;
+    for (int x = 0; x < end; x++) {
+        if (c[x] == RIGHT || c[x] == GAP)
+            continue;
+        *ch++ = (struct mask_char){ (uint32_t) at, (uint16_t) y, (uint16_t) x };
+        if (c[x] < 0x80) {
+            text->p[at++] = c[x] == 0 ? ' ' : (uint8_t) c[x];
+        } else {
+            text->n = at;
+            utf8_add(text, c[x]);
+            at = text->n;
+        }
+    }
+    text->n = at;
+    chars->n = (size_t) ((uint8_t *) ch - chars->p);
+}
+
 void mask_grid_line(const struct mask_grid *g, bool to_cursor, struct buf *text, struct buf *chars)
 {
     int from, to;
@@ -155,19 +181,8 @@ void mask_grid_line(const struct mask_grid *g, bool to_cursor, struct buf *text,
     if (g->cols == 0)
         return;
     line_rows(g, &from, &to);
-    for (int y = from; y <= (to_cursor ? g->y : to); y++) {
-        const uint32_t *c = g->cells + g->row[y].cells;
-        int end = to_cursor && y == g->y ? g->x : g->row[y].wrapped ? g->cols : row_end(g, y);
-
-        for (int x = 0; x < end; x++) {
-            struct mask_char ch = { (uint32_t) text->n, (uint16_t) y, (uint16_t) x };
-
-            if (c[x] == RIGHT || c[x] == GAP)
-                continue;
-            buf_add(chars, &ch, sizeof(ch));
-            utf8_add(text, c[x] == 0 ? ' ' : c[x]);
-        }
-    }
+    for (int y = from; y <= (to_cursor ? g->y : to); y++)
+        row_text(g, y, to_cursor && y == g->y ? g->x : g->row[y].wrapped ? g->cols : row_end(g, y), text, chars);
 }
 
 void mask_grid_set_open(struct mask_grid *g, bool open)
@@ -303,8 +318,8 @@ static void add_run(struct mask_grid *g, struct mask_run r)
     struct mask_run *l = last_run(g);
 
     if (l != NULL && l->seq == r.seq && l->row == r.row && l->len == r.len && l->width == r.width && r.width > 0 &&
-        l->col + l->n * l->width == r.col && l->off + (uint32_t) l->n * l->len == r.off && l->n < UINT16_MAX) {
-        l->n++;
+        l->col + l->n * l->width == r.col && l->off + (uint32_t) l->n * l->len == r.off && l->n + r.n <= UINT16_MAX) {
+        l->n = (uint16_t) (l->n + r.n);
         return;
     }
     if (g->runs.n + sizeof(r) > g->runs.max)
@@ -315,10 +330,10 @@ static void add_run(struct mask_grid *g, struct mask_run r)
 /* len 0: written by REP, no bytes of its own. */
 static void print(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t cp, uint32_t off, uint8_t len)
 {
-    int width = screen_is_mark(cp) ? 0 : screen_is_wide(cp) ? 2 : 1;
+    int width = cp < 0x80 ? 1 : screen_is_mark(cp) ? 0 : screen_is_wide(cp) ? 2 : 1;
     uint32_t *c;
 
-    if (utf8_is_control(cp))
+    if (cp >= 0x80 && utf8_is_control(cp))
         return; /* bidirectional: no cell on some terminals, a symbol in safe mode: it stays, whatever is round it */
     if (width == 0) {
         int x = g->pending_wrap ? g->x : g->x - 1;
@@ -691,6 +706,36 @@ static void take(struct mask_grid *g, const struct mask_grid_calls *calls, uint3
     }
 }
 
+/* Plain text, as most of it is: as many characters as fit into the row before its last column. Returns how many it took. */
+static size_t print_plain(struct mask_grid *g, struct span text, uint32_t off)
+{
+    uint32_t *c = cells_of(g, g->y) + g->x;
+    size_t room = (size_t) (g->cols - 1 - g->x), n = 0, old = 0;
+
+    if (g->pending_wrap || *c == RIGHT)
+        return 0;
+    if (room > text.n)
+        room = text.n;
+    while (n < room && text.p[n] >= 0x20 && text.p[n] < 0x7f)
+        n++;
+    for (size_t i = 0; i <= n; i++)
+        old |= c[i];
+    if (n < 2 || old != 0) /* over other text: one by one */
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        c[i] = text.p[i];
+    if (!g->dirty || g->x < g->dirty_from)
+        g->dirty_from = g->x;
+    if (!g->dirty || g->x + (int) n - 1 > g->dirty_to)
+        g->dirty_to = g->x + (int) n - 1;
+    g->dirty = true;
+    g->row[g->y].touched = g->seq;
+    add_run(g, (struct mask_run){ g->seq, g->row[g->y].id, off, (uint16_t) g->x, (uint16_t) n, 1, 1 });
+    g->x += (int) n;
+    g->last = text.p[n - 1];
+    return n;
+}
+
 void mask_grid_feed(struct mask_grid *g, struct span text, uint64_t seq, const struct mask_grid_calls *calls)
 {
     size_t at = 0;
@@ -699,8 +744,13 @@ void mask_grid_feed(struct mask_grid *g, struct span text, uint64_t seq, const s
     while (at < text.n && g->cols > 0) {
         struct rd r = rd_of(span_sub(text, at, text.n));
         uint32_t cp = text.p[at];
-        size_t n = 1;
+        size_t n = g->state == GROUND && cp >= 0x20 && cp < 0x7f ? print_plain(g, span_sub(text, at, text.n), (uint32_t) at) : 0;
 
+        if (n > 0) {
+            at += n;
+            continue;
+        }
+        n = 1;
         if (cp >= 0x80) {
             cp = utf8_read(&r);
             n = r.failed ? 1 : text.n - at - r.n;

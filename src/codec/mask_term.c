@@ -273,6 +273,8 @@ static bool is_prompt(struct span s)
         s.n--;
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         asks = asks || (s.n >= strlen(ends[i]) && memcmp(s.p + s.n - strlen(ends[i]), ends[i], strlen(ends[i])) == 0);
+    if (s.n < 3 || (!asks && s.p[s.n - 1] < 0x80 && !letter(s.p[s.n - 1])))
+        return false;
     for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
         size_t n = strlen(words[w]);
 
