@@ -152,7 +152,7 @@ static enum err scan_all(struct mask_scanner *s, const struct mask_rules *r, con
     s->failed = false;
     s->rules = r;
     s->in = in;
-    s->digits_to = s->at_to = s->block_to = s->jwt_to = 0;
+    s->digits_to = s->block_to = s->jwt_to = s->value_to = 0;
     if ((r->patterns & NUMBERS) != 0)
         mask_find_numbers(s, in);
     if (in->raw && s->n > 0)

@@ -387,7 +387,7 @@ size_t mask_key_body(const struct mask_in *in, size_t at, bool *ret_open, bool *
             return next > 0 ? next : to;
         }
         run = run_of(in, i, is_b64);
-        if (run == i || run - i < B64_LINE_MIN) {
+        if (run == i || (run - i < B64_LINE_MIN && !(i == 0 && at == 0))) { /* a piece may begin inside a line */
             next = header_line(in, i);
             /* A short last line: before the end, or padded; or the text ends here. */
             if (next == 0 && run > i && (run == in->n || in->p[i] == '=' || in->p[run - 1] == '='))

@@ -186,7 +186,7 @@ struct mask_scanner {
     const struct mask_rules *rules;
     const struct mask_in *in;
     size_t digits_to; /* digit runs up to here are done */
-    size_t at_to, block_to, jwt_to;
+    size_t block_to, jwt_to, value_to;
     bool key;         /* the text ends inside a private key */
 };
 

@@ -7,6 +7,8 @@
 #define CLOUD MASK_CLOUD_KEY
 #define API   MASK_API_KEY
 #define LONG  600
+#define AZURE_MAX 512
+#define VALUE_MAX 4096
 
 const struct mask_prefix mask_prefixes[] = {
     /* clouds */
@@ -159,9 +161,9 @@ void mask_find_telegram(struct mask_scanner *s, const struct mask_in *in, size_t
 {
     size_t from = end - 3, to = end - 2;
 
-    while (from > 0 && mask_is_digit(in->p[from - 1]))
+    while (from > 0 && end - from < 16 && mask_is_digit(in->p[from - 1]))
         from--;
-    while (to < in->n && mask_in_set(SET_WORD, in->p[to]))
+    while (to < in->n && to < end + 64 && mask_in_set(SET_WORD, in->p[to]))
         to++;
     if (end - 3 - from >= 8 && end - 3 - from <= 10 && to - (end - 2) == 35 && mask_border_left(in, from))
         (void) mask_add(s, MASK_API_KEY, from, to);
@@ -172,7 +174,7 @@ void mask_find_azure(struct mask_scanner *s, const struct mask_in *in, size_t en
 {
     size_t to = end;
 
-    while (to < in->n && mask_in_set(SET_TOKEN, in->p[to]))
+    while (to < in->n && to - end < AZURE_MAX && mask_in_set(SET_TOKEN, in->p[to]))
         to++;
     if (to - end >= 40)
         (void) mask_add(s, MASK_CLOUD_KEY, end, to);
@@ -252,6 +254,8 @@ void mask_find_assignment(struct mask_scanner *s, const struct mask_in *in, size
     bool env;
     struct span v;
 
+    if (end <= s->value_to)
+        return; /* inside a value that was looked at */
     while (at < in->n && at - end < 24 && is_name_char(in->p[at]))
         at++;
     env = is_env(in, end - 1, at) && at < in->n && in->p[at] == '=';
@@ -265,11 +269,13 @@ void mask_find_assignment(struct mask_scanner *s, const struct mask_in *in, size
     at = skip_blanks(in, at);
     n = quote(in, at, &open);
     from = at + n;
-    for (to = from; to < in->n && is_value_char(in->p[to], open != 0); to++) {}
+    for (to = from; to < in->n && to - from <= VALUE_MAX && is_value_char(in->p[to], open != 0); to++) {}
+    if (open == 0)
+        s->value_to = to;
     v = span_of(in->p + from, to - from);
     while (v.n > 0 && open == 0 && (v.p[v.n - 1] == '.' || v.p[v.n - 1] == ':' || v.p[v.n - 1] == '?'))
         v.n--;
-    if (v.n > 4096 || is_placeholder(v) || (open != 0 && to < in->n && in->p[to] != open && in->p[to] != '\\'))
+    if (v.n > VALUE_MAX || is_placeholder(v) || (open != 0 && to < in->n && in->p[to] != open && in->p[to] != '\\'))
         return;
     if (!in->raw && !(env && v.n >= 4) && (v.n < 16 || !varied(v) || !has_digit(v)))
         return;

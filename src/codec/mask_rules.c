@@ -89,8 +89,8 @@ static size_t skip_token(struct span t, size_t at, unsigned *io_line)
     return at;
 }
 
-/* The line of the n-th 'own' (from 0), or of the n-th string or word that is 'value'. 1 when it is not found. */
-static unsigned line_of(struct span t, const char *word, size_t nth)
+/* The line of the n-th (from 0) word, or, if 'strings', string that is this. 1 when it is not found. */
+static unsigned line_at(struct span t, const char *word, bool strings, size_t nth)
 {
     unsigned line = 1;
     size_t at = 0, len = strlen(word), to;
@@ -101,7 +101,7 @@ static unsigned line_of(struct span t, const char *word, size_t nth)
 
         to = skip_token(t, at, &line);
         if (to > at) {
-            if (quoted && to - at == len + 2 && memcmp(t.p + at + 1, word, len) == 0 && nth-- == 0)
+            if (strings && quoted && to - at == len + 2 && memcmp(t.p + at + 1, word, len) == 0 && nth-- == 0)
                 return was;
             at = to;
             continue;
@@ -116,6 +116,11 @@ static unsigned line_of(struct span t, const char *word, size_t nth)
         line += t.p[at++] == '\n';
     }
     return 1;
+}
+
+static unsigned line_of(struct span t, const char *word)
+{
+    return line_at(t, word, /* strings= */ false, 0);
 }
 
 /* ---- building ---- */
@@ -139,9 +144,9 @@ static enum err check_entry(struct span v, size_t n, const char *list, struct sp
     char word[MASK_NAME_MAX + 1];
 
     if (n >= MASK_NAMES_MAX)
-        return ERR_RAISE(reterr, ERR_LIMIT, "masks:%u: %s: at most %d", line_of(text, list, 0), list, MASK_NAMES_MAX);
+        return ERR_RAISE(reterr, ERR_LIMIT, "masks:%u: %s: at most %d", line_of(text, list), list, MASK_NAMES_MAX);
     if (v.n == 0 || !span_to_str(v, word, sizeof(word)))
-        return ERR_RAISE(reterr, v.n == 0 ? ERR_INVAL : ERR_LIMIT, "masks:%u: %s: 1 to %d bytes each", line_of(text, list, 0), list,
+        return ERR_RAISE(reterr, v.n == 0 ? ERR_INVAL : ERR_LIMIT, "masks:%u: %s: 1 to %d bytes each", line_of(text, list), list,
                          MASK_NAME_MAX);
     return ERR_OK;
 }
@@ -194,7 +199,7 @@ static enum err build_places(struct tree from, const char *list, struct mask_pla
         e = add_place(ret, v, reterr);
         if (e == ERR_INVAL && span_to_str(v, word, sizeof(word)))
             return ERR_RAISE(reterr, e, "masks:%u: %s: '%s' is not tag, .class, #id, [name] or [name=\"value\"], or these one after another",
-                             line_of(text, word, 0), list, word);
+                             line_at(text, word, true, 0), list, word);
         TRY(e);
     }
     return ERR_OK;
@@ -238,7 +243,7 @@ static enum err build_own(struct tree root, struct span text, struct mask_rules 
     if (!tree_get(root, "own", &arr))
         return ERR_OK;
     for (struct span at = arr.payload; tree_next(&at, &item); n++) {
-        struct mask_own_text o = { .line = line_of(text, "own", n) };
+        struct mask_own_text o = { .line = line_at(text, "own", false, n) };
 
         if (n == MASK_OWN_MAX)
             return ERR_RAISE(reterr, ERR_LIMIT, "masks:%u: at most %d own patterns", o.line, MASK_OWN_MAX);
