@@ -444,12 +444,65 @@ static size_t phone_beside_word(const struct mask_in *in, const struct run *r, s
     return mask_word_before(in, *ret_from, &phone_words) ? best : 0;
 }
 
+/* Groups as national numbers are written in many countries: a leading 0, or the area in brackets. 0 ends. */
+static const uint8_t nationals[][6] = { { 2, 2, 2, 2, 2 }, { 2, 4, 4 }, { 3, 4, 4 }, { 4, 3, 4 }, { 4, 3, 3 }, { 5, 3, 3 }, { 5, 6 }, { 4, 7 }, { 3, 8 }, { 3, 7 },
+                                        { 2, 5, 4 } };
+
+static bool is_pair(const struct mask_in *in, size_t at)
+{
+    return at + 2 <= in->n && mask_in_set(SET_HEX, in->p[at]) && mask_in_set(SET_HEX, in->p[at + 1]) && mask_border_right(in, at + 2);
+}
+
+/* Bytes of a dump are pairs, too, and more of them stand before and behind. */
+static bool in_dump(const struct mask_in *in, size_t from, size_t to)
+{
+    return (to < in->n && in->p[to] == ' ' && is_pair(in, to + 1)) ||
+           (from >= 3 && in->p[from - 1] == ' ' && is_pair(in, from - 3) && mask_border_left(in, from - 3));
+}
+
+static bool same_separators(const struct run *r, size_t first, size_t n, bool brackets)
+{
+    for (size_t i = brackets ? 1 : 0; i + 1 < n; i++) {
+        const struct group *g = &r->g[first + i];
+
+        if (g->sep > 3 || g->sep_is == '(' || g->sep_is == ')' || (g->sep == 2 && g->sep_is < 0x80) || (g->sep_is == '/' && n > 2) ||
+            (i > (brackets ? 1 : 0) && !brackets && g->sep_is != g[-1].sep_is))
+            return false;
+    }
+    return r->g[first + n - 1].sep == 0; /* nothing goes on behind it */
+}
+
+static size_t phone_national(const struct mask_in *in, const struct run *r, size_t first, size_t *ret_from)
+{
+    const struct group *g = &r->g[first];
+    bool brackets = g->sep_is == ')' && g->from > 0 && in->p[g->from - 1] == '(', zero = in->p[g->from] == '0' && in->p[g->from + 1] != '0';
+
+    *ret_from = brackets ? g->from - 1 : g->from;
+    if ((!brackets && !zero) || r->more || !starts(in, *ret_from) || (*ret_from >= 2 && in->p[*ret_from - 1] == ' ' && mask_is_digit(in->p[*ret_from - 2])))
+        return 0;
+    for (size_t i = 0; i < sizeof(nationals) / sizeof(nationals[0]); i++) {
+        const uint8_t *l = nationals[i];
+        size_t n = 0;
+
+        while (l[n] != 0 && first + n < r->n && g[n].to - g[n].from == l[n])
+            n++;
+        if (l[n] != 0 || !same_separators(r, first, n, brackets) || !ends(in, g[n - 1].to))
+            continue;
+        if (l[0] == 2 && l[1] == 2 && in_dump(in, *ret_from, g[n - 1].to))
+            continue;
+        return n;
+    }
+    return 0;
+}
+
 static size_t phone_at(const struct mask_in *in, const struct run *r, size_t first, size_t *ret_from)
 {
     size_t n = phone_international(in, r, first, ret_from);
 
     if (n == 0)
         n = phone_nanp(in, r, first, ret_from);
+    if (n == 0)
+        n = phone_national(in, r, first, ret_from);
     if (n == 0)
         n = phone_beside_word(in, r, first, ret_from);
     return n;

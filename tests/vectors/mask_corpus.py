@@ -123,6 +123,11 @@ def phone_local():
                      "2## ### ####"]).replace("#", "\x00")
 
 
+def phone_written():
+    return R.choice(["01 ## ## ## ##", "06.##.##.##.##", "020 7### ####", "0161 ### ####", "04## ### ###", "01### ######", "01### ### ###", "030 #######", "0171 #######", "089/########",
+                     "03-####-####", "090-####-####", "(02) #### ####", "(11) 9####-####", "(030) #######", "0211-#######"]).replace("#", "\x00")
+
+
 def fill(form):
     return "".join(R.choice("23456789") if c == "\x00" else c for c in form)
 
@@ -201,6 +206,7 @@ def positives(n):
         put("phone", phone_world(), SENTENCES + ["Call {} now", "Tel. {}", "tel:{}", "Mobile {}", "WhatsApp: {}"])
         put("phone", fill(phone_local()), ["Tel. {}", "Telefon: {}", "phone: {}", "Mobile {}", "Tél : {}", "fax {}", "\"phone\":\"{}\"", "call me at {} please", "<td>Phone</td><td>{}</td>",
                                            "Handy {}", "phoneNumber={}"])
+        put("phone", fill(phone_written()), ["{}", "Call {}", "value={}", "<td>{}</td>", "Praxis Dr. Weber, {}", "\"{}\"", "office {}, ask for Ravi", "{}\nnext line"])
         put("iban", iban(), SENTENCES + ["IBAN {}", "IBAN: {} BIC ABCDEFGH", "iban={}"])
         put("jwt", jwt(), SENTENCES + ["token={}", "?access_token={}&x=1", "Cookie: session={}; a=b"])
         put("cloud-key", cloud_key(), SENTENCES + ["aws_access_key_id = {}", "export KEY={}", "key: '{}',", "?key={}&v=3"])
@@ -280,6 +286,7 @@ CODE = [
     "phone: unknown", "telephone exchange history of 1923", "call(1, 2, 3)", "mobile-first design with 3 columns", "cell A12", "fax machine", "phone booth in 2024-01-31", "callback(1234)", "telemetry: 12 34 56", "recall 2024", "hotel 12 345",
     "passwords must have 12 characters", "password: ********", "PASSWORD=", "TOKEN=<your token here>", "SECRET_KEY_BASE", "token_type: bearer", "tokens: 1234567890", "\"tokens\": 123456, \"total_tokens\": 234567", "secret: null", "access_token_url = 'https://x.test/oauth/token'",
     "color:#123456;background:#abcdef", "width=1920&height=1080&dpr=2", "M12 34 56 78 90 12", "01 23 45 67 89 ab cd ef", "drwxr-xr-x 2 root root 4096 2024-05-06 07:08", "-rw-r--r-- 1 1000 1000 1234567 Jan  1 12:34 a.txt", "eth0: 10.0.0.12 netmask 255.255.255.0",
+    "0644 1000 1000 a.txt", "0755 10 4096", "00 01 02 03 04 05 06 07", "offset 01 02 03 04 05 06", "aa 01 23 45 67 89 bb", "042 17", "007 1234", "id 0123456789", "(12) 34", "f(01, 02, 03, 04, 05)", "08:15 0900 1000", "09 2024 1234",
     "00000000: 7f45 4c46 0201 0100 0000 0000 0000 0000", "[ 1234.567890] usb 1-1: new device", "123 456 789 bytes", "1234 5678", "page 123 of 4567", "Lorem ipsum dolor sit amet, consectetur adipiscing elit.", "函数返回 1234567 个结果", "lat=52.5200066&lng=13.404954",
     "GB is great, DE too", "AT04 is a room", "FR12 ABCD", "SE35 level", "MT84MALT", "CR05 exam", "TLS_AES_256_GCM_SHA384", "us-east-1a ami-0abcdef1234567890", "arn:aws:iam::123456789012:role/x", "projects/123456789012/secrets/x",
     "/usr/lib/x86_64-linux-gnu/libssl.so.3", "http://127.0.0.1:28000/v1/recordings/r_2Dz2Sr-SnSlnd8aT", "progress 1000000/2000000", "0800-1000", "open 24/7/365", "1-2-3-4-5-6-7", "2/3/4 5/6/7", "(1) (2) (3) 4567", "5551234", "room 212-555", "v1 2 3 4 5 6 7",
