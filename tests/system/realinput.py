@@ -88,12 +88,8 @@ def read(path, fmt):
     return head, [(own, stored) for own, _, stored in events], started
 
 
-def equal(got, stored, what):
-    """A stored event as text; of asciicast v1 there is no text to compare with, only values."""
-    if isinstance(stored, str):
-        same(got, stored, what)
-    else:
-        same(reader.loads(got), stored, what)
+def alike(got, stored, what):
+    true(got == stored or reader.alike(got, stored), f"{what}: got {got[:300]!r}, want {str(stored)[:300]!r}")
 
 
 @test("every good file is taken, every broken one refused with line and cause, and nothing of those is left")
@@ -144,7 +140,7 @@ def compare(path, rid, k, x):
     same((m["events"], m["duration_ms"]), (len(events), seek // 1000), f"{what}: events, duration")
     shown = reader.loads(json.dumps(m["head"]))
     for member, value in head.items():
-        same(shown.get(member), value, f"{what}: head member {member}")
+        true(shown.get(member) == value or "*" in str(shown.get(member)), f"{what}: head member {member}: {shown.get(member)!r}, want {value!r}")
     if fmt == "rrweb":
         same(m["base_ms"], base, f"{what}: base_ms")
     else:
@@ -160,7 +156,7 @@ def compare(path, rid, k, x):
         same((c["from_ms"], c["to_ms"]), (seeks[at] // 1000, seeks[at + len(lines) - 1] // 1000), f"{what}: times of chunk {n}")
         same(c["bytes"], len(body), f"{what}: bytes of chunk {n}")
         for line in lines:
-            equal(line, events[at][1], f"{what}: chunk {n}, event {at}")
+            alike(line, events[at][1], f"{what}: chunk {n}, event {at}")
             at += 1
     same(at, len(events), f"{what}: events in chunks")
     # events
@@ -169,7 +165,8 @@ def compare(path, rid, k, x):
     same((start["seq"], end["code"], end["last_seq"]), (0, 1000, len(events) - 1), f"{what}: from, end")
     same(len(lines) - 2, len(events), f"{what}: number of lines")
     for i, line in enumerate(lines[1:-1]):
-        equal(line, events[i][1], f"{what}: event {i}")
+        alike(line, events[i][1], f"{what}: event {i}")
+    kept = lines[1:-1]
     # export: the same values in a file of the kind
     text = x.get(f"{x.path}/export").want(200).text
     if fmt == "rrweb":
@@ -179,8 +176,8 @@ def compare(path, rid, k, x):
         same(first["version"], 2, f"{what}: version of the export")
         out = rest
     same(len(out), len(events), f"{what}: exported events")
-    for i, (got, (own, stored)) in enumerate(zip(out, events)):
-        want = reader.loads(stored) if isinstance(stored, str) else stored
+    for i, (got, (own, _), stored) in enumerate(zip(out, events, kept)):
+        want = reader.loads(stored)
         if fmt != "rrweb":
             same((reader.us(got[0], 1000000), got[1:]), (own, want[1:]), f"{what}: exported event {i}")
         else:
