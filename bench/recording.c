@@ -12,6 +12,7 @@
 #include <zstd.h>
 
 #include "codec/importer.h"
+#include "codec/intake.h"
 #include "codec/json_scan.h"
 #include "crypto/openssl.h"
 #include "crypto/random.h"
@@ -39,6 +40,7 @@ static struct {
     struct buf files;         /* the segments one after another */
     size_t *file_n, n_files;
     uint64_t sink;
+    const struct mask_rules *rules; /* of the import under way; NULL: nothing is taken out */
 } b;
 
 static const struct khseg_context place = {
@@ -72,6 +74,7 @@ static void import(struct span in, enum err (*on_event)(void *, const struct imp
 
     p.on_head = keep_head;
     p.on_event = on_event;
+    p.rules = b.rules;
     p.ctx = ctx;
     imp = importer_new(&p);
     for (size_t at = 0; at < in.n; at += 65536) {
@@ -356,6 +359,34 @@ static double import_3(void *ctx)
     return import_level(3);
 }
 
+/* As the server does it: sanitised, masked by the default rules. */
+static double import_masked(void *ctx)
+{
+    double mb;
+
+    (void) ctx;
+    b.rules = mask_rules_default();
+    mb = import_level(1);
+    b.rules = NULL;
+    return mb;
+}
+
+static enum err count_event(void *ctx, const struct importer_event *ev, struct err_info *reterr)
+{
+    (void) ctx, (void) reterr;
+    b.sink += ev->json.n;
+    return ERR_OK;
+}
+
+static double intake(void *ctx)
+{
+    (void) ctx;
+    b.rules = mask_rules_default();
+    import(buf_span(&b.ndjson), count_event, NULL, NULL);
+    b.rules = NULL;
+    return MB(b.ndjson.n);
+}
+
 static double read_segments(void *ctx)
 {
     struct buf out = BUF_INIT(SEGMENT_EVENT_MAX * 2);
@@ -413,6 +444,8 @@ int main(int argc, char **argv)
         { "unzstd, chunks of 256 KiB", "MB", NULL, unzstd_chunks, NULL },
         { "AES-256-GCM, blocks of 16 KiB (OpenSSL)", "MB", NULL, aes_blocks, NULL },
         { "JSON: scan and check events", "MB", "zstd -1, chunks of 256 KiB", scan, NULL },
+        { "JSON, sanitised and masked", "MB", "zstd -1, chunks of 256 KiB", intake, NULL },
+        { "import to segments, masked, level 1", "MB", "zstd -1, chunks of 256 KiB", import_masked, NULL },
         { "import to segments, level 1", "MB", "zstd -1, chunks of 256 KiB", import_1, NULL },
         { "import to segments, level 3", "MB", "zstd -3, chunks of 256 KiB", import_3, NULL },
         { "segments: write, level 3", "MB", "zstd -3, chunks of 256 KiB", write_segments, NULL },
@@ -425,6 +458,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench-recording FILE [OUT]\n");
         return 2;
     }
+    bench_need(mask_init(NULL) == ERR_OK, "mask_init");
     make_corpus(argv[1]);
     if (argc == 3)
         return write_corpus(argv[2]);

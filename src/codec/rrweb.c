@@ -111,13 +111,13 @@ static enum err plain_fields(struct rrweb *r, struct span json, struct err_info 
     return posthog_plain_event(json, &r->plain, &r->packed_out, reterr);
 }
 
-static enum err stamp(struct rrweb *r, struct json_value obj, time_us *ret_own, struct err_info *reterr)
+/* 'v': JSON_NULL when the event has none. */
+static enum err stamp(struct rrweb *r, struct json_value v, time_us *ret_own, struct err_info *reterr)
 {
-    struct json_value v;
     int64_t us;
 
     *ret_own = r->last;
-    if (!json_find(obj, "timestamp", &v) || v.type == JSON_NULL)
+    if (v.type == JSON_NULL)
         return ERR_OK;
     if (v.type != JSON_NUMBER)
         return ERR_RAISE(reterr, ERR_INVAL, "the timestamp of an event is no number");
@@ -131,10 +131,37 @@ static enum err stamp(struct rrweb *r, struct json_value obj, time_us *ret_own, 
     return ERR_OK;
 }
 
+/* An event's members, found in one pass: 'data' may be megabytes. JSON_NULL: there is none. */
+struct members {
+    struct json_value type, data, timestamp;
+    bool cv;
+};
+
+static struct members members_of(struct json_value obj)
+{
+    struct members m = { .cv = false };
+    struct json_iter it = json_iter(obj);
+    struct json_value v;
+
+    m.type.type = m.data.type = m.timestamp.type = JSON_NULL;
+    while (json_next(&it, &v)) { /* of duplicates the last, as json_find */
+        if (json_raw_eq(v.key, "type"))
+            m.type = v;
+        else if (json_raw_eq(v.key, "data"))
+            m.data = v;
+        else if (json_raw_eq(v.key, "timestamp"))
+            m.timestamp = v;
+        else if (json_raw_eq(v.key, "cv"))
+            m.cv = true;
+    }
+    return m;
+}
+
 enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret, struct err_info *reterr)
 {
-    struct json_value obj = json_value(json), v, data = { .type = JSON_NULL }, inner;
+    struct json_value obj = json_value(json), v, inner;
     struct rrweb_event ev = { .source = -1, .json = json };
+    struct members m;
     int64_t n;
 
     if (obj.type == JSON_STRING) {
@@ -144,21 +171,21 @@ enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret,
     }
     if (obj.type != JSON_OBJECT)
         return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event is no object");
-    if (json_find(obj, "cv", &v)) {
+    m = members_of(obj);
+    if (m.cv) {
         TRY(plain_fields(r, ev.json, reterr));
         ev.json = buf_span(&r->plain);
-        obj = json_value(ev.json);
+        m = members_of(json_value(ev.json));
     }
-    if (!json_find(obj, "type", &v) || v.type != JSON_NUMBER || !json_int(v.raw, &n) || n < 0 || n > 255)
+    if (m.type.type != JSON_NUMBER || !json_int(m.type.raw, &n) || n < 0 || n > 255)
         return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event has no 'type' from 0 to 255");
     ev.type = (int) n;
-    (void) json_find(obj, "data", &data);
-    if (ev.type <= RRWEB_LOAD && (json_find(data, "node", &inner) || json_find(data, "source", &inner)))
+    if (ev.type <= RRWEB_LOAD && (json_find(m.data, "node", &inner) || json_find(m.data, "source", &inner)))
         return ERR_RAISE(reterr, ERR_UNSUPPORTED, "an old rrweb dialect in which types 0 and 1 are snapshots");
-    if (ev.type == RRWEB_INCREMENTAL && json_find(data, "source", &v) && v.type == JSON_NUMBER && json_int(v.raw, &n) &&
+    if (ev.type == RRWEB_INCREMENTAL && json_find(m.data, "source", &v) && v.type == JSON_NUMBER && json_int(v.raw, &n) &&
         n >= 0 && n <= 255)
         ev.source = (int) n;
-    TRY(stamp(r, obj, &ev.own_us, reterr));
+    TRY(stamp(r, m.timestamp, &ev.own_us, reterr));
     r->last = ev.own_us;
     *ret = ev;
     return ERR_OK;
