@@ -481,6 +481,8 @@ static enum err terminal_object(struct batch *b, struct shape *ret)
     case SNIFF_RRWEB_ARRAY:
     case SNIFF_RRWEB_LINES:
         return importer_error_set(&b->err, ERR_INVAL, 1, 0, "these are rrweb events; the recording is a terminal's");
+    case SNIFF_POSTHOG:
+    case SNIFF_SENTRY:
     case SNIFF_TTYREC_12:
     case SNIFF_TTYREC_13:
     case SNIFF_TLOG:

@@ -64,6 +64,7 @@ struct importer *importer_free(struct importer *imp)
     buf_deinit(&imp->meta_reveal);
     (void) intake_free(imp->intake);
     buf_deinit(&imp->text);
+    buf_deinit(&imp->whole);
     free(imp->markers);
     (void) mask_rules_unref(imp->p.rules);
     free(imp);
@@ -261,6 +262,12 @@ static enum err begin(struct importer *imp)
         o.shape = JSON_SHAPE_LINES;
         o.hash_comments = imp->format == SNIFF_CAST_V3;
         break;
+    case SNIFF_POSTHOG:
+    case SNIFF_SENTRY:
+        TRY(wanted(imp, IMPORTER_RRWEB, imp->format == SNIFF_SENTRY ? "sentry" : "posthog"));
+        imp->foreign = true;
+        o.shape = JSON_SHAPE_ARRAY;
+        break;
     case SNIFF_RRWEB_ARRAY:
         TRY(wanted(imp, IMPORTER_RRWEB, "rrweb-array"));
         o.shape = JSON_SHAPE_ARRAY;
@@ -282,7 +289,7 @@ static enum err begin(struct importer *imp)
     imp->scan = json_scan_new(&o);
     if (imp->scan == NULL)
         return importer_fail(imp, ERR_NOMEM, 0, 0, "reader");
-    if (imp->format == SNIFF_RRWEB_ARRAY || imp->format == SNIFF_RRWEB_LINES)
+    if (imp->format == SNIFF_RRWEB_ARRAY || imp->format == SNIFF_RRWEB_LINES || imp->foreign)
         return importer_emit_head(imp, SPAN("{}"));
     return ERR_OK;
 }
@@ -293,6 +300,8 @@ static enum err scan(struct importer *imp, struct span in)
 
     if (imp->reader != NULL)
         return importer_reader_feed(imp, in);
+    if (imp->foreign)
+        return importer_foreign_feed(imp, in);
     return json_scan_feed(imp->scan, in, &e) ? ERR_OK : importer_fail_json(imp, &e);
 }
 
@@ -394,6 +403,18 @@ enum err importer_feed(struct importer *imp, struct span in)
     return unpacked(imp, in);
 }
 
+static enum err scan_foreign(struct importer *imp)
+{
+    struct buf events = BUF_INIT(0);
+    struct json_error e;
+    enum err code = importer_foreign_events(imp, &events);
+
+    if (code == ERR_OK && !json_scan_feed(imp->scan, buf_span(&events), &e))
+        code = importer_fail_json(imp, &e);
+    buf_deinit(&events);
+    return code;
+}
+
 static enum err end_input(struct importer *imp)
 {
     struct err_info e;
@@ -413,6 +434,8 @@ static enum err end_input(struct importer *imp)
         (void) sniff_decide(&imp->sniff);
         TRY(start_scan(imp));
     }
+    if (imp->foreign)
+        TRY(scan_foreign(imp));
     if (imp->reader != NULL)
         TRY(importer_reader_finish(imp));
     else if (!json_scan_finish(imp->scan, &je) && !(je.cause == JSON_E_EMPTY && imp->head_done))

@@ -31,6 +31,8 @@ struct importer {
     uint64_t line, offset; /* of the item being handled */
 
     bool head_done;
+    bool foreign;          /* another product's export: read whole, then like an array of events */
+    struct buf whole;
     struct buf held;       /* u64 line, u64 offset, u64 length, bytes; for each item */
     struct buf early_head; /* what stands before the list, as on_outer would give it */
 
@@ -79,6 +81,11 @@ enum err importer_error_item(struct importer_error *err, enum err code, uint64_t
 
 /* Appends the object without the member that is the list: the head of formats whose list stands in an object. */
 void importer_without_list(struct span obj, const char *list, struct buf *out);
+
+/* Exports of other products (codec/posthog.h, codec/sentry.h), at most FOREIGN_UNPACKED_MAX. */
+enum err importer_foreign_feed(struct importer *imp, struct span in);
+/* All of it is there: its events, as the array that the scanner is given next. */
+enum err importer_foreign_events(struct importer *imp, struct buf *ret);
 
 /* The header of a terminal recording: size, start, screen. */
 enum err importer_cast_begin(struct importer *imp, struct span head);

@@ -10,6 +10,7 @@ enum {
     W_START,
     W_MAGIC,  /* in "ALiS" */
     W_ARRAY,  /* after '[' */
+    W_TEXT,   /* after '["' */
     W_NAME,   /* in the outer object, before a name */
     W_COLON,  /* in or after a name */
     W_VALUE,  /* before a value */
@@ -49,7 +50,13 @@ static bool key_is(const struct sniff *s, const char *key)
 /* The outer object is complete. */
 static void object_ended(struct sniff *s)
 {
-    if (s->ver && s->rec && s->timing)
+    if (s->format != SNIFF_MORE)
+        return;
+    if (s->posthog && !s->type)
+        s->format = SNIFF_POSTHOG;
+    else if (s->in_array)
+        s->format = SNIFF_RRWEB_ARRAY;
+    else if (s->ver && s->rec && s->timing)
         s->format = SNIFF_TLOG;
     else if (s->type && (s->data || s->timestamp))
         s->format = SNIFF_RRWEB_LINES;
@@ -63,12 +70,8 @@ static void object_ended(struct sniff *s)
         refuse(s, "asciicast v1 without a list 'stdout'");
     else if (s->version >= 0)
         refuse(s, "an asciicast version that is not 1, 2 or 3");
-    else if (s->posthog)
-        refuse(s, "PostHog's snapshot events are not taken yet; " SNIFF_KNOWN);
-    else if (s->posthog_api)
-        refuse(s, "an answer of PostHog's API is not taken yet; " SNIFF_KNOWN);
     else if (s->sentry)
-        refuse(s, "Sentry's envelopes are not taken yet; " SNIFF_KNOWN);
+        s->format = SNIFF_SENTRY;
     else
         refuse(s, "unknown format; " SNIFF_KNOWN);
 }
@@ -91,9 +94,19 @@ static void value_begins(struct sniff *s, uint8_t c)
     s->timing = s->timing || (c == '"' && key_is(s, "timing"));
     s->data = s->data || key_is(s, "data");
     s->segments = s->segments || (c == '[' && key_is(s, "segments"));
-    s->posthog = s->posthog || (c == '[' && key_is(s, "batch"));
-    s->posthog_api = s->posthog_api || key_is(s, "result") || key_is(s, "session_recording") || key_is(s, "snapshots");
+    s->posthog = s->posthog || (c == '[' && (key_is(s, "batch") || key_is(s, "snapshots"))) || key_is(s, "result") ||
+                 key_is(s, "session_recording") || strncmp(s->key, "snapshot_data_by_", 17) == 0 || (c == '{' && s->dated && key_is(s, "data"));
     s->sentry = s->sentry || key_is(s, "event_id") || key_is(s, "sent_at") || key_is(s, "dsn");
+}
+
+/* In an array it is enough: events of rrweb may be large. */
+static void take_type(struct sniff *s, struct span w)
+{
+    int64_t v;
+
+    s->type = num_i64(w, &v) && v >= 0;
+    if (s->type && s->in_array)
+        s->format = SNIFF_RRWEB_ARRAY;
 }
 
 /* A simple value is complete: its text is in word, strings with their first quote. */
@@ -104,8 +117,12 @@ static void scalar_ended(struct sniff *s)
 
     if (key_is(s, "version") && num_i64(w, &v) && v >= 0)
         s->version = v;
+    else if (key_is(s, "version"))
+        s->dated = w.n > 0 && w.p[0] == '"';
     else if (key_is(s, "type"))
-        s->type = num_i64(w, &v) && v >= 0;
+        take_type(s, w);
+    else if (key_is(s, "window_id") || key_is(s, "windowId"))
+        s->posthog = true;
     else if (key_is(s, "timestamp"))
         s->timestamp = w.n > 0 && w.p[0] != '"';
     else if (key_is(s, "event"))
@@ -181,12 +198,21 @@ static void beginning(struct sniff *s, uint8_t c)
         else if (s->at == 4)
             refuse(s, "ALiS streams are not taken yet; " SNIFF_KNOWN);
     } else if (s->where == W_ARRAY) {
-        if (c == '{' || c == '"' || c == ']')
+        s->in_array = true;
+        if (c == '{')
+            s->where = W_NAME;
+        else if (c == '"')
+            s->where = W_TEXT;
+        else if (c == ']')
             s->format = SNIFF_RRWEB_ARRAY;
+        else if (c == '[')
+            s->format = SNIFF_SENTRY;
         else if (c == '-' || (c >= '0' && c <= '9'))
             refuse(s, "asciicast events without their header line");
         else
             refuse(s, "unknown format; " SNIFF_KNOWN);
+    } else if (s->where == W_TEXT) { /* packed events begin with zlib's 'x', or are JSON; a window's id with a digit */
+        s->format = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ? SNIFF_POSTHOG : SNIFF_RRWEB_ARRAY;
     } else if (c == '[') {
         s->where = W_ARRAY;
     } else if (c == '{') {
@@ -207,8 +233,8 @@ enum sniff_format sniff_feed(struct sniff *s, struct span in)
     for (size_t i = 0; i < in.n && s->format == SNIFF_MORE; i++) {
         uint8_t c = in.p[i];
 
-        if (s->where <= W_ARRAY) {
-            if (!white(c) || s->where == W_MAGIC)
+        if (s->where <= W_TEXT) {
+            if (!white(c) || s->where == W_MAGIC || s->where == W_TEXT)
                 beginning(s, c);
         } else {
             byte(s, c);
@@ -290,8 +316,10 @@ enum sniff_format sniff_decide(struct sniff *s)
         refuse(s, "there is nothing in it");
     else if (s->where == W_MAGIC)
         refuse(s, "unknown format; " SNIFF_KNOWN);
-    else if (s->where == W_ARRAY)
+    else if (s->where == W_ARRAY || s->where == W_TEXT || (s->in_array && !s->posthog))
         s->format = SNIFF_RRWEB_ARRAY; /* cut: the reader says where */
+    else if (s->posthog && !s->type)
+        s->format = SNIFF_POSTHOG;
     else if (s->version == 1)
         s->format = SNIFF_CAST_V1;
     else if (s->ver && s->rec && s->timing)

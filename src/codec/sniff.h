@@ -14,6 +14,8 @@ enum sniff_format {
     SNIFF_RRWEB_ARRAY,
     SNIFF_RRWEB_LIST,  /* {"events": [...]} */
     SNIFF_RRWEB_LINES, /* one event a line */
+    SNIFF_POSTHOG,     /* captures, or an export of PostHog's (codec/posthog.h) */
+    SNIFF_SENTRY,      /* envelopes, or a list of segments (codec/sentry.h) */
     SNIFF_TTYREC_12, /* these four are read by a reader (codec/reader.h) */
     SNIFF_TTYREC_13,
     SNIFF_TLOG,    /* one message a line */
@@ -26,8 +28,8 @@ enum sniff_format {
 
 /* Names what we take; echoes nothing. */
 #define SNIFF_KNOWN                                                                                                    \
-    "known are asciicast v0 to v3, sudo I/O logs, script, tlog, ttyrec, and rrweb events as an array, as "              \
-    "{\"events\": [...]} or one a line, plain or packed with gzip, deflate or zstd"
+    "known are asciicast v0 to v3, sudo I/O logs, script, tlog, ttyrec, exports of PostHog and Sentry, and rrweb "      \
+    "events as an array, as {\"events\": [...]} or one a line, plain or packed with gzip, deflate or zstd"
 
 struct sniff {
     enum sniff_format format;
@@ -44,7 +46,8 @@ struct sniff {
     int64_t version; /* -1: none */
     bool empty;      /* refused because there is nothing but white space */
     bool ver, rec, timing; /* tlog */
-    bool type, data, timestamp, posthog, posthog_api, sentry, segments;
+    bool in_array;   /* the outer object is the first of an array */
+    bool type, data, timestamp, dated, posthog, sentry, segments;
 };
 
 void sniff_init(struct sniff *s);

@@ -70,6 +70,8 @@ def rrweb_elements(text):
         at = 1
     elif flat is not None and re.search(r'"events":\[', flat) and "events" in loads(text):
         at = flat.index('"events":[') + 10
+    elif flat is not None and '"snapshots":[' in flat:  # PostHog's answers
+        at = flat.index('"snapshots":[') + 13
     else:
         return [minified(line) for line in text.split("\n") if line.strip()], {}
     out = []
@@ -79,7 +81,7 @@ def rrweb_elements(text):
         _, end = decoder.raw_decode(flat, at)
         out.append(flat[at:end])
         at = end
-    head = {} if flat.startswith("[") else {k: v for k, v in loads(text).items() if k != "events"}
+    head = {} if flat.startswith("[") or '"snapshots":[' in flat[:at] else {k: v for k, v in loads(text).items() if k != "events"}
     return out, head
 
 
@@ -136,7 +138,7 @@ def main():
         differ("head text", exact_head, lines[0])
     if len(got) != len(events):
         differ("number of events", len(events), len(got))
-    keys = rrweb_keys([e[1] for e in events]) if top["format"].startswith("rrweb") else [False] * len(events)
+    keys = rrweb_keys([e[1] for e in events]) if top["format"].startswith(("rrweb", "posthog", "sentry")) else [False] * len(events)
     seek = 0
     for n, (own, kind, stored) in enumerate(events):
         value = loads(got[n])

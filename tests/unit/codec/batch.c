@@ -890,7 +890,7 @@ static void real_file(const char *path, struct span file, bool masked)
     buf_init(&r.items, 64u << 20);
     buf_init(&r.bytes, 256u << 20);
     buf_init(&r.outer, 16u << 20);
-    if (import(&r, file) && (strncmp(r.result.format, "asciicast", 9) == 0 || r.result.kind == IMPORTER_RRWEB)) {
+    if (import(&r, file) && (strncmp(r.result.format, "asciicast", 9) == 0 || strncmp(r.result.format, "rrweb", 5) == 0)) {
         elements(&r, file);
         got_init(&g, r.result.kind);
         g.intake = masked ? intake_new(r.result.kind, r.rules, BATCH_EVENT_MAX) : NULL;
