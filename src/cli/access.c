@@ -50,6 +50,8 @@ static bool choose(struct tree items, const char *action, struct access *ret)
         if (left <= best || !span_to_str(get(g, "id"), ret->grant, sizeof(ret->grant)))
             continue;
         best = left;
+        ret->may_play = has_action(g, "play");
+        ret->may_follow = has_action(g, "live");
         ret->window_end = open ? mono_ms() + left : INT64_MAX;
     }
     return best >= 0;
@@ -78,12 +80,12 @@ int access_find(struct cli *c, const char *rid, const char *action, bool quietly
     if (code == EXIT_DONE && !choose(get_node(r.root, "items"), action, ret)) {
         code = EXIT_REFUSED;
         if (!quietly) {
-            bool export = strcmp(action, "export") == 0, live = strcmp(action, "live") == 0;
+            bool export = strcmp(action, "export") == 0, live = strcmp(action, "live") == 0, unmask = access_unmasks(ret);
 
             note("you have no open access to %s%s; ask for it:", rid,
-                 export ? " that lets you export it" : live ? " that lets you follow it" : "");
+                 export ? " that lets you export it" : live ? " that lets you follow it" : unmask ? " that shows hidden values" : "");
             note("  keyhole request %s --purpose CODE --reason TEXT --for 30m%s --wait", rid,
-                 export ? " --action export" : live ? " --action play,live" : "");
+                 export ? " --action export" : live ? " --action play,live" : unmask ? " --action play,unmask" : "");
         }
     }
     http_reply_deinit(&r);
@@ -167,6 +169,8 @@ bool access_next(struct access *a)
             (a->window_end == INT64_MAX || other.window_end > a->window_end + FOLLOWS_ON_MS);
     if (found) {
         memcpy(a->grant, other.grant, sizeof(a->grant));
+        a->may_play = other.may_play;
+        a->may_follow = other.may_follow;
         a->window_end = other.window_end;
         a->last = false;
         a->renew_at = 0;
@@ -174,6 +178,26 @@ bool access_next(struct access *a)
     http_reply_deinit(&r);
     buf_deinit(&path);
     return found;
+}
+
+bool access_unmasks(const struct access *a)
+{
+    return a->action != NULL && strcmp(a->action, "unmask") == 0;
+}
+
+static void add_scope(const struct access *a, struct jsonw *w)
+{
+    jsonw_karr(w, "scope");
+    if (a->scope != NULL)
+        jsonw_str(w, span_str(a->scope));
+    if (access_unmasks(a)) { /* beside every way of watching there is */
+        if (a->may_play)
+            jsonw_str(w, SPAN("play"));
+        if (a->may_follow)
+            jsonw_str(w, SPAN("live"));
+        jsonw_str(w, SPAN("unmask"));
+    }
+    jsonw_arr_end(w);
 }
 
 static bool issue(struct access *a)
@@ -186,11 +210,8 @@ static bool issue(struct access *a)
 
     body_begin(&b);
     jsonw_kcstr(&b.w, "recording", a->rid);
-    if (a->scope != NULL) {
-        jsonw_karr(&b.w, "scope");
-        jsonw_str(&b.w, span_str(a->scope));
-        jsonw_arr_end(&b.w);
-    }
+    if (a->scope != NULL || access_unmasks(a))
+        add_scope(a, &b.w);
     path_id(&path, "/v1/grants/", a->grant, "/keys");
     code = cli_try(a->c, "POST", &path, body_end(&b), &r);
     ok = code == EXIT_DONE;

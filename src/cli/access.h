@@ -13,6 +13,7 @@ struct access {
     char rid[ID_CAP];
     const char *scope; /* "export", or NULL for play */
     const char *action;
+    bool may_play, may_follow; /* what else the access allows */
 
     char key[KEY_TEXT_CAP]; /* "" : none yet. Wiped by access_deinit */
     char key_id[JTI_CAP];
@@ -37,6 +38,8 @@ int64_t mono_ms(void);
  */
 int access_find(struct cli *c, const char *rid, const char *action, bool quietly, struct access *ret);
 void access_deinit(struct access *a);
+/* Its keys show what masks took out. */
+bool access_unmasks(const struct access *a);
 
 /*
  * A fresh key. Reports nothing: code, why and exit_code say what was wrong. When the access is over and another one follows on

@@ -76,6 +76,7 @@ static int read_options(struct play *p)
         (!json_scaled(span_str(speed), 2, &hundredths) || hundredths < 25 || hundredths > 1600))
         code = usage(p->c, "--speed is from 0.25 to 16");
     p->speed = (double) hundredths / 100;
+    p->unmask = args_flag(&p->c->args, "unmask");
     p->no_idle = args_flag(&p->c->args, "no-idle");
     p->follow = args_flag(&p->c->args, "follow") || args_flag(&p->c->args, "live");
     if (code == EXIT_DONE && p->follow && (p->to_ms >= 0 || speed != NULL))
@@ -88,7 +89,8 @@ static int ask(struct play *p)
     char *rids[] = { p->rid };
     struct http_reply r = { 0 }, after = { 0 };
     char q[ID_CAP];
-    int code = access_request(p->c, rids, 1, p->follow ? "play,live" : "play", &r);
+    const char *actions = p->unmask ? (p->follow ? "play,live,unmask" : "play,unmask") : p->follow ? "play,live" : "play";
+    int code = access_request(p->c, rids, 1, actions, &r);
 
     if (code == EXIT_DONE && span_to_str(get(r.root, "id"), q, sizeof(q))) {
         if (span_eq_str(get(r.root, "state"), "PENDING"))
@@ -107,7 +109,7 @@ static int ask(struct play *p)
 static int find_access(struct play *p, struct access *a)
 {
     bool asking = args_flag(&p->c->args, "ask");
-    const char *action = p->follow ? "live" : "play";
+    const char *action = p->unmask ? "unmask" : p->follow ? "live" : "play";
     int code = access_find(p->c, p->rid, action, asking, a);
 
     if (code == EXIT_REFUSED && asking) {
@@ -142,6 +144,7 @@ static int read_manifest(struct play *p, const struct access *a)
     p->manifest = tree_root(buf_span(&p->manifest_bytes));
     p->duration_ms = get_int(p->manifest, "duration_ms");
     (void) tree_get_bool(p->manifest, "live", &p->open);
+    (void) tree_get_bool(p->manifest, "unmasked", &p->unmasked);
     speed = get_node(p->manifest, "max_speed");
     if (tree_int(speed, &hundredths))
         p->max_speed = (double) hundredths;
@@ -158,9 +161,13 @@ static int read_manifest(struct play *p, const struct access *a)
     return code;
 }
 
-/* Following what has ended is playing it; playing what goes on is playing what is there. */
+/* What is shown, when it is not what was asked for, or more than everybody sees. Following what has ended is playing it; playing what goes on is playing what is there. */
 static void say_live(struct play *p)
 {
+    if (p->unmask && p->unmasked)
+        note("hidden values are shown; the record says that you saw them");
+    else if (p->unmask)
+        note("what was hidden in this recording was not kept: it stays hidden");
     if (p->follow && !p->open) {
         note("it has ended: this plays it from its start");
         p->follow = false;
@@ -218,7 +225,7 @@ const struct command cmd_play = {
     .name = "play",
     .heading = "Recordings",
     .summary = "Plays a recording in the terminal, under your open access",
-    .synopsis = "RID [--follow] [--ask --purpose CODE --reason TEXT] [--speed N] [--from 1m20s] [--no-idle]",
+    .synopsis = "RID [--follow] [--unmask] [--ask --purpose CODE --reason TEXT] [--speed N] [--from 1m20s] [--no-idle]",
     .text = "space pauses (nothing is fetched then), left and right go 5 s back and ahead, with shift 30 s, with ctrl a minute, 0 to 9 to a\n"
             "tenth of the length, [ and ] change the speed, ? shows this, q quits. The last line says where you are and how long your\n"
             "access lasts; when it ends, playing ends, and the terminal is as it was before. A browser's recording plays as a timeline:\n"
@@ -227,6 +234,8 @@ const struct command cmd_play = {
             "--follow (or --live) shows a recording that is still being made as it happens: you join at the newest place, and the last line\n"
             "says LIVE, or by how much you are behind. space pauses, left goes back and plays from there; End, or playing on to where it\n"
             "has got to, returns to what happens now. Your access has to say so: keyhole request RID --action play,live.\n\n"
+            "--unmask shows values that were hidden when they were recorded, where the project keeps them, if your access says so:\n"
+            "keyhole request RID --action play,unmask.\n\n"
             "With --ask access is asked for when you have none, and waited for. When standard input or output is no terminal, nothing is\n"
             "paced: printed are the last screen as plain text, or the timeline's lines; with --follow the timeline's lines as they come, with\n"
             "--json each event as {\"seq\", \"at_ms\", \"event\"}. Exit status 4: the window ended; 3: no access, or it\n"
@@ -237,6 +246,7 @@ const struct command cmd_play = {
     .opts = (const struct opt[]){ { "ask", 0, NULL, "ask for access when you have none, and wait for it", false },
                                   { "follow", 'f', NULL, "as it happens, of a recording that is being made", false },
                                   { "live", 0, NULL, "the same", false },
+                                  { "unmask", 0, NULL, "with the values that were hidden when they were recorded", false },
                                   { "speed", 's', "N", "0.25 to 16, as far as the policy allows", false },
                                   { "from", 0, "PLACE", "begin there: 80s, 1m20s or 1:20", false },
                                   { "to", 0, "PLACE", "end there", false },

@@ -150,13 +150,15 @@ const struct command cmd_request = {
     .text = "The window begins with the approval unless --start says first-use (when you first open it, within hours) or a time.\n"
             "Prints the request's state and id; once there is access, a second line that ends with its id. With --wait the command\n"
             "stays until somebody decided: exit status 0 approved, 3 denied or cancelled, 5 nobody decided in time.\n\n"
+            "unmask (beside play or live) shows values that were hidden when they were recorded: a stronger thing to ask for, which more\n"
+            "people may have to approve, and of which every record says so.\n\n"
             "What may be needed later can be decided now, as far as the policy goes: more people who watch (--viewer), more recordings of\n"
             "the same session, subject or link (--more, then keyhole widen), more time (--more-time, then keyhole more-time).",
     .example = "$ keyhole request r_2Dz2Sr-SnSlnd8aT --purpose support --reason 'Customer reports that checkout fails' --for 30m --wait\n"
                "request PENDING q_0w3m1Vt9kq5yQpLx\nwaiting for a vote of dana, lead\nrequest ACTIVE q_0w3m1Vt9kq5yQpLx\n"
                "access until 2026-11-02 09:45:00 UTC g_P_52yi_zKORYBdCS",
     .opts = (const struct opt[]){ OPTS_REQUEST,
-                                  { "action", 0, "LIST", "play, live, export, separated by commas; play unless said", false },
+                                  { "action", 0, "LIST", "play, live, unmask, export, separated by commas; play unless said", false },
                                   { "start", 0, "WHEN", "approval, first-use or a time", false },
                                   { "start-by", 0, "TIME", "with first-use: how long the approval waits for it", false },
                                   { "extend", 0, "G", "the access that this prolongs", false },

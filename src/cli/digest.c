@@ -251,6 +251,18 @@ static void linked(const struct seen *s, struct buf *out)
     buf_add_c(out, '\n');
 }
 
+static bool unmasks(struct tree object)
+{
+    struct tree list = get_node(object, "actions"), t;
+    struct span at = list.payload, word;
+
+    while (list.tag == TREE_ARR && tree_next(&at, &t)) {
+        if (tree_str(t, &word) && span_eq_str(word, "unmask"))
+            return true;
+    }
+    return false;
+}
+
 void seen_text(const struct seen *s, struct buf *out)
 {
     struct tree who = get_node(s->request, "requester");
@@ -280,6 +292,8 @@ void seen_text(const struct seen *s, struct buf *out)
     buf_add_c(out, '\n');
     join(&list, get_node(s->object, "actions"), ", ");
     text_field(out, "to", buf_span(&list));
+    if (unmasks(s->object))
+        text_field(out, "note", SPAN("values that were hidden when they were recorded will be shown"));
     text_field(out, "purpose", get(s->object, "purpose"));
     text_field(out, "reason", get(s->object, "reason"));
     if (get(s->object, "ticket").n > 0)

@@ -301,6 +301,8 @@ static void status_word(const struct player *p, struct buf *out)
                                                             : "behind";
 
     buf_addf(out, " %s ", word);
+    if (p->play->unmask && p->play->unmasked)
+        buf_add_str(out, "hidden values shown ");
     if (p->live && !p->source.live && p->source.behind_ms > 0) {
         text_span(out, p->source.behind_ms);
         buf_add_c(out, ' ');

@@ -11,6 +11,7 @@ struct play {
     bool no_idle;
     bool follow; /* as it is being made */
     bool open;   /* it is being made still */
+    bool unmask, unmasked; /* hidden values are asked for; are shown */
     double speed, max_speed;
     int64_t from_ms, to_ms; /* to_ms -1: to the end */
     int64_t duration_ms;

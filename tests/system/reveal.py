@@ -7,10 +7,11 @@ import pathlib
 import random
 import sqlite3
 import struct
+import subprocess
 import threading
 import time
 
-from _server import (SLOW, Server, Tests, leaf_hash, merkle_root, same, true, unb64u, until, unzstd, verify_log)
+from _server import (KEYHOLE, SLOW, Server, Tests, leaf_hash, merkle_root, same, true, unb64u, until, unzstd, verify_log)
 
 test = Tests()
 s = Server(config="gate { threads = 2 }\nstore { seal_bytes = 64KiB  seal_after = 1h }").cast()
@@ -351,6 +352,30 @@ def _():
                            headers={"Content-Type": "application/octet-stream"})
     a.want(422)
     until(lambda: len(db("SELECT 1 FROM wrap")) == before, 5 * SLOW, "its wraps are gone")
+
+
+@test("keyhole: request --action play,unmask, approve says what it is, play --unmask shows it and says so; play does not")
+def _():
+    rid = s.add(FILE, client=keeper_client)
+
+    def run(who, *words, code=0, stdin=None):
+        env = {**os.environ, "KEYHOLE_URL": s.url, "KEYHOLE_TOKEN": who.token, "KEYHOLE_CONFIG_DIR": str(s.root / f"cli-{who.name}")}
+        a = subprocess.run([str(KEYHOLE), *words], env=env, capture_output=True, text=True, timeout=60 * SLOW, input=stdin)
+        same(a.returncode, code, f"{' '.join(words)}: {a.stdout} {a.stderr}")
+        return a.stdout, a.stderr
+
+    _, err = run(s.viewer, "play", rid, "--unmask", code=3)
+    true("--action play,unmask" in err, f"what to do: {err}")
+    out, _ = run(s.viewer, "request", rid, "--action", "play,unmask", "--purpose", "debugging", "--reason", "We look for what they typed.", "--for", "10m")
+    q = out.split()[2]
+    for who in (s.approver, s.second):
+        _, err = run(who, "approve", q, "--yes")
+        true("unmask" in err and "hidden when they were recorded will be shown" in err, f"what an approver reads: {err}")
+    out, err = run(s.viewer, "play", rid, "--unmask")
+    true(all(c in out for c in CANARIES), f"play --unmask: {out}")
+    true("hidden values are shown" in err, f"play --unmask says: {err}")
+    out, err = run(s.viewer, "play", rid)
+    none_of(out + err, "play")
 
 
 @test("no byte of what was hidden is on the disk or in the server's log")
