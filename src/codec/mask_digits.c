@@ -424,6 +424,9 @@ static size_t phone_beside_word(const struct mask_in *in, const struct run *r, s
 {
     size_t total = 0, n = 0, best = 0;
 
+    /* With 1 and 7 begin countries whose numbers have 11 digits, and the time in milliseconds, which is in every event. */
+    if (r->g[first].to - r->g[first].from > 11 && (in->p[r->g[first].from] == '1' || in->p[r->g[first].from] == '7'))
+        return 0;
     while (first + n < r->n) {
         const struct group *g = &r->g[first + n];
 

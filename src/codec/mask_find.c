@@ -74,7 +74,7 @@ static bool is_word_at(const uint8_t *p, size_t n, const char *word)
 
 static unsigned bit_of(const uint8_t *p)
 {
-    return (mask_lower(p[0]) * 31u + mask_lower(p[1]) * 7u + mask_lower(p[2])) & 255;
+    return ((p[0] | 0x20u) * 31u + (p[1] | 0x20u) * 7u + (p[2] | 0x20u)) & 255; /* no case: near enough to pass places over */
 }
 
 void mask_words_init(struct mask_words *w)
@@ -99,9 +99,27 @@ static bool word_here(const struct mask_in *in, size_t i, size_t at, const char 
     return false;
 }
 
+/* {"name":123 and {"name":"123: where the name begins; only it says what the number is. 0: it stands elsewhere. */
+static size_t member_name(const struct mask_in *in, size_t at, size_t from)
+{
+    size_t i = at;
+
+    if (i > from && in->p[i - 1] == '"')
+        i -= i > from + 1 && in->p[i - 2] == '\\' ? 2 : 1;
+    while (i > from && in->p[i - 1] == ' ')
+        i--;
+    if (i < from + 3 || in->p[i - 1] != ':' || in->p[i - 2] != '"')
+        return 0;
+    for (i -= 2; i > from && in->p[i - 1] != '"'; i--) {}
+    return i;
+}
+
 bool mask_word_before(const struct mask_in *in, size_t at, const struct mask_words *w)
 {
-    size_t from = at > MASK_TAIL ? at - MASK_TAIL : 0;
+    size_t from = at > MASK_TAIL ? at - MASK_TAIL : 0, name = member_name(in, at, from);
+
+    if (name > 0)
+        from = name;
 
     for (size_t i = at; i > from + 2; i--) {
         const uint8_t *p = in->p + i - 3;
