@@ -1,5 +1,6 @@
 /* keyhole play: the command. Finds access or asks for it, reads the manifest, and hands over. */
 #include "cli/play.h"
+#include "cli/play_raw.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -203,6 +204,9 @@ static int run_play(struct cli *c)
 
     (void) snprintf(p.rid, sizeof(p.rid), "%.*s", (int) sizeof(p.rid) - 1, c->args.words[0]);
     code = strlen(c->args.words[0]) >= sizeof(p.rid) ? check_id(c, c->args.words[0], 'r', "a recording's id") : read_options(&p);
+    if (code == EXIT_DONE && args_flag(&c->args, "raw"))
+        return p.follow || p.from_ms > 0 || p.to_ms >= 0 ? usage(c, "--raw plays all of it, as it was")
+                                                           : play_raw(c, p.rid, p.speed);
     if (code == EXIT_DONE)
         code = find_access(&p, &a);
     if (code == EXIT_DONE)
@@ -236,6 +240,9 @@ const struct command cmd_play = {
             "has got to, returns to what happens now. Your access has to say so: keyhole request RID --action play,live.\n\n"
             "--unmask shows values that were hidden when they were recorded, where the project keeps them, if your access says so:\n"
             "keyhole request RID --action play,unmask.\n\n"
+            "--raw gives a terminal's bytes as they were recorded, escape sequences and all, to your terminal or into a pipe. They may do\n"
+            "to your terminal whatever they say, so it warns and asks (--yes: it does not). It is an export: your access has to say\n"
+            "so, keyhole request RID --action export.\n\n"
             "With --ask access is asked for when you have none, and waited for. When standard input or output is no terminal, nothing is\n"
             "paced: printed are the last screen as plain text, or the timeline's lines; with --follow the timeline's lines as they come, with\n"
             "--json each event as {\"seq\", \"at_ms\", \"event\"}. Exit status 4: the window ended; 3: no access, or it\n"
@@ -250,6 +257,8 @@ const struct command cmd_play = {
                                   { "speed", 's', "N", "0.25 to 16, as far as the policy allows", false },
                                   { "from", 0, "PLACE", "begin there: 80s, 1m20s or 1:20", false },
                                   { "to", 0, "PLACE", "end there", false },
+                                  { "raw", 0, NULL, "the bytes as they were recorded; needs access that lets you export", false },
+                                  OPT_YES,
                                   { "no-idle", 0, NULL, "pass over times when nothing happens", false },
                                   OPT_BEARER,
                                   OPTS_REQUEST,

@@ -82,7 +82,29 @@ def as_text():
             raise AssertionError(f"{r['name']}: {out!r}")
 
 
+def raw():
+    """As recorded only by --raw, only under `export`, and on a terminal only after a warning and a yes."""
+    r = next(r for r in recordings() if r["name"] == "OSC 52 set, BEL")
+    rid = PLAYED[r["n"]]
+    no = S.run("play", rid, "--raw", who="eng", check=False)
+    eq((no.code, no.out), (3, ""), "without export there is nothing")
+    S.grant(rid, action="export")
+    out = S.run("play", rid, "--raw", who="eng").out
+    want = "".join(e[2] for e in r["events"] if e[1] == "o")
+    has(out.replace("\r\n", "\n"), want.replace("\r\n", "\n"))
+    t = Terminal(S, "play", rid, "--raw")
+    t.expect("Show it raw")
+    if r["secret"].encode() in t.bytes:
+        raise AssertionError("before the answer")
+    t.send("n\n")
+    eq(t.exit(), 1)
+    t = Terminal(S, "play", rid, "--raw", "--yes")
+    eq(t.exit(20), 0)
+    if r["secret"].encode() not in t.bytes or not t.bytes.rstrip().endswith(b"\x1b[0m"):
+        raise AssertionError(f"not raw, or not put back: {t.bytes[-300:]!r}")
+
+
 try:
-    main(control, stored, on_a_terminal, as_text)
+    main(control, stored, on_a_terminal, as_text, raw)
 finally:
     S.close()
