@@ -19,7 +19,7 @@
 #define WINDOW     (32u << 10)
 #define LEVEL      1
 #define HEAVY_OUT  (512u << 10) /* unpacked in all */
-#define HEAVY_ITEM (128u << 10) /* bytes since the last event ended */
+#define HEAVY_ITEM (64u << 10)  /* bytes since the last event ended */
 #define ASIDE_MAX  (BATCH_EVENT_MAX + 2 * BATCH_STEP)
 
 /* Frames of one kind. */

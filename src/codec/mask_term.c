@@ -38,6 +38,12 @@ bool mask_term_state_copy(struct mask_term_state *to, const struct mask_term_sta
     to->typed_esc = from->typed_esc;
     to->typed_open = from->typed_open;
     to->n_typed = from->n_typed;
+    to->n_unseen = from->n_unseen;
+    to->seen = from->seen;
+    to->unseen_over = from->unseen_over;
+    to->n_shown = from->n_shown;
+    memcpy(to->unseen, from->unseen, from->n_unseen * sizeof(from->unseen[0]));
+    memcpy(to->shown, from->shown, from->n_shown * sizeof(from->shown[0]));
     memcpy(to->typed, from->typed, from->n_typed * sizeof(from->typed[0]));
     return mask_grid_copy(&to->grid, &from->grid);
 }
@@ -290,6 +296,106 @@ static bool is_prompt(struct span s)
     return false;
 }
 
+/* ---- what is not echoed ---- */
+
+static void unseen_reset(struct mask_term_state *s)
+{
+    s->n_unseen = s->n_shown = 0;
+    s->seen = s->unseen_over = false;
+}
+
+/* What event 'seq' put on the screen, as far as it is still there; blanks and the stars of prompts do not count. Up to 'max' characters. */
+static uint32_t shown_by(const struct mask_grid *g, uint64_t seq, uint32_t *cps, uint32_t max)
+{
+    const struct mask_run *r = (const struct mask_run *) (const void *) g->runs.p;
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < g->runs.n / sizeof(*r); i++) {
+        int y = 0;
+
+        if (r[i].seq != seq || r[i].width == 0)
+            continue;
+        while (y < g->rows && g->row[y].id != r[i].row)
+            y++;
+        for (unsigned k = 0; y < g->rows && k < r[i].n && n < max; k++) {
+            uint32_t cp = g->cells[g->row[y].cells + r[i].col + k * r[i].width];
+
+            if (cp > ' ' && cp != '*' && cp != 0x2022)
+                cps[n++] = cp;
+        }
+    }
+    return n;
+}
+
+/* What was typed without blanks against what was shown: is it there, or may the rest still come? */
+static bool shows(const struct mask_term_state *s, bool *ret_may)
+{
+    uint32_t line[MASK_UNSEEN_MAX], n = 0;
+    bool there = false;
+
+    for (uint32_t i = 0; i < s->n_unseen; i++)
+        if (s->unseen[i].cp > ' ')
+            line[n++] = s->unseen[i].cp;
+    for (uint32_t at = 0; at + n <= s->n_shown; at++)
+        there = there || memcmp(s->shown + at, line, n * sizeof(*line)) == 0;
+    *ret_may = s->n_shown < n && memcmp(s->shown, line, s->n_shown * sizeof(*line)) == 0;
+    return there;
+}
+
+/* Event 'seq' was put on the screen. */
+static void echoed(struct mask_term *t, uint64_t seq)
+{
+    struct mask_term_state *s = &t->s;
+    uint32_t cps[MASK_UNSEEN_MAX];
+    uint32_t n;
+    bool may;
+
+    if (s->n_unseen == 0 || s->seen)
+        return;
+    n = shown_by(&s->grid, seq, cps, MASK_UNSEEN_MAX);
+    if (!s->unseen_over) {
+        for (uint32_t i = 0; i < n; i++)
+            for (uint32_t k = 0; k < s->n_unseen; k++)
+                s->seen = s->seen || cps[i] == s->unseen[k].cp;
+        return;
+    }
+    for (uint32_t i = 0; i < n && s->n_shown < MASK_UNSEEN_MAX; i++)
+        s->shown[s->n_shown++] = cps[i];
+    if (s->n_shown == 0)
+        return;
+    if (!shows(s, &may)) {
+        if (may)
+            return;
+        for (uint32_t i = 0; i < s->n_unseen; i++)
+            mark(t, s->unseen[i].seq, s->unseen[i].off, s->unseen[i].off + s->unseen[i].len, MASK_TYPED);
+        t->json.counts[MASK_TYPED]++;
+    }
+    unseen_reset(s);
+}
+
+/* A character that was typed where it might be shown. */
+static void unseen_char(struct mask_term *t, uint32_t cp, uint64_t seq, size_t off, uint8_t len)
+{
+    struct mask_term_state *s = &t->s;
+    bool ends = cp == '\r' || cp == '\n';
+
+    if (mask_rules_typed(t->json.rules) != MASK_TYPED_PASSWORDS || s->unseen_over)
+        return;
+    if (s->grid.alt || (ends && (s->seen || s->n_unseen < MASK_UNSEEN_MIN))) {
+        unseen_reset(s);
+    } else if (ends) {
+        s->unseen_over = true;
+    } else if (cp == 0x7f || cp == '\b') {
+        s->n_unseen -= s->n_unseen > 0;
+    } else if (cp < ' ' && cp != '\t') {
+        unseen_reset(s);
+    } else if (!s->seen && s->n_unseen < MASK_UNSEEN_MAX) {
+        s->unseen[s->n_unseen++] = (struct mask_typed_char){ seq, cp, (uint32_t) off, len, false };
+    } else {
+        s->seen = true;
+    }
+}
+
 static void output(struct mask_term *t, struct span text, uint64_t seq)
 {
     const struct mask_grid_calls calls = { on_line, on_string, t };
@@ -298,6 +404,7 @@ static void output(struct mask_term *t, struct span text, uint64_t seq)
         mask_term_size(t, 80, 24);
     mask_grid_feed(&t->s.grid, text, seq, &calls);
     mask_grid_end(&t->s.grid, &calls);
+    echoed(t, seq);
     if (mask_rules_typed(t->json.rules) != MASK_TYPED_PASSWORDS)
         return;
     mask_grid_line(&t->s.grid, /* to_cursor= */ true, &t->line, &t->chars);
@@ -346,6 +453,8 @@ static void typed_char(struct mask_term *t, uint32_t cp, uint64_t seq, size_t of
         s->typed_esc = !more ? 0 : s->typed_esc == 1 ? (uint8_t) cp : s->typed_esc;
         return;
     }
+    if (cp != 0x1b)
+        unseen_char(t, cp, seq, off, len);
     if (cp == 0x1b) {
         s->typed_esc = 1;
     } else if (cp == '\r' || cp == '\n' || cp == 0x03 || cp == 0x15 || cp == 0x04) {
@@ -568,7 +677,7 @@ void mask_term_forget(struct mask_term *t)
 
 static bool open_text(const struct mask_term *t, uint64_t seq)
 {
-    return t->s.typed_open || mask_grid_open(&t->s.grid, seq, MASK_TERM_TOUCH);
+    return t->s.typed_open || (t->s.n_unseen > 0 && !t->s.seen) || mask_grid_open(&t->s.grid, seq, MASK_TERM_TOUCH);
 }
 
 enum err mask_term_add(struct mask_term *t, const struct intake_item *item, struct err_info *reterr)

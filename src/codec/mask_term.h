@@ -5,7 +5,8 @@
  * and of markers. Same width: sequences, cursor and layout stay.
  *
  * Typed text (events 'i') is gathered to lines of its own. At a prompt for a password nothing that is typed stays up to the end of
- * its line, as with sudo's log_passwords=false; output that is no prompt ends that. MASK_TYPED_ALL: nothing typed stays.
+ * its line, as with sudo's log_passwords=false; output that is no prompt ends that. Without a prompt that we know: a line of four characters or more of
+ * which nothing was shown, and which is not shown after it either, was typed where nothing is echoed. MASK_TYPED_ALL: nothing typed stays.
  *
  * An event waits while text it wrote may still become a match: at most MASK_TERM_HOLD events and MASK_TERM_HELD bytes. What belongs to a
  * match and has been taken already is a late mark.
@@ -21,6 +22,8 @@
 #define MASK_TERM_HELD  (256u << 10)
 #define MASK_TERM_TOUCH 64 /* events after which a line that nobody wrote to is not waited for */
 #define MASK_TYPED_MAX  512 /* characters of a typed line */
+#define MASK_UNSEEN_MAX 64  /* characters of one that may not have been echoed; longer ones are no passwords */
+#define MASK_UNSEEN_MIN 4
 
 struct mask_typed_char {
     uint64_t seq;
@@ -37,6 +40,14 @@ struct mask_term_state {
     uint32_t n_typed;
     struct mask_typed_char typed[MASK_TYPED_MAX];
     bool typed_open;
+
+    /* a typed line that nothing was seen of yet */
+    uint32_t n_unseen;
+    bool seen;        /* this line is echoed */
+    bool unseen_over; /* it has ended: what is shown next decides */
+    struct mask_typed_char unseen[MASK_UNSEEN_MAX];
+    uint32_t n_shown; /* since then */
+    uint32_t shown[MASK_UNSEEN_MAX];
 };
 
 struct mask_term {
