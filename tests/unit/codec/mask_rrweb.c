@@ -398,8 +398,8 @@ static void test_untouched(void **state)
         ELEMENT("\"attributes\":{\"src\":\"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA4111111111111111AAAFCAYAAACNbyblAAAAHElEQVQI12P4"
                 "//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg==\"},\"childNodes\":[]"),
         CUSTOM("{\"startTimestamp\":1700000000.123,\"endTimestamp\":1700000001,\"ok\":true,\"none\":null}"),
-        "{\"type\":3,\"timestamp\":1,\"data\":{\"source\":9,\"id\":3,\"type\":0,\"commands\":[{\"property\":\"drawImage\",\"args\":[{\"rr_type\":"
-        "\"ArrayBuffer\",\"base64\":\"iVBORw0KGgoAAAANSUhEUgAA4111111111111111AAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHx\"}]}]}}",
+        INC("\"source\":9,\"id\":3,\"type\":0,\"commands\":[{\"property\":\"drawImage\",\"args\":[{\"rr_type\":"
+            "\"ArrayBuffer\",\"base64\":\"iVBORw0KGgoAAAANSUhEUgAA4111111111111111AAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHx\"}]}]"),
     };
     struct bed b;
 
