@@ -159,12 +159,25 @@ static enum err can_ask(struct job *c, const struct meta_recording *r, bool *ret
     return ERR_OK;
 }
 
+/* What masks took out of it was kept, in a second track: it may be asked for. */
+static enum err hidden_kept(struct job *c, struct span rid, bool *ret, struct err_info *reterr)
+{
+    struct meta_wrap_list wraps;
+
+    *ret = false;
+    TRY(meta_wraps(c->v, rid, c->mem, &wraps, reterr));
+    for (size_t i = 0; i < wraps.n; i++)
+        *ret = *ret || wraps.rows[i].track == 1;
+    return ERR_OK;
+}
+
 enum err view_recording(struct job *c, const struct meta_recording *r, bool subject_clear, struct err_info *reterr)
 {
-    bool pseudonym, ask;
+    bool pseudonym, ask, hidden;
     struct span subject = view_subject(c, r, subject_clear, &pseudonym, reterr);
 
     TRY(can_ask(c, r, &ask, reterr));
+    TRY(hidden_kept(c, r->id, &hidden, reterr));
     jsonw_obj(&c->w);
     jsonw_kstr(&c->w, "id", r->id);
     jsonw_kstr(&c->w, "kind", r->kind);
@@ -184,6 +197,7 @@ enum err view_recording(struct job *c, const struct meta_recording *r, bool subj
     jsonw_kbool(&c->w, "live", span_eq_str(r->state, "open"));
     TRY(write_access(c, r->id, reterr));
     jsonw_kbool(&c->w, "can_ask", ask);
+    jsonw_kbool(&c->w, "hidden_kept", hidden);
     jsonw_obj_end(&c->w);
     return ERR_OK;
 }

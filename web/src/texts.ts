@@ -243,6 +243,7 @@ export const texts = {
   "action.play": "watch",
   "action.live": "watch live",
   "action.export": "save a copy",
+  "request.unmask": "Values that were hidden when this was recorded will be shown.",
   "action.unmask": "see hidden values",
 
   "vote.title": "Your decision",
@@ -517,6 +518,8 @@ export const texts = {
   "watch.renewing": "Staying connected…",
   "watch.stalled": "Waiting for the next part…",
   "watch.waiting": "{why} It goes on in {time}.",
+  "watch.unmasked": "You see values that are hidden from others. The record says so.",
+  "watch.unmasked.none": "What was hidden in this recording was not kept, so it stays hidden.",
   "watch.noticed": "Others can see that you are watching.",
   "watch.give_back": "Done, give it back",
   "watch.frame": "Recording",

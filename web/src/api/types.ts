@@ -327,6 +327,8 @@ export type Recording = {
   window_ends?: string | null;
   /** a rule of the policy lets the caller ask for `play` */
   can_ask?: boolean;
+  /** what masking rules took out was kept: `unmask` may be asked for */
+  hidden_kept?: boolean;
 };
 
 export type PurposeIn = {

@@ -2,7 +2,7 @@
  * The key of one viewing: fetched, renewed before it ends, sent in a header and nowhere else. It stays in this frame. It is bound to this
  * browser's key pair (each call carries a proof) unless the sign-in has none and the rules allow a bearer key.
  */
-import type { Problem } from "../api/types";
+import type { Action, Problem } from "../api/types";
 import { ApiError, networkProblem, problemOf, type Client } from "../lib/http";
 import { provedFetch } from "../lib/proof";
 
@@ -39,7 +39,8 @@ const pause = (ms: number, signal: AbortSignal) => new Promise<void>((done, fail
  */
 const renewable = (p: Problem) => p.code === "key-expired" || p.code === "key-forged" || p.renew !== undefined;
 
-export function createPass(client: Client, first: string, rid: string, says: PassSays): Pass {
+/* scope: what is asked of each key; left out: watching, as far as the access goes, without hidden values. */
+export function createPass(client: Client, first: string, rid: string, says: PassSays, scope?: Action[]): Pass {
   let grant = first;
   let key: Issued | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -49,7 +50,7 @@ export function createPass(client: Client, first: string, rid: string, says: Pas
 
   async function issue(): Promise<Issued> {
     const from = grant;
-    const k = await client.send<Issued>("POST", `/v1/grants/${from}/keys`, { recording: rid }, { proved: true });
+    const k = await client.send<Issued>("POST", `/v1/grants/${from}/keys`, scope === undefined ? { recording: rid } : { recording: rid, scope }, { proved: true });
     if (stopped) throw new ApiError(networkProblem("unknown"));
     if (from !== grant) return k; // moved meanwhile
     key = k;

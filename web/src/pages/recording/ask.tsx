@@ -136,7 +136,13 @@ export function AskForm({ recording, before, onAsked }: { recording: Recording; 
     const limit = e?.limit ?? server?.limit ?? "";
     return tOr(`field.${e?.code ?? server?.code}`, "field.other", { limit: field === "duration_s" && typeof limit === "number" ? span(limit) : limit });
   };
-  const actionChoices: Action[] = recording.live ? ["play", "live", "export"] : ["play", "export"];
+  const actionChoices: Action[] = [...(recording.live ? (["play", "live"] as const) : (["play"] as const)), ...(recording.hidden_kept ? (["unmask"] as const) : []), "export"];
+  /* Hidden values are seen while watching, and are in no copy. */
+  const fit = (list: Action[], last: Action): Action[] => {
+    if (!list.includes("unmask")) return list;
+    if (last === "export" || !(list.includes("play") || list.includes("live") || last === "unmask")) return list.filter((a) => a !== "unmask");
+    return [...(list.includes("play") || list.includes("live") ? [] : (["play"] as const)), ...list.filter((a) => a !== "export")];
+  };
   const length = reasonLength(ask.reason.value);
   const blocked = terms === null || terms.verdict === "deny" || terms.verdict === "no-approver";
 
@@ -157,7 +163,7 @@ export function AskForm({ recording, before, onAsked }: { recording: Recording; 
                 <label key={a} class="choice">
                   <input type="checkbox" checked={ask.actions.value.includes(a)} onChange={(e) => {
                     const next = e.currentTarget.checked ? [...ask.actions.value, a] : ask.actions.value.filter((x) => x !== a);
-                    if (next.length > 0) ask.setActions(next);
+                    if (next.length > 0) ask.setActions(fit(next, a));
                     else e.currentTarget.checked = true;
                   }} />
                   {t(`ask.action.${a}`)}

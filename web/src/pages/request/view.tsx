@@ -18,7 +18,7 @@ export function RequestFacts({ q }: { q: Request }) {
     <Facts rows={[
       [t("request.who"), <b>{q.requester.name}</b>],
       [t("request.what"), <ul class="plain">{q.recordings.map((r) => <li key={r.id}><RecordingLine r={r} /></li>)}</ul>],
-      [t("request.actions"), actionsText(q.actions)],
+      [t("request.actions"), q.actions.includes("unmask") ? <>{actionsText(q.actions)} <b data-unmask>{t("request.unmask")}</b></> : actionsText(q.actions)],
       [t("request.purpose"), q.purpose.code],
       [t("request.reason"), <span class="reason">{q.purpose.reason}</span>],
       [t("request.ticket"), q.purpose.ticket],

@@ -10,7 +10,7 @@
  */
 import { batch, signal } from "@preact/signals";
 import type { Block, FromPlayer } from "../../../player/protocol";
-import type { Grant, Manifest, Page, Problem, Recording } from "../../api/types";
+import type { Action, Grant, Manifest, Page, Problem, Recording } from "../../api/types";
 import { ApiError, problemFrom } from "../../lib/http";
 import type { Session } from "../../lib/session";
 import type { FrameLink } from "../../play/link";
@@ -34,6 +34,9 @@ const places = new Map<string, number>(); // where each recording stopped, for t
 export function placeOf(rid: string): number {
   return places.get(rid) ?? 0;
 }
+
+/* Where hidden values were asked for and given, they are shown. */
+const scopeOf = (g: Grant): Action[] | undefined => (g.actions.includes("unmask") ? g.actions.filter((a) => a !== "export") : undefined);
 
 export function createWatch(s: Session, rid: string) {
   const phase = signal<"opening" | "on" | "over">("opening");
@@ -389,7 +392,7 @@ export function createWatch(s: Session, rid: string) {
     const mine = await s.client.get<Page<Grant>>("/v1/grants", { box: "mine", state: "live" }).catch(() => null);
     const now = grant.value;
     if (mine === null || now === null || phase.value !== "on") return;
-    const others = mine.items.filter((g) => g.id !== now.id && g.actions.includes("play") && g.recordings.some((r) => r.id === rid));
+    const others = mine.items.filter((g) => g.id !== now.id && g.actions.includes("play") && (scopeOf(now) === undefined || g.actions.includes("unmask")) && g.recordings.some((r) => r.id === rid));
     const ends = Date.parse(window_ends.value ?? "");
     const open = others.find((g) => g.state === "ACTIVE" && g.window !== null && Date.parse(g.window.end) > ends);
     if (open !== undefined) return takeOver(open);
@@ -440,7 +443,7 @@ export function createWatch(s: Session, rid: string) {
         renewing: (on) => { renewing.value = on; },
         waiting: (problem, ms) => { waiting.value = problem === null ? null : { problem, until: Date.now() + ms }; },
         failed: fail,
-      });
+      }, scopeOf(g));
       const k = await pass.open();
       viewing = k.viewing;
       keyId = k.key_id;

@@ -212,6 +212,7 @@ export function WatchPage({ rid }: { rid: string }) {
       </PageHead>
       {w.phase.value === "on" && asked.value !== "" && <Notice tone="good" live>{t(asked.value)}</Notice>}
       {w.phase.value === "on" && g?.ends_early && <Notice tone="bad"><p>{t(g.ends_early.cause === "ticket-closed" ? "one.ends_early.ticket" : "one.ends_early")} <TimeLeft until={g.ends_early.at} /></p></Notice>}
+      {w.phase.value === "on" && g?.actions.includes("unmask") && <div data-unmasked={w.manifest.value?.unmasked === true}><Notice tone={w.manifest.value?.unmasked ? "bad" : undefined}><p>{t(w.manifest.value?.unmasked ? "watch.unmasked" : "watch.unmasked.none")}</p></Notice></div>}
       {w.phase.value === "on" && w.window_ends.value !== null && <Soon until={w.window_ends.value} />}
       {w.phase.value === "opening" && <><Notice live>{t("watch.opening")}</Notice><Loading /></>}
       {w.phase.value === "on" && <><Stage w={w} /><Controls w={w} /></>}
