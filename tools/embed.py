@@ -46,6 +46,7 @@ def literal(data):
 def table(site, top, out):
     rows = []
     found = sorted(files(top)) if top else []
+    same = {}  # a file under two names lies in the binary once
     for n, (rel, full) in enumerate(found):
         with open(full, "rb") as f:
             data = f.read()
@@ -56,10 +57,12 @@ def table(site, top, out):
         packed = gzip.compress(data, 9, mtime=0)
         if len(packed) >= len(data):
             packed = b""
-        var = "%s_%d" % (site, n)
-        out.append("/* %s */\nstatic const unsigned char %s[] =\n    %s;\n" % (path, var, literal(data)))
-        if packed:
-            out.append("static const unsigned char %s_gz[] =\n    %s;\n" % (var, literal(packed)))
+        var = same.get(data, "%s_%d" % (site, n))
+        if data not in same:
+            same[data] = var
+            out.append("/* %s */\nstatic const unsigned char %s[] =\n    %s;\n" % (path, var, literal(data)))
+            if packed:
+                out.append("static const unsigned char %s_gz[] =\n    %s;\n" % (var, literal(packed)))
         rows.append((path.encode(), '    { "%s", "%s", "\\"%s\\"", { %s, %d }, { %s, %d }, %s, %s },' % (
             path, MIME[ext], hashlib.sha256(data).hexdigest()[:32], var, len(data),
             var + "_gz" if packed else "NULL", len(packed),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the app and the player documents into web/dist, and OUT.c from them: build.sh OUT.c
+# Builds the app, the player documents and the recorder for pages into web/dist, and OUT.c from them: build.sh OUT.c
 # Packages are installed when package-lock.json changed; nothing is done when nothing changed. After the first time it works
 # without a network.
 set -euo pipefail
@@ -13,6 +13,7 @@ flock 9 # two build folders share this one
 digest() { # of every source the result depends on
   {
     find src player scripts -type f -print0
+    find ../sdk/recorder -path ../sdk/recorder/dist -prune -o -type f -print0
     printf '%s\0' index.html package.json package-lock.json tsconfig.json vite.config.ts build.sh ../docs/api/openapi.yaml ../src/codec/sanitize_table.h ../src/codec/sanitize.h
   } | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
 }
@@ -29,6 +30,11 @@ want=$(digest)
 if [[ $(cat dist/.built 2>/dev/null) != "$want" ]]; then
   rm -f dist/.built
   npm run --silent build 9>&-
+  ../sdk/recorder/build.sh 9>&-
+  # The script for pages that record: by its plain name, and by one whose bytes never change.
+  hash=$(sha256sum ../sdk/recorder/dist/recorder.min.js | cut -c1-8)
+  cp ../sdk/recorder/dist/recorder.min.js dist/app/recorder.js
+  cp ../sdk/recorder/dist/recorder.min.js "dist/app/assets/keyhole-recorder-$hash.js"
   echo "$want" >dist/.built
 fi
 python3 ../tools/embed.py dist "$out"

@@ -87,6 +87,11 @@ bool cors_begin(struct call *c)
     return c->origin.n == 0 || !find_token(c, &t) || cors_token(c, &t);
 }
 
+void cors_script(struct call *c)
+{
+    take_origin(c, exchange_head(c->ex));
+}
+
 size_t cors_headers(const struct call *c, struct http_header *to)
 {
     size_t n = 0;

@@ -24,6 +24,9 @@ bool cors_preflight(struct call *c, const struct http_head *head);
  */
 bool cors_begin(struct call *c);
 
+/* The script for pages that record (static.c): pages that may record may check it, too (integrity). */
+void cors_script(struct call *c);
+
 /* For handlers that find the token elsewhere: its project's origins decide from here on. False: answered. */
 bool cors_token(struct call *c, const struct live_token *t);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "gate/assets.h"
+#include "gate/cors.h"
 #include "gate/contract.h"
 #include "os/clock.h"
 
@@ -92,24 +93,35 @@ static void nothing(void *arg)
     (void) arg;
 }
 
+/* What pages of elsewhere load, to record themselves. */
+static bool is_recorder(const struct asset *a)
+{
+    return span_eq_str(span_str(a->path), "/recorder.js") || span_starts(span_str(a->path), "/assets/keyhole-recorder-");
+}
+
 static void send_asset(struct call *c, const struct asset *a, bool player)
 {
     const struct http_head *head = exchange_head(c->ex);
     struct http_header h[24];
     char csp[CSP_MAX];
     struct span match;
-    bool gz = a->gz.n > 0 && accepts_gzip(head);
+    const bool gz = a->gz.n > 0 && accepts_gzip(head), shared = player || is_recorder(a);
     size_t n = 0;
+
+    if (!player && shared)
+        cors_script(c);
 
     h[n++] = (struct http_header){ SPAN("content-type"), span_str(a->mime) };
     h[n++] = (struct http_header){ SPAN("etag"), span_str(a->etag) };
-    h[n++] = (struct http_header){ SPAN("vary"), SPAN("accept-encoding") };
+    h[n++] = (struct http_header){ SPAN("vary"), c->ingest ? SPAN("accept-encoding, origin") : SPAN("accept-encoding") };
+    if (c->cors_ok)
+        h[n++] = (struct http_header){ SPAN("access-control-allow-origin"), c->origin };
     h[n++] = (struct http_header){ SPAN("cache-control"),
                                    a->immutable ? SPAN("public, max-age=31536000, immutable") : SPAN("no-cache") };
     h[n++] = (struct http_header){ SPAN("x-content-type-options"), SPAN("nosniff") };
     h[n++] = (struct http_header){ SPAN("referrer-policy"), SPAN("no-referrer") };
     h[n++] = (struct http_header){ SPAN("cross-origin-resource-policy"),
-                                   player ? SPAN("cross-origin") : SPAN("same-origin") };
+                                   shared ? SPAN("cross-origin") : SPAN("same-origin") };
     if (a->page)
         n += page_headers(c, a, player, csp, h + n);
     if (http_head_get(head, "if-none-match", &match) && span_eq_str(match, a->etag)) {

@@ -29,6 +29,7 @@ static void pages_and_what_is_none(void **state)
         const char *gives; /* NULL: nothing */
     } cases[] = {
         { ASSET_APP, "/", "/" },
+        { ASSET_APP, "/recorder.js", "/recorder.js" },
         { ASSET_APP, "/recordings/r_0123456789abcdef", "/" },
         { ASSET_APP, "/watch/r_0123456789abcdef", "/" },
         { ASSET_APP, "/problems/key-expired", "/" },
