@@ -109,6 +109,53 @@ const struct command cmd_ls = {
     .run = run_ls,
 };
 
+/* The moment of the link that was asked for: -1 when it is not known. */
+static int64_t moment_of(const struct cli *c, struct tree r)
+{
+    struct span type, id;
+    struct tree links, l;
+    int64_t at;
+
+    (void) span_cut(span_str(c->args.words[0]), ':', &type, &id);
+    if (!tree_get(r, "links", &links))
+        return -1;
+    for (struct span rest = links.payload; tree_next(&rest, &l);) {
+        if (span_eq(get(l, "type"), type) && span_eq(get(l, "id"), id) && tree_get_int(l, "at_ms", &at))
+            return at;
+    }
+    return -1;
+}
+
+static void found_row(struct cli *c, struct table *t, struct tree r)
+{
+    const int64_t at = moment_of(c, r);
+    struct buf b = BUF_INIT(4096);
+
+    table_cell(t, get(r, "id"));
+    if (at >= 0)
+        text_duration(&b, at, false);
+    else
+        buf_add_c(&b, '-');
+    table_cell(t, buf_span(&b));
+    buf_reset(&b);
+    text_time(&b, get(r, "started_at").n > 0 ? get(r, "started_at") : get(r, "created_at"));
+    table_cell(t, b.n > 16 ? span_sub(buf_span(&b), 0, 16) : buf_span(&b));
+    buf_reset(&b);
+    access_text(&b, r);
+    table_cell(t, buf_span(&b));
+    table_cell(t, get(r, "title"));
+    buf_reset(&b);
+    buf_addf(&b, "%s/r/" SPAN_FMT, http_public_url(c->http), SPAN_ARG(get(r, "id")));
+    if (at >= 0)
+        buf_addf(&b, "?at=%lld.%02lld", (long long) (at / 1000), (long long) (at % 1000 / 10));
+    table_cell(t, buf_span(&b));
+    buf_deinit(&b);
+}
+
+static const struct table_column found_columns[] = { { .title = "ID" },     { "AT", false, true },   { .title = "STARTED" },
+                                                     { .title = "ACCESS" }, { "TITLE", true, false }, { .title = "ADDRESS" } };
+static const struct list_spec found = { found_columns, 6, found_row, "No recording that you may ask for carries it." };
+
 static int run_find(struct cli *c)
 {
     struct buf path = BUF_INIT(PATH_CAP);
@@ -118,7 +165,7 @@ static int run_find(struct cli *c)
         return usage(c, "a link is TYPE:ID, as error:ERR-7F3A21");
     buf_add_str(&path, "/v1/recordings");
     path_add(&path, "link", c->args.words[0]);
-    code = print_list(c, &path, &recordings);
+    code = print_list(c, &path, &found);
     buf_deinit(&path);
     return code;
 }
@@ -128,8 +175,10 @@ const struct command cmd_find = {
     .heading = "Recordings",
     .summary = "Recordings that carry a link: an error, a ticket, a trace",
     .synopsis = "TYPE:ID",
-    .text = "",
-    .example = "$ keyhole find error:ERR-7F3A21",
+    .text = "AT is the moment in the recording that the link belongs to, where it is known: the ids that SDKs of others send with their\n"
+            "events have theirs. ADDRESS opens the recording there, once you have access.",
+    .example = "$ keyhole find error:ERR-7F3A21\nID                    AT  STARTED           ACCESS  TITLE  ADDRESS\n"
+               "r_2Dz2Sr-SnSlnd8aT  1:23  2026-11-02 09:15  -              https://rec.example.com/r/r_2Dz2Sr-SnSlnd8aT?at=83.25",
     .opts = (const struct opt[]){ OPT_LIMIT, { 0 } },
     .words_min = 1,
     .words_max = 1,

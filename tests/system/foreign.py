@@ -15,7 +15,7 @@ import time
 import urllib.parse
 import zlib
 
-from _server import (SLOW, Client, Server, Skip, Tests, rrweb_events, same, true, until)
+from _server import (KEYHOLE, SLOW, Client, Server, Skip, Tests, rrweb_events, same, true, until)
 
 test = Tests()
 s = Server(config="gate { threads = 2 }\nlive { vanish_after = 5s }").cast()
@@ -228,6 +228,18 @@ def _():
     same(found(f"trace:{trace}")[0]["id"], r["id"], "by its trace")
     same(s.auditor.get(f"/v1/recordings/{r['id']}").want(200).json["subject"], "customer-7", "whom it shows")
     same_events(stored(r["id"]), sum(parts, []), "events")
+
+
+@test("find leads to the recording and the second")
+def _():
+    replay, error = REPLAY.format(9), "c" * 32
+    sentry(envelope(replay, 0, page(3) + clicks(1, 90_000), errors=[error], at=83_250)).want(200)
+    r = found(f"error:{error}")[0]
+    env = {**os.environ, "KEYHOLE_URL": s.url, "KEYHOLE_TOKEN": s.viewer.token, "KEYHOLE_CONFIG_DIR": str(s.root / "cli")}
+    done = subprocess.run([str(KEYHOLE), "find", f"error:{error}"], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30 * SLOW)
+    same(done.returncode, 0, done.stderr)
+    line = done.stdout.splitlines()[1].split()
+    same((line[0], line[1], line[-1]), (r["id"], "1:23", f"{s.url}/r/{r['id']}?at=83.25"), "what it prints")
 
 
 @test("Sentry: an error's own envelope has its own second; other envelopes are dropped")

@@ -40,6 +40,7 @@ function page(path: string, s: Session): ComponentChildren {
   let m: Record<string, string> | null;
   if (path === "/" || path === "/recordings" || path === "/sign-in") return <RecordingsPage />;
   if ((m = matchPath("/recordings/{rid}", path))) return <RecordingPage key={m["rid"]} rid={m["rid"] ?? ""} />;
+  if ((m = matchPath("/r/{rid}", path))) return <RecordingPage key={m["rid"]} rid={m["rid"] ?? ""} />; // short, for tools: /r/ID?at=83.25
   if ((m = matchPath("/watch/{rid}", path))) return <WatchPage key={m["rid"]} rid={m["rid"] ?? ""} />;
   if ((m = matchPath("/requests/{q}", path))) return <RequestPage key={m["q"]} id={m["q"] ?? ""} />;
   if (path === "/inbox") return votes ? <InboxPage /> : <ForbiddenPage />;

@@ -92,6 +92,7 @@ export const texts = {
   "recording.session": "Visit",
   "recording.tags": "Tags",
   "recording.links": "Links",
+  "recording.links_more": "{n} more",
   "recording.started": "Started",
   "recording.stored": "Stored",
   "recording.length": "Length",

@@ -1,5 +1,5 @@
 /* How recordings, requests and access look wherever they appear. */
-import type { Grant, Linked, More, MoreTime, Problem, Recording, Request, RequestRecording } from "../api/types";
+import type { Grant, Link as LinkOf, Linked, More, MoreTime, Problem, Recording, Request, RequestRecording } from "../api/types";
 import { bytes, clock, count, span, timeOfDay, when } from "../lib/words";
 import { t, tOr } from "../texts";
 import { Badge, Card, Link, Lock, TimeLeft } from "./parts";
@@ -28,9 +28,16 @@ export function StateBadge({ state }: { state: Request["state"] | Grant["state"]
   return <Badge tone={tone}>{tOr(`state.${state}`, "common.unknown")}</Badge>;
 }
 
-export function Links({ links }: { links?: { type: string; id: string }[] | undefined }) {
+/* What came with the events can be many: a list shows the first few. With `to`, what has its second leads there. */
+export function Links({ links, to, most = 200 }: { links?: LinkOf[] | undefined; to?: ((at_ms: number) => string) | undefined; most?: number }) {
   if (!links?.length) return null;
-  return <span class="chips">{links.map((l) => <span class="chip" key={l.type + l.id}><b>{l.type}</b> {l.id}</span>)}</span>;
+  const chip = (l: LinkOf) => <><b>{l.type}</b> {l.id}{l.at_ms !== undefined && ` · ${clock(l.at_ms)}`}</>;
+  return (
+    <span class="chips">
+      {links.slice(0, most).map((l) => to && l.at_ms !== undefined ? <Link class="chip" key={l.type + l.id} to={to(l.at_ms)}>{chip(l)}</Link> : <span class="chip" key={l.type + l.id}>{chip(l)}</span>)}
+      {links.length > most && <span class="chip">{t("recording.links_more", { n: links.length - most })}</span>}
+    </span>
+  );
 }
 
 export function Tags({ tags }: { tags?: Record<string, string> | undefined }) {

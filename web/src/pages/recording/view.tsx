@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { Grant, Problem, Recording, Request } from "../../api/types";
 import { problemFrom } from "../../lib/http";
 import { useLoad } from "../../lib/load";
+import { splitPath } from "../../lib/nav";
 import { hasRole, useSession } from "../../lib/session";
 import { clock, count, span, when } from "../../lib/words";
 import { t, tOr } from "../../texts";
@@ -27,7 +28,7 @@ function About({ r }: { r: Recording }) {
         [t("recording.stored"), when(r.created_at)],
         [t("recording.length"), r.live ? t("recording.length_live") : clock(r.duration_ms)],
         [t("recording.events"), !r.live && count(r.events)],
-        [t("recording.links"), r.links.length > 0 && <Links links={r.links} />],
+        [t("recording.links"), r.links.length > 0 && <Links links={r.links} to={r.access === "open" ? (at) => `/watch/${r.id}?at=${(at / 1000).toFixed(2)}` : undefined} />],
         [t("recording.tags"), Object.keys(r.tags).length > 0 && <Tags tags={r.tags} />],
         [t("recording.session"), r.session],
         [t("recording.env"), r.env],
@@ -64,7 +65,14 @@ function Waiting({ request }: { request: Request }) {
   );
 }
 
+/* Where to begin, when one came by a link to a second. */
+function watchFrom(rid: string, path: string): string {
+  const at = Number(splitPath(path).query.get("at") ?? NaN);
+  return `/watch/${rid}${at > 0 ? `?at=${at}` : ""}`;
+}
+
 function Ready({ r, grant }: { r: Recording; grant: Grant }) {
+  const from = useSession().nav.path.value;
   const open = grant.state === "ACTIVE";
   const watchable = grant.actions.includes("play");
   const now = open || (grant.state === "SCHEDULED" && grant.start === "first-use");
@@ -72,7 +80,7 @@ function Ready({ r, grant }: { r: Recording; grant: Grant }) {
     <Card title={t(open ? "access.open.long" : "access.scheduled.long")} tone="good">
       {!watchable && <p>{t("recording.other_access", { actions: actionsText(grant.actions) })}</p>}
       <Standing g={grant} />
-      {watchable && now && <Link to={`/watch/${r.id}`} class="button main" data-tour="watch">{t(open ? "recording.watch" : "recording.start")}</Link>}
+      {watchable && now && <Link to={watchFrom(r.id, from)} class="button main" data-tour="watch">{t(open ? "recording.watch" : "recording.start")}</Link>}
       <p><Link to={`/access/${grant.id}`}>{t("recording.access")}</Link></p>
     </Card>
   );

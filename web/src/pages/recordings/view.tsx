@@ -77,7 +77,7 @@ export function RecordingsPage() {
                 <tr key={r.id} data-recording={r.id}>
                   <th scope="row">
                     <Link to={`/recordings/${r.id}`} data-tour="recording">{titleOf(r)}</Link>
-                    <div><Links links={r.links} /><Tags tags={r.tags} /></div>
+                    <div><Links links={r.links} most={4} /><Tags tags={r.tags} /></div>
                   </th>
                   <td>{t(`common.kind.${r.kind}`)}</td>
                   <td>{when(r.started_at ?? r.created_at)}</td>
