@@ -325,6 +325,7 @@ static void add_run(struct mask_grid *g, struct mask_run r)
     if (g->runs.n + sizeof(r) > g->runs.max)
         buf_drop(&g->runs, g->runs.n / sizeof(r) / 4 * sizeof(r));
     buf_add(&g->runs, &r, sizeof(r));
+    g->failed = g->failed || g->runs.failed;
 }
 
 /* len 0: written by REP, no bytes of its own. */
@@ -648,6 +649,7 @@ static void string_char(struct mask_grid *g, const struct mask_grid_calls *calls
         p = &g->parts[0];
     }
     buf_add_span(&g->string, bytes);
+    g->failed = g->failed || g->string.failed;
     p->n += (uint32_t) bytes.n;
 }
 

@@ -78,6 +78,7 @@ struct mask_grid {
     uint8_t n_args;
     uint16_t args[16];
     struct buf string;
+    bool failed;     /* memory was short: something was not kept that has to be looked at */
     uint32_t n_parts;
     struct mask_part parts[MASK_GRID_PARTS];
 

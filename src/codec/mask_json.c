@@ -232,7 +232,7 @@ static bool packed_hits(struct mask_json *m, struct span text)
     if (u == NULL || m->unpacked > MASK_UNPACK_ALL)
         return true;
     if (!latin1(text, &m->plain))
-        return false;
+        return m->plain.failed;
     code = unpack_feed(u, buf_span(&m->plain), append, &m->inner, &e);
     m->unpacked += m->inner.n;
     if (code == ERR_LIMIT || code == ERR_NOMEM)

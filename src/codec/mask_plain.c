@@ -275,7 +275,7 @@ static bool is_field(const struct mask_rules *r, struct span name)
         return false;
     if (memchr(name.p, '%', name.n) == NULL)
         return is_plain_field(r, name);
-    yes = mask_plain_text(name, &plain) && is_plain_field(r, buf_span(&plain));
+    yes = !mask_plain_text(name, &plain) || is_plain_field(r, buf_span(&plain)); /* no memory: it may be one */
     buf_deinit(&plain);
     return yes;
 }

@@ -113,8 +113,8 @@ static bool take_attribute(const struct element *e, struct json_value v, struct 
     if (ret->n == 0 || memchr(ret->p, '\\', ret->n) == NULL)
         return true;
     buf_reset(&e->w->value);
-    if (!json_string_decode(v.raw, &e->w->value))
-        return false;
+    if (!json_string_decode(v.raw, &e->w->value) && e->w->json.err.code == ERR_OK)
+        e->w->json.err = (struct err_info){ .code = ERR_NOMEM, .text = "masking" };
     *ret = buf_span(&e->w->value);
     return true;
 }

@@ -573,14 +573,17 @@ static bool has_more(struct span json)
     return n > 3;
 }
 
-static struct span decoded(struct buf *room, struct span raw)
+/* False: no memory. */
+static bool decoded(struct buf *room, struct span raw, struct span *ret)
 {
+    *ret = raw;
     if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL)
-        return raw;
+        return true;
     buf_reset(room);
     if (!json_string_decode(raw, room))
-        return SPAN_EMPTY;
-    return buf_span(room);
+        return false;
+    *ret = buf_span(room);
+    return true;
 }
 
 /* The event with its marks and whatever else is in it masked, appended to *out; nothing is when nothing changes. */
@@ -601,8 +604,12 @@ static void rewrite(struct mask_term *t, const struct intake_item *ev, struct sp
         mask_edit_reset(&j->edit);
     }
     if (n > 0 && data_of(json, &data)) {
-        struct span text = decoded(&t->data, data.raw);
+        struct span text;
 
+        if (!decoded(&t->data, data.raw, &text)) {
+            fail(t, ERR_NOMEM);
+            return;
+        }
         n = hits_of(m, n, text.n, &t->chars);
         mask_edit_string(&j->edit, json, data.raw, text, (const struct mask_hit *) (const void *) t->chars.p, n,
                          ev->type == 'i' ? MASK_STYLE_TYPED : MASK_STYLE_CELLS);
@@ -694,15 +701,19 @@ enum err mask_term_add(struct mask_term *t, const struct intake_item *item, stru
     if (item->type == 'r' && item->cols > 0)
         mask_term_size(t, (int) item->cols, (int) item->rows);
     if (plain_event(item) && data_of(item->json, &data)) {
-        struct span text = decoded(&t->data, data.raw);
+        struct span text;
 
-        if (text.n > UINT32_MAX / 2)
+        if (!decoded(&t->data, data.raw, &text))
+            fail(t, ERR_NOMEM);
+        else if (text.n > UINT32_MAX / 2)
             fail(t, ERR_LIMIT);
         else if (item->type == 'o')
             output(t, text, item->seq);
         else
             input(t, text, item->seq);
     }
+    if (t->s.grid.failed || t->s.grid.runs.failed || t->line.failed || t->chars.failed) /* something was not looked at */
+        fail(t, ERR_NOMEM);
     wait = open_text(t, item->seq) && n_held(t) + 1 < MASK_TERM_HOLD && t->store.n + item->json.n <= MASK_TERM_HELD;
     if (wait || t->held.n > 0) {
         h.at = t->store.n;
@@ -764,7 +775,8 @@ enum err mask_term_apply(struct span json, uint64_t seq, const struct intake_lat
         data.type != JSON_STRING) {
         e = ERR_RAISE(reterr, ERR_CORRUPT, "a late mark on an event without text");
     } else {
-        struct span plain = decoded(&text, data.raw);
+        struct span plain;
+        bool whole = decoded(&text, data.raw, &plain);
         size_t k;
 
         input = json_raw_eq(code.raw, "i");
@@ -773,7 +785,7 @@ enum err mask_term_apply(struct span json, uint64_t seq, const struct intake_lat
         k = hits_of((const struct intake_late *) (const void *) own.p, own.n / sizeof(*marks), plain.n, &hits);
         mask_edit_string(&edit, json, data.raw, plain, (const struct mask_hit *) (const void *) hits.p, k,
                          input ? MASK_STYLE_TYPED : MASK_STYLE_CELLS);
-        if (own.failed || hits.failed || text.failed || !mask_edit_apply(&edit, json, out))
+        if (!whole || own.failed || hits.failed || !mask_edit_apply(&edit, json, out))
             e = ERR_RAISE(reterr, ERR_NOMEM, "late marks");
         *ret_masked = e == ERR_OK && k > 0;
     }
