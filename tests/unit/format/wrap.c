@@ -15,6 +15,7 @@ static void there_and_back(void **state)
     static const struct wrap_name names[] = {
         { WRAP_RK, { (const uint8_t *) RID, 18 }, { (const uint8_t *) PID, 18 }, 0 },
         { WRAP_RK, { (const uint8_t *) RID, 18 }, { (const uint8_t *) PID, 18 }, UINT32_MAX },
+        { WRAP_REVEAL, { (const uint8_t *) RID, 18 }, { (const uint8_t *) PID, 18 }, 3 },
         { WRAP_OPENING, { (const uint8_t *) "u_8zYGTnU-_hqeQ2Lx", 18 }, { NULL, 0 }, 9 },
         { WRAP_OPENING,
           { (const uint8_t *) "1234567890123456789012345678901234567890123456789012345678901234", 64 },
@@ -64,6 +65,7 @@ static void another_name_is_denied(void **state)
 {
     static const struct wrap_name others[] = {
         { WRAP_OPENING, { (const uint8_t *) RID, 18 }, { (const uint8_t *) PID, 18 }, 3 },
+        { WRAP_REVEAL, { (const uint8_t *) RID, 18 }, { (const uint8_t *) PID, 18 }, 3 },
         { WRAP_RK, { (const uint8_t *) "r_2Dz2Sr-SnSlnd8aU", 18 }, { (const uint8_t *) PID, 18 }, 3 },
         { WRAP_RK, { (const uint8_t *) RID, 18 }, { (const uint8_t *) "p_zNe2lKL4dQxW8s0c", 18 }, 3 },
         { WRAP_RK, { (const uint8_t *) RID, 18 }, { (const uint8_t *) PID, 18 }, 4 },

@@ -228,16 +228,21 @@ static void time_is_monotone_and_signing_has_a_rate(void **state)
     assert_int_equal(signed_, VAULT_SIGN_RATE - 1); /* one was signed in that second before */
 }
 
-static void make_wrap(struct buf *b, const char *rid, uint32_t epoch)
+static void make_wrap_of(enum wrap_kind kind, struct buf *b, const char *rid, uint32_t epoch)
 {
     struct ipc_row_signing_key rows[KEY_RING_CAP];
     struct ipc_keys keys;
     struct secret *rk = secret_random(32);
-    const struct wrap_name name = { WRAP_RK, span_str(rid), SPAN(PID), epoch };
+    const struct wrap_name name = { kind, span_str(rid), SPAN(PID), epoch };
 
     vault_core_keys(&core, false, rows, &keys);
     assert_ok(wrap_seal(&name, rk, keys.epoch_pk.p, b, NULL));
     rk = secret_free(rk);
+}
+
+static void make_wrap(struct buf *b, const char *rid, uint32_t epoch)
+{
+    make_wrap_of(WRAP_RK, b, rid, epoch);
 }
 
 static enum key_verdict open_rk(const struct ipc_open *m, time_ms wall, bool *alarm)
@@ -303,6 +308,47 @@ static void releases_only_what_it_signed(void **state)
     assert_int_equal(open_rk(&good, T0 * 1000, NULL), KEY_REVOKED);
     buf_deinit(&wrap);
     buf_deinit(&moved);
+}
+
+/* What masks took out opens for a key that says unmask, by the wrap of its own kind, and by nothing else. */
+static void the_reveal_key_needs_unmask(void **state)
+{
+    struct ipc_sign_key plain = key(), unmasks = key();
+    struct buf rk = BUF_INIT(WRAP_MAX), reveal = BUF_INIT(WRAP_MAX);
+    struct ipc_open m = { .jti = SPAN(JTI), .gid = SPAN(GID), .gen = 3, .rid = SPAN(RID), .pid = SPAN(PID), .epoch = 1, .track = 1, .leaf_idx = 100 };
+    bool alarm;
+
+    (void) state;
+    push(row());
+    make_wrap(&rk, RID, 1);
+    make_wrap_of(WRAP_REVEAL, &reveal, RID, 1);
+    plain.scope = SPAN("play live");
+    assert_int_equal(sign_at(&plain, T0 * 1000, 0), VAULT_SIGNED);
+    m.wrap = buf_span(&reveal);
+    m.leaf_idx++;
+    assert_int_equal(open_rk(&m, T0 * 1000, &alarm), KEY_SCOPE);
+    assert_false(alarm);
+    m.track = 0; /* as if it were the other one */
+    m.leaf_idx++;
+    assert_int_equal(open_rk(&m, T0 * 1000, &alarm), KEY_FORGED);
+    assert_true(alarm);
+    unmasks.jti = SPAN("CCCCCCCCCCCCCCCCCCCCCA");
+    unmasks.scope = SPAN("play unmask");
+    unmasks.leaf_idx++;
+    assert_int_equal(sign_at(&unmasks, T0 * 1000, 0), VAULT_SIGNED);
+    m.jti = unmasks.jti;
+    m.track = 1;
+    m.leaf_idx++;
+    assert_int_equal(open_rk(&m, T0 * 1000, &alarm), KEY_OK);
+    m.wrap = buf_span(&rk);
+    m.leaf_idx++;
+    assert_int_equal(open_rk(&m, T0 * 1000, &alarm), KEY_FORGED);
+    assert_true(alarm);
+    m.track = 2;
+    m.leaf_idx++;
+    assert_int_equal(open_rk(&m, T0 * 1000, &alarm), KEY_SCOPE);
+    buf_deinit(&rk);
+    buf_deinit(&reveal);
 }
 
 static void an_ended_grant_releases_nothing(void **state)
@@ -753,6 +799,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_grant_decides_at_that_moment, begin, end),
         cmocka_unit_test_setup_teardown(time_is_monotone_and_signing_has_a_rate, begin, end),
         cmocka_unit_test_setup_teardown(releases_only_what_it_signed, begin, end),
+        cmocka_unit_test_setup_teardown(the_reveal_key_needs_unmask, begin, end),
         cmocka_unit_test_setup_teardown(an_ended_grant_releases_nothing, begin, end),
         cmocka_unit_test_setup_teardown(a_log_only_grows, begin, end),
         cmocka_unit_test_setup_teardown(a_log_has_one_name, begin, end),
