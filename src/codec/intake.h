@@ -24,7 +24,7 @@
 #include "codec/importer.h"
 #include "codec/mask.h"
 
-#define INTAKE_STATE_MAX (512u << 10)
+#define INTAKE_STATE_MAX (1u << 20) /* with what a refused batch goes back to */
 #define INTAKE_LATE_MAX  1024 /* marks between two commits; more are not told */
 
 struct intake;
