@@ -85,7 +85,7 @@ static struct span htu_of(struct job *c)
     return s;
 }
 
-/* The body as it was sent: beside a policy's text the gate puts what the text says, for it is the gate that reads it. */
+/* The body as it was sent: beside a policy's or masking rules' text the gate puts what the text says, for it is the gate that reads it. */
 static struct tree sent_body(struct job *c)
 {
     struct buf b = BUF_INIT(1U << 20);
@@ -93,7 +93,7 @@ static struct tree sent_body(struct job *c)
     struct span bytes;
     size_t mark;
 
-    if (c->route->id != ROUTE_policy_propose || all.tag != TREE_OBJ)
+    if ((c->route->id != ROUTE_policy_propose && c->route->id != ROUTE_mask_put) || all.tag != TREE_OBJ)
         return all;
     mark = tree_begin(&b, SPAN_EMPTY, TREE_OBJ);
     for (struct span at = all.payload; tree_next(&at, &child);) {

@@ -67,6 +67,9 @@ await suite({
     await page.locator("tr[data-project=billing]").getByText("engineer: may ask").waitFor();
     await shot(page, "admin-projects");
 
+    equal("no masking without the role", await page.getByRole("button", { name: "Masking" }).count(), 0);
+    equal("project-admin", (await call(server, "PATCH", "/v1/projects/billing", { token: server.admin, body: { add: [{ user: "admin-one", role: "project-admin" }] } })).status, 200);
+    await page.reload();
     await page.locator("tr[data-project=billing]").getByRole("button", { name: "Masking" }).click();
     await dialog.getByLabel("Try it on a text").fill("Write to jane@example.com about EMP-204518");
     await dialog.getByRole("button", { name: "Try", exact: true }).click();

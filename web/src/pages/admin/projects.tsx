@@ -81,7 +81,8 @@ export function ProjectsPage() {
   const editing = useSignal<Project | null | undefined>(undefined);
   const masking = useSignal<Project | null>(null);
   const { said, hear } = useSaid();
-  const may = (p: Project) => me?.admin === true || me?.roles.some((r) => r.role === "project-admin" && (r.project === "*" || r.project === p.id)) === true;
+  const keeps = (p: Project) => me?.roles.some((r) => r.role === "project-admin" && (r.project === "*" || r.project === p.id)) === true;
+  const may = (p: Project) => me?.admin === true || keeps(p);
   return (
     <AdminFrame section="projects">
       {me?.admin && <div class="row"><Button look="main" onClick={() => { editing.value = null; }}>{t("projects.new")}</Button></div>}
@@ -97,10 +98,10 @@ export function ProjectsPage() {
                   <th scope="row">{p.name}</th>
                   <td>{p.env}</td>
                   <td><span class="chips">{p.members.map((m, i) => <span key={i} class="chip">{m.user?.name ?? m.group}: {t(`role.${m.role}`)}</span>)}</span></td>
-                  <td>{may(p) && <div class="row">
-                    <Button onClick={() => { editing.value = p; }}>{t("common.change")}</Button>
-                    <Button onClick={() => { masking.value = p; }}>{t("masks.open")}</Button>
-                  </div>}</td>
+                  <td><div class="row">
+                    {may(p) && <Button onClick={() => { editing.value = p; }}>{t("common.change")}</Button>}
+                    {keeps(p) && <Button onClick={() => { masking.value = p; }}>{t("masks.open")}</Button>}
+                  </div></td>
                 </tr>
               ))}
             </tbody>
