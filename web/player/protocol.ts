@@ -38,4 +38,4 @@ export type FromPlayer =
   | { say: "title"; title: string } // terminal: plain text
   | { say: "broken"; what: string };
 
-export const SHORTCUTS = new Set([" ", "k", "f", "i", "l", "?", "[", "]", ",", ".", "<", ">", "ArrowLeft", "ArrowRight", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+export const SHORTCUTS = new Set([" ", "k", "f", "i", "l", "m", "?", "[", "]", ",", ".", "<", ">", "ArrowLeft", "ArrowRight", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);

@@ -8,13 +8,14 @@
  *
  * A further access to the same recording (more time, or an approval after break-glass) takes over where the one in use would end, without a cut.
  */
-import { batch, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import type { Block, FromPlayer } from "../../../player/protocol";
 import type { Action, Grant, Manifest, Page, Problem, Recording } from "../../api/types";
 import { ApiError, problemFrom } from "../../lib/http";
 import type { Session } from "../../lib/session";
 import type { FrameLink } from "../../play/link";
 import { createFollow, type Follow } from "../../play/follow";
+import { columns, KINDS, momentsOf, overIdle, type MomentKind } from "../../play/moments";
 import { createPass, type Pass } from "../../play/pass";
 import { createSource, CutAnswer, type Source } from "../../play/source";
 
@@ -24,9 +25,12 @@ export interface Over { why: EndWhy; comment: string; by: string; problem: Probl
 export const SPEEDS = [0.5, 1, 1.5, 2, 4, 8, 16];
 const AHEAD_S = 6; // of play, at the chosen speed: the next chunk is fetched when less than this is left
 const AHEAD_MIN_MS = 2500;
-const BINS = 120;
+const BINS = 240;
+const LATER_MAX = 20_000; // times of events behind the notes that are kept for the strip
+const NEAR_MS = 500; // a moment so near is the one where one is
 const SKIP_MS = 5000;
 const TAKE_OVER_MS = 2000; // before the end: an access that begins at first use is begun
+const NOTES_MS = 30_000; // while a recording is followed: how often its notes are read again
 const FEED_SILENT_MS = 10_000; // no feed for so long: playing stops, because nobody could tell that access ended
 
 const places = new Map<string, number>(); // where each recording stopped, for this visit
@@ -38,14 +42,15 @@ export function placeOf(rid: string): number {
 /* Where hidden values were asked for and given, they are shown. */
 const scopeOf = (g: Grant): Action[] | undefined => (g.actions.includes("unmask") ? g.actions.filter((a) => a !== "export") : undefined);
 
-export function createWatch(s: Session, rid: string) {
+/* `start_ms`: where to begin, as an address may say; null: where one was. */
+export function createWatch(s: Session, rid: string, start_ms: number | null = null) {
   const phase = signal<"opening" | "on" | "over">("opening");
   const over = signal<Over | null>(null);
   const recording = signal<Recording | null>(null);
   const grant = signal<Grant | null>(null);
   const manifest = signal<Manifest | null>(null);
   const window_ends = signal<string | null>(null);
-  const at_ms = signal(placeOf(rid));
+  const at_ms = signal(start_ms ?? placeOf(rid));
   const playing = signal(true);
   const stalled = signal(true);
   const finished = signal(false);
@@ -59,7 +64,13 @@ export function createWatch(s: Session, rid: string) {
   const behind_ms = signal(0);
   const wasLive = signal(false); // it ended while it was open here
   const waiting = signal<{ problem: Problem; until: number } | null>(null); // for the server, until then (this page's clock)
-  const activity = signal<number[]>(Array.from({ length: BINS }, () => 0));
+  const later = signal<number[]>([]); // of a recording that is being made: times of events behind what the notes tell
+  const notes = signal<Manifest | null>(null); // the newest manifest: of a live recording it grows, while the player keeps the first
+  const moments = computed(() => (notes.value === null ? [] : momentsOf(notes.value)));
+  const shown = signal<ReadonlySet<MomentKind>>(new Set(KINDS.filter((k) => k !== "resize")));
+  const listed = computed(() => moments.value.filter((m) => shown.value.has(m.kind)));
+  const panel = signal(true);
+  const activity = computed(() => (notes.value === null ? [] : columns(notes.value, length_ms.value, later.value, BINS)));
 
   let pass: Pass | null = null;
   let source: Source | null = null;
@@ -72,6 +83,7 @@ export function createWatch(s: Session, rid: string) {
   let all = false; // every event is in the player
   let buffered = 0;
   let turn = 0; // of seeks: what an older one brings is dropped
+  let notesTimer: ReturnType<typeof setInterval> | undefined;
   let endTimer: ReturnType<typeof setTimeout> | undefined;
   let deafTimer: ReturnType<typeof setTimeout> | undefined;
   let opened = false;
@@ -81,6 +93,7 @@ export function createWatch(s: Session, rid: string) {
     if (phase.value === "over") return;
     clearTimeout(endTimer);
     clearTimeout(deafTimer);
+    clearInterval(notesTimer);
     turn++;
     source?.stop();
     follow?.stop();
@@ -95,7 +108,8 @@ export function createWatch(s: Session, rid: string) {
       over.value = { why, comment: "", by: "", problem: null, at_ms: at_ms.value, ...more };
       phase.value = "over";
       manifest.value = null;
-      activity.value = [];
+      notes.value = null;
+      later.value = [];
     });
   }
 
@@ -134,13 +148,9 @@ export function createWatch(s: Session, rid: string) {
   }
 
   function count(b: Block): void {
-    if (length_ms.value === 0) return;
-    const bins = activity.value.slice();
-    for (const t of b.times) {
-      const i = Math.min(BINS - 1, Math.floor((t / length_ms.value) * BINS));
-      bins[i] = (bins[i] ?? 0) + 1;
-    }
-    activity.value = bins;
+    const from = Math.max(notes.value?.notes.to_ms ?? 0, later.value.at(-1) ?? 0);
+    const fresh = b.times.filter((t) => t > from);
+    if (fresh.length > 0 && later.value.length < LATER_MAX) later.value = [...later.value, ...fresh];
   }
 
   function give(b: Block): void {
@@ -157,6 +167,7 @@ export function createWatch(s: Session, rid: string) {
     batch(() => {
       length_ms.value = m.duration_ms;
       live.value = m.live;
+      notes.value = m;
     });
     return m;
   }
@@ -174,7 +185,6 @@ export function createWatch(s: Session, rid: string) {
       playing.value = true;
       stalled.value = true;
       finished.value = false;
-      activity.value = Array.from({ length: BINS }, () => 0);
     });
     const mine = createFollow(m.kind, m.base_ms, {
       open: (path, headers, signal) => p.fetch(rid, path, signal, headers),
@@ -188,10 +198,13 @@ export function createWatch(s: Session, rid: string) {
       over: (_, e) => { if (e === null) void ask("lost", null); else fail(e); },
     });
     follow = mine;
+    clearInterval(notesTimer);
+    notesTimer = setInterval(() => { if (following.value && !fetching) void fetchManifest(p).catch(() => {}); }, NOTES_MS);
     void mine.run();
   }
 
   function leaveFollow(): void {
+    clearInterval(notesTimer);
     follow?.stop();
     follow = null;
     batch(() => {
@@ -239,7 +252,6 @@ export function createWatch(s: Session, rid: string) {
       if (mine !== turn) return;
       const b = await source.seek(at_ms.value);
       if (mine !== turn) return;
-      activity.value = Array.from({ length: BINS }, () => 0);
       give(b);
       stalled.value = false;
       if (playing.value) link.send({ say: "play" });
@@ -293,6 +305,7 @@ export function createWatch(s: Session, rid: string) {
           stalled.value = m.stalled;
         });
         if (m.finished && all && mayFollow()) startFollow();
+        else if (playing.value && skipIdle.value && jumpIdle()) break;
         else if (playing.value || m.stalled) void ahead();
         break;
       case "pressed": press(m.key, m.shift); break;
@@ -300,6 +313,14 @@ export function createWatch(s: Session, rid: string) {
       case "title": title.value = m.title; break;
       case "broken": finish("broken"); break;
     }
+  }
+
+  /* Nobody does anything here: on to where somebody does. */
+  function jumpIdle(): boolean {
+    const to = overIdle(notes.value?.notes.idle ?? [], at_ms.value);
+    if (to === null) return false;
+    void seek(to);
+    return true;
   }
 
   function toggle(): void {
@@ -336,14 +357,15 @@ export function createWatch(s: Session, rid: string) {
       case " ": case "k": toggle(); return true;
       case "ArrowLeft": void seek(at_ms.value - jump); return true;
       case "ArrowRight": void seek(at_ms.value + jump); return true;
-      case "[": void seek([...m.markers].reverse().find((x) => x.at_ms < at_ms.value - 500)?.at_ms ?? 0); return true;
-      case "]": { const next = m.markers.find((x) => x.at_ms > at_ms.value + 100); if (next) void seek(next.at_ms); return true; }
+      case "[": void seek([...listed.value].reverse().find((x) => x.at_ms < at_ms.value - NEAR_MS)?.at_ms ?? 0); return true;
+      case "]": { const next = listed.value.find((x) => x.at_ms > at_ms.value + 100); if (next) void seek(next.at_ms); return true; }
       case ",": link?.send({ say: "step", by: -1 }); return true;
       case ".": link?.send({ say: "step", by: 1 }); return true;
       case "<": setSpeed(near[Math.max(0, near.indexOf(speed.value) - 1)] ?? 1); return true;
       case ">": setSpeed(near[Math.min(near.length - 1, near.indexOf(speed.value) + 1)] ?? 1); return true;
       case "l": if (mayFollow()) startFollow(); return true;
       case "f": fullscreen(); return true;
+      case "m": panel.value = !panel.value; return true;
       case "i": setSkip(!skipIdle.value); return true;
       case "?": help.value = !help.value; return true;
       default:
@@ -466,11 +488,18 @@ export function createWatch(s: Session, rid: string) {
 
   return {
     phase, over, recording, grant, manifest, window_ends, at_ms, playing, stalled, finished, renewing, speed, skipIdle, title, activity, help,
+    notes, moments, shown, listed, panel,
     length_ms, live, following, behind_ms, wasLive, waiting, mayFollow,
     goLive: startFollow,
     seek: (to: number) => void seek(to),
     toggle, press, setSpeed, setSkip, finish,
     hear,
+    show(kind: MomentKind, on: boolean) {
+      const now = new Set(shown.value);
+      if (on) now.add(kind);
+      else now.delete(kind);
+      shown.value = now;
+    },
     useFrame(l: FrameLink) { link = l; },
     onFullscreen(f: () => void) { fullscreen = f; },
     /* The page goes away: its key is denied, so that the viewing ends now and not when the key would. */

@@ -1,10 +1,12 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { Grant } from "../../api/types";
+import type { Grant, Manifest } from "../../api/types";
 import { useLoad } from "../../lib/load";
+import { splitPath } from "../../lib/nav";
 import { useSession } from "../../lib/session";
 import { clock, timeOfDay } from "../../lib/words";
 import { connectFrame } from "../../play/link";
+import { KINDS, momentAt, type Moment } from "../../play/moments";
 import { t, tOr, type TextName } from "../../texts";
 import { limitText, titleOf } from "../../ui/about";
 import { Badge, Button, Card, Dialog, Link, Loading, Notice, PageHead, TimeLeft, useLeft, useTitle } from "../../ui/parts";
@@ -14,7 +16,7 @@ import { createWatch, SPEEDS, type Watch } from "./state";
 
 const HINTS: [string, TextName][] = [
   ["Space, K", "watch.hint.space"], ["← →", "watch.hint.arrows"], ["Shift ← →", "watch.hint.shift_arrows"], ["[ ]", "watch.hint.brackets"], ["0 … 9", "watch.hint.digits"],
-  [", .", "watch.hint.comma"], ["< >", "watch.hint.angles"], ["F", "watch.hint.f"], ["I", "watch.hint.i"], ["L", "watch.hint.l"], ["?", "watch.hint.question"],
+  [", .", "watch.hint.comma"], ["< >", "watch.hint.angles"], ["F", "watch.hint.f"], ["M", "watch.hint.m"], ["I", "watch.hint.i"], ["L", "watch.hint.l"], ["?", "watch.hint.question"],
 ];
 
 const ICONS = { play: "M7 4v16l13-8z", pause: "M6 4h4v16H6zM14 4h4v16h-4z", full: "M4 9V4h5v2H6v3zM15 4h5v5h-2V6h-3zM4 15h2v3h3v2H4zM18 15h2v5h-5v-2h3z" };
@@ -22,21 +24,86 @@ function Icon({ name }: { name: keyof typeof ICONS }) {
   return <svg class="icon" viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><path d={ICONS[name]} fill="currentColor" /></svg>;
 }
 
-/* How much happens when, keyframes and markers, above the bar one drags. */
+/* How much happens when, and what stands out, above the bar one drags. */
 function Strip({ w }: { w: Watch }) {
-  const m = w.manifest.value;
+  const m = w.notes.value;
   const bins = w.activity.value;
   if (m === null) return null;
   const most = Math.max(1, ...bins);
   const whole = w.length_ms.value;
   const x = (ms: number) => (whole === 0 ? 0 : (ms / whole) * 1000);
   return (
-    <svg class="strip" viewBox="0 0 1000 24" preserveAspectRatio="none" aria-hidden="true">
-      {bins.map((n, i) => n > 0 && <rect key={i} class="busy" x={(i * 1000) / bins.length} width={1000 / bins.length} y={22 - (18 * Math.log1p(n)) / Math.log1p(most)} height={(18 * Math.log1p(n)) / Math.log1p(most) + 2} />)}
-      {m.keyframes.length <= 200 && m.keyframes.map((k) => <rect key={`k${k.seq}`} class="keyframe" x={x(k.at_ms)} width="1.5" y="20" height="4" />)}
-      {m.markers.map((k, i) => <rect key={`m${i}`} class="marker" x={x(k.at_ms)} width="3" y="0" height="24"><title>{t("watch.marker", { label: k.label })}</title></rect>)}
-      <rect class="now" x={x(w.at_ms.value)} width="2" y="0" height="24" />
+    <svg class="strip" viewBox="0 0 1000 32" preserveAspectRatio="none" aria-hidden="true">
+      {m.notes.idle.slice(0, 1000).map(([from = 0, to = 0]) => <rect key={`i${from}`} class="idle" x={x(from)} width={Math.max(1, x(to) - x(from))} y="8" height="24" />)}
+      {bins.map((n, i) => n > 0 && <rect key={i} class="busy" x={(i * 1000) / bins.length} width={1000 / bins.length} y={30 - (20 * Math.log1p(n)) / Math.log1p(most)} height={(20 * Math.log1p(n)) / Math.log1p(most) + 2} />)}
+      {w.listed.value.slice(0, 2000).map((k, i) => <rect key={`m${i}`} class={`moment ${k.kind}`} x={x(k.at_ms)} width={k.kind === "marker" ? 3 : 2} y="0" height={k.kind === "page" || k.kind === "resize" ? 6 : k.kind === "marker" ? 32 : 12} />)}
+      <rect class="now" x={x(w.at_ms.value)} width="2" y="0" height="32" />
     </svg>
+  );
+}
+
+function momentText(m: Moment): string {
+  switch (m.kind) {
+    case "rage": return t("watch.moment.rage", { n: m.n });
+    case "dead": return t("watch.moment.dead");
+    case "request": return `${m.n === 0 ? t("watch.moment.no_answer") : m.n} ${m.text}`;
+    case "resize": return t("watch.moment.resize", { size: m.text });
+    default: return m.text;
+  }
+}
+
+/* What there is altogether, in one line. */
+function Totals({ m }: { m: Manifest }) {
+  const c = m.notes.counts;
+  const failed = c.requests.none + c.requests["4xx"] + c.requests["5xx"];
+  const parts: [number, string][] = [
+    [c.clicks, t("watch.total.clicks", { n: c.clicks })],
+    [c.inputs, t("watch.total.inputs", { n: c.inputs })],
+    [c.errors, t("watch.total.errors", { n: c.errors })],
+    [c.console.warn, t("watch.total.warnings", { n: c.console.warn })],
+    [Object.values(c.requests).reduce((a, b) => a + b, 0), t("watch.total.requests", { n: Object.values(c.requests).reduce((a, b) => a + b, 0), failed })],
+  ];
+  const text = parts.filter(([n]) => n > 0).map(([, s]) => s).join(" · ");
+  return text === "" ? null : <p class="help" data-totals>{text}</p>;
+}
+
+const LIST_MAX = 400; // entries at once, around the present one
+
+/* Pages, errors and the like, to jump to. */
+function Moments({ w }: { w: Watch }) {
+  const m = w.notes.value;
+  const all = w.moments.value;
+  const list = w.listed.value;
+  const now = momentAt(list, w.at_ms.value + 50);
+  const box = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    const el = box.current?.querySelector<HTMLElement>("[aria-current]");
+    if (el && box.current) box.current.scrollTop = Math.max(0, el.offsetTop - box.current.clientHeight / 2);
+  }, [now, list.length]);
+  if (m === null || all.length === 0) return null;
+  const kinds = KINDS.filter((k) => all.some((x) => x.kind === k));
+  const first = Math.max(0, Math.min(now - LIST_MAX / 2, list.length - LIST_MAX));
+  return (
+    <details class="moments" open={w.panel.value} onToggle={(e) => { w.panel.value = e.currentTarget.open; }}>
+      <summary>{t("watch.moments", { n: all.length })}</summary>
+      <Totals m={m} />
+      <div class="row" role="group" aria-label={t("watch.moments.show")}>
+        {kinds.map((k) => (
+          <label key={k} class="inline"><input type="checkbox" checked={w.shown.value.has(k)} onChange={(e) => w.show(k, e.currentTarget.checked)} /> <i class={`dot ${k}`} /> {t(`watch.kind.${k}`)} ({all.filter((x) => x.kind === k).length})</label>
+        ))}
+      </div>
+      <ol class="plain" ref={box} data-moments={list.length} tabIndex={-1}>
+        {list.slice(first, first + LIST_MAX).map((x, i) => (
+          <li key={first + i}>
+            <button type="button" class="moment" data-kind={x.kind} {...(first + i === now ? { "aria-current": "true" as const } : {})} onClick={() => w.seek(x.at_ms)}>
+              <span class="times">{clock(x.at_ms)}</span> <i class={`dot ${x.kind}`} aria-hidden="true" /> <span class="hidden">{t(`watch.kind.${x.kind}`)}</span> <span class="what">{momentText(x)}</span>
+            </button>
+          </li>
+        ))}
+      </ol>
+      {m.notes.cut && <p class="help">{t("watch.moments.cut")}</p>}
+      {m.live && <p class="help">{t("watch.moments.live", { time: clock(m.notes.to_ms) })}</p>}
+    </details>
   );
 }
 
@@ -168,10 +235,16 @@ function Soon({ until }: { until: string }) {
   return <div role="status" class={say === "" ? "hidden" : "soon-note"}>{say}</div>;
 }
 
+/* "?at=83.25": seconds. */
+export function startOf(path: string): number | null {
+  const at = splitPath(path).query.get("at");
+  return at !== null && /^\d{1,9}(\.\d{1,6})?$/.test(at) ? Math.round(Number(at) * 1000) : null;
+}
+
 export function WatchPage({ rid }: { rid: string }) {
   const s = useSession();
   const path = s.nav.path.value; // "again" makes another one
-  const w = useMemo(() => createWatch(s, rid), [rid, path]);
+  const w = useMemo(() => createWatch(s, rid, startOf(path)), [rid, path]);
   const title = useComputed(() => (w.recording.value === null ? t("watch.title") : titleOf(w.recording.value)));
   useTitle(title.value);
 
@@ -215,7 +288,7 @@ export function WatchPage({ rid }: { rid: string }) {
       {w.phase.value === "on" && g?.actions.includes("unmask") && <div data-unmasked={w.manifest.value?.unmasked === true}><Notice tone={w.manifest.value?.unmasked ? "bad" : undefined}><p>{t(w.manifest.value?.unmasked ? "watch.unmasked" : "watch.unmasked.none")}</p></Notice></div>}
       {w.phase.value === "on" && w.window_ends.value !== null && <Soon until={w.window_ends.value} />}
       {w.phase.value === "opening" && <><Notice live>{t("watch.opening")}</Notice><Loading /></>}
-      {w.phase.value === "on" && <><Stage w={w} /><Controls w={w} /></>}
+      {w.phase.value === "on" && <><Stage w={w} /><Controls w={w} /><Moments w={w} /></>}
       {w.phase.value === "over" && <EndScreen w={w} rid={rid} />}
       {w.help.value && (
         <Dialog title={t("watch.help")} onClose={() => { w.help.value = false; }}>
