@@ -27,7 +27,8 @@ const AHEAD_S = 6; // of play, at the chosen speed: the next chunk is fetched wh
 const AHEAD_MIN_MS = 2500;
 const BINS = 240;
 const LATER_MAX = 20_000; // times of events behind the notes that are kept for the strip
-const NEAR_MS = 500; // a moment so near is the one where one is
+const NEAR_MS = 500; // a moment so near is the one where one is, while it plays
+const NEAR_PAUSED_MS = 50;
 const SKIP_MS = 5000;
 const TAKE_OVER_MS = 2000; // before the end: an access that begins at first use is begun
 const NOTES_MS = 30_000; // while a recording is followed: how often its notes are read again
@@ -357,7 +358,7 @@ export function createWatch(s: Session, rid: string, start_ms: number | null = n
       case " ": case "k": toggle(); return true;
       case "ArrowLeft": void seek(at_ms.value - jump); return true;
       case "ArrowRight": void seek(at_ms.value + jump); return true;
-      case "[": void seek([...listed.value].reverse().find((x) => x.at_ms < at_ms.value - NEAR_MS)?.at_ms ?? 0); return true;
+      case "[": void seek([...listed.value].reverse().find((x) => x.at_ms < at_ms.value - (playing.value ? NEAR_MS : NEAR_PAUSED_MS))?.at_ms ?? 0); return true;
       case "]": { const next = listed.value.find((x) => x.at_ms > at_ms.value + 100); if (next) void seek(next.at_ms); return true; }
       case ",": link?.send({ say: "step", by: -1 }); return true;
       case ".": link?.send({ say: "step", by: 1 }); return true;
