@@ -819,14 +819,14 @@ def rrweb(*args, **kwargs):
     return ("[" + ",".join(rrweb_events(*args, **kwargs)) + "]").encode()
 
 
-# ---- RFC 6962, signed notes, Ed25519: written from their documents ----
-
 def unmarked(text):
     """An exported file without what Keyhole put into it: as a list of lines, or of a page's events. A blank behind the first bracket tells."""
     if text.startswith("[\n"):
         return [e for e in json.loads(text) if "keyhole" not in e]
     return [line for line in text.splitlines() if not line.startswith("[ ")]
 
+
+# ---- RFC 6962, signed notes, Ed25519: written from their documents ----
 
 def leaf_hash(data):
     return hashlib.sha256(b"\0" + data).digest()
