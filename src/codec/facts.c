@@ -4,7 +4,7 @@
 
 #include "codec/facts_int.h"
 
-#define TEXT_MAX ((FACT_KINDS - 1) * FACTS_LISTED_MAX * FACTS_TEXT_MAX)
+#define TEXT_MAX (FACT_KINDS * FACTS_LISTED_MAX * FACTS_TEXT_MAX)
 
 /* ---- notes ---- */
 
@@ -76,7 +76,7 @@ static bool list(struct facts_notes *n, const struct fact *f, struct span text)
 
 bool facts_add(struct facts_notes *n, const struct fact *f, struct span text)
 {
-    return n->counts.of[f->kind]++ >= FACTS_LISTED_MAX || list(n, f, text);
+    return n->counts.of[f->kind]++ >= facts_listed_max(f->kind) || list(n, f, text);
 }
 
 /* ---- activity ---- */
@@ -139,7 +139,7 @@ bool facts_join(struct facts_notes *to, const struct facts_notes *next)
     for (uint32_t i = 0; i < next->n; i++) {
         const struct fact *f = &next->list[i];
 
-        if (listed[f->kind]++ < FACTS_LISTED_MAX && !list(to, f, facts_text(next, f)))
+        if (listed[f->kind]++ < facts_listed_max(f->kind) && !list(to, f, facts_text(next, f)))
             return false;
     }
     add_counts(&to->counts, &next->counts);

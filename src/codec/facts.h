@@ -7,7 +7,7 @@
  * Life:    struct facts is a value that goes on through the whole recording (copied freely between jobs); struct facts_notes
  *          is one segment's: facts_notes_init -> facts_event* -> stored with the segment -> facts_notes_deinit (wipes).
  * Threads: one at a time.
- * Limits:  FACTS_LISTED_MAX notes of a kind and segment (more are counted), texts of FACTS_TEXT_MAX bytes, FACTS_BINS bins
+ * Limits:  FACTS_LISTED_MAX notes of a kind and segment (FACTS_IDLE_MAX idle spans; more are counted), texts of FACTS_TEXT_MAX bytes, FACTS_BINS bins
  *          of activity whose width doubles when they do not reach. Work: an event of a kind that says nothing is not read;
  *          a full snapshot is read once from front to back.
  *
@@ -26,7 +26,8 @@
 #include "base/times.h"
 
 #define FACTS_TEXT_MAX      200 /* bytes; cut at a character */
-#define FACTS_LISTED_MAX    512 /* of one kind, in one segment */
+#define FACTS_LISTED_MAX    512  /* of one kind, in one segment, */
+#define FACTS_IDLE_MAX      4096 /* and of idle spans, which have no text */
 #define FACTS_BINS          1024
 #define FACTS_BIN_US        125000 /* the narrowest; wider ones are this times a power of two */
 #define FACTS_RAGE          3
@@ -50,6 +51,11 @@ enum fact_kind {
 
 /* The order is stored. */
 enum facts_level { FACTS_LOG, FACTS_INFO, FACTS_WARN, FACTS_ERROR, FACTS_DEBUG, FACTS_LEVELS };
+
+static inline uint32_t facts_listed_max(enum fact_kind kind)
+{
+    return kind == FACT_IDLE ? FACTS_IDLE_MAX : FACTS_LISTED_MAX;
+}
 
 struct facts_counts {
     uint32_t clicks, inputs, errors;
