@@ -234,6 +234,42 @@ static void test_origins(void **state)
     assert_reply(&h, r, 403, "forbidden");
 }
 
+/* A page's token adds links to what it began, and to nothing else; what is said twice leaves one record. */
+static void test_page_links(void **state)
+{
+    static const char error[] = "{\"links\":[{\"type\":\"error\",\"id\":\"E1\"}]}";
+    static const char timed[] = "{\"links\":[{\"type\":\"error\",\"id\":\"E1\",\"at_ms\":1200},{\"type\":\"order\",\"id\":\"O1\"}]}";
+    const char *page, *server, *mine, *others;
+    struct reply r;
+
+    (void) state;
+    r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\",\"browser\":true}");
+    page = reply_str(&h, &r, "token");
+    r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\"}");
+    server = reply_str(&h, &r, "token");
+    mine = house_recording(&h, page, "of a page", "");
+    others = house_recording(&h, server, "of a server", "");
+    r = house_call(&h, page, ROUTE_recording_links_add, mine, NULL, error);
+    assert_reply(&h, r, 200, "");
+    assert_string_equal(reply_str(&h, &r, "links.0.id"), "E1");
+    r = house_call(&h, page, ROUTE_recording_links_add, mine, NULL, error);
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(house_leaves(&h, "recording.linked", "ok"), 1);
+    r = house_call(&h, page, ROUTE_recording_links_add, mine, NULL, timed);
+    assert_reply(&h, r, 200, "");
+    assert_int_equal(reply_int(&r, "links"), 3); /* house_recording states one */
+    assert_int_equal(reply_int(&r, "links.0.at_ms"), 1200);
+    assert_int_equal(house_leaves(&h, "recording.linked", "ok"), 2);
+    r = house_call(&h, page, ROUTE_recording_links_add, others, NULL, error);
+    assert_reply(&h, r, 404, "not-found");
+    r = house_call(&h, page, ROUTE_recording_links_put, others, NULL, error);
+    assert_reply(&h, r, 404, "not-found");
+    r = house_call(&h, server, ROUTE_recording_links_add, mine, NULL, "{\"links\":[{\"type\":\"\",\"id\":\"\"}]}");
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, server, ROUTE_recording_links_put, mine, NULL, "{\"links\":[]}");
+    assert_reply(&h, r, 200, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_people, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_projects, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_origins, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_page_links, open_team, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
