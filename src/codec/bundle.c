@@ -143,11 +143,13 @@ static enum err on_file(void *ctx, struct span name, uint64_t size, struct err_i
     struct bundle *b = ctx;
 
     b->current = NULL;
-    if (b->state != COLLECTING || name.n == 0 || name.p[0] == '.' || span_eq_str(name, "seq"))
+    if (name.n == 0 || name.p[0] == '.' || span_eq_str(name, "seq"))
         return ERR_OK;
     for (size_t i = 0; i < b->n_members; i++)
         if (span_eq(buf_span(&b->members[i]->name), name))
             return ERR_RAISE(reterr, ERR_UNSUPPORTED, MORE_THAN_ONE);
+    if (b->state != COLLECTING)
+        return ERR_OK; /* everything that the timing speaks of was there */
     if (b->n_members == BUNDLE_MEMBERS)
         return ERR_RAISE(reterr, ERR_UNSUPPORTED, "more files in the tar than one recording has; keyhole import takes it apart");
     TRY(member_new(b, name, size, reterr));

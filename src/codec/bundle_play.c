@@ -141,9 +141,9 @@ static bool is_lead(const struct bundle *b, int which, struct span line)
 
     if (!first && !(second && b->led[which].lines == 1))
         return false;
-    if (more >= 0)
-        return b->led[which].skipped + line.n + 1 <= (uint64_t) more;
-    return first;
+    if (second && !first)
+        return more >= 0 && b->led[which].skipped + line.n + 1 <= (uint64_t) more;
+    return more < 0 || b->led[which].skipped < (uint64_t) more; /* with no byte too many it is content that says so */
 }
 
 /* Takes header lines off a typescript or input log. *ret_wait: more bytes are needed to know. */

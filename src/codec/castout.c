@@ -114,6 +114,8 @@ enum err castout_record(struct castout *c, struct err_info *reterr)
     struct span s = span_of(c->piece, c->n_piece);
     size_t cut = cut_character(s);
 
+    if (s.n == 0)
+        return ERR_OK; /* nothing was gathered; what is carried stays */
     c->n_piece = 0;
     c->carry[side].n = cut;
     if (cut > 0)

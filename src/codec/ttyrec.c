@@ -51,6 +51,7 @@ static int walk(struct span in, size_t header, bool whole)
 {
     size_t at = 0;
     uint32_t before = 0;
+    bool some = false; /* zeros are no recording */
     int n = 0;
 
     while (n < SNIFF_FRAMES && at + header <= in.n) {
@@ -60,10 +61,11 @@ static int walk(struct span in, size_t header, bool whole)
         if (!plausible(&f) || (n > 0 && f.sec + 86400ull < before) || (header == 13 && in.p[at + 12] > 2))
             return n >= 2 ? n : -1; /* damage further on is the reader's to report */
         before = f.sec;
+        some = some || f.len > 0;
         at += header + f.len;
         n++;
     }
-    return n > 0 && (n > 1 || at >= in.n || whole) ? n : -1;
+    return n > 0 && some && (n > 1 || at >= in.n || whole) ? n : -1;
 }
 
 int ttyrec_sniff(struct span first, bool whole)
