@@ -3,14 +3,17 @@ import "@rrweb/replay/dist/style.css";
 import "./base.css";
 import { Replayer } from "@rrweb/replay";
 import { unpack } from "@rrweb/packer";
+import { Canvases } from "./canvas";
 import { createCleaner } from "./clean";
 import { connect } from "./frame";
 import type { Block, ToPlayer } from "./protocol";
+import { tameUses } from "./uses";
 
 const TICK_MS = 100;
 const IDLE_MS = 2000; // gaps longer than this are skipped, when asked to
 const IDLE_LEAD_MS = 400;
 
+type ReplayPlugin = NonNullable<NonNullable<ConstructorParameters<typeof Replayer>[1]>["plugins"]>[number];
 type Recorded = ConstructorParameters<typeof Replayer>[0][number];
 
 const stage = document.createElement("div");
@@ -55,9 +58,41 @@ function prepare(raw: unknown, time: number): Recorded {
   return { ...clean(open), timestamp: base_ms + time } as unknown as Recorded;
 }
 
+/* Canvases are painted out here; what a page would multiply is looked at after each change. */
+let canvases = new Canvases();
+
+function settle(): void {
+  const doc = replayer?.iframe.contentDocument;
+  const mirror = replayer?.getMirror();
+  if (!doc || !mirror) return;
+  tameUses(doc);
+  for (const id of canvases.ids()) {
+    const node = mirror.getNode(id);
+    if (node?.nodeName === "CANVAS") canvases.built(node as unknown as HTMLElement, id, (mirror.getMeta(node) as { attributes?: unknown } | null)?.attributes);
+  }
+}
+
+interface Change { type: number; data?: { source?: unknown; attributes?: { id: number }[] } }
+
+function played(e: Change, isSync: boolean): void {
+  if (e.type === 3 && e.data?.source === 9) canvases.paint(e.data);
+  if (isSync || (e.type !== 2 && !(e.type === 3 && (e.data?.source === 0 || e.data?.source === 9)))) return; // after many at once comes "flush"
+  settle();
+  for (const a of e.data?.source === 0 ? (e.data.attributes ?? []) : []) canvases.again(a.id);
+}
+
+const plugin = {
+  handler: (e: unknown, isSync: boolean) => played(e as Change, isSync),
+  onBuild: (node: Node, { id, replayer: r }: { id: number; replayer: Replayer }) => {
+    if (node.nodeName === "CANVAS") canvases.built(node as HTMLElement, id, (r.getMirror().getMeta(node) as { attributes?: unknown } | null)?.attributes);
+  },
+};
+
 function drop(): void {
   replayer?.destroy();
   replayer = null;
+  canvases.drop();
+  canvases = new Canvases();
   stage.replaceChildren();
   times = [];
 }
@@ -70,7 +105,10 @@ function build(b: Block): void {
   // The Replayer wants two events at least.
   while (events.length < 2) events.push({ type: 5, data: { tag: "keyhole/pad", payload: {} }, timestamp: base_ms + first_ms } as unknown as Recorded);
   times = b.times.slice();
-  replayer = new Replayer(events, { root: stage, speed, showWarning: false, showDebug: false, mouseTail: false, triggerFocus: false, skipInactive: false, UNSAFE_replayCanvas: false });
+  replayer = new Replayer(events, { root: stage, speed, showWarning: false, showDebug: false, mouseTail: false, triggerFocus: false, skipInactive: false, UNSAFE_replayCanvas: false, plugins: [plugin as unknown as ReplayPlugin] });
+  replayer.iframe.tabIndex = -1; // its links and fields are not for the keyboard
+  replayer.on("flush", settle);
+  replayer.on("fullsnapshot-rebuilded", settle);
   replayer.on("resize", (d) => {
     size = d as { width: number; height: number };
     fit();
