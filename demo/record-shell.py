@@ -67,6 +67,7 @@ STORY = [
 TICKET = """OPS-311  receipts are late
   seen     09:40, by the monitor
   what     receipts queue is growing (1 204), customers ask for them
+  first    customer-4711@example.com, who paid with 4000 0000 0000 0002
   runbook  restart payments-worker, then watch the queue
 """
 
@@ -166,6 +167,10 @@ def record(server, top):
     token = os.path.join(top, "token")
     with open(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
         f.write(server.keyhole("token", "add", "--ingest", "--project", "default"))
+    rules = os.path.join(top, "masks.conf")  # the demo hides things when it imports this: here nothing is hidden yet
+    with open(rules, "w", encoding="utf-8") as f:
+        f.write("patterns = { ssn }\nterminal { typed = none }\n")
+    server.keyhole("mask", "set", "default", rules)
     home, env = make_home(top)
     env["KEYHOLE_URL"] = server.env["KEYHOLE_URL"]
     pid, fd = pty.fork()
@@ -185,7 +190,9 @@ def record(server, top):
     server.keyhole("request", recording, "--action", "export", "--purpose", "debugging", "--reason", "the demo's recording is made anew", "--for", "5m")
     server.keyhole("export", recording, "-o", os.path.join(top, "out.cast"))
     with open(os.path.join(top, "out.cast"), encoding="utf-8") as f:
-        return [json.loads(line) for line in f]
+        header, *events = [json.loads(line) for line in f if not line.startswith("[ ")]
+    header.pop("keyhole", None)  # who exported it
+    return [header] + events
 
 
 def main():

@@ -12,6 +12,7 @@
 #include "keeper/session.h"
 #include "keeper/trail.h"
 #include "keeper/transact.h"
+#include "meta/rules.h"
 #include "os/clock.h"
 #include "os/file.h"
 
@@ -140,6 +141,18 @@ static enum err make_demo(struct job *c, struct making *m, struct err_info *rete
     return ERR_OK;
 }
 
+/* Compiled when they are first needed: the row names no engine. */
+static enum err make_masks(struct job *c, const struct making *m, struct err_info *reterr)
+{
+    uint8_t hash[SHA256_LEN];
+    struct meta_masks row = { .project = m->project, .text = m->s->masks_source, .tree = m->s->masks_tree, .changed_by = SPAN("system"),
+                              .changed_ms = c->now.real, .version = 1 };
+
+    sha256(row.text, hash);
+    row.hash = job_b64(c, SPAN_OF(hash));
+    return meta_masks_put(c->m, &row, reterr);
+}
+
 static enum err make_policy(struct job *c, const struct keeper_setup *s, struct err_info *reterr)
 {
     struct policies_new n = { .source = s->policy_source, .tree = s->policy_tree };
@@ -163,8 +176,10 @@ static enum err make_all(struct job *c, void *arg, struct err_info *reterr)
     TRY(accounts_make_project(c, m->demo_hash != NULL ? SPAN("shop") : SPAN("default"), span_str(s->env), &m->project,
                               reterr));
     TRY(make_admin(c, m, reterr));
-    if (m->demo_hash != NULL)
+    if (m->demo_hash != NULL) {
         TRY(make_demo(c, m, reterr));
+        TRY(make_masks(c, m, reterr));
+    }
     return make_policy(c, s, reterr);
 }
 

@@ -4,7 +4,7 @@
  *
  * Makes the issuer, the administrator account `admin` (no password; its first API token), the built-in groups, a project,
  * the starting policy. With demo_password also the accounts engineer (viewer, breakglass), second-engineer (viewer), approver
- * and lead (group approvers) and auditor (group auditors), and a project `shop` in place of `default`.
+ * and lead (group approvers) and auditor (group auditors), and a project `shop` in place of `default`, with masking rules of its own.
  */
 #include "base/err.h"
 #include "base/span.h"
@@ -20,6 +20,7 @@ struct keeper_setup {
     uint8_t epoch_pk[32];
     struct span policy_source; /* the preset's text … */
     struct span policy_tree;   /* … and its tree, of access/policy.h's schema */
+    struct span masks_source, masks_tree; /* the same of the demo's masking rules (codec/mask.h) */
 };
 
 /* admin_token: NUL-terminated; the caller shows it once and wipes it. ERR_EXISTS: there is a database. */

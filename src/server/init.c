@@ -12,6 +12,7 @@
 #include "access/policy.h"
 #include "codec/base64.h"
 #include "codec/confuse.h"
+#include "codec/mask.h"
 #include "crypto/certificate.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
@@ -217,6 +218,9 @@ static enum err read_preset(const char *name, bool plain, struct buf *text, stru
     return confuse_load(&source, policy_schema, tree, reterr);
 }
 
+/* What the demo's project hides, and keeps for whoever is let in to see it. */
+#define DEMO_MASKS "reveal = keep\n"
+
 static enum err fill_database(struct plan *p, uint32_t epoch, const uint8_t epoch_pk[32], struct err_info *reterr)
 {
     struct buf tree = BUF_INIT(1 << 20), text = BUF_INIT(64 << 10);
@@ -227,16 +231,23 @@ static enum err fill_database(struct plan *p, uint32_t epoch, const uint8_t epoc
         .demo_password = p->o->demo ? p->password : NULL,
         .epoch = epoch,
     };
+    struct buf masks = BUF_INIT(64 << 10);
     enum err e = read_preset(p->o->preset != NULL ? p->o->preset : "team", p->o->plain_loopback && !p->o->demo, &text, &tree, reterr);
 
     memcpy(s.epoch_pk, epoch_pk, sizeof(s.epoch_pk));
     if (e == ERR_OK) {
         s.policy_source = buf_span(&text);
         s.policy_tree = buf_span(&tree);
+        s.masks_source = SPAN(DEMO_MASKS);
+        e = mask_rules_parse(s.masks_source, &masks, reterr);
+        s.masks_tree = buf_span(&masks);
+    }
+    if (e == ERR_OK) {
         e = keeper_setup_run(&s, p->r->admin_token, reterr);
     }
     buf_deinit(&text);
     buf_deinit(&tree);
+    buf_deinit(&masks);
     return e;
 }
 

@@ -889,6 +889,7 @@ export const texts = {
   "tour.chapter.along": "Watching along",
   "tour.chapter.ended": "Ended by somebody",
   "tour.chapter.emergency": "An emergency",
+  "tour.chapter.hidden": "Hidden values",
   "tour.two.1": "A matter of security: the form says that two people have to agree.",
   "tour.two.2": "The first one agrees. The engineer sees who is still needed.",
   "tour.two.3": "Another person agrees, too: to exactly the same.",
@@ -911,6 +912,10 @@ export const texts = {
   "tour.emergency.4": "Somebody else looks at it and says whether it was right.",
   "tour.emergency.why": "Checkout is down for all customers since 08:10",
   "tour.emergency.found": "It was needed, and only that was watched",
+  "tour.hidden.1": "In this recording an address and a card number were hidden before it was stored: there are stars.",
+  "tour.hidden.2": "The engineer asks to see hidden values. The form says that two people have to agree to that.",
+  "tour.hidden.3": "They read that hidden values will be shown, and both agree.",
+  "tour.hidden.4": "It plays as it was, and says that it does. The record says so, too.",
   "tour.reason": "A customer reports that checkout fails after the discount code (SUP-1482)",
   "tour.failed": "Something went wrong: {what}",
 

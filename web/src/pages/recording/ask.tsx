@@ -160,7 +160,7 @@ export function AskForm({ recording, before, onAsked }: { recording: Recording; 
             <fieldset class="field">
               <legend>{t("ask.actions")}</legend>
               {actionChoices.map((a) => (
-                <label key={a} class="choice">
+                <label key={a} class="choice" data-action={a}>
                   <input type="checkbox" checked={ask.actions.value.includes(a)} onChange={(e) => {
                     const next = e.currentTarget.checked ? [...ask.actions.value, a] : ask.actions.value.filter((x) => x !== a);
                     if (next.length > 0) ask.setActions(fit(next, a));

@@ -8,7 +8,7 @@ import { createSession, tokenFor, type Session } from "../../lib/session";
 import { t } from "../../texts";
 
 /* Each with how many steps it says (texts tour.<chapter>.<n>; the first one's are tour.step.<n>). */
-export const CHAPTERS = { story: 9, two: 5, more: 5, along: 5, ended: 4, emergency: 5 } as const;
+export const CHAPTERS = { story: 9, two: 5, more: 5, along: 5, ended: 4, emergency: 5, hidden: 5 } as const;
 export type Chapter = keyof typeof CHAPTERS;
 export const WINDOW_S = 14; // how long the engineer asks for
 
@@ -251,7 +251,43 @@ async function emergency(g: Stage, c: Cast): Promise<void> {
   await wait(1500, g.stop);
 }
 
-const SCRIPTS: Record<Chapter, (g: Stage, c: Cast) => Promise<void>> = { story, two, more, along, ended, emergency };
+/* What was hidden is seen by one decision of two people, and only under it. */
+async function hidden(g: Stage, c: Cast): Promise<void> {
+  g.say(1);
+  const list = await c.engineer.client.get<Page<Recording>>("/v1/recordings", { access: "none", kind: "terminal" });
+  const r = list.items.find((x) => x.hidden_kept && !x.live);
+  if (r === undefined) throw new Error(t("rec.empty"));
+  c.engineer.nav.go(`/recordings/${r.id}`);
+  await ask(g, { seconds: 60, quick: true });
+  c.approver.nav.go("/inbox");
+  await click(g.right, "[data-tour=approve]", g.stop);
+  await watch(g);
+  await wait(6000, g.stop);
+  await click(g.left, "[data-tour=give-back]", g.stop);
+  await find(g.left, "[data-ended]", g.stop);
+  g.say(2);
+  c.engineer.nav.go(`/recordings/${r.id}`);
+  await click(g.left, "[data-action=unmask] input", g.stop);
+  await ask(g, { seconds: 60, quick: true });
+  g.say(3);
+  c.approver.nav.go("/inbox");
+  await find(g.right, "[data-unmask]", g.stop);
+  await wait(1500, g.stop);
+  await click(g.right, "[data-tour=approve]", g.stop);
+  await find(g.left, "[data-agreed='1']", g.stop);
+  g.show("right", c.lead);
+  c.lead.nav.go("/inbox");
+  await wait(1000, g.stop);
+  await click(g.right, "[data-tour=approve]", g.stop);
+  g.say(4);
+  await watch(g);
+  await find(g.left, "[data-unmasked=true]", g.stop);
+  await wait(7000, g.stop);
+  await click(g.left, "[data-tour=give-back]", g.stop);
+  await find(g.left, "[data-ended]", g.stop);
+}
+
+const SCRIPTS: Record<Chapter, (g: Stage, c: Cast) => Promise<void>> = { story, two, more, along, ended, emergency, hidden };
 
 export async function runChapter(chapter: Chapter, g: Stage, c: Cast): Promise<void> {
   await Promise.all([putAway(c.engineer), putAway(c.second)]);
