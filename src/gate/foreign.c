@@ -211,11 +211,11 @@ static void read_done(void *arg)
     struct foreign_part *p = j->foreign;
     const char *token = p->token[0] != '\0' ? p->token : p->in.token;
 
-    if (p->read != ERR_OK && token[0] == '\0') {
-        answer_broken(j->call, &p->in);
+    if (p->read == ERR_LIMIT && token[0] == '\0') {
+        answer_broken(j->call, &p->in); /* its size alone */
         done_with(j);
     } else if (token[0] == '\0') {
-        refuse(j, "login-needed", "Send the project's token as the client does: it is nowhere in this.");
+        refuse(j, "login-needed", p->read == ERR_OK ? "The project's token is nowhere in this." : "No project's token can be read in this.");
         done_with(j);
     } else if (!take_token(j, span_str(token))) {
         done_with(j);

@@ -682,6 +682,14 @@ static const struct call_ops import_ops = {
 
 /* ---- the beginning ---- */
 
+static bool read_form(struct import *m, struct call *c)
+{
+    struct span type = SPAN_EMPTY;
+
+    (void) http_head_get(exchange_head(c->ex), "content-type", &type);
+    return multipart_init(&m->form, type, "asciicast", NULL) == ERR_OK;
+}
+
 static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *body)
 {
     struct import *m = ctx;
@@ -695,7 +703,9 @@ static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *
         fail(m, "keeper-unavailable", "");
     } else {
         m->state = TAKING;
-        if (exchange_accept_body(c->ex, s->import_wire_bytes) != ERR_OK)
+        if (m->in_form && !read_form(m, c))
+            fail(m, "unsupported-media-type", "asciinema's form is multipart/form-data with a boundary.");
+        else if (exchange_accept_body(c->ex, s->import_wire_bytes) != ERR_OK)
             fail(m, "too-large", "The file is over the limit (limits.import).");
     }
     call_unref(c);
@@ -890,22 +900,6 @@ static bool set_params(struct import *m, const struct ipc_ingest_open *o, struct
     return true;
 }
 
-/* False: answered. */
-static bool read_form(struct import *m, struct call *c)
-{
-    struct err_info why = { 0 };
-    struct span type = SPAN_EMPTY;
-    enum err e;
-
-    (void) http_head_get(exchange_head(c->ex), "content-type", &type);
-    e = multipart_init(&m->form, type, "asciicast", &why);
-    if (e == ERR_OK)
-        return true;
-    over(m);
-    call_problem(c, e == ERR_UNSUPPORTED ? "unsupported-media-type" : "bad-request", why.text);
-    return false;
-}
-
 void import_answer(struct call *c)
 {
     struct lane *l = c->lane;
@@ -938,8 +932,6 @@ void import_answer(struct call *c)
     list_append(&l->imports, &m->node);
     c->state = m;
     c->ops = &import_ops;
-    if (m->in_form && !read_form(m, c))
-        return;
     if (!set_params(m, &o, c)) {
         over(m);
         call_problem(c, "unsupported-encoding", "");
