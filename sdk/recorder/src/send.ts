@@ -282,8 +282,9 @@ export class Sender {
     return a.status;
   }
 
+  /** What was not acknowledged by now is not waited for. */
   async end(): Promise<void> {
     const { rid, next } = this.session.data;
-    if (rid !== undefined) await this.ask(this.url(`/v1/recordings/${rid}/end`), JSON.stringify({ batches: next }), true);
+    if (rid !== undefined) await this.ask(this.url(`/v1/recordings/${rid}/end`), JSON.stringify(this.flying.length > 0 ? {} : { batches: next }), true);
   }
 }
