@@ -109,6 +109,7 @@ static enum err group(struct bundle *b, bool *ret_one, struct err_info *reterr)
             b->form = timing_sniff(files[i].first, files[i].first.n < PARTS_FIRST);
         assign(b, b->members[i], files[i].role);
     }
+    *ret_one = *ret_one && b->timing != NULL && (b->kind != PARTS_SUDO || b->facts != NULL);
     for (size_t i = 0; i < b->n_members; i++)
         if (b->members[i]->source.complete)
             packed_rewind(&b->members[i]->source);

@@ -166,7 +166,7 @@ static int group_script(struct parts_file *files, size_t n, struct parts_file *t
     if (out == NULL)
         return groups;
     for (size_t i = 0; i < n; i++)
-        if (name_is(&files[i], "meta.json") && files[i].group == 0)
+        if (name_is(&files[i], "meta.json") && files[i].group == 0 && &files[i] != timing && &files[i] != out && &files[i] != in)
             meta = &files[i];
     groups++;
     take(timing, meta != NULL ? PARTS_CAST_V0 : PARTS_SCRIPT, PART_TIMING, groups);

@@ -318,6 +318,7 @@ static const struct {
     { "broken log.json", { { "log.json", "{\n\"a\":}" }, { "timing", "4 0.5 2\n" }, { "ttyout", "ok" } }, ERR_INVAL, 2, "log.json: " },
     { "broken meta.json", { { "meta.json", "{" }, { "stdout", "a" }, { "stdout.time", "1 1\n" } }, ERR_INVAL, 1, "meta.json: " },
     { "script's record", { { "typescript", "a" }, { "timing", "O 0.5 1\nQ 0.5 1\n" } }, ERR_INVAL, 2, "kind" },
+    { "facts that are the timing", { { "stdout-split", "_CURSOR=s=1\n" }, { "meta.json", "H 0.0 COLM x" } }, ERR_OK, 0, "" }, /* a crash once */
     { "more files than one has",
       { { "a", "" }, { "b", "" }, { "c", "" }, { "d", "" }, { "a", "" } }, ERR_UNSUPPORTED, 0, "more than one" },
 };
