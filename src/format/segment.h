@@ -67,7 +67,7 @@ struct segment_builder;
 struct segment_options {
     int zstd_level;      /* 1 to 19; 0 = 3 */
     size_t target_bytes; /* 0 = 1 MiB; at most 32 MiB */
-    uint16_t clean;      /* version of the sanitiser (codec/sanitize.h) that all its rrweb events passed; 0: none, or a terminal */
+    uint16_t clean;      /* version of the sanitiser (codec/sanitize.h) that all its rrweb events passed; 0: none */
     uint64_t first_seq;  /* of the first event that comes */
     time_us first_time;  /* no event may be earlier; 0 for the first segment */
 };

@@ -20,6 +20,7 @@
 #include "codec/json.h"
 #include "codec/jsonw.h"
 #include "codec/multipart.h"
+#include "codec/sanitize.h"
 #include "codec/sfv.h"
 #include "crypto/secret.h"
 #include "format/segment.h"
@@ -282,7 +283,8 @@ static enum err builder_open(struct import *m, unsigned track, struct err_info *
     const struct gate_settings *s = gate_settings(m->call->lane->gate);
     const struct khseg_context c = { span_str(m->pid), span_str(m->rid), 0, (uint8_t) track, m->next_seg, SEGMENT_CODEC };
     const struct segment_options o = { .zstd_level = s->zstd_level, .target_bytes = (size_t) s->seal_bytes,
-                                       .first_seq = m->next_seq, .first_time = m->last_time };
+                                       .first_seq = m->next_seq, .first_time = m->last_time,
+                                       .clean = SANITIZE_VERSION };
     struct track *t = &m->tracks[track];
 
     if (t->builder != NULL)

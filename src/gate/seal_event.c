@@ -5,6 +5,7 @@
 #include "gate/seal_int.h"
 
 #include "codec/json.h"
+#include "codec/sanitize.h"
 
 #include <stdlib.h>
 
@@ -48,7 +49,8 @@ void seal_events_done(struct seal *s)
 static enum err builder_open(struct seal *s, struct err_info *reterr)
 {
     const struct segment_options o = { .zstd_level = s->job->zstd_level, .target_bytes = seal_target(s->job),
-                                       .first_seq = s->at.next_seq, .first_time = s->at.seek };
+                                       .first_seq = s->at.next_seq, .first_time = s->at.seek,
+                                       .clean = SANITIZE_VERSION }; /* what this process took in passed its sanitiser */
 
     return s->builder != NULL ? ERR_OK : seal_builder(s, 0, &o, &s->builder, &s->seg_no, reterr);
 }

@@ -4,6 +4,7 @@
  */
 #include "gate/seal_int.h"
 
+#include "codec/sanitize.h"
 #include "format/zframe.h"
 
 #define NOTHING SPAN("0") /* nothing was taken out of this event */
@@ -42,7 +43,8 @@ static enum err builder_open(struct seal *s, struct err_info *reterr)
 {
     struct seal_reveal *v = &s->reveal;
     const struct segment_options o = { .zstd_level = s->job->zstd_level, .target_bytes = seal_target(s->job),
-                                       .first_seq = s->at.next_seq, .first_time = s->at.seek };
+                                       .first_seq = s->at.next_seq, .first_time = s->at.seek,
+                                       .clean = SANITIZE_VERSION };
 
     return v->builder != NULL ? ERR_OK : seal_builder(s, 1, &o, &v->builder, &v->seg_no, reterr);
 }

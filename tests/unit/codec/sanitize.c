@@ -282,6 +282,30 @@ static void too_large(void **state)
     assert_err(sanitize_event(&s, SPAN("{\"type\":2.0,\"data\":{}}"), &out, &e), ERR_INVAL);
 }
 
+/* Both lines of the page's last block. */
+static void the_documents_example(void **state)
+{
+    struct span in, want, rest;
+    struct buf doc;
+    const char *at;
+
+    (void) state;
+    test_read_file(test_source("docs/formats/sanitize.md"), &doc);
+    at = strstr(buf_cstr(&doc), "## Example");
+    assert_non_null(at);
+    at = strstr(at, "```\n");
+    assert_non_null(at);
+    rest = span_str(at + 4);
+    assert_true(span_cut(rest, '\n', &in, &rest) && span_cut(rest, '\n', &want, &rest));
+    {
+        struct span out;
+
+        assert_ok(sanitize_event(&s, in, &out, NULL));
+        assert_span_eq(out, want);
+    }
+    buf_deinit(&doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits, setup, teardown),
         cmocka_unit_test_setup_teardown(long_texts, setup, teardown),
         cmocka_unit_test_setup_teardown(too_large, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_documents_example, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
