@@ -36,7 +36,7 @@
 #define MASK_PATTERN_MAX 512   /* bytes of one */
 #define MASK_NAMES_MAX   256   /* of fields, of attributes, of selectors of each kind */
 #define MASK_NAME_MAX    200   /* bytes of one */
-#define MASK_STATES_MAX  20000 /* of all own patterns together: what they come to with their repetitions written out */
+#define MASK_STATES_MAX  10000 /* of all own patterns together: what they come to with their repetitions written out */
 #define MASK_BYTES_MAX   (1U << 20) /* of mask_rules_encode */
 #define MASK_REACH       512   /* no match but a private key's, or an own pattern's of more, is longer than this */
 #define MASK_HASH_N      32
@@ -79,7 +79,7 @@ NODISCARD enum err mask_rules_parse(struct span text, struct buf *tree, struct e
 
 /*
  * Compiles a tree (tree_check has passed it). 'text' is what it was made of: for line numbers, and its hash is the rules' name.
- * Costs up to some 100 ms with own patterns at their limits: never on a loop. ERR_INVAL, ERR_LIMIT: "masks:LINE: …".
+ * Costs up to some 200 ms with own patterns at their limits: never on a loop. ERR_INVAL, ERR_LIMIT: "masks:LINE: …".
  */
 NODISCARD enum err mask_rules_build(struct tree tree, struct span text, struct mask_rules **ret, struct err_info *reterr);
 

@@ -478,7 +478,7 @@ static bool same_separators(const struct run *r, size_t first, size_t n, bool br
 static size_t phone_national(const struct mask_in *in, const struct run *r, size_t first, size_t *ret_from)
 {
     const struct group *g = &r->g[first];
-    bool brackets = g->sep_is == ')' && g->from > 0 && in->p[g->from - 1] == '(', zero = in->p[g->from] == '0' && in->p[g->from + 1] != '0';
+    bool brackets = g->sep_is == ')' && g->from > 0 && in->p[g->from - 1] == '(', zero = g->to - g->from > 1 && in->p[g->from] == '0' && in->p[g->from + 1] != '0';
 
     *ret_from = brackets ? g->from - 1 : g->from;
     if ((!brackets && !zero) || r->more || !starts(in, *ret_from) || (*ret_from >= 2 && in->p[*ret_from - 1] == ' ' && mask_is_digit(in->p[*ret_from - 2])))

@@ -116,7 +116,8 @@ static size_t member_name(const struct mask_in *in, size_t at, size_t from)
 
 bool mask_word_before(const struct mask_in *in, size_t at, const struct mask_words *w)
 {
-    size_t from = at > MASK_TAIL ? at - MASK_TAIL : 0, name = member_name(in, at, from);
+    const size_t tail = in->raw ? 2 * MASK_TAIL : MASK_TAIL; /* an escape is two bytes there */
+    size_t from = at > tail ? at - tail : 0, name = member_name(in, at, from);
 
     if (name > 0)
         from = name;

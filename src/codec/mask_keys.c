@@ -184,9 +184,14 @@ void mask_find_azure(struct mask_scanner *s, const struct mask_in *in, size_t en
 
 static size_t skip_blanks(const struct mask_in *in, size_t at)
 {
-    while (at < in->n && (in->p[at] == ' ' || in->p[at] == '\t'))
-        at++;
-    return at;
+    for (;;) {
+        if (at < in->n && (in->p[at] == ' ' || in->p[at] == '\t'))
+            at++;
+        else if (in->raw && at + 1 < in->n && in->p[at] == '\\' && in->p[at + 1] == 't')
+            at += 2;
+        else
+            return at;
+    }
 }
 
 /* A quote as it stands in JSON too. */

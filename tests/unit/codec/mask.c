@@ -292,9 +292,9 @@ static void own_limits(void **state)
     assert_ok_err(load_many(MASK_OWN_MAX, 20, &e), &e);
     assert_err(load_many(MASK_OWN_MAX + 1, 20, &e), ERR_LIMIT);
     assert_non_null(strstr(e.text, "masks:65: at most 64"));
-    assert_ok_err(load_many(10, 1000, &e), &e);
+    assert_ok_err(load_many(9, 1000, &e), &e);
     assert_err(load_many(40, 900, &e), ERR_LIMIT);
-    assert_non_null(strstr(e.text, "masks:23: pattern of 'n22': all own patterns together"));
+    assert_non_null(strstr(e.text, "masks:12: pattern of 'n11': all own patterns together"));
 }
 
 /* What costs the library most within the limits: it stays bounded. */
@@ -495,6 +495,7 @@ static void texts(void **state)
         { "PASSWORD=$SECRET", "PASSWORD=$SECRET" },
         { "DE89 3704 0044 0532 0130 00.", "**** **** **** **** **** **." },
         { "DE89 3704 0044 0532 0130 01.", "DE89 3704 0044 0532 0130 01." },
+        { "\xa7\xa7\xa7\xa7" "4 \xa7\xa7\xa7\xa7\xa7" "0", "\xa7\xa7\xa7\xa7" "4 \xa7\xa7\xa7\xa7\xa7" "0" }, /* a digit at the very end */
         { "a\xff@b.co", "a\xff@b.co" },
     };
 
@@ -616,6 +617,9 @@ static void raw_way(void **state)
     assert_true(mask_scan_raw(s, own, SPAN("{\"t\":\"\\\"\"}"))); /* it might match the escaped character */
     assert_false(mask_scan_raw(s, own, SPAN("{\"t\":\"ab\"}")));
     assert_false(mask_scan_raw(s, own, SPAN_EMPTY));
+    /* Found by the fuzz target: escapes make the way to a word longer, and a tab is two characters. */
+    assert_true(mask_scan_raw(s, mask_rules_default(), SPAN("[\"tel \\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\" 02103456789\"]")));
+    assert_true(mask_scan_raw(s, mask_rules_default(), SPAN("[\"token=\\tAtoken%M1kzWq7Pzermin\"]")));
     (void) mask_rules_unref(own);
     s = mask_scanner_free(s);
 }
