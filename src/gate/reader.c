@@ -255,8 +255,8 @@ static struct piece *piece_of_seq(struct reader *r, uint64_t seq)
     return NULL;
 }
 
-/* With originals in it a chunk cannot leave as it is stored. */
-static enum err read_revealed(struct run *x, struct piece *p)
+/* With originals in it, or cleaned again, a chunk cannot leave as it is stored. */
+static enum err read_changed(struct run *x, struct piece *p)
 {
     struct viewer_want plain = *x->want;
     struct run y = *x;
@@ -265,6 +265,8 @@ static enum err read_revealed(struct run *x, struct piece *p)
     y.want = &plain;
     TRY(piece_chunk(&y, p, plain.chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta));
     TRY(reveal_events(x, p->kn, x->ret->meta.first_seq, &x->ret->bytes));
+    if (!piece_is_clean(p))
+        TRY(clean_events(x, &x->ret->bytes));
     x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
     return ERR_OK;
 }
@@ -278,8 +280,9 @@ static enum err read_chunk(struct run *x)
     if (p == NULL)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no chunk of that number");
     x->ret->kn = p->kn;
-    if (reveals(x, p->kn))
-        return read_revealed(x, p);
+    TRY(piece_open(x, p));
+    if (reveals(x, p->kn) || !piece_is_clean(p))
+        return read_changed(x, p);
     x->ret->stored = x->want->kind == READ_STORED && p->kind == KHSEG_KIND;
     return piece_chunk(x, p, x->want->chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta);
 }
@@ -332,14 +335,17 @@ enum err reader_base(struct run *x)
 
 static enum err read_events(struct run *x)
 {
+    const struct piece *p;
+
     if (x->want->seq >= x->want->until)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no event of that number");
     TRY(reader_base(x));
     TRY(read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta));
-    if (reveals(x, x->ret->kn)) {
-        TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
-        x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
-    }
+    p = piece_of_seq(x->r, x->want->seq);
+    TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
+    if (p != NULL && !piece_is_clean(p)) /* what is in the log passed the sanitiser of this process */
+        TRY(clean_events(x, &x->ret->bytes));
+    x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
     return ERR_OK;
 }
 

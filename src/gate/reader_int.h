@@ -1,7 +1,7 @@
 #pragma once
 /*
  * Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times),
- * reader_reveal.c (originals of what was masked).
+ * reader_reveal.c (originals of what was masked), reader_clean.c (what an older sanitiser made).
  */
 #include "codec/facts.h"
 #include "codec/json.h"
@@ -164,6 +164,13 @@ bool reveals_any(const struct reader *r);
 enum err reveal_events(struct run *x, uint16_t kn, uint64_t first, struct buf *io);
 /* The recording's head as it was, if something was taken out of it. */
 enum err reveal_head(struct run *x, struct buf *io);
+
+/* ---- reader_clean.c ---- */
+
+/* After piece_open: its events may leave as they are stored. */
+bool piece_is_clean(const struct piece *p);
+/* *io holds the NDJSON of events: what could act is taken out. */
+enum err clean_events(struct run *x, struct buf *io);
 
 /* Makes sure of r->base. */
 enum err reader_base(struct run *x);
