@@ -11,8 +11,12 @@ static struct house h;
 
 static int begin(void **state)
 {
+    struct reply r;
+
     (void) state;
     house_open(&h, house_preset("team"), true);
+    r = house_call(&h, h.admin, ROUTE_project_create, NULL, NULL, "{\"name\":\"store\"}"); /* the demo's own has rules */
+    assert_reply(&h, r, 201, "");
     return 0;
 }
 
@@ -49,7 +53,7 @@ static struct reply put(const char *token, enum route_id route, const char *id, 
 
 static struct reply get(void)
 {
-    return house_call(&h, h.admin, ROUTE_mask_get, "shop", NULL, NULL);
+    return house_call(&h, h.admin, ROUTE_mask_get, "store", NULL, NULL);
 }
 
 static void setting(void **state)
@@ -65,7 +69,7 @@ static void setting(void **state)
     (void) snprintf(first, sizeof(first), "%s", reply_str(&h, &r, "hash"));
 
     house_forget(&h);
-    r = put(h.admin, ROUTE_mask_put, "shop", "reveal = keep\npatterns = { email }\nown \"staff\" { pattern = \"EMP-[0-9]{6}\" }", NULL);
+    r = put(h.admin, ROUTE_mask_put, "store", "reveal = keep\npatterns = { email }\nown \"staff\" { pattern = \"EMP-[0-9]{6}\" }", NULL);
     assert_reply(&h, r, 200, "");
     assert_string_equal(reply_str(&h, &r, "reveal"), "keep");
     assert_string_equal(reply_str(&h, &r, "patterns.0"), "email");
@@ -76,7 +80,7 @@ static void setting(void **state)
     assert_int_equal(house_leaves_with(&h, "project.changed", "\"n\":{\"masks\":1"), 1);
     assert_int_equal(house_leaves_with(&h, "project.changed", reply_str(&h, &r, "hash")), 1);
 
-    r = put(h.admin, ROUTE_mask_put, "shop", "", NULL); /* back to the default */
+    r = put(h.admin, ROUTE_mask_put, "store", "", NULL); /* back to the default */
     assert_reply(&h, r, 200, "");
     assert_string_equal(reply_str(&h, &r, "hash"), first);
     assert_int_equal(reply_int(&r, "patterns"), MASK_PATTERNS);
@@ -88,7 +92,7 @@ static void setting(void **state)
 
 static void refusals(void **state)
 {
-    struct reply r = put(h.admin, ROUTE_mask_put, "shop", "\n\nown \"x\" { pattern = \"(a\" }", NULL);
+    struct reply r = put(h.admin, ROUTE_mask_put, "store", "\n\nown \"x\" { pattern = \"(a\" }", NULL);
 
     (void) state;
     assert_reply(&h, r, 422, "masks-invalid");
@@ -97,7 +101,7 @@ static void refusals(void **state)
     assert_int_equal(house_leaves(&h, "project.changed", "masks-invalid"), 1);
     r = get();
     assert_int_equal(reply_int(&r, "version"), 0);
-    r = put(house_login(&h, "engineer"), ROUTE_mask_put, "shop", "", NULL);
+    r = put(house_login(&h, "engineer"), ROUTE_mask_put, "store", "", NULL);
     assert_reply(&h, r, 403, "forbidden");
     r = put(h.admin, ROUTE_mask_put, "nowhere", "", NULL);
     assert_reply(&h, r, 404, "not-found");
@@ -127,7 +131,7 @@ static void uploading(void **state)
     uint8_t cred[32];
     struct ipc_row_tag tags[] = { { SPAN("who"), SPAN("jane@example.com") }, { SPAN("who"), SPAN("john@example.com") }, { SPAN("card"), SPAN("none") } };
     struct ipc_row_tag links[] = { { SPAN("order"), SPAN("4111111111111111") }, { SPAN("error"), SPAN("0af7651916cd43dd8448eb211c80319c") } };
-    struct ipc_ingest_open open = { .cred_kind = CRED_BEARER, .cred = SPAN_OF(cred), .project = SPAN("shop"), .title = SPAN("for jane@example.com"),
+    struct ipc_ingest_open open = { .cred_kind = CRED_BEARER, .cred = SPAN_OF(cred), .project = SPAN("store"), .title = SPAN("for jane@example.com"),
                                     .tags = { tags, 3 }, .links = { links, 2 } };
     struct ipc_ingest_opened opened;
     struct ipc_end done = { .ok = 1, .kind = SPAN("rrweb"), .events = 1 };
