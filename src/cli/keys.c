@@ -21,11 +21,11 @@ static struct key ground(struct keys *k, uint8_t b)
     case 0x04: return simple(KEYS_QUIT);
     case ' ':
     case 'p': return simple(KEYS_PAUSE);
-    case '[':
+    case '[': return simple(KEYS_BEFORE);
+    case ']': return simple(KEYS_NEXT);
     case '<':
     case ',':
     case '-': return simple(KEYS_SLOWER);
-    case ']':
     case '>':
     case '.':
     case '+':

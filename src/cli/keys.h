@@ -11,8 +11,10 @@ enum key_kind {
     KEYS_PAUSE,  /* space, p */
     KEYS_BACK,   /* arrows: by 'by_ms' */
     KEYS_AHEAD,
-    KEYS_SLOWER, /* [ < - */
-    KEYS_FASTER, /* ] > + */
+    KEYS_BEFORE, /* [: to the moment before */
+    KEYS_NEXT,   /* ]: to the next one */
+    KEYS_SLOWER, /* < - */
+    KEYS_FASTER, /* > + */
     KEYS_TENTH,  /* 0 to 9: 'tenth' of the length */
     KEYS_START,  /* Home */
     KEYS_END,

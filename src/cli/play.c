@@ -30,6 +30,7 @@
 #define LOOK_MS       5000 /* is the access still there, while nothing is fetched */
 #define QUEUE_MAX     (256u << 20)
 #define SPEED_MIN     0.25
+#define NEAR_MS       500  /* a moment so near is the one where one is */
 
 /* An event that has come and is not due yet. */
 struct item {
@@ -237,6 +238,32 @@ static void set_speed(struct player *p, double speed)
     p->dirty = true;
 }
 
+/* Takes a list's moment when it is nearer than what was found: the last one before 'at', or the first one from there on. */
+static void look_in(struct tree list, int64_t at, bool before, int64_t *ret)
+{
+    struct tree one;
+
+    for (struct span walk = list.payload; list.tag == TREE_ARR && tree_next(&walk, &one);) {
+        int64_t t = get_int(one, "at_ms");
+
+        if (before ? t < at && t > *ret : t >= at && t < *ret)
+            *ret = t;
+    }
+}
+
+/* Markers, and what the manifest notes: pages, errors, angry and unanswered clicks. None: the start, or where one is. */
+static int64_t moment_near(const struct player *p, int64_t at, bool before)
+{
+    static const char *const lists[] = { "pages", "errors", "clicks" };
+    struct tree notes = get_node(p->play->manifest, "notes");
+    int64_t found = before ? 0 : INT64_MAX;
+
+    look_in(get_node(p->play->manifest, "markers"), at, before, &found);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        look_in(get_node(notes, lists[i]), at, before, &found);
+    return found == INT64_MAX ? place_now(p) : found;
+}
+
 static void on_key(struct player *p, struct key k)
 {
     if (k.kind != KEYS_NONE && k.kind != KEYS_HELP && p->help) {
@@ -254,6 +281,8 @@ static void on_key(struct player *p, struct key k)
         break;
     case KEYS_BACK: go_to(p, place_now(p) - k.by_ms); break;
     case KEYS_AHEAD: go_to(p, place_now(p) + k.by_ms); break;
+    case KEYS_BEFORE: go_to(p, moment_near(p, place_now(p) - NEAR_MS, true)); break;
+    case KEYS_NEXT: go_to(p, moment_near(p, place_now(p) + 1, false)); break;
     case KEYS_SLOWER: set_speed(p, p->speed / 2); break;
     case KEYS_FASTER: set_speed(p, p->speed * 2); break;
     case KEYS_TENTH: go_to(p, p->play->duration_ms / 10 * k.tenth); break;
@@ -274,7 +303,8 @@ static const char *const help_lines[] = {
     "with shift       30 s; with ctrl, and up and down: a minute",
     "0 to 9           to the start, 10 %, 20 % ...",
     "Home, End        the start, the end; End: live, when it is being made",
-    "[ ]  < >         half, double speed",
+    "[ ]              the moment before, the next one: markers, pages, errors",
+    "< >              half, double speed",
     "q                quit",
     "?                this, and away with it",
 };
@@ -444,11 +474,31 @@ static bool access_gone(struct player *p)
     return true;
 }
 
+/* --no-idle: in a span in which, as the manifest says, nobody does anything? Then where it ends; else -1. */
+static int64_t idle_until(const struct player *p, int64_t at)
+{
+    struct tree list = get_node(get_node(p->play->manifest, "notes"), "idle"), one, bound;
+
+    for (struct span walk = list.payload; list.tag == TREE_ARR && tree_next(&walk, &one);) {
+        int64_t from = -1, to = -1;
+        struct span in = one.payload;
+
+        if (one.tag == TREE_ARR && tree_next(&in, &bound) && tree_int(bound, &from) && tree_next(&in, &bound) &&
+            tree_int(bound, &to) && at >= from && at <= to - IDLE_MS)
+            return to - IDLE_MS / 4;
+    }
+    return -1;
+}
+
 /* --no-idle: nothing has come for a while; where does it go on? */
 static void skip_idle(struct player *p)
 {
     int64_t at, next = p->source.given + 1;
 
+    if (p->play->no_idle && !p->live && !p->paused && !p->over && p->running && (at = idle_until(p, place_now(p))) >= 0) {
+        go_to(p, at);
+        return;
+    }
     if (!p->play->no_idle || p->live || p->paused || p->over || !p->running || p->first < p->n || p->idle_asked == next ||
         mono_ms() - p->arrived < (int64_t) (IDLE_MS / p->speed) || source_is_waiting(&p->source))
         return;

@@ -80,9 +80,9 @@ def speed():
     took = time.monotonic() - began
     if not 1.5 < took < 5:
         raise AssertionError(f"12 s at speed 4 took {took:.1f} s")
-    t.send("]")
+    t.send(">")
     t.expect("8x")
-    t.send("[[")
+    t.send("<<")
     t.expect("2x")
     t.send("q")
     eq(t.exit(), 0)
@@ -295,6 +295,8 @@ def timeline():
     t.expect("Pay now")
     t.expect("total is NaN")
     t.expect("later: x", 10)
+    t.send("[")  # to the moment before
+    t.expect("0:02")
     t.send("q")
     eq(t.exit(), 0)
     clean(t)

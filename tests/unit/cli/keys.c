@@ -12,7 +12,7 @@ static void table(void **state)
         int tenth;
     } t[] = {
         { "q", KEYS_QUIT, 0, 0 },           { "\x03", KEYS_QUIT, 0, 0 },        { " ", KEYS_PAUSE, 0, 0 },
-        { "[", KEYS_SLOWER, 0, 0 },         { ">", KEYS_FASTER, 0, 0 },         { "7", KEYS_TENTH, 0, 7 },
+        { "[", KEYS_BEFORE, 0, 0 }, { "]", KEYS_NEXT, 0, 0 }, { "<", KEYS_SLOWER, 0, 0 },         { ">", KEYS_FASTER, 0, 0 },         { "7", KEYS_TENTH, 0, 7 },
         { "0", KEYS_TENTH, 0, 0 },          { "?", KEYS_HELP, 0, 0 },           { "\x1b[C", KEYS_AHEAD, 5000, 0 },
         { "\x1b[D", KEYS_BACK, 5000, 0 },   { "\x1bOC", KEYS_AHEAD, 5000, 0 },  { "\x1b[1;2C", KEYS_AHEAD, 30000, 0 },
         { "\x1b[1;5D", KEYS_BACK, 60000, 0 }, { "\x1b[1;6D", KEYS_BACK, 60000, 0 }, { "\x1b[A", KEYS_AHEAD, 60000, 0 },
