@@ -255,11 +255,7 @@ static struct piece *piece_of_seq(struct reader *r, uint64_t seq)
     return NULL;
 }
 
-<<<<<<< HEAD
 /* With originals in it, or cleaned again, a chunk cannot leave as it is stored. */
-=======
-/* With originals in it, or cleaned once more, a chunk cannot leave as it is stored. */
->>>>>>> 1aceb1c (gate: rrweb of an older sanitiser goes through ours before it is served)
 static enum err read_changed(struct run *x, struct piece *p)
 {
     struct viewer_want plain = *x->want;
@@ -268,16 +264,11 @@ static enum err read_changed(struct run *x, struct piece *p)
     plain.kind = READ_CHUNK;
     y.want = &plain;
     TRY(piece_chunk(&y, p, plain.chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta));
-<<<<<<< HEAD
     TRY(reveal_events(x, p->kn, x->ret->meta.first_seq, &x->ret->bytes));
     if (!piece_is_clean(p))
         TRY(clean_events(x, &x->ret->bytes));
-=======
-    if (reveals(x, p->kn))
-        TRY(reveal_events(x, p->kn, x->ret->meta.first_seq, &x->ret->bytes));
->>>>>>> 1aceb1c (gate: rrweb of an older sanitiser goes through ours before it is served)
     x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
-    return clean_events(x, p, &x->ret->bytes);
+    return ERR_OK;
 }
 
 static enum err read_chunk(struct run *x)
@@ -290,11 +281,7 @@ static enum err read_chunk(struct run *x)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no chunk of that number");
     x->ret->kn = p->kn;
     TRY(piece_open(x, p));
-<<<<<<< HEAD
     if (reveals(x, p->kn) || !piece_is_clean(p))
-=======
-    if (reveals(x, p->kn) || piece_dirty(p))
->>>>>>> 1aceb1c (gate: rrweb of an older sanitiser goes through ours before it is served)
         return read_changed(x, p);
     x->ret->stored = x->want->kind == READ_STORED && p->kind == KHSEG_KIND;
     return piece_chunk(x, p, x->want->chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta);
@@ -354,20 +341,11 @@ static enum err read_events(struct run *x)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no event of that number");
     TRY(reader_base(x));
     TRY(read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta));
-<<<<<<< HEAD
     p = piece_of_seq(x->r, x->want->seq);
     TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
     if (p != NULL && !piece_is_clean(p)) /* what is in the log passed the sanitiser of this process */
         TRY(clean_events(x, &x->ret->bytes));
     x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
-=======
-    if (reveals(x, x->ret->kn)) {
-        TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
-        x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
-    }
-    if (piece_of_seq(x->r, x->ret->meta.first_seq) != NULL)
-        return clean_events(x, piece_of_seq(x->r, x->ret->meta.first_seq), &x->ret->bytes);
->>>>>>> 1aceb1c (gate: rrweb of an older sanitiser goes through ours before it is served)
     return ERR_OK;
 }
 

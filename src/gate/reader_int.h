@@ -1,11 +1,7 @@
 #pragma once
 /*
  * Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times),
-<<<<<<< HEAD
  * reader_reveal.c (originals of what was masked), reader_clean.c (what an older sanitiser made).
-=======
- * reader_reveal.c (originals of what was masked), reader_clean.c (what an older sanitiser stored).
->>>>>>> 1aceb1c (gate: rrweb of an older sanitiser goes through ours before it is served)
  */
 #include "codec/facts.h"
 #include "codec/json.h"
@@ -171,17 +167,10 @@ enum err reveal_head(struct run *x, struct buf *io);
 
 /* ---- reader_clean.c ---- */
 
-<<<<<<< HEAD
 /* After piece_open: its events may leave as they are stored. */
 bool piece_is_clean(const struct piece *p);
 /* *io holds the NDJSON of events: what could act is taken out. */
 enum err clean_events(struct run *x, struct buf *io);
-=======
-/* Events of an opened piece were stored by an older sanitiser than ours. */
-bool piece_dirty(const struct piece *p);
-/* *io holds NDJSON of that piece: they go through ours. */
-enum err clean_events(struct run *x, const struct piece *p, struct buf *io);
->>>>>>> 1aceb1c (gate: rrweb of an older sanitiser goes through ours before it is served)
 
 /* Makes sure of r->base. */
 enum err reader_base(struct run *x);
