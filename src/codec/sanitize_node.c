@@ -289,13 +289,18 @@ enum name {
     NAME_OTHER, NAME_TYPE, NAME_TAG, NAME_ATTRIBUTES, NAME_CHILDREN, NAME_ID, NAME_ROOT, NAME_TEXT, NAME_NAME, NAME_PUBLIC, NAME_SYSTEM, NAME_PROTO, N_NAMES
 };
 
+#define NAME(s) { s, sizeof(s) - 1 }
+
 static enum name name_of(struct span raw)
 {
-    static const char *const names[N_NAMES] = { "", "type", "tagName", "attributes", "childNodes", "id", "rootId", "textContent",
-                                                "name", "publicId", "systemId", "__proto__" };
+    static const struct { const char *text; size_t len; } names[N_NAMES] = {
+        NAME(""), NAME("type"), NAME("tagName"), NAME("attributes"), NAME("childNodes"), NAME("id"), NAME("rootId"), NAME("textContent"),
+        NAME("name"), NAME("publicId"), NAME("systemId"), NAME("__proto__"),
+    };
+    bool plain = raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL;
 
     for (int i = NAME_TYPE; i < N_NAMES; i++)
-        if (json_raw_eq(raw, names[i]))
+        if (plain ? names[i].len == raw.n && memcmp(names[i].text, raw.p, raw.n) == 0 : json_raw_eq(raw, names[i].text))
             return (enum name) i;
     return NAME_OTHER;
 }
