@@ -306,6 +306,7 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
 {
     struct gate *g = &p->gate;
 
+    TRY(secret_init(SECRET_32_DEFAULT, SECRET_64_DEFAULT, reterr)); /* before anything that takes a while */
     random_fill(g->hash_secret, sizeof(g->hash_secret));
     random_fill(g->seen_secret, sizeof(g->seen_secret));
     random_fill(&g->nonce_node, sizeof(g->nonce_node));
@@ -320,12 +321,11 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
     TRY(live_table_init(&g->live_recs, g->hash_secret, reterr));
     TRY(live_tokens_init(&g->tokens, g->hash_secret, reterr));
     TRY(masks_init(&g->masks, g->hash_secret, reterr));
-    TRY(mask_init(reterr));
     TRY(new_rate_init(&g->new_rate, g->hash_secret, reterr));
-    TRY(secret_init(SECRET_32_DEFAULT, SECRET_64_DEFAULT, reterr));
     g->nonce_key = secret_random(32);
     if (g->nonce_key == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "no slot for the key of nonces");
+    TRY(mask_init(reterr));
     TRY(seen_new(&g->seen, reterr));
     TRY(lane_new(g, 0, &g->lanes[0], reterr));
     g->n_lanes = 1;
