@@ -110,6 +110,38 @@ def _():
         same(refuse(b"\n".join([head, line] + lines), 422, "import-broken", what)["line"], 2, f"{what}: line")
 
 
+@test("JSONTestSuite inside an event: what is no JSON is refused with line and cause, huge numbers and odd text never fail otherwise")
+def _():
+    suite = sorted((DATA / "json" / "test_parsing").glob("*.json"))
+    if not suite:
+        raise Skip("no JSONTestSuite beside the checkout")
+    head = b'{"type":4,"data":{"href":"http://x/","width":1,"height":1},"timestamp":1}\n{"type":5,"data":{"tag":"t","payload":'
+    seen = {"y": 0, "n": 0, "i": 0}
+    for f in suite:
+        a = s.upload(head + f.read_bytes() + b'},"timestamp":2}\n', f.name[:60])
+        kind = f.name[0]
+        seen[kind] += 1
+        want = {"y": (201,), "n": (413, 422), "i": (201, 413, 415, 422)}[kind]
+        true(a.status in want, f"{f.name}: {a}, want {want}")
+        if a.status == 422:
+            true(a.json.get("cause") and a.json.get("line", 0) >= 1, f"{f.name}: no line or cause: {a}")
+    true(seen["n"] > 100 and seen["y"] > 50, f"only {seen} were read")
+
+
+@test("a page that could act comes back without what could: the server's own pass, over the API")
+def _():
+    node = {"type": 0, "id": 1, "childNodes": [{"type": 2, "id": 2, "tagName": "img", "childNodes": [], "attributes": {"src": "http://sink.example/x", "onerror": "alert(1)", "alt": "kept"}},
+                                               {"type": 2, "id": 3, "tagName": "script", "attributes": {"src": "http://sink.example/s"}, "childNodes": []}]}
+    lines = [{"type": 4, "data": {"href": "http://x/", "width": 1, "height": 1}, "timestamp": 1}, {"type": 2, "data": {"node": node, "initialOffset": {"top": 0, "left": 0}}, "timestamp": 2},
+             {"type": 3, "data": {"source": 8, "id": 2, "adds": [{"rule": "@import url(//sink.example/c)"}]}, "timestamp": 3}]
+    k = s.keyed(s.upload("\n".join(json.dumps(l) for l in lines).encode() + b"\n", "Hostile page").want(201).json["id"])
+    out = k.get(f"{k.path}/chunks/0").want(200).body.decode()
+    for gone in ("onerror", "alert", "sink.example/s", "@import", '"script"', '"src"'):
+        true(gone not in out, f"{gone} is still there: {out[:600]}")
+    for kept in ('"alt":"kept"', '"rrweb-original-src":"http://sink.example/x"', '"tagName":"noscript"', '"id":3'):
+        true(kept in out, f"{kept} is not there: {out[:600]}")
+
+
 @test("compression bombs stop at the limit, with memory bounded")
 def _():
     before, left = memory("gate"), (rows(), files())
