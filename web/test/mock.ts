@@ -53,6 +53,14 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
     return k.events.map((e) => (now = Math.max(now, Math.round(k.recording.kind === "rrweb" ? (e as { timestamp: number }).timestamp - k.base_ms : (e as [number])[0] * 1000))));
   };
   const CHUNK = 60;
+  /* Of a recording in which nothing stands out. */
+  const noNotes = (to_ms: number): Manifest["notes"] => ({
+    to_ms, activity: { bin_ms: 125, bins: [] }, pages: [], errors: [], clicks: [], resizes: [], idle: [], cut: false,
+    counts: {
+      clicks: 0, inputs: 0, rage_clicks: 0, dead_clicks: 0, pages: 0, errors: 0, resizes: 0, idle: 0, console: { log: 0, info: 0, warn: 0, error: 0, debug: 0 },
+      requests: { none: 0, "1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0 },
+    },
+  });
   function manifest(k: Kept, g: Grant): Manifest {
     const t = times(k);
     const chunks = [];
@@ -64,6 +72,7 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
     return {
       id: k.recording.id, kind: k.recording.kind, head: k.head, duration_ms: k.recording.duration_ms, base_ms: k.base_ms, events: k.events.length, live: false,
       sealed_to_seq: k.events.length - 1, chunks, keyframes, markers: [], max_speed: 16, watermark: "engineer", window_ends: g.window?.end ?? iso(0),
+      notes: noNotes(k.recording.duration_ms), unmasked: false,
     };
   }
   function tell(c: Change): void {
