@@ -93,7 +93,6 @@ static enum err read_note(struct rd *r, uint64_t end_seq, time_us time_max, stru
     struct fact f = { .seq = rd_u64le(r) };
     uint64_t t = rd_u64le(r), value = rd_u64le(r);
     struct span text = rd_lp(r);
-    uint32_t have = n->n;
 
     if (r->failed || kind == 0 || kind >= FACT_KINDS || f.seq >= end_seq || t > (uint64_t) time_max ||
         text.n > FACTS_TEXT_MAX || !utf8_valid(text) || listed[kind]++ == facts_listed_max((enum fact_kind) kind) ||
@@ -102,8 +101,8 @@ static enum err read_note(struct rd *r, uint64_t end_seq, time_us time_max, stru
     f.kind = (enum fact_kind) kind;
     f.time = (time_us) t;
     f.value = value;
-    n->counts.of[kind] = 0; /* facts_add counts; the counts are set at the end */
-    if (!facts_add(n, &f, text) || n->n != have + 1)
+    n->counts.of[kind] = 0; /* facts_add counts, and lists it therefore; the counts are set at the end */
+    if (!facts_add(n, &f, text))
         return ERR_RAISE(reterr, ERR_NOMEM, "segment notes");
     return ERR_OK;
 }

@@ -173,6 +173,40 @@ static void limits_on_both_sides(void **state)
     assert_string_equal(l.n[1].name, "all");
 }
 
+/* Who sees what masks took out is in the log, whatever the lease is of; the longest leaf has both flags and its first lease. */
+static void a_reveal_is_said(void **state)
+{
+    static const struct {
+        uint8_t what, reveal;
+        uint64_t first;
+        const char *n;
+    } cases[] = {
+        { LEASE_STREAM, 1, 0, "\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000,\"bytes\":4096,\"reveal\":1}}" },
+        { LEASE_STREAM, 0, 5, "\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000,\"bytes\":4096,\"first\":5}}" },
+        { LEASE_EXPORT, 1, 5,
+          "\"n\":{\"from_seq\":0,\"to_seq\":812,\"from_ms\":0,\"to_ms\":30000,\"bytes\":4096,\"export\":1,\"reveal\":1,\"first\":5}}" },
+        { LEASE_LIVE, 255, 0, "\"n\":{\"from_seq\":0,\"live_s\":30,\"max_bytes\":4096,\"reveal\":1}}" },
+        { LEASE_MANIFEST, 1, 0, "\"n\":{\"manifest\":1,\"reveal\":1}}" },
+    };
+    struct buf b = BUF_INIT(8192);
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ipc_lease x = lease(cases[i].what);
+        struct leaf l;
+
+        x.live_s = 30;
+        x.reveal = cases[i].reveal;
+        x.first_lease = cases[i].first;
+        assert_ok(lease_leaf(&x, 0, &l, NULL));
+        buf_reset(&b);
+        assert_ok(leaf_write(&l, &b, NULL));
+        if (strstr(buf_cstr(&b), cases[i].n) == NULL)
+            fail_msg("case %zu: %s", i, buf_cstr(&b));
+    }
+    buf_deinit(&b);
+}
+
 /* A leaf that says nothing about bytes counts for none, and spoils nothing. */
 static void leaves_without_bytes_count_for_nothing(void **state)
 {
@@ -213,6 +247,7 @@ int main(void)
         cmocka_unit_test(what_a_settlement_says),
         cmocka_unit_test(counters_come_back_from_the_log),
         cmocka_unit_test(limits_on_both_sides),
+        cmocka_unit_test(a_reveal_is_said),
         cmocka_unit_test(leaves_without_bytes_count_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,7 +130,10 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Head, events over several chunks, a keyframe, a screen, a marker: everything that a segment may hold. */
+static const struct fact page = { .kind = FACT_PAGE, .seq = 4000, .time = 4000000 };
+static const struct fact idle = { .kind = FACT_IDLE, .seq = 4000, .time = 1000, .value = 3999000 };
+
+/* Head, events over several chunks, a keyframe, a screen, a marker, notes: everything that a segment may hold. */
 static enum err build_from(uint64_t first, struct buf *file)
 {
     CLEANUP(segment_builder_freep) struct segment_builder *b = NULL;
@@ -156,6 +159,9 @@ static enum err build_from(uint64_t first, struct buf *file)
             TRY(segment_add_marker(b, i, SPAN("a place to come back to"), NULL));
         TRY(segment_add_event(b, i, (time_us) i * 1000, span_of(event, (size_t) n), NULL));
     }
+    if (!facts_add(segment_builder_notes(b), &page, SPAN("https://shop.example/")) ||
+        !facts_add(segment_builder_notes(b), &idle, SPAN_EMPTY))
+        return ERR_NOMEM;
     for (uint64_t i = 6000; i < 6002; i++) /* larger than a chunk, and so large that its memory is not kept */
         TRY(segment_add_event(b, i, 6000000, span_of(large, i == 6000 ? 300000 : sizeof(large)), NULL));
     return segment_finish(b, file, &s, NULL);
@@ -176,6 +182,19 @@ static bool build_works(void *ctx)
     return e == ERR_OK;
 }
 
+/* Both notes, or none of them. */
+static bool read_notes(struct segment_reader *r)
+{
+    struct facts_notes n;
+    bool ok;
+
+    facts_notes_init(&n);
+    ok = segment_read_notes(r, &n, NULL) == ERR_OK;
+    assert_int_equal(n.n, ok ? 2 : 0);
+    facts_notes_deinit(&n);
+    return ok;
+}
+
 static bool read_works(void *ctx)
 {
     CLEANUP(segment_reader_freep) struct segment_reader *r = NULL;
@@ -188,7 +207,7 @@ static bool read_works(void *ctx)
         ok = segment_read_chunk(r, i, &out, NULL) == ERR_OK && out.n == segment_chunk_at(r, i)->raw;
     }
     buf_reset(&out);
-    ok = ok && segment_read_head(r, &out, NULL) == ERR_OK && span_eq_str(buf_span(&out), "{\"version\":2}");
+    ok = ok && segment_read_head(r, &out, NULL) == ERR_OK && span_eq_str(buf_span(&out), "{\"version\":2}") && read_notes(r);
     buf_deinit(&out);
     return ok;
 }

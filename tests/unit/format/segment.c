@@ -936,6 +936,112 @@ static void not_joined(void **state)
     buf_deinit(&third);
 }
 
+/* One event, number seq, under seg_no == seq, and what 'note' adds. */
+static struct segment_reader *noted(uint32_t seq, bool (*note)(struct facts_notes *n, uint32_t seq), struct buf *file, struct span *span)
+{
+    struct khseg_context c = place;
+    struct segment_options o = { .first_seq = seq, .first_time = (time_us) seq * 1000000 };
+    struct segment_builder *b = NULL;
+    struct segment_summary sum;
+
+    c.seg_no = seq;
+    assert_ok(segment_builder_new(rk, &c, &o, &b, NULL));
+    assert_ok(segment_add_event(b, seq, (time_us) seq * 1000000, SPAN("[]"), NULL));
+    assert_true(note(segment_builder_notes(b), seq));
+    *file = BUF_INIT(4 << 20);
+    assert_ok(segment_finish(b, file, &sum, NULL));
+    segment_builder_free(b);
+    return open_as(seq, file, span);
+}
+
+static bool no_note(struct facts_notes *n, uint32_t seq)
+{
+    (void) n;
+    (void) seq;
+    return true;
+}
+
+/* More pages than two segments together may list, an idle span with their number, activity. */
+static bool pages(struct facts_notes *n, uint32_t seq)
+{
+    struct fact page = { .kind = FACT_PAGE, .seq = seq, .time = (time_us) seq * 1000000 };
+    struct fact idle = { .kind = FACT_IDLE, .seq = seq, .value = seq };
+    bool good = facts_add(n, &idle, SPAN_EMPTY);
+
+    for (uint32_t i = 0; i < FACTS_LISTED_MAX - 1; i++)
+        good = facts_add(n, &page, seq == 1 ? SPAN("first") : SPAN("second")) && good;
+    n->counts.clicks = 10 + seq;
+    n->active = page.time;
+    facts_bin(n, page.time, seq);
+    return good;
+}
+
+static bool of_a_later_event(struct facts_notes *n, uint32_t seq)
+{
+    return facts_add(n, &(struct fact){ .kind = FACT_DEAD, .seq = seq + 1 }, SPAN_EMPTY);
+}
+
+static void assert_joined_notes(struct segment_reader *r)
+{
+    struct facts_notes n;
+    uint32_t of_second = 0;
+
+    facts_notes_init(&n);
+    assert_ok(segment_read_notes(r, &n, NULL));
+    assert_int_equal(n.counts.of[FACT_PAGE], 2 * (FACTS_LISTED_MAX - 1));
+    assert_true(n.counts.of[FACT_IDLE] == 2 && n.counts.clicks == 11 + 12 && n.active == 2000000);
+    assert_int_equal(n.n, FACTS_LISTED_MAX + 2); /* of the second's pages one had room */
+    for (uint32_t i = 0; i < n.n; i++)
+        of_second += span_eq_str(facts_text(&n, &n.list[i]), "second");
+    assert_int_equal(of_second, 1);
+    assert_true(n.list[0].value == 1 && n.list[FACTS_LISTED_MAX].value == 2); /* the lists follow one another */
+    assert_true(n.bins_from == 1000000 && n.n_bins == 9 && n.bins[0] == 1 && n.bins[8] == 2);
+    facts_notes_deinit(&n);
+}
+
+static void notes_are_joined(void **state)
+{
+    struct buf files[3], out = BUF_INIT(4 << 20);
+    struct span spans[3], s;
+    struct segment_builder *b = builder(NULL);
+    struct segment_summary sum;
+    struct segment_reader *whole;
+
+    (void) state;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct segment_reader *r = noted(i, i == 0 ? no_note : pages, &files[i], &spans[i]);
+
+        assert_ok(segment_add_segment(b, r, NULL));
+        segment_reader_free(r);
+        buf_deinit(&files[i]);
+    }
+    assert_ok(segment_finish(b, &out, &sum, NULL));
+    segment_builder_free(b);
+    whole = reader(&out, &s);
+    assert_joined_notes(whole);
+    segment_reader_free(whole);
+    buf_deinit(&out);
+}
+
+/* Notes that break a rule are not carried on, nor is the segment that has them. */
+static void notes_that_cannot_be_read_are_not_joined(void **state)
+{
+    struct segment_builder *b = builder(NULL);
+    struct buf file, out = BUF_INIT(4096);
+    struct span s;
+    struct segment_reader *r = noted(0, of_a_later_event, &file, &s);
+    struct segment_summary sum;
+
+    (void) state;
+    assert_err(segment_add_segment(b, r, NULL), ERR_CORRUPT);
+    assert_err(segment_finish(b, &out, &sum, NULL), ERR_STATE);
+    assert_int_equal(out.n, 0);
+    segment_builder_free(b);
+    segment_reader_free(r);
+    buf_deinit(&file);
+    buf_deinit(&out);
+}
+
 /* ---- tables that are full ---- */
 
 #define JUNK 16384
@@ -1205,7 +1311,8 @@ static void a_keyframe_of_its_own_is_no_screen(void **state)
 static void more_hostile_indexes(void **state)
 {
     enum { GOOD, NUMBERS_RUN_OVER, NO_CHUNKS_BUT_A_KEYFRAME, BEFORE_THE_FIRST, KEYFRAME_KIND, KEYFRAME_TIME_BACK, SCREEN_CUT,
-           KEYFRAME_CUT, MARKER_CUT, LABEL_LONG, LABEL_BAD, MARKER_TIME_BACK, HEAD_RAW, HEAD_OFFSET, NOTHING, N_ };
+           KEYFRAME_CUT, MARKER_CUT, LABEL_LONG, LABEL_BAD, MARKER_TIME_BACK, HEAD_RAW, HEAD_OFFSET, NOTES_RAW,
+           NOTES_OFFSET, NOTHING, N_ };
 
     (void) state;
     for (int i = 0; i < N_; i++) {
@@ -1246,6 +1353,8 @@ static void more_hostile_indexes(void **state)
         case MARKER_TIME_BACK: markers[0].time = 9; break;
         case HEAD_RAW: x.head = (struct segment_head){ .raw = 1 }; break;
         case HEAD_OFFSET: x.head = (struct segment_head){ .offset = 1 }; break;
+        case NOTES_RAW: x.notes = (struct segment_notes_at){ .raw = 1 }; break;
+        case NOTES_OFFSET: x.notes = (struct segment_notes_at){ .offset = 1 }; break;
         case NOTHING: x = (struct segment_index){ .first_seq = 7 }; break;
         default: break;
         }
@@ -1405,6 +1514,8 @@ int main(void)
         cmocka_unit_test(many_chunks_seek_and_order),
         cmocka_unit_test(joined),
         cmocka_unit_test(not_joined),
+        cmocka_unit_test(notes_are_joined),
+        cmocka_unit_test(notes_that_cannot_be_read_are_not_joined),
         cmocka_unit_test(sizes_at_their_limits),
         cmocka_unit_test(wrong_calls),
         cmocka_unit_test(head_alone_and_long_labels),
