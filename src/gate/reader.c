@@ -266,7 +266,7 @@ static enum err read_changed(struct run *x, struct piece *p)
     TRY(piece_chunk(&y, p, plain.chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta));
     TRY(reveal_events(x, p->kn, x->ret->meta.first_seq, &x->ret->bytes));
     if (!piece_is_clean(p))
-        TRY(clean_events(x, &x->ret->bytes));
+        TRY(clean_events(x, p, &x->ret->bytes));
     x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
     return ERR_OK;
 }
@@ -344,7 +344,7 @@ static enum err read_events(struct run *x)
     p = piece_of_seq(x->r, x->want->seq);
     TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
     if (p != NULL && !piece_is_clean(p)) /* what is in the log passed the sanitiser of this process */
-        TRY(clean_events(x, &x->ret->bytes));
+        TRY(clean_events(x, p, &x->ret->bytes));
     x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
     return ERR_OK;
 }

@@ -1,7 +1,8 @@
 /*
  * What an older sanitiser made, or none, is cleaned again before it is served (STANDARDS 5.3 rule 1): segments whose stamp is
- * below ours, and what recovery kept of a log, which has none. Nothing is known of the events before a chunk, so everything is
- * taken for everything until its first full snapshot.
+ * below ours, and what recovery kept of a log, which has none. Nothing is known of the events before a chunk: of an older segment
+ * everything is taken for everything until its first full snapshot. What recovery kept passed a sanitiser with all it needed to
+ * know; it goes by its own events, so that clean ones stay as they are.
  */
 #include "gate/reader_int.h"
 
@@ -28,7 +29,7 @@ static enum err clean_lines(struct sanitize *s, struct span events, struct buf *
     return buf_check(out, reterr);
 }
 
-enum err clean_events(struct run *x, struct buf *io)
+enum err clean_events(struct run *x, const struct piece *p, struct buf *io)
 {
     struct sanitize *s = malloc(sizeof(*s));
     struct buf out = BUF_INIT(io->max);
@@ -37,7 +38,8 @@ enum err clean_events(struct run *x, struct buf *io)
     if (s == NULL)
         return ERR_RAISE(x->reterr, ERR_NOMEM, "sanitiser");
     sanitize_init(s, SEGMENT_EVENT_MAX);
-    s->state = sanitize_state_unknown();
+    if (p->kind == KHSEG_KIND)
+        s->state = sanitize_state_unknown();
     e = clean_lines(s, buf_span(io), &out, x->reterr);
     sanitize_deinit(s);
     free(s);

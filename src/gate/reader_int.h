@@ -170,7 +170,7 @@ enum err reveal_head(struct run *x, struct buf *io);
 /* After piece_open: its events may leave as they are stored. */
 bool piece_is_clean(const struct piece *p);
 /* *io holds the NDJSON of events: what could act is taken out. */
-enum err clean_events(struct run *x, struct buf *io);
+enum err clean_events(struct run *x, const struct piece *p, struct buf *io);
 
 /* Makes sure of r->base. */
 enum err reader_base(struct run *x);
