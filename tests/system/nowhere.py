@@ -52,8 +52,8 @@ CONTENT = [f for c in CANARY.values() for f in forms(c)]
 
 
 def upload_all():
-    head = {"version": 2, "width": 80, "height": 24, "title": CANARY["Head"], "env": {"SECRET": CANARY["Env"]}, "command": CANARY["Head"]}
-    lines = [json.dumps(head), json.dumps([0.1, "o", f"password: {CANARY['Out']}\r\n"]), json.dumps([0.2, "i", CANARY["In"]]),
+    head = {"version": 2, "width": 80, "height": 24, "title": CANARY["Head"], "env": {"NOTE": CANARY["Env"]}, "command": CANARY["Head"]}
+    lines = [json.dumps(head), json.dumps([0.1, "o", f"it says: {CANARY['Out']}\r\n"]), json.dumps([0.2, "i", CANARY["In"]]),
              json.dumps([0.3, "m", CANARY["Marker"]])] + cast_events(400, 0.1, pad=500)
     terminal = s.add("\n".join(lines).encode() + b"\n", "A terminal")
     data = json.loads(rrweb(40, text=CANARY["Node"] + " {}"))

@@ -36,13 +36,16 @@ REFUSED = {
     "rrweb/highlight/capacitor.json": (415, 0, "unknown format"),
     "rrweb/highlight/dom-with-scripts.json": (415, 0, "unknown format"),
     "rrweb/packer/packer.test.ts.snap": (415, 0, "unknown format"),
-    "rrweb/posthog/hogflix_session_recording.json": (415, 0, "PostHog"),
     "rrweb/posthog/recording_events.json": (415, 2, "other than rrweb"),
     "rrweb/posthog/recording_meta.json": (415, 0, "PostHog"),
     "rrweb/recorded/rrweb-player-events.js": (415, 0, "unknown format"),
 }
 
-FILES = [p for folder in FOLDERS for p in sorted((DATA / folder).rglob("*")) if p.is_file()] if DATA.is_dir() else []
+# An export of PostHog, which our reader here does not know: tests/unit/codec/foreign.c has it.
+FOREIGN = {"rrweb/posthog/hogflix_session_recording.json"}
+
+FILES = [p for folder in FOLDERS for p in sorted((DATA / folder).rglob("*"))
+         if p.is_file() and p.relative_to(DATA).as_posix() not in FOREIGN] if DATA.is_dir() else []
 if not FILES:  # then the demo's own
     FILES = [p for p in sorted((SRC / "demo" / "recordings").rglob("*")) if p.is_file() and p.suffix in (".cast", ".json", ".gz")]
 if not FILES:
