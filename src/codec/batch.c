@@ -643,6 +643,8 @@ struct batch *batch_free(struct batch *b)
 {
     if (b == NULL)
         return NULL;
+    if (b->intake != NULL)
+        intake_begin(b->intake); /* what was not committed is undone now, and large memory goes back */
     (void) unpack_free(b->unpack);
     (void) json_scan_free(b->scan);
     buf_deinit(&b->seen);

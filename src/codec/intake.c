@@ -219,12 +219,27 @@ bool intake_keeps(const struct intake *in)
     return in->keep;
 }
 
+/* Nothing that was given out is needed any more. */
+static void rest(struct intake *in)
+{
+    struct buf *const page[] = { &in->clean.out, &in->clean.text, &in->clean.css, &in->rrweb.value, &in->rrweb.out, &in->head };
+    struct buf *const term[] = { &in->term.store, &in->term.out, &in->term.line, &in->term.chars, &in->term.data, &in->head };
+
+    mask_json_rest(in->kind == IMPORTER_TERMINAL ? &in->term.json : &in->rrweb.json);
+    for (size_t i = 0; i < sizeof(page) / sizeof(page[0]); i++)
+        if (in->kind != IMPORTER_TERMINAL)
+            mask_json_rest_buf(page[i]);
+        else if (in->term.held.n == 0)
+            mask_json_rest_buf(term[i]);
+}
+
 void intake_begin(struct intake *in)
 {
     if (in->begun)
         restore(in);
     in->begun = false;
     buf_reset(&in->term.late);
+    rest(in);
 }
 
 void intake_commit(struct intake *in)

@@ -7,6 +7,7 @@
 #include "codec/screen_width.h"
 
 #define HITS_MAX     (1u << 22)
+#define HITS_KEPT    1024
 #define RAW_ESCAPE   1000 /* id of the pattern for "\u" */
 #define FIRST_PREFIX 100  /* ids of mask_prefixes */
 #define IDS_MAX      256
@@ -88,6 +89,15 @@ struct mask_scanner *mask_scanner_free(struct mask_scanner *s)
     return NULL;
 }
 
+void mask_scanner_rest(struct mask_scanner *s)
+{
+    if (s->cap <= HITS_KEPT)
+        return;
+    free(s->hits);
+    s->hits = NULL;
+    s->n = s->cap = 0;
+}
+
 bool mask_add(struct mask_scanner *s, unsigned rule, size_t from, size_t to)
 {
     struct mask_hit *more;
@@ -136,7 +146,7 @@ static int on_own(unsigned id, unsigned long long from, unsigned long long to, u
     struct mask_scanner *s = ctx;
 
     (void) flags;
-    if (s->rules->own[id].words &&
+    if (s->rules->own[id].words && !s->in->raw && /* there a match may begin before the string */
         (!mask_border_left(s->in, (size_t) from) || !mask_border_right(s->in, (size_t) to)))
         return 0;
     (void) mask_add(s, MASK_OWN + id, (size_t) from, (size_t) to);
@@ -152,7 +162,7 @@ static enum err scan_all(struct mask_scanner *s, const struct mask_rules *r, con
     s->failed = false;
     s->rules = r;
     s->in = in;
-    s->digits_to = s->block_to = s->jwt_to = s->value_to = 0;
+    s->digits_to = s->block_to = s->jwt_to = s->jwt_head = s->value_to = 0;
     if ((r->patterns & NUMBERS) != 0)
         mask_find_numbers(s, in);
     if (in->raw && s->n > 0)
@@ -250,7 +260,7 @@ bool mask_scan_raw(struct mask_scanner *s, const struct mask_rules *r, struct sp
 
     if (raw.n == 0)
         return false;
-    if (raw.n > UINT32_MAX || (r->own_db != NULL && memchr(raw.p, '\\', raw.n) != NULL))
+    if (raw.n > UINT32_MAX || (r->own_db != NULL && (r->anchored || memchr(raw.p, '\\', raw.n) != NULL)))
         return true;
     return scan_all(s, r, &in, NULL) != ERR_OK || s->n > 0;
 }

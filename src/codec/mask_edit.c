@@ -95,11 +95,11 @@ static void pass_to(struct pair *c, size_t to)
 {
     while (c->d < to && c->r < c->raw.n) {
         const uint8_t *p = c->raw.p + c->r;
-        const uint8_t *slash = memchr(p, '\\', c->raw.n - c->r);
-        size_t run = slash == NULL ? c->raw.n - c->r : (size_t) (slash - p);
+        size_t left = c->raw.n - c->r, run = left < to - c->d ? left : to - c->d; /* not further: there may be many hits */
+        const uint8_t *slash = memchr(p, '\\', run);
 
-        if (run > to - c->d)
-            run = to - c->d;
+        if (slash != NULL)
+            run = (size_t) (slash - p);
         c->r += run;
         c->d += run;
         if (run == 0)

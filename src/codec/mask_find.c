@@ -279,7 +279,8 @@ void mask_find_jwt(struct mask_scanner *s, const struct mask_in *in, size_t end)
 
     if (from < s->jwt_to || (from > 0 && is_b64url(in->p[from - 1]) && !mask_border_left(in, from)))
         return;
-    head = run_of(in, from, is_b64url);
+    head = from < s->jwt_head ? s->jwt_head : run_of(in, from, is_b64url); /* each run is walked once */
+    s->jwt_head = head;
     if (head >= in->n || in->p[head] != '.' || !head_has_alg(span_of(in->p + from, head - from)))
         return;
     to = run_of(in, head + 1, is_b64url);

@@ -11,6 +11,7 @@ enum state { GROUND, ESC, ESC_MORE, CSI, OSC, STRING, STRING_ESC };
 #define GAP      0xfffffffeu /* left empty at the end of a row by a wide character that did not fit */
 #define REP_MAX  720
 #define COLS_MAX 1000
+#define ROWS_MAX 512 /* a line feed moves them all */
 
 void mask_grid_init(struct mask_grid *g)
 {
@@ -83,7 +84,7 @@ bool mask_grid_size(struct mask_grid *g, int cols, int rows)
     int first;
 
     cols = cols < 2 ? 2 : cols > COLS_MAX ? COLS_MAX : cols;
-    rows = rows < 1 ? 1 : rows;
+    rows = rows < 1 ? 1 : rows > ROWS_MAX ? ROWS_MAX : rows;
     if (rows > (int) MASK_GRID_CELLS / cols)
         rows = (int) MASK_GRID_CELLS / cols;
     if (cols == g->cols && rows == g->rows)

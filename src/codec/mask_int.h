@@ -122,6 +122,7 @@ struct mask_own {
     char *name;
     uint32_t width_min;
     bool words;
+    bool anchored; /* '^', '$' and their like: what it finds in a text says nothing of the text's parts */
 };
 
 /* What a name, attribute or field rule is compared by: see mask_names.c. */
@@ -158,6 +159,7 @@ struct mask_rules {
     hs_database_t *own_db;       /* NULL: no own patterns */
     struct mask_own *own;
     size_t n_own;
+    bool anchored; /* one of them is */
     size_t min;
 };
 
@@ -187,7 +189,11 @@ struct mask_scanner {
     const struct mask_in *in;
     size_t digits_to; /* digit runs up to here are done */
     size_t block_to, jwt_to, value_to;
+    size_t jwt_head;  /* where the run of characters that was last looked at for a token's head ends */
     bool key;         /* the text ends inside a private key */
 };
 
 const hs_database_t *mask_builtin_db(void);
+
+/* Gives back what a text with very many hits needed. */
+void mask_scanner_rest(struct mask_scanner *s);

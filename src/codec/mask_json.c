@@ -1,5 +1,6 @@
 #include "codec/mask_json.h"
 
+#include "codec/mask_int.h"
 #include "codec/mask_plain.h"
 #include "codec/unpack.h"
 
@@ -25,6 +26,15 @@ void mask_json_deinit(struct mask_json *m)
     buf_deinit(&m->plain);
     buf_deinit(&m->found);
     buf_deinit(&m->inner);
+}
+
+void mask_json_rest(struct mask_json *m)
+{
+    struct buf *const all[] = { &m->text, &m->plain, &m->found, &m->inner, &m->edit.pieces, &m->edit.with };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        mask_json_rest_buf(all[i]);
+    mask_scanner_rest(m->scanner);
 }
 
 void mask_json_begin(struct mask_json *m, struct span json)
@@ -72,18 +82,24 @@ static bool base64_char(uint8_t c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '+' || c == '/' || c == '=' || c == '-' || c == '_';
 }
 
-/* Does it lie in the base64 of a data: address? */
-static bool in_data(struct span text, struct mask_hit h)
-{
-    size_t from = h.from, to = h.to;
+/* A run of such characters, found once for all hits in it. */
+struct data_run {
+    size_t from, to;
+};
 
-    while (from > 0 && base64_char(text.p[from - 1]))
-        from--;
-    if (from < 8 || memcmp(text.p + from - 8, ";base64,", 8) != 0)
+/* Does it lie in the base64 of a data: address? Hits come in order. */
+static bool in_data(struct span text, struct mask_hit h, struct data_run *run)
+{
+    if (!base64_char(text.p[h.from]))
         return false;
-    for (to = from; to < text.n && base64_char(text.p[to]);)
-        to++;
-    return to >= h.to && to - from >= BASE64_RUN;
+    if (h.from >= run->to) {
+        run->from = run->to = h.from;
+        while (run->from > 0 && base64_char(text.p[run->from - 1]))
+            run->from--;
+        while (run->to < text.n && base64_char(text.p[run->to]))
+            run->to++;
+    }
+    return run->from >= 8 && memcmp(text.p + run->from - 8, ";base64,", 8) == 0 && run->to >= h.to && run->to - run->from >= BASE64_RUN;
 }
 
 /* ---- hits ---- */
@@ -145,13 +161,14 @@ static int by_from(const void *a, const void *b)
 /* In order, joined where they overlap, at character borders, none in data. Returns how many. */
 static size_t settle(struct span text, struct mask_hit *h, size_t n)
 {
+    struct data_run run = { 0, 0 };
     size_t k = 0;
 
     qsort(h, n, sizeof(*h), by_from);
     for (size_t i = 0; i < n; i++) {
         struct mask_hit x = h[i];
 
-        if (x.from >= x.to || x.to > text.n || in_data(text, x))
+        if (x.from >= x.to || x.to > text.n || in_data(text, x, &run))
             continue;
         while (x.from > 0 && (text.p[x.from] & 0xc0) == 0x80)
             x.from--;

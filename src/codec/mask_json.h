@@ -39,6 +39,15 @@ void mask_json_init(struct mask_json *m, const struct mask_rules *rules, struct 
 void mask_json_deinit(struct mask_json *m);
 
 /* 'json': valid and minified; every raw string below lies in it. */
+/* Between batches: what one large event needed is given back; thousands of recordings are open. */
+#define MASK_JSON_KEPT (64u << 10)
+static inline void mask_json_rest_buf(struct buf *b)
+{
+    if (b->cap > MASK_JSON_KEPT)
+        buf_deinit(b);
+}
+void mask_json_rest(struct mask_json *m);
+
 void mask_json_begin(struct mask_json *m, struct span json);
 
 /* One string's content. headers: lines like "cookie: …" may be in it. Strings come in the order in which they lie in the text. */

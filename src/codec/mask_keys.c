@@ -9,6 +9,7 @@
 #define LONG  600
 #define AZURE_MAX 512
 #define VALUE_MAX 4096
+#define ENV_MAX   128 /* of a variable's name as much is looked at */
 
 const struct mask_prefix mask_prefixes[] = {
     /* clouds */
@@ -219,7 +220,7 @@ static bool is_env(const struct mask_in *in, size_t word, size_t name_end)
     size_t from = word;
     bool upper = true;
 
-    while (from > 0 && is_name_char(in->p[from - 1]) && !mask_after_escape(in, from))
+    while (from > 0 && word - from < ENV_MAX && is_name_char(in->p[from - 1]) && !mask_after_escape(in, from))
         from--;
     for (size_t i = from; i < name_end; i++)
         upper = upper && (mask_is_upper(in->p[i]) || mask_is_digit(in->p[i]) || in->p[i] == '_');

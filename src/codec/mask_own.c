@@ -198,12 +198,26 @@ static enum err look_at(const struct mask_own_text *o, const char *text, struct 
     return e;
 }
 
+/* Does it ask where the text begins or ends? "[^" is a list; what is not sure counts as one that does. */
+static bool is_anchored(struct span p)
+{
+    for (size_t i = 0; i < p.n; i++) {
+        if (p.p[i] == '$' || (p.p[i] == '^' && (i == 0 || p.p[i - 1] != '[')))
+            return true;
+        if (p.p[i] == '\\' && ++i < p.n && memchr("AZzG", p.p[i], 4) != NULL)
+            return true;
+    }
+    return false;
+}
+
 static enum err fill(struct mask_rules *r, const struct mask_own_text *own, size_t n, char **patterns, struct err_info *reterr)
 {
     for (size_t i = 0; i < n; i++) {
         patterns[i] = span_dup(own[i].pattern);
         r->own[i].name = span_dup(own[i].name);
         r->own[i].words = own[i].words;
+        r->own[i].anchored = is_anchored(own[i].pattern);
+        r->anchored = r->anchored || r->own[i].anchored;
         if (patterns[i] == NULL || r->own[i].name == NULL)
             return ERR_RAISE(reterr, ERR_NOMEM, "own patterns");
         TRY(look_at(&own[i], patterns[i], &r->own[i], reterr));

@@ -412,6 +412,8 @@ static unsigned relearn(struct mask_rrweb *w, struct json_value one, struct json
     element_of(&e, w, attributes);
     if (is_password(&e))
         now |= MASK_NODE_VALUE | MASK_NODE_STICKY;
+    if (is_field(&e)) /* named after it was made */
+        now |= MASK_NODE_VALUE;
     switch (mask_rules_place(w->json.rules, &me)) {
     case MASK_PLACE_NONE:
     case MASK_PLACE_KEEP: break; /* it never shows more than before */

@@ -347,7 +347,7 @@ enum err mask_rules_build(struct tree tree, struct span text, struct mask_rules 
 
 const char *mask_engine(void)
 {
-    return "keyhole " KEYHOLE_VERSION " 1, " "vectorscan " HS_VERSION_STRING_;
+    return "keyhole " KEYHOLE_VERSION " 2, " "vectorscan " HS_VERSION_STRING_;
 }
 
 enum err mask_rules_load(struct span text, struct mask_rules **ret, struct err_info *reterr)
@@ -444,7 +444,7 @@ void mask_rules_encode(const struct mask_rules *r, struct buf *out)
     for (size_t i = 0; i < r->n_own; i++) {
         buf_lp4(out, span_str(r->own[i].name));
         buf_u32le(out, r->own[i].width_min);
-        buf_u8(out, r->own[i].words);
+        buf_u8(out, (uint8_t) ((r->own[i].words ? 1 : 0) | (r->own[i].anchored ? 2 : 0)));
     }
     if (r->own_db != NULL && hs_serialize_database(r->own_db, &db, &n) != HS_SUCCESS)
         out->failed = true;
@@ -517,10 +517,14 @@ static bool get_own(struct rd *rd, struct mask_rules *r)
         return false;
     for (; r->n_own < n; r->n_own++) {
         struct mask_own *o = &r->own[r->n_own];
+        uint8_t flags;
 
         o->name = span_dup(rd_lp4(rd));
         o->width_min = rd_u32le(rd);
-        o->words = rd_u8(rd) != 0;
+        flags = rd_u8(rd);
+        o->words = (flags & 1) != 0;
+        o->anchored = (flags & 2) != 0;
+        r->anchored = r->anchored || o->anchored;
         if (o->width_min < r->min)
             r->min = o->width_min;
         if (o->name == NULL || o->width_min == 0) {

@@ -89,6 +89,15 @@ void mask_term_size(struct mask_term *t, int cols, int rows)
         fail(t, ERR_NOMEM);
 }
 
+/* A small event may make a long line be looked at again. False: it is over its measure. */
+static bool spend(struct mask_term *t, size_t n)
+{
+    t->work += n;
+    if (t->work > MASK_TERM_WORK + t->given * MASK_TERM_WORK_PER_BYTE)
+        fail(t, ERR_LIMIT);
+    return t->err.code == ERR_OK;
+}
+
 /* ---- marks ---- */
 
 static void mark(struct mask_term *t, uint64_t seq, size_t from, size_t to, uint16_t rule)
@@ -147,16 +156,16 @@ static bool mark_cells(struct mask_term *t, int y, int from, int to, uint16_t ru
     return any;
 }
 
-/* A hit of the text in t->line. */
-static void mark_line(struct mask_term *t, struct mask_hit h)
+/* A hit of the text in t->line. *io_i: the character behind the hit before. */
+static void mark_line(struct mask_term *t, struct mask_hit h, size_t *io_i)
 {
     const struct mask_char *c = (const struct mask_char *) (const void *) t->chars.p;
-    size_t n = t->chars.n / sizeof(*c), i = 0;
+    size_t n = t->chars.n / sizeof(*c), i = *io_i;
     bool any = false;
 
     while (i < n && c[i].at < h.from)
         i++;
-    while (i < n && c[i].at < h.to) {
+    while (i < n && c[i].at < h.to && spend(t, t->s.grid.runs.n / sizeof(struct mask_run))) {
         size_t k = i;
 
         while (k + 1 < n && c[k + 1].at < h.to && c[k + 1].row == c[i].row)
@@ -164,6 +173,7 @@ static void mark_line(struct mask_term *t, struct mask_hit h)
         any = mark_cells(t, c[i].row, c[i].col, c[k].col, h.rule) || any;
         i = k + 1;
     }
+    *io_i = i;
     if (any)
         t->json.counts[h.rule]++;
 }
@@ -177,7 +187,11 @@ static void on_line(void *ctx, struct mask_grid *g, enum mask_look look)
     bool key = g->key;
     size_t n;
 
+    if (t->err.code != ERR_OK)
+        return; /* nothing of it is taken any more */
     mask_grid_line(g, /* to_cursor= */ false, &t->line, &t->chars);
+    if (!spend(t, t->line.n))
+        return;
     if (t->line.n == 0 || t->line.failed || t->chars.failed) {
         if (t->line.failed || t->chars.failed)
             fail(t, ERR_NOMEM);
@@ -189,8 +203,8 @@ static void on_line(void *ctx, struct mask_grid *g, enum mask_look look)
     n = mask_json_hits(&t->json, buf_span(&t->line), &key, &hits);
     if (t->json.err.code != ERR_OK)
         fail(t, t->json.err.code);
-    for (size_t i = 0; i < n; i++)
-        mark_line(t, hits[i]);
+    for (size_t i = 0, at = 0; i < n && t->err.code == ERR_OK; i++)
+        mark_line(t, hits[i], &at);
     if (look != MASK_LOOK_STAYS) {
         g->key_lines = key && g->key ? g->key_lines + 1 : 0;
         g->key = key && g->key_lines < KEY_LINES;
@@ -408,6 +422,7 @@ static void output(struct mask_term *t, struct span text, uint64_t seq)
     if (mask_rules_typed(t->json.rules) != MASK_TYPED_PASSWORDS)
         return;
     mask_grid_line(&t->s.grid, /* to_cursor= */ true, &t->line, &t->chars);
+    (void) spend(t, t->line.n);
     t->s.prompt = is_prompt(buf_span(&t->line));
 }
 
@@ -694,6 +709,8 @@ enum err mask_term_add(struct mask_term *t, const struct intake_item *item, stru
     bool wait;
 
     t->err.code = ERR_OK;
+    t->given += item->json.n;
+    (void) spend(t, (size_t) t->s.grid.rows);
     if (t->ready)
         reset_held(t);
     if (t->held.n == 0)

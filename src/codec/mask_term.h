@@ -21,6 +21,8 @@
 #define MASK_TERM_HOLD  512
 #define MASK_TERM_HELD  (256u << 10)
 #define MASK_TERM_TOUCH 64 /* events after which a line that nobody wrote to is not waited for */
+#define MASK_TERM_WORK  (256ULL << 20) /* bytes of lines and runs of a recording that are looked at, and so many more */
+#define MASK_TERM_WORK_PER_BYTE 512    /* for each byte of its events: past that it is refused, it was made to be slow */
 #define MASK_TYPED_MAX  512 /* characters of a typed line */
 #define MASK_UNSEEN_MAX 64  /* characters of one that may not have been echoed; longer ones are no passwords */
 #define MASK_UNSEEN_MIN 4
@@ -65,6 +67,7 @@ struct mask_term {
     struct buf marks; /* struct intake_late, of events that are held */
     struct buf late;  /* and of others */
 
+    uint64_t given, work; /* bytes of events, and of text that was looked at for them: see MASK_TERM_WORK */
     struct buf line, chars; /* the text being looked at */
     struct buf data;
     struct err_info err;

@@ -607,9 +607,26 @@ static void raw_way(void **state)
 {
     struct mask_scanner *s;
     struct mask_rules *own = rules_of("own \"x\" { pattern = \"abc\" }");
+    static const char *const anchored[] = { "^abc", "abc$", "(x|^)abc", "\\\\Aabc", "abc\\\\z" };
+    char text[80];
 
     (void) state;
     assert_ok(mask_scanner_new(&s, NULL));
+    /* Where a string begins and ends is nothing that the event as a whole can tell. */
+    for (size_t i = 0; i < sizeof(anchored) / sizeof(anchored[0]); i++) {
+        struct buf bytes = BUF_INIT(MASK_BYTES_MAX);
+        struct mask_rules *r, *again;
+
+        (void) snprintf(text, sizeof(text), "own \"x\" { pattern = \"%s\" }", anchored[i]);
+        r = rules_of(text);
+        mask_rules_encode(r, &bytes);
+        assert_ok(mask_rules_decode(buf_span(&bytes), &again, NULL));
+        if (!mask_scan_raw(s, r, SPAN("{\"t\":\"abc\"}")) || !mask_scan_raw(s, again, SPAN("{\"t\":\"abc\"}")))
+            fail_msg("'%s' is not seen in an event", anchored[i]);
+        (void) mask_rules_unref(again);
+        (void) mask_rules_unref(r);
+        buf_deinit(&bytes);
+    }
     assert_false(mask_scan_raw(s, mask_rules_default(), SPAN("{\"timestamp\":1700000000000,\"x\":[1,2,3],\"t\":\"a\\nb \\\"c\\\"\"}")));
     assert_true(mask_scan_raw(s, mask_rules_default(), SPAN("{\"t\":\"jane\\u0040example.com\"}")));
     assert_true(mask_scan_raw(s, mask_rules_default(), SPAN("{\"t\":\"\\n4111111111111111\"}")));
@@ -628,7 +645,7 @@ static void raw_way(void **state)
 static void slow_texts(void **state)
 {
     static const char *const pieces[] = {
-        "@", "a@", "a@a.", "a:b@", "://a:b@", "1", "1 ", "1-", "123-45-", "4111 ", "eyJ", ".eyJ", "eyJhbGciOiJub25lIn0.", "token=", "secret:\"", "AccountKey=", "bearer ", "basic a",
+        "@", "a@", "a@a.", "a:b@", "://a:b@", "1", "1 ", "1-", "123-45-", "4111 ", "eyJ", ".eyJ", "-eyJ", "token", "eyJhbGciOiJub25lIn0.", "token=", "secret:\"", "AccountKey=", "bearer ", "basic a",
         "-----BEGIN PRIVATE KEY-----", "PRIVATE KEY", "-----BEGIN A PRIVATE KEY-----\nMIIEowIBAAKCAQEAx3Vq\n", "ghp_", "ghp_a1", "1:AA", "+1", "DE89", "DE89 ", "tel 1", "\\n", "%40", "a%40b.", "DB_PASSWORD=", "SK", "\xe2\x80\xaf" "1", "\xc2\xa0",
     };
     struct buf text = BUF_INIT(4u << 20);

@@ -9,7 +9,9 @@
 #include "codec/rrweb.h"
 
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
+#include <time.h>
 #include <zlib.h>
 
 #define EVENT_MAX (16u << 20)
@@ -454,6 +456,12 @@ static void test_fields(void **state)
     assert_false(pass_str(&b, MUTATION("\"attributes\":[{\"id\":4,\"attributes\":{\"type\":\"password\"}}]")));
     assert_true(pass_str(&b, TYPED(4)));
 
+    /* a field that gets its name later */
+    assert_false(pass_str(&b, MUTATION("\"adds\":[{\"parentId\":2,\"nextId\":null,\"node\":" INPUT(30, "\"type\":\"text\"") "}]")));
+    assert_false(pass_str(&b, TYPED(30)));
+    assert_false(pass_str(&b, MUTATION("\"attributes\":[{\"id\":30,\"attributes\":{\"name\":\"card_cvc\"}}]")));
+    assert_true(pass_str(&b, TYPED(30)));
+
     /* added later, children before their parents */
     assert_true(pass_str(&b, MUTATION("\"adds\":[{\"parentId\":20,\"nextId\":null,\"node\":{\"type\":3,\"id\":21,\"textContent\":\"hunter2x\"}},"
                                       "{\"parentId\":2,\"nextId\":null,\"node\":{\"type\":2,\"id\":20,\"tagName\":\"textarea\",\"attributes\":{\"name\":"
@@ -632,6 +640,63 @@ static void test_many_nodes(void **state)
     buf_deinit(&event);
 }
 
+/* A string of one piece with very many hits: time goes with its length. */
+static void test_many_hits(void **state)
+{
+    struct buf event = BUF_INIT(EVENT_MAX);
+    struct timespec from, to;
+    struct bed b;
+
+    (void) state;
+    bed_init(&b, "");
+    buf_add_str(&event, "{\"type\":5,\"timestamp\":1,\"data\":{\"tag\":\"x\",\"payload\":{\"s\":\"");
+    while (event.n < (1u << 20))
+        buf_add_str(&event, "AKIA7QXW3EZRTY5UIOPB-");
+    buf_add_str(&event, "\"}}}");
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    assert_true(pass(&b, buf_span(&event)));
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    assert_not(&b, "AKIA");
+    if (to.tv_sec - from.tv_sec > 3)
+        fail_msg("1 MiB of keys takes %lld s", (long long) (to.tv_sec - from.tv_sec));
+    bed_deinit(&b);
+    buf_deinit(&event);
+}
+
+static size_t in_use(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
+/* Thousands of recordings are open at once: one large event leaves little behind in each. */
+static void test_memory(void **state)
+{
+    struct buf event = BUF_INIT(EVENT_MAX);
+    struct bed b;
+    size_t before;
+
+    (void) state;
+    buf_add_str(&event, "{\"type\":5,\"timestamp\":1,\"data\":{\"tag\":\"x\",\"payload\":{\"s\":\"\\n");
+    while (event.n < (4u << 20))
+        buf_add_str(&event, "bob@example.com ");
+    buf_add_str(&event, "\"}}}");
+    before = in_use();
+    bed_init(&b, "");
+    assert_true(pass(&b, buf_span(&event)));
+    intake_commit(b.in);
+    intake_begin(b.in);
+    rrweb_deinit(&b.rrweb);
+    buf_deinit(&b.json);
+    buf_deinit(&b.out);
+    buf_deinit(&b.reveal);
+    if (in_use() > before + (1u << 20))
+        fail_msg("%zu bytes stay", in_use() - before);
+    b.in = intake_free(b.in);
+    buf_deinit(&event);
+}
+
 static int setup(void **state)
 {
     struct err_info e;
@@ -647,6 +712,7 @@ int main(void)
         cmocka_unit_test(test_bomb),      cmocka_unit_test(test_untouched),  cmocka_unit_test(test_fields),
         cmocka_unit_test(test_names),     cmocka_unit_test(test_number),     cmocka_unit_test(test_places),
         cmocka_unit_test(test_all),       cmocka_unit_test(test_state),      cmocka_unit_test(test_many_nodes),
+        cmocka_unit_test(test_many_hits), cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -657,6 +657,29 @@ static void test_hold(void **state)
     buf_deinit(&big);
 }
 
+/* Small events that make a very long line be looked at again and again: refused, before they cost hours. */
+static void test_slow(void **state)
+{
+    struct bed *b = bed_new("", 1000, 40);
+    struct buf text = BUF_INIT(EVENT_MAX);
+    enum err e = ERR_OK;
+
+    (void) state;
+    while (text.n < 38000)
+        buf_add_str(&text, "a1@b2.co ");
+    buf_add_str(&text, "bob@exam");
+    add(b, 'o', buf_span(&text));
+    for (unsigned i = 0; i < 400 && e == ERR_OK; i++) {
+        const struct intake_item item = { .json = SPAN("[1,\"o\",\"x\\b\"]"), .seq = b->seq++, .type = 'o', .source = -1 };
+        struct err_info why;
+
+        e = intake_add(b->in, &item, &why);
+    }
+    assert_err(e, ERR_LIMIT);
+    bed_free(b);
+    buf_deinit(&text);
+}
+
 static int setup(void **state)
 {
     struct err_info e;
@@ -671,7 +694,7 @@ int main(void)
         cmocka_unit_test(test_cases), cmocka_unit_test(test_sudo),          cmocka_unit_test(test_typed_all),
         cmocka_unit_test(test_other), cmocka_unit_test(test_head),          cmocka_unit_test(test_late),
         cmocka_unit_test(test_cuts),  cmocka_unit_test(test_layout_random), cmocka_unit_test(test_layout_real),
-        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_hold),  cmocka_unit_test(test_slow),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
