@@ -196,6 +196,9 @@ enum err foreign_lines(struct foreign *f, struct span body, const uint8_t secret
 
     while (next_line(&rest, &line))
         n++;
+    if (n > FOREIGN_LINES_MAX)
+        return importer_error_limit(&f->error, FOREIGN_LINES_MAX + 1, 0, "more events than a batch of lines may have", "batch-events",
+                                    FOREIGN_LINES_MAX);
     f->lines = calloc(n + 1, sizeof(*f->lines));
     if (f->lines == NULL)
         return foreign_fail(f, ERR_NOMEM, FOREIGN_BROKEN, "lines");

@@ -17,6 +17,7 @@
 #include "codec/importer.h"
 
 #define FOREIGN_UNPACKED_MAX (100u << 20)
+#define FOREIGN_LINES_MAX    200000 /* events of a body of lines: each has a hash here */
 #define FOREIGN_LINKS_MAX    64
 #define FOREIGN_NAME_MAX     100 /* of a session's or window's id */
 #define FOREIGN_TEXT_MAX     200

@@ -11,6 +11,8 @@
 #define FEED_STEP 512
 #define SAFE_MAX  (FEED_STEP / 4 * SCREEN_REPEAT_MAX * 4 + 65536)
 
+#define RESIZE_WORK 16 /* of a cell that is made anew, in cells erased */
+
 struct screen {
     VTerm *vt;
     VTermScreen *vs;
@@ -350,6 +352,7 @@ void screen_resize(struct screen *s, int cols, int rows)
     rows = clamp(rows, 1, SCREEN_ROWS_MAX, &s->clamped);
     if (cols == s->cols && rows == s->rows)
         return;
+    s->work += RESIZE_WORK * ((uint64_t) cols * (uint64_t) rows + (uint64_t) s->cols * (uint64_t) s->rows);
     vterm_state_get_cursorpos(s->state, &cursor);
     buf_reset(&s->safe);
     buf_add_str(&s->safe, "\033[?6l\033[r\0338");

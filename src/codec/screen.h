@@ -74,7 +74,7 @@ const char *screen_title(const struct screen *s);
 /* True when no sequence or character is half read: a dump taken now loses nothing. */
 bool screen_idle(const struct screen *s);
 
-/* Cells moved or erased so far: what the model has cost, for callers with a budget. */
+/* Cells moved or erased so far, and many times those of each size: what the model has cost, for callers with a budget. */
 uint64_t screen_work(const struct screen *s);
 
 /*

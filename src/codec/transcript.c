@@ -9,12 +9,19 @@
 
 #define TEXT_MAX (16u << 20)
 
+/* Three bytes can clear a screen of 144,000 cells, which is read before. In cells moved or erased (screen_work). */
+#define WORK_FREE     UINT64_C(1000000000)
+#define WORK_PER_BYTE 4000
+#define WORK_OF_READ  16 /* a cell that is read */
+
 struct transcript {
     struct screen *screen;
     uint64_t said[SCREEN_ROWS_MAX]; /* by row: digest of the text that came out last; 0: none */
     bool alternate;
     time_us time;  /* of the last output: what stands there was complete then */
     bool dirty;    /* something was written since all was looked at */
+    bool over;     /* it costs too much: nothing more is shown */
+    uint64_t work, bytes; /* of reading the screen; of output */
     struct buf text, row;
     struct buf *out;
 };
@@ -51,6 +58,7 @@ static void read_row(struct transcript *t, int row)
 {
     size_t end = 0;
 
+    t->work += WORK_OF_READ * (uint64_t) screen_cols(t->screen);
     buf_reset(&t->row);
     for (int col = 0; col < screen_cols(t->screen); col++) {
         struct screen_cell c;
@@ -154,11 +162,26 @@ static bool changes(struct span s)
     return s.n > 1 && s.p[0] == 0x1b && (s.p[1] == 'c' || s.p[1] == '[');
 }
 
+/* True: what a hostile recording could cost is spent, and that is said once. */
+static bool spent(struct transcript *t)
+{
+    struct buf at = BUF_INIT(64);
+
+    if (t->over || t->work + screen_work(t->screen) <= WORK_FREE + t->bytes * WORK_PER_BYTE)
+        return t->over;
+    t->over = true;
+    plain_clock(&at, t->time / 1000, true);
+    buf_addf(t->out, "%9s  -- what the screen shows from here on is left out: it changes too much --\n", buf_cstr(&at));
+    buf_deinit(&at);
+    return true;
+}
+
 static void output(struct transcript *t, struct span text)
 {
-    while (text.n > 0) {
+    while (text.n > 0 && !spent(t)) {
         struct span part = span_sub(text, 0, before_change(text));
 
+        t->bytes += part.n;
         if (changes(part))
             look(t, true);
         screen_feed(t->screen, part);
@@ -177,6 +200,9 @@ static void resize(struct transcript *t, struct span raw)
     int64_t c, r;
 
     if (!span_cut(raw, 'x', &cols, &rows) || !json_int(cols, &c) || !json_int(rows, &r) || c <= 0 || r <= 0 || c > 65535 || r > 65535)
+        return;
+    t->bytes += raw.n;
+    if (spent(t))
         return;
     look(t, false);
     screen_resize(t->screen, (int) c, (int) r);

@@ -9,7 +9,8 @@
  * they stand still.
  *
  * Life:    transcript_new -> transcript_event* -> transcript_end -> transcript_free. Hostile input: texts are plain (codec/plain.h).
- * Threads: one at a time; the work is that of codec/screen.
+ * Threads: one at a time; the work is that of codec/screen, and has an end: where a recording costs too much for its size a line
+ *          says so, and of what comes then only markers are told.
  */
 #include "base/buf.h"
 #include "base/times.h"

@@ -191,8 +191,11 @@ static const char *client_word(enum foreign_client client)
     return "";
 }
 
-/* From now on its body is the events. */
-static void take_events(struct live_job *j)
+/*
+ * From now on its body is the events. False: answered; a body that was small when it came may be a thousand times that now, and
+ * waits for the keeper, for segments before it, in a queue.
+ */
+static bool take_events(struct live_job *j)
 {
     struct foreign_part *p = j->foreign;
 
@@ -202,7 +205,14 @@ static void take_events(struct live_job *j)
     j->codec = UNPACK_IDENTITY;
     j->charged = j->body.n;
     (void) atomic_fetch_add(&j->from->gate->live_bodies, j->charged);
+    p->unpacked = j->body.n;
+    if (atomic_fetch_add(&j->from->gate->foreign_bodies, p->unpacked) + p->unpacked > FOREIGN_BODIES_MAX &&
+        p->unpacked > LIVE_BODY_SMALL) {
+        refuse(j, "overloaded", "Too much is being recorded at once.");
+        return false;
+    }
     (void) snprintf(p->key, sizeof(p->key), "%s\n%s\n%s\n%s", j->pid, client_word(p->in.client), p->in.session, p->in.window);
+    return true;
 }
 
 static void read_done(void *arg)
@@ -225,9 +235,10 @@ static void read_done(void *arg)
     } else if (p->in.session[0] == '\0' || (p->in.n_events == 0 && p->in.n_links == 0)) {
         respond(j->call, p); /* nothing of a recording is in it */
         done_with(j);
-    } else {
-        take_events(j);
+    } else if (take_events(j)) {
         foreign_route(j);
+    } else {
+        done_with(j);
     }
 }
 

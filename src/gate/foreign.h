@@ -25,6 +25,7 @@
 #define FOREIGN_KEY_CAP    (ID_CAP + 2 * (FOREIGN_NAME_MAX + 1) + 16) /* "pid\nclient\nsession\nwindow" */
 #define FOREIGN_HOLD_MS    3000  /* for a segment that should have come before */
 #define FOREIGN_HELD_MAX   16
+#define FOREIGN_BODIES_MAX (128u << 20) /* of all such batches under way, unpacked; small ones are taken all the same */
 #define FOREIGN_CACHE_MAX  40000 /* sessions that one loop knows; the keeper knows all */
 #define FOREIGN_SWEEP_MS   10000
 
@@ -40,6 +41,7 @@ struct foreign_part {
     struct foreign in;
     enum err read;              /* how reading it went */
     uint64_t hash;              /* of its events */
+    uint64_t unpacked;          /* bytes of them that count against FOREIGN_BODIES_MAX */
     bool again;                 /* its recording had ended: another one was begun for it */
     char key[FOREIGN_KEY_CAP];
     time_ms until;              /* loop time: it waits no longer for an earlier segment */

@@ -61,6 +61,7 @@ struct live_job {
     struct call *call;   /* holds a reference once handed over */
     enum live_what what;
     char rid[ID_CAP], pid[ID_CAP], tid[ID_CAP]; /* pid, tid: the token's */
+    bool page;           /* the token is a public one: for what was begun with it */
     uint8_t cred[32];
     uint8_t prefix[NET_PREFIX_LEN];
     size_t prefix_len;

@@ -42,6 +42,8 @@ struct live_job *live_job_free(struct live_job *j)
         return NULL;
     list_remove(&j->mine);
     (void) atomic_fetch_sub(&j->from->gate->live_bodies, j->charged);
+    if (j->foreign != NULL)
+        (void) atomic_fetch_sub(&j->from->gate->foreign_bodies, j->foreign->unpacked);
     if (j->body.p != NULL)
         secret_wipe(j->body.p, j->body.n);
     buf_deinit(&j->body);
@@ -324,6 +326,7 @@ static struct live_job *job_new(struct call *c, enum live_what what, const struc
     (void) span_to_str(c->params[0], j->rid, sizeof(j->rid));
     memcpy(j->pid, t->pid, sizeof(j->pid));
     memcpy(j->tid, t->tid, sizeof(j->tid));
+    j->page = t->browser;
     memcpy(j->cred, t->sha256, sizeof(j->cred));
     memcpy(j->prefix, c->prefix, sizeof(j->prefix));
     j->prefix_len = c->prefix_len;

@@ -430,11 +430,17 @@ static void take_foreign(struct live_rec *r, struct live_job *j)
     live_rec_next(r);
 }
 
+/* The head was looked at before anybody knew whose recording it is, perhaps. */
+static bool is_its_tokens(const struct live_rec *r, const struct live_job *j)
+{
+    return strcmp(j->pid, r->place.pid) == 0 && (!j->page || strcmp(j->tid, r->place.tid) == 0);
+}
+
 void live_rec_take(struct live_rec *r, struct live_job *j)
 {
     switch (r->state) {
     case LIVE_OVER:
-        if (strcmp(j->pid, r->place.pid) != 0)
+        if (!is_its_tokens(r, j))
             refuse(j, "not-found", "");
         else if (r->complete && !r->gone && j->what == LIVE_END)
             live_answer_end(r, j);
@@ -452,7 +458,7 @@ void live_rec_take(struct live_rec *r, struct live_job *j)
     case LIVE_ENDING:
     case LIVE_OPEN: break;
     }
-    if (strcmp(j->pid, r->place.pid) != 0) {
+    if (!is_its_tokens(r, j)) {
         refuse(j, "not-found", "");
     } else if (j->foreign != NULL) {
         take_foreign(r, j);

@@ -81,6 +81,7 @@ struct gate {
     struct new_rate new_rate;     /* recordings that public ones begin */
     struct live_table live_recs;  /* recordings that are being made */
     _Atomic uint64_t live_bodies; /* bytes of their batches that are under way */
+    _Atomic uint64_t foreign_bodies; /* of those, what others' clients sent, unpacked (foreign.h) */
     _Atomic uint64_t bodies;      /* bytes of the control plane's bodies that are held: gate_body_take */
     _Atomic int64_t space_at;     /* when the disk was looked at last, boot clock */
     _Atomic bool space_low;

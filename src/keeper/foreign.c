@@ -25,6 +25,8 @@ enum err foreign_find(struct job *c, struct span project, struct span name, stru
     if (e == ERR_NOTFOUND)
         return ERR_OK;
     TRY(e);
+    if (c->token.browser != 0 && !span_eq(c->token.id, r.importer))
+        return ERR_OK; /* a public token gets into nothing that another one began */
     if (span_eq_str(r.state, "open"))
         *ret_rid = r.id;
     return ERR_OK;

@@ -305,7 +305,8 @@ enum err ongoing_resume(struct job *c, const struct ipc_ingest_resume *in, struc
     if (verdict != SESSION_OK || c->me != NULL)
         return no_state(c, 401, "login-needed", reterr);
     TRY(find(c, in->rid, &r, &found, reterr));
-    if (found == FOUND_NOT || !span_eq(r.project, c->token.project))
+    if (found == FOUND_NOT || !span_eq(r.project, c->token.project) ||
+        (c->token.browser != 0 && !span_eq(c->token.id, r.importer))) /* a public token has what was begun with it */
         return no_state(c, 404, "not-found", reterr);
     if (found == FOUND_ENDED)
         return has_ended(c, &r, reterr);

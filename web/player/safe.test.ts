@@ -12,6 +12,7 @@ const cases: [string, string, string, string?][] = [
   ["cursor moves", `${E}[H${E}[2;3H${E}[5A${E}[s${E}[u${E}[d`, `${E}[H${E}[2;3H${E}[5A${E}[s${E}[u${E}[d`],
   ["erase, insert, delete, scroll region", `${E}[2J${E}[K${E}[?2K${E}[3P${E}[1;20r${E}[2S`, `${E}[2J${E}[K${E}[?2K${E}[3P${E}[1;20r${E}[2S`],
   ["alternate screen and cursor", `${E}[?1049h${E}[?25l${E}[?1049l`, `${E}[?1049h${E}[?25l${E}[?1049l`],
+  ["repeats", `x${E}[b${E}[5b${E}[720b${E}[0721b${E}[65535;2b`, `x${E}[b${E}[5b${E}[720b${E}[720b${E}[720b`],
   ["charset", `${E}(0qqq${E}(B${E})A`, `${E}(0qqq${E}(B${E})A`],
   ["save, restore, index, reset", `${E}7${E}8${E}D${E}M${E}c`, `${E}7${E}8${E}D${E}M${E}c`],
   ["clipboard", `a${E}]52;c;ZXZpbA==\x07b`, "ab"],

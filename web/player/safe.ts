@@ -8,6 +8,7 @@
  */
 const SEQUENCE_MAX = 256; // characters of one CSI
 const STRING_MAX = 4096; // characters kept of one OSC
+const REPEAT_MAX = 720; // as SCREEN_REPEAT_MAX on the server: eight bytes could say a character 65,535 times
 const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const BIDI_SIGN = "\u25c7";
 
@@ -47,6 +48,7 @@ export function safeFilter(onTitle: (title: string) => void = () => {}): SafeFil
       const kept = params.split(";").filter((p) => MODES_PLAIN.has(p));
       return kept.length === 0 ? "" : `\x1b[${kept.join(";")}${final}`;
     }
+    if (final === "b" && Number.parseInt(params, 10) > REPEAT_MAX) return `\x1b[${REPEAT_MAX}b`;
     return `\x1b[${params}${final}`;
   }
 

@@ -286,8 +286,8 @@ static enum err put_links(struct job *c, bool add, struct err_info *reterr)
     TRY(find(c, &r, &ok, reterr));
     if (!ok)
         return ERR_OK;
-    if (!job_may(c, r.project, PERM_LINK) && !is_its_recorder(c, &r))
-        return job_forbidden(c);
+    if (!job_may(c, r.project, PERM_LINK) && (!is_its_recorder(c, &r) || (!add && c->token.browser != 0)))
+        return job_forbidden(c); /* whoever reads a page has its token: it may add (there is an end to that), not replace */
     links = read_links(c, &n);
     if (links == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "links");

@@ -519,6 +519,27 @@ static void test_lines(void **state)
     buf_deinit(&out);
 }
 
+/* Two bytes are a line, and a hundred kilobytes can unpack to fifty million. */
+static void test_too_many_lines(void **state)
+{
+    static const uint8_t secret[16] = { 1 };
+    struct buf body = BUF_INIT(1 << 20);
+    struct foreign f;
+
+    (void) state;
+    for (int i = 0; i < FOREIGN_LINES_MAX; i++)
+        buf_add_str(&body, "1\n");
+    foreign_init(&f, FOREIGN_RRWEB);
+    assert_ok(foreign_lines(&f, buf_span(&body), secret)); /* that they are no events is found behind */
+    foreign_deinit(&f);
+    buf_add_str(&body, "1\n");
+    foreign_init(&f, FOREIGN_RRWEB);
+    assert_int_equal(foreign_lines(&f, buf_span(&body), secret), ERR_LIMIT);
+    assert_string_equal(f.error.limit, "batch-events");
+    foreign_deinit(&f);
+    buf_deinit(&body);
+}
+
 /* ---- exports ---- */
 
 static void test_exports(void **state)
@@ -616,7 +637,8 @@ int main(void)
         cmocka_unit_test(test_posthog_captures), cmocka_unit_test(test_plain_fields),   cmocka_unit_test(test_plain_fields_refused),
         cmocka_unit_test(test_sentry_payloads), cmocka_unit_test(test_sentry_newlines), cmocka_unit_test(test_sentry_order),
         cmocka_unit_test(test_sentry_others),   cmocka_unit_test(test_sentry_refused),  cmocka_unit_test(test_sentry_bomb),
-        cmocka_unit_test(test_dsn),             cmocka_unit_test(test_lines),           cmocka_unit_test(test_exports),
+        cmocka_unit_test(test_dsn),             cmocka_unit_test(test_too_many_lines),
+        cmocka_unit_test(test_lines),           cmocka_unit_test(test_exports),
         cmocka_unit_test(test_held_exports),    cmocka_unit_test(test_cuts),
     };
 

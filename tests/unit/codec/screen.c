@@ -484,9 +484,24 @@ static void titles_are_told(void **state)
     assert_string_equal(screen_title(s), "hello");
 }
 
+/* Sizes that change cost more than sequences of their length: who has a budget has to see it. */
+static void resizes_are_work(void **state)
+{
+    struct screen *s = screen_new(80, 24);
+    uint64_t before = screen_work(s);
+
+    (void) state;
+    screen_resize(s, 80, 24);
+    assert_int_equal(screen_work(s), before);
+    screen_resize(s, 720, 200);
+    assert_true(screen_work(s) >= before + 720 * 200);
+    screen_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resizes_are_work),
         cmocka_unit_test(output_becomes_cells),
         cmocka_unit_test(styles_are_kept),
         cmocka_unit_test(widths_are_those_of_the_model),

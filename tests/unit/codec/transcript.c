@@ -85,6 +85,33 @@ static void odd_events(void **state)
     buf_deinit(&out);
 }
 
+/* Each sequence clears the largest screen: a worker must not sit over that for hours. */
+static void what_costs_too_much_is_left_out(void **state)
+{
+    struct transcript *t = transcript_new(720, 200);
+    struct buf json = BUF_INIT(1 << 16), out = BUF_INIT(1 << 20);
+    const char *said;
+
+    (void) state;
+    buf_add_str(&json, "[1,\"o\",\"");
+    for (int i = 0; i < 1500; i++)
+        buf_add_str(&json, "x\\u001b[J");
+    buf_add_str(&json, "\"]");
+    transcript_event(t, buf_span(&json), 1000000, &out);
+    transcript_event(t, SPAN("[2,\"o\",\"late\\r\\n\"]"), 2000000, &out);
+    transcript_event(t, SPAN("[3,\"r\",\"80x24\"]"), 3000000, &out);
+    transcript_event(t, SPAN("[4,\"m\",\"mark\"]"), 4000000, &out);
+    transcript_end(t, &out);
+    said = strstr(buf_cstr(&out), "   0:01.0  -- what the screen shows from here on is left out: it changes too much --\n");
+    assert_non_null(said);
+    assert_null(strstr(strchr(said, '\n'), "left out"));
+    assert_null(strstr(said, "late"));
+    assert_non_null(strstr(said, "   0:04.0  -- mark --\n"));
+    transcript_free(t);
+    buf_deinit(&json);
+    buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +119,7 @@ int main(void)
         cmocka_unit_test(what_scrolls_away),
         cmocka_unit_test(whole_screen_programs),
         cmocka_unit_test(odd_events),
+        cmocka_unit_test(what_costs_too_much_is_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static struct {
     int refuse_puts; /* so many times */
     uint16_t put_status;
     const char *put_code;
-    bool hold_resume, lose_end;
+    bool hold_resume, hold_open, lose_end;
     struct link *held_link;
     uint64_t held_call;
     struct ipc_ingest_state state; /* the answer to INGEST_RESUME */
@@ -108,7 +108,8 @@ static bool more(struct link *to, const struct link_msg *m)
     case IPC_T_INGEST_OPEN:
         if (!((const struct ipc_ingest_open *) m->body)->live)
             return false;
-        open_one(to, m);
+        if (!k.hold_open)
+            open_one(to, m);
         return true;
     case IPC_T_INGEST_RESUME: {
         const struct ipc_ingest_resume *in = m->body;
@@ -596,6 +597,31 @@ static void resumed(void **state)
     assert_int_equal(recording_of(rid)->events, 43);
 }
 
+/* A public token that waits while the keeper is asked for another one's recording gets nothing of it. */
+static void pages_wait_in_vain(void **state)
+{
+    static const char rid[] = "r_VVVVVVVVVVVVVVVV";
+    struct client a, b;
+
+    (void) state;
+    world_lock();
+    (void) foreign(rid);
+    k.hold_resume = true;
+    world_unlock();
+    begin_batch(&a, rid, TOKEN, 4, "[11,\"o\",\"a\"]\n");
+    (void) usleep(30000);
+    begin_batch(&b, rid, PAGES, 5, "[12,\"o\",\"b\"]\n");
+    (void) usleep(30000);
+    world_do(answer_held, NULL);
+    client_answer(&a);
+    client_answer(&b);
+    assert_int_equal(a.status, 200);
+    assert_code(&b, 404, "not-found");
+    client_close(&a);
+    good_end(rid);
+    assert_int_equal(recording_of(rid)->events, 41);
+}
+
 /* A refusal is for the token that was asked for. */
 static void refused_for_one_token(void **state)
 {
@@ -820,6 +846,40 @@ static void pages_begin_slowly(void **state)
     client_close(&c);
 }
 
+/* What others' clients sent is counted as large as it is unpacked, wherever it waits: here for the keeper. */
+static void others_batches_have_a_limit(void **state)
+{
+    static const char head[] = "{}\n{\"type\":\"replay_event\"}\n{\"replay_id\":\"r%d\"}\n{\"type\":\"replay_recording\"}\n{\"segment_id\":0}\n[1";
+    enum { MANY = 7, SIZE = 24 << 20 };
+    struct client c[MANY];
+    char *blanks = malloc(SIZE);
+
+    (void) state;
+    assert_non_null(blanks);
+    memset(blanks, ' ', SIZE);
+    for (int i = 0; i + 2 < SIZE; i += 2)
+        memcpy(blanks + i, ",1", 2);
+    memcpy(blanks + SIZE - 2, " ]", 2);
+    world_lock();
+    k.hold_open = true;
+    world_unlock();
+    for (int i = 0; i < MANY; i++) {
+        char text[200];
+        const int n = snprintf(text, sizeof(text), head, i);
+
+        client_open(&c[i], w.port);
+        client_sendf(&c[i], "POST /api/1/envelope/?sentry_key=" TOKEN " HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: %d\r\n\r\n%s", w.port, n + SIZE,
+                     text);
+        client_send_n(&c[i], blanks, SIZE);
+        (void) usleep(100000);
+    }
+    client_answer(&c[MANY - 1]);
+    assert_code(&c[MANY - 1], 503, "overloaded");
+    for (int i = 0; i + 1 < MANY; i++)
+        client_close(&c[i]);
+    free(blanks);
+}
+
 /* Batches, a worker with a large one, seals and questions under way: a gate that is told to stop ends, and leaks nothing. */
 static void stops_in_the_middle(void **state)
 {
@@ -853,12 +913,14 @@ int main(void)
         cmocka_unit_test_setup(erased_in_the_middle, begin),
         cmocka_unit_test_setup(revoked, begin),
         cmocka_unit_test_setup(resumed, begin),
+        cmocka_unit_test_setup(pages_wait_in_vain, begin),
         cmocka_unit_test_setup(refused_for_one_token, begin),
         cmocka_unit_test_setup(ended_before, begin),
         cmocka_unit_test_setup(preflights, begin),
         cmocka_unit_test_setup(pages_record, begin),
         cmocka_unit_test_setup(pages_refused, begin),
         cmocka_unit_test_setup(pages_begin_slowly, begin),
+        cmocka_unit_test_setup(others_batches_have_a_limit, begin),
         cmocka_unit_test_setup(stops_in_the_middle, begin),
     };
 

@@ -91,6 +91,21 @@ static void one_session_has_one_open_recording(void **state)
     assert_span_eq(b.rid, e.rid); /* the newest */
 }
 
+/* A public token does not get into a session that was begun with another one. */
+static void a_page_has_its_own_session(void **state)
+{
+    struct reply r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\",\"browser\":true}");
+    const char *page = reply_str(&h, &r, "token");
+    struct ipc_ingest_opened a = begin(shop, "posthog\ns1\nw1"), b = begin(page, "posthog\ns1\nw1"), c = begin(page, "posthog\ns1\nw1");
+
+    (void) state;
+    assert_int_equal(b.status, 0);
+    assert_int_equal(b.again, 0);
+    assert_false(span_eq(a.rid, b.rid));
+    assert_int_equal(c.again, 1);
+    assert_span_eq(c.rid, b.rid);
+}
+
 static void names_have_a_limit(void **state)
 {
     char name[400];
@@ -163,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_session_has_one_open_recording),
+        cmocka_unit_test(a_page_has_its_own_session),
         cmocka_unit_test(names_have_a_limit),
         cmocka_unit_test(links_keep_their_first_moment),
         cmocka_unit_test(links_have_a_limit),

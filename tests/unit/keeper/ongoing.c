@@ -989,6 +989,30 @@ static void pages_are_told(void **state)
     assert_int_equal(notices(rid, "complete"), 1);
 }
 
+/* A public token takes up and learns of nothing that was not begun with it, whoever tells it an id. */
+static void pages_keep_to_their_own(void **state)
+{
+    struct reply r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\",\"browser\":true}");
+    const char *page = reply_str(&h, &r, "token"), *others = begin(), *own;
+    struct ipc_ingest_opened o = begin_as(page, "rrweb", 0);
+    struct ipc_ingest_state s;
+
+    (void) state;
+    own = arena_str(&h.mem, o.rid);
+    gate_dies();
+    gate_comes();
+    s = resume(others, page);
+    assert_int_equal(s.status, 404);
+    assert_span_str(s.code, "not-found");
+    assert_int_equal(resume(others, token).status, 0);
+    assert_int_equal(resume(own, page).status, 0);
+    (void) end(others, false);
+    s = resume(others, page); /* nor how long it was */
+    assert_int_equal(s.status, 404);
+    assert_int_equal(s.kind.n, 0);
+    assert_int_equal(resume(others, token).status, 409);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_team, close_house)
@@ -1011,6 +1035,7 @@ int main(void)
         T(a_clock_that_jumps_ends_nothing),
         T(tokens_are_pushed),
         T(revoked_in_mid_recording),
+        T(pages_keep_to_their_own),
         T(pages_are_told),
     };
 

@@ -260,6 +260,9 @@ static void test_page_links(void **state)
     assert_int_equal(reply_int(&r, "links"), 3); /* house_recording states one */
     assert_int_equal(reply_int(&r, "links.0.at_ms"), 1200);
     assert_int_equal(house_leaves(&h, "recording.linked", "ok"), 2);
+    r = house_call(&h, page, ROUTE_recording_links_put, mine, NULL, error); /* each would be one record more, and what was there is gone */
+    assert_reply(&h, r, 403, "forbidden");
+    assert_int_equal(house_leaves(&h, "recording.linked", "ok"), 2);
     r = house_call(&h, page, ROUTE_recording_links_add, others, NULL, error);
     assert_reply(&h, r, 404, "not-found");
     r = house_call(&h, page, ROUTE_recording_links_put, others, NULL, error);
