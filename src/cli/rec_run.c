@@ -32,6 +32,7 @@
 #define PENDING_MAX (64u << 10) /* on its way to one end; beyond it the other one waits */
 #define HANGUP_MS   5000
 #define IDLE_MS     60000
+#define AGAIN_MS    20
 
 struct run {
     struct rec *rec;
@@ -44,6 +45,7 @@ struct run {
     int cols, rows;
     int64_t cut_at;     /* when a piece was cut last */
     int64_t hung_up;    /* 0: not */
+    int64_t look_again; /* until then nothing is read of the command's terminal, which nobody had open */
     bool end_of_input;  /* standard input has ended, the command has to be told */
 };
 
@@ -250,8 +252,11 @@ static void read_child(struct run *r)
         record_output(r, s);
         if (r->rec->input)
             look_at_echo(r);
+    } else if (n < 0 && errno == EIO && r->child.pty && !r->child_over) {
+        /* Nobody has its terminal open: many close it just before they exit. Closing our end now would hang them up. */
+        r->look_again = mono_ms() + AGAIN_MS;
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        r->drained = true; /* EIO: nobody has its terminal open any more */
+        r->drained = true;
         os_closep(&r->child.fd);
     } else if (r->child_over && r->child.pty) {
         r->drained = true;
@@ -333,6 +338,8 @@ static int wait_ms(struct run *r)
         wait = due;
     if (r->hung_up != 0 && r->hung_up + HANGUP_MS - now < wait)
         wait = r->hung_up + HANGUP_MS - now;
+    if (r->look_again > now && r->look_again - now < wait)
+        wait = r->look_again - now;
     if (r->child_over && !r->drained && r->to_user.n == 0)
         wait = 0;
     return wait < 0 ? 0 : (int) wait;
@@ -342,7 +349,7 @@ static void step(struct run *r)
 {
     struct pollfd p[5] = {
         { r->in_open && r->to_child.n < PENDING_MAX ? STDIN_FILENO : -1, POLLIN, 0 },
-        { r->child.fd >= 0 && r->to_user.n < PENDING_MAX ? r->child.fd : -1, POLLIN, 0 },
+        { r->child.fd >= 0 && r->to_user.n < PENDING_MAX && mono_ms() >= r->look_again ? r->child.fd : -1, POLLIN, 0 },
         { r->to_user.n > 0 ? r->out_fd : -1, POLLOUT, 0 },
         { r->to_child.n > 0 ? r->child.fd : -1, POLLOUT, 0 },
         { r->signals, POLLIN, 0 },

@@ -318,6 +318,16 @@ def prompt_quick():
     t.close()
 
 
+def lets_go_of_its_terminal():
+    """A command that closes its terminal before it exits (cat does) is not hung up by that, and may open it again."""
+    s = Ingest()
+    t = Tty(s, "--", "sh", "-c", "echo before; exec </dev/null >/dev/null 2>&1; sleep 0.5; echo after >/dev/tty; sleep 0.3; exit 7")
+    eq(t.exit(), 7)
+    t.close()
+    has(text(s.only()), "before")
+    has(text(s.only()), "after")
+
+
 def once_in_order(recording, n):
     eq(re.findall(r"line-(\d+);", text(recording)), [str(i) for i in range(n)], "lines")
 
@@ -759,7 +769,7 @@ def many_at_once():
 
 try:
     main(plain, codes, refused_start, nothing_of_ours, under_a_sign_in, terminal, passwords, password_right_behind, bytes_and_characters,
-         burst, prompt_quick, away_and_back, answers_lost, start_without_server, left_and_sent, killed_recorder, never_reached_then_sent,
+         burst, prompt_quick, lets_go_of_its_terminal, away_and_back, answers_lost, start_without_server, left_and_sent, killed_recorder, never_reached_then_sent,
          damaged_spool, full_spool, gap, ended_by_the_server, token_gone, hanging_server, signals, crash, hangup, job_control,
          stopped_by_a_shell, blocked_output, login_shell, no_spool, many_at_once)
 finally:
