@@ -634,7 +634,7 @@ def job_control():
     t.read(0.4)
     t.send(b"\x1a")
     t.expect("Stopped")
-    t.send("jobs; kill %1; echo still he''re\r")
+    t.send("jobs; kill -9 %1; wait %1; echo still he''re\r")
     t.expect("still here")
     os.kill(t.pid, signal.SIGTSTP)  # the leader of a session is not stopped: it goes on
     t.send("echo go''es on\r")
