@@ -3,7 +3,7 @@
 log's end torn. After each blow: every acknowledged event is there once and in order, recorders go on by themselves, nothing was served
 that no lease covers, the logs verify.
 
-KEYHOLE_SEED repeats a run's choices; KEYHOLE_POINTS sets how many blows; KEYHOLE_LONG=1 does five times as many, and 1000 recorders longer.
+KEYHOLE_SEED repeats a run's choices; KEYHOLE_POINTS sets how many blows; KEYHOLE_LONG=1 does nine times as many, and 1000 recorders longer.
 The server is tests/keyhole-watched, which writes every nonce under every key to a ledger: no pair may come twice (tests/lib/ledger.py).
 """
 import asyncio
@@ -23,7 +23,7 @@ from _server import (KEYHOLE, SLOW, Client, Failed, Key, Server, Tests, covered,
 
 LONG = bool(os.environ.get("KEYHOLE_LONG"))
 SEED = int(os.environ.get("KEYHOLE_SEED", "20261122"))
-POINTS = int(os.environ.get("KEYHOLE_POINTS", "1050" if LONG else "210"))
+POINTS = int(os.environ.get("KEYHOLE_POINTS", "1050" if LONG else "120"))
 
 _server.PORTS = range(27000, 27100)
 test = Tests()
