@@ -247,17 +247,12 @@ static void read_done(void *arg)
 static void on_body(struct call *c, struct span bytes)
 {
     struct live_job *j = c->state;
+    const char *why;
 
     if (j->refused)
         return;
-    j->charged += bytes.n;
-    if (atomic_fetch_add(&c->lane->gate->live_bodies, bytes.n) + bytes.n > LIVE_BODIES_MAX && j->charged > LIVE_BODY_SMALL) {
-        refuse(j, "overloaded", "Too much is being recorded at once.");
-        return;
-    }
-    buf_add_span(&j->body, bytes);
-    if (j->body.failed)
-        refuse(j, "overloaded", "");
+    if (!live_body_take(j, c->lane->gate, bytes, &why))
+        refuse(j, "overloaded", why);
 }
 
 /* Whole: whoever sent it may go now (a page that closes does). */

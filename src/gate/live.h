@@ -151,6 +151,8 @@ struct live_rec {
 void live_answer(struct live_job *j);
 void live_answer_code(struct live_job *j, const char *code, const char *detail);
 struct live_job *live_job_free(struct live_job *j);
+/* One more piece of a body, within what this gate takes in at once. False: the job is to be refused; why (may be empty). */
+bool live_body_take(struct live_job *j, struct gate *g, struct span bytes, const char **ret_why);
 
 /* The disk is so full that recording gives way (STANDARDS 3.6). Looks once a second at most. */
 bool live_space_low(struct gate *g);

@@ -173,20 +173,27 @@ static void refuse(struct live_job *j, const char *code, const char *detail)
     live_problem(j->call, code, detail);
 }
 
+bool live_body_take(struct live_job *j, struct gate *g, struct span bytes, const char **ret_why)
+{
+    *ret_why = "";
+    j->charged += bytes.n;
+    if (atomic_fetch_add(&g->live_bodies, bytes.n) + bytes.n > LIVE_BODIES_MAX && j->charged > LIVE_BODY_SMALL) {
+        *ret_why = "Too much is being recorded at once.";
+        return false;
+    }
+    buf_add_span(&j->body, bytes);
+    return !j->body.failed;
+}
+
 static void on_body(struct call *c, struct span bytes)
 {
     struct live_job *j = c->state;
+    const char *why;
 
     if (j->refused)
         return;
-    j->charged += bytes.n;
-    if (atomic_fetch_add(&c->lane->gate->live_bodies, bytes.n) + bytes.n > LIVE_BODIES_MAX && j->charged > LIVE_BODY_SMALL) {
-        refuse(j, "overloaded", "Too much is being recorded at once.");
-        return;
-    }
-    buf_add_span(&j->body, bytes);
-    if (j->body.failed)
-        refuse(j, "overloaded", "");
+    if (!live_body_take(j, c->lane->gate, bytes, &why))
+        refuse(j, "overloaded", why);
 }
 
 /* {"batches": n}, or nothing. False: answered. */

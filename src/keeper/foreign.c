@@ -3,7 +3,6 @@
 #include "base/utf8.h"
 #include "keeper/ingest.h"
 #include "keeper/masks.h"
-#include "keeper/masks.h"
 #include "keeper/notice.h"
 #include "keeper/trail.h"
 
@@ -89,7 +88,6 @@ enum err foreign_links(struct job *c, const struct ipc_links_add *in, struct err
         return ingest_done(c, 404, "not-found", NULL, reterr);
     TRY(e);
     TRY(fresh(c, in, links, &n, reterr));
-    TRY(masks_words(c, r.project, NULL, NULL, NULL, links, &n, reterr));
     TRY(masks_words(c, r.project, NULL, NULL, NULL, links, &n, reterr));
     if (n > 0) {
         TRY(meta_recording_links_add(c->m, r.id, links, n, reterr));
