@@ -331,6 +331,36 @@ static void test_own_tests(void **state)
     arena_deinit(&arena);
 }
 
+/* unmask is never meant by what does not name it; what denies without naming anything denies it, too. */
+static void test_unmask_is_named(void **state)
+{
+    struct policy_test_result r[POLICY_TESTS_MAX];
+    struct arena arena;
+    const struct policy *p = load("purpose \"a\" {}\n"
+             "rule \"no-prod\" { effect = deny env = { prod } }\n"
+             "rule \"no-hidden\" { effect = deny class = { high } actions = { unmask } }\n"
+             "rule \"watch\" { actions = { play, live, export } purposes = { a } }\n"
+             "rule \"hidden\" { who = { \"group:g\" } actions = { play, unmask } purposes = { a } ask { need = 2 } }\n"
+             "test \"t0\" { wants = { play, unmask } purpose = a expect = deny }\n"
+             "test \"t1\" { wants = { live, unmask } purpose = a expect = deny }\n"
+             "test \"t2\" { wants = { unmask } purpose = a expect = deny }\n"
+             "test \"t3\" { wants = { export, unmask } purpose = a expect = split }\n"
+             "test \"t4\" { as = { \"group:g\" } wants = { play, unmask } purpose = a expect = ask rule = hidden }\n"
+             "test \"t5\" { as = { \"group:g\" } wants = { live, unmask } purpose = a expect = split }\n"
+             "test \"t6\" { as = { \"group:g\" } wants = { play, unmask } env = prod purpose = a expect = deny rule = no-prod }\n"
+             "test \"t7\" { as = { \"group:g\" } wants = { play, unmask } class = high purpose = a expect = deny rule = no-hidden }\n"
+             "test \"t8\" { as = { \"group:g\" } wants = { play } class = high purpose = a expect = ask rule = watch }\n",
+             &arena);
+
+    (void) state;
+    if (policy_run_tests(p, r) != 0) {
+        for (size_t i = 0; i < p->n_tests; i++)
+            print_message(SPAN_FMT ": %s %s\n", SPAN_ARG(r[i].name), policy_verdict_name(r[i].got), r[i].ok ? "" : "!");
+        fail();
+    }
+    arena_deinit(&arena);
+}
+
 /* --- what is refused -----------------------------------------------------------------------------------------------
  */
 
@@ -340,6 +370,8 @@ static const struct {
     const char *name, *text, *says;
 } refused[] = {
     { "allows without actions", "purpose \"a\" {} rule \"bad\" { purposes = { a } }",
+      "rule \"bad\": a rule that allows has to say actions" },
+    { "allows at once without actions", "purpose \"a\" {} rule \"bad\" { purposes = { a } effect = auto max = 1min }",
       "rule \"bad\": a rule that allows has to say actions" },
     { "allows without purposes", "rule \"bad\" { actions = { play } }",
       "rule \"bad\": a rule that allows has to say purposes" },
@@ -1547,6 +1579,7 @@ int main(void)
         cmocka_unit_test(test_other_sides),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_own_tests),
+        cmocka_unit_test(test_unmask_is_named),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_possible_after_all),
         cmocka_unit_test(test_empty_policy_lets_nobody_in),
