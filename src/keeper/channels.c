@@ -215,8 +215,11 @@ static void send_out(struct keeper *k, struct out *o)
         }
         break;
     case OUT_CHAN:
-        if (p != NULL && p->link != NULL && link_send_encoded(p->link, o->type, buf_span(&o->body), false) != ERR_OK)
-            log_event(LOG_DEBUG, "keeper.notice-dropped", LOG_INT("chan", o->chan));
+        if (p == NULL || p->link == NULL || link_send_encoded(p->link, o->type, buf_span(&o->body), false) == ERR_OK)
+            break;
+        log_event(LOG_DEBUG, "keeper.notice-dropped", LOG_INT("chan", o->chan));
+        if (o->type == IPC_T_MASK_RULES) /* without it the gate would go on by older rules */
+            peer_lost(p);
         break;
     case OUT_VAULT_CALL:
         if (k->vault.link != NULL &&

@@ -60,6 +60,19 @@ static void claim_later(struct job *c, struct span rid)
     job_after(c, claim, x);
 }
 
+/*
+ * A gate that was there before this keeper, or before its channel, may have missed a change of the rules: pushes reach only a channel that is in
+ * step, and a keeper may die between commit and push. What it writes it names, once; the first time the rules are said again, once for each
+ * project (its id stands among what the gate has).
+ */
+static enum err say_masks_again(struct job *c, const struct meta_recording *r, struct err_info *reterr)
+{
+    if (is_owned(c->core, r->id) || is_owned(c->core, r->project))
+        return ERR_OK;
+    claim_later(c, r->project);
+    return masks_say(c, r->project, reterr);
+}
+
 static void release(struct core *core, void *arg)
 {
     free(map_del(&core->owned, span_str(arg)));
@@ -331,6 +344,7 @@ enum err ongoing_wrap(struct job *c, const struct ipc_wrap_put *in, struct err_i
     TRY(pieces_wraps(c, r.id, in->wraps.rows, in->wraps.n, &verdict, reterr));
     if (verdict != PIECES_OK)
         return ingest_done(c, 409, "conflict", "There is another key of this number.", reterr);
+    TRY(say_masks_again(c, &r, reterr));
     claim_later(c, r.id);
     return ingest_done(c, 0, "", NULL, reterr);
 }
@@ -395,6 +409,7 @@ enum err ongoing_piece(struct job *c, const struct ipc_piece_put *in, struct err
     case PIECES_KNOWN: break;
     }
     TRY(grow(c, &r, in, reterr));
+    TRY(say_masks_again(c, &r, reterr));
     claim_later(c, r.id);
     return ingest_done(c, 0, "", NULL, reterr);
 }

@@ -807,6 +807,33 @@ static void a_keeper_that_restarts(void **state)
     assert_int_equal(end(said, false).status, 200);
 }
 
+/* A gate that has been there all along may have missed a change of the masking rules. */
+static void rules_are_said_again(void **state)
+{
+    const char *one = begin(), *two = begin();
+
+    (void) state;
+    house_forget(&h);
+    put_wrap(one, 0, 0);
+    put_piece(one, piece(0, 0, 0, 10, 0, 2), 4);
+    assert_int_equal(house_pushed(&h, IPC_T_MASK_RULES), 0); /* they went out before its beginning was answered */
+    house_restart(&h);
+    house_forget(&h);
+    put_wrap(one, 0, 0);
+    assert_done(0, "");
+    assert_int_equal(house_pushed(&h, IPC_T_MASK_RULES), 1);
+    put_wrap(two, 0, 0);
+    put_pieces(one, NULL, 0, NULL, 0, 4, 100);
+    assert_done(0, "");
+    assert_int_equal(house_pushed(&h, IPC_T_MASK_RULES), 1); /* of the same project */
+    gate_dies();
+    gate_comes();
+    house_forget(&h);
+    put_pieces(one, NULL, 0, NULL, 0, 4, 100);
+    assert_done(0, "");
+    assert_int_equal(house_pushed(&h, IPC_T_MASK_RULES), 1);
+}
+
 /* One of a gate's other channels closes: the gate is another one only when channel 0 is. */
 static void other_channels(void **state)
 {
@@ -1031,6 +1058,7 @@ int main(void)
         T(recovery_after_the_end),
         T(nobody_goes_on_with_it),
         T(a_keeper_that_restarts),
+        T(rules_are_said_again),
         T(other_channels),
         T(a_clock_that_jumps_ends_nothing),
         T(tokens_are_pushed),
