@@ -2,11 +2,24 @@
  * Canvases of recorded pages. The frame that holds a recorded page runs no script, and there a browser does not draw a canvas at all. So each has a
  * canvas of ours, outside: recorded pictures and a list of harmless commands are painted on it, and the recorded element shows the result
  * as its content. Nothing that a recording says is called by its own name; nothing is fetched: pictures are bytes of the recording.
+ *
+ * What a recording can make of them is bounded: how many there are, how many pixels all have together (one that finds no room shows that it is
+ * not shown), how large a picture may be before it is unpacked, how much waits, and how long one turn may paint and show.
  */
+import { pictureSize } from "./picture";
+
+export const CANVASES_MAX = 64;
+export const PIXELS_MAX = 24 << 20; // of all canvases together: 96 MiB
 const SIDE_MAX = 4096;
+const PICTURE_PIXELS_MAX = 24 << 20;
 const TEXT_MAX = 2000;
-const QUEUE_MAX = 500;
+const QUEUE_MAX = 10_000; // commands of one canvas
+const PATH_MAX = 20_000; // pieces of one path
+const SAVED_MAX = 64;
 const SHOW_MS = 60;
+const TURN_MS = 12;
+
+const NOT_SHOWN = `url("data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="150"><rect width="300" height="150" fill="#8883"/><path d="M0 0 300 150M300 0 0 150" stroke="#888"/></svg>')}")`;
 
 type Draw = (c: CanvasRenderingContext2D, a: number[]) => void;
 
@@ -72,7 +85,7 @@ function bytesOf(base64: unknown): ArrayBuffer | null {
   }
 }
 
-const RASTER = /^image\/(png|jpeg|webp|gif|bmp|avif)$/;
+const RASTER = /^image\/(png|jpeg|webp|gif|bmp)$/;
 
 /* The bytes of a recorded picture: an ImageBitmap made of a Blob, or an element with a data: address. */
 function pictureOf(arg: unknown): Blob | null {
@@ -97,54 +110,94 @@ const side = (v: string | null, otherwise: number): number => {
   return Number.isFinite(x) && x > 0 ? Math.min(x, SIDE_MAX) : otherwise;
 };
 
+/* Commands that make the path longer, and the stack of states deeper. */
+const PATH = new Set(["rect", "moveTo", "lineTo", "quadraticCurveTo", "bezierCurveTo", "arc", "arcTo", "ellipse"]);
+
+async function unpacked(blob: Blob): Promise<ImageBitmap | null> {
+  const size = pictureSize(new Uint8Array(await blob.arrayBuffer()));
+  return size === null || size.width * size.height > PICTURE_PIXELS_MAX ? null : createImageBitmap(blob);
+}
+
+const pause = () => new Promise<void>((ok) => setTimeout(ok, 0));
+
 class Surface {
   private readonly canvas = document.createElement("canvas");
   private queue: Bag[] = [];
   private busy = false;
-  private timer = 0;
-  private node: HTMLElement | null = null;
+  private pieces = 0;
+  private saved = 0;
+  node: HTMLElement | null = null;
+  pixels = 0;
   gone = false;
 
-  /* The recorded element, when it is there; another one after it was built anew. */
-  attach(node: HTMLElement, first: unknown): void {
-    if (this.node === node) return;
+  constructor(private readonly changed: () => void) {
+    this.canvas.width = this.canvas.height = 1;
+  }
+
+  /* Where it is shown, in its own size. What was painted stays: a recorder sends the rest anew. */
+  attach(node: HTMLElement, w: number, h: number, first: unknown): void {
     const fresh = this.node === null;
+    const moved = this.node !== node;
     this.node = node;
-    const w = side(node.getAttribute("width"), 300);
-    const h = side(node.getAttribute("height"), 150);
-    if (this.canvas.width !== w || this.canvas.height !== h) {
-      this.canvas.width = w;
-      this.canvas.height = h;
-    }
+    const sized = this.canvas.width !== w || this.canvas.height !== h;
+    if (sized) this.resize(w, h);
+    this.pixels = w * h;
+    if (!sized && !moved) return;
     const picture = fresh && typeof first === "string" ? pictureOfAddress(first) : null;
     if (picture !== null) this.queue.unshift({ property: "drawImage", args: [{ blob: picture }, 0, 0] });
     void this.work();
-    this.show();
+    this.changed();
+  }
+
+  private resize(w: number, h: number): void {
+    const was = this.pixels > 0 ? document.createElement("canvas") : null;
+    if (was !== null) {
+      was.width = this.canvas.width;
+      was.height = this.canvas.height;
+      was.getContext("2d")?.drawImage(this.canvas, 0, 0);
+    }
+    this.canvas.width = w;
+    this.canvas.height = h;
+    this.pieces = this.saved = 0;
+    if (was !== null) this.canvas.getContext("2d")?.drawImage(was, 0, 0);
   }
 
   add(commands: unknown[]): void {
     for (const c of commands) {
       if (!isBag(c)) continue;
       // A picture that replaces all: what came before need not be painted.
-      if (c["property"] === "clearRect" && Array.isArray(c["args"]) && c["args"][0] === 0 && c["args"][1] === 0 && Number(c["args"][2]) >= this.canvas.width && Number(c["args"][3]) >= this.canvas.height) this.queue = this.queue.filter((q) => q["setter"] !== undefined);
+      if (this.node !== null && c["property"] === "clearRect" && Array.isArray(c["args"]) && c["args"][0] === 0 && c["args"][1] === 0 && Number(c["args"][2]) >= this.canvas.width && Number(c["args"][3]) >= this.canvas.height) this.queue = this.queue.filter((q) => q["setter"] !== undefined);
       this.queue.push(c);
     }
-    if (this.queue.length > QUEUE_MAX * 20) this.queue = this.queue.slice(-QUEUE_MAX * 20);
+    if (this.queue.length > QUEUE_MAX) this.queue = this.queue.slice(-QUEUE_MAX);
     void this.work();
   }
 
   private async work(): Promise<void> {
     if (this.busy || this.node === null) return;
     this.busy = true;
+    let began = performance.now();
     for (let c = this.queue.shift(); c !== undefined && !this.gone; c = this.queue.shift()) {
       try {
         await this.paint(c);
       } catch {
         // a command that cannot be: the next one
       }
+      if (performance.now() - began > TURN_MS) {
+        await pause();
+        began = performance.now();
+      }
     }
     this.busy = false;
-    this.show();
+    this.changed();
+  }
+
+  /* False: there has been enough of it. */
+  private counted(name: string): boolean {
+    if (name === "beginPath") this.pieces = 0;
+    if (name === "save" && this.saved++ >= SAVED_MAX) return false;
+    if (name === "restore") this.saved = Math.max(0, this.saved - 1);
+    return !PATH.has(name) || this.pieces++ < PATH_MAX;
   }
 
   private async paint(c: Bag): Promise<void> {
@@ -160,75 +213,129 @@ class Surface {
     if (Object.hasOwn(NUMBERS, name)) {
       const [least, draw] = NUMBERS[name] ?? [0, () => {}];
       const given = args.filter((a) => typeof a === "number" || typeof a === "boolean").map(Number);
-      if (given.length >= least && given.every(finite)) draw(context, given);
+      if (given.length >= least && given.every(finite) && this.counted(name)) draw(context, given);
     } else if ((name === "fillText" || name === "strokeText") && typeof args[0] === "string" && finite(args[1]) && finite(args[2])) {
       context[name](args[0].slice(0, TEXT_MAX), args[1], args[2]);
     } else if (name === "drawImage") {
-      const first = args[0];
-      const blob = isBag(first) && first["blob"] instanceof Blob ? first["blob"] : pictureOf(first);
-      const at = args.slice(1);
-      if (blob === null || !at.every(finite)) return;
-      const picture = await createImageBitmap(blob);
-      const a = at as number[];
-      if (a.length === 2) context.drawImage(picture, n(a, 0), n(a, 1));
-      else if (a.length === 4) context.drawImage(picture, n(a, 0), n(a, 1), n(a, 2), n(a, 3));
-      else if (a.length === 8) context.drawImage(picture, n(a, 0), n(a, 1), n(a, 2), n(a, 3), n(a, 4), n(a, 5), n(a, 6), n(a, 7));
-      picture.close();
+      await this.picture(context, args);
     }
+  }
+
+  private async picture(context: CanvasRenderingContext2D, args: unknown[]): Promise<void> {
+    const first = args[0];
+    const blob = isBag(first) && first["blob"] instanceof Blob ? first["blob"] : pictureOf(first);
+    const a = args.slice(1);
+    if (blob === null || !a.every(finite)) return;
+    const picture = await unpacked(blob);
+    if (picture === null) return;
+    if (a.length === 2) context.drawImage(picture, n(a, 0), n(a, 1));
+    else if (a.length === 4) context.drawImage(picture, n(a, 0), n(a, 1), n(a, 2), n(a, 3));
+    else if (a.length === 8) context.drawImage(picture, n(a, 0), n(a, 1), n(a, 2), n(a, 3), n(a, 4), n(a, 5), n(a, 6), n(a, 7));
+    picture.close();
   }
 
   /* What is painted becomes the recorded element's content: a replaced element of the canvas's own size, as a canvas is. */
   show(): void {
-    if (this.timer !== 0 || this.node === null || this.gone) return;
-    this.timer = window.setTimeout(() => {
-      this.timer = 0;
-      // toBlob waits for a browser that has nothing to do.
-      if (!this.gone) this.node?.style.setProperty("content", `url("${this.canvas.toDataURL("image/png")}")`, "important");
-    }, SHOW_MS);
+    // toBlob waits for a browser that has nothing to do.
+    if (!this.gone) this.node?.style.setProperty("content", `url("${this.canvas.toDataURL("image/png")}")`, "important");
   }
 
   drop(): void {
     this.gone = true;
-    clearTimeout(this.timer);
     this.node = null;
     this.queue = [];
+    this.canvas.width = this.canvas.height = 0; // the memory goes now, not when somebody collects
   }
 }
 
 /* All canvases of one replayer, by their elements' numbers. */
 export class Canvases {
   private readonly surfaces = new Map<number, Surface>();
+  private readonly dirty = new Set<Surface>();
+  private timer = 0;
+  private pixels = 0;
 
-  private of(id: number): Surface {
+  private of(id: number): Surface | null {
     let s = this.surfaces.get(id);
     if (s === undefined) {
-      s = new Surface();
+      if (this.surfaces.size >= CANVASES_MAX && !this.forgetOne()) return null;
+      const made: Surface = (s = new Surface(() => this.changed(made)));
       this.surfaces.set(id, s);
     }
     return s;
   }
 
-  built(node: HTMLElement, id: number, attributes: unknown): void {
-    this.of(id).attach(node, isBag(attributes) ? attributes["rr_dataURL"] : undefined);
+  /* Commands for a number that no element has: the oldest goes first. */
+  private forgetOne(): boolean {
+    for (const [id, s] of this.surfaces) {
+      if (s.node !== null) continue;
+      this.remove(id, s);
+      return true;
+    }
+    return false;
+  }
+
+  private remove(id: number, s: Surface): void {
+    this.pixels -= s.pixels;
+    this.dirty.delete(s);
+    s.drop();
+    this.surfaces.delete(id);
+  }
+
+  /* The recorded element of a canvas was built, or may have changed its size. */
+  built(node: HTMLElement, id: number, first: unknown): void {
+    const s = this.of(id);
+    const w = side(node.getAttribute("width"), 300);
+    const h = side(node.getAttribute("height"), 150);
+    if (s === null || this.pixels - s.pixels + w * h > PIXELS_MAX) {
+      if (s !== null) this.remove(id, s);
+      node.style.setProperty("content", NOT_SHOWN, "important");
+      return;
+    }
+    this.pixels += w * h - s.pixels;
+    s.attach(node, w, h, first);
   }
 
   /* data of a canvas event: one command, or several. WebGL is painted from pictures only, which recorders send as 2D commands. */
   paint(data: unknown): void {
     if (!isBag(data) || typeof data["id"] !== "number" || data["type"] !== 0) return;
-    this.of(data["id"]).add(Array.isArray(data["commands"]) ? data["commands"] : [data]);
+    this.of(data["id"])?.add(Array.isArray(data["commands"]) ? data["commands"] : [data]);
   }
 
   /* A recorded style may have taken the content away. */
   again(id: number): void {
-    this.surfaces.get(id)?.show();
+    const s = this.surfaces.get(id);
+    if (s !== undefined) this.changed(s);
   }
 
-  ids(): number[] {
-    return [...this.surfaces.keys()];
+  /* Each with its element; one whose element has gone goes, too. */
+  settle(nodeOf: (id: number) => Node | null): void {
+    for (const [id, s] of [...this.surfaces]) {
+      const node = nodeOf(id);
+      if (node?.nodeName === "CANVAS") this.built(node as HTMLElement, id, undefined);
+      else if (s.node !== null) this.remove(id, s);
+    }
+  }
+
+  private changed(s: Surface): void {
+    this.dirty.add(s);
+    if (this.timer === 0) this.timer = window.setTimeout(() => this.show(), SHOW_MS);
+  }
+
+  /* A turn at a time: large pictures take long, and a quarter of the time is theirs at most. */
+  private show(): void {
+    const began = performance.now();
+    for (const s of this.dirty) {
+      this.dirty.delete(s);
+      s.show();
+      if (performance.now() - began > TURN_MS) break;
+    }
+    const spent = performance.now() - began;
+    this.timer = this.dirty.size > 0 ? window.setTimeout(() => this.show(), Math.max(SHOW_MS, 3 * spent)) : 0;
   }
 
   drop(): void {
-    for (const s of this.surfaces.values()) s.drop();
-    this.surfaces.clear();
+    clearTimeout(this.timer);
+    for (const [id, s] of [...this.surfaces]) this.remove(id, s);
   }
 }

@@ -32,7 +32,10 @@ class Numbers {
   clear(): void { this.bits.fill(0); }
 }
 
-interface State { style: Numbers; ref: Numbers; image: Numbers; frame: Numbers; nodes: number; orphans: boolean }
+interface State { style: Numbers; ref: Numbers; image: Numbers; frame: Numbers; nodes: number; orphans: boolean; canvas: CanvasSeen }
+
+/* A canvas element, or a change of attributes, which may be one's. */
+export type CanvasSeen = (n: { attributes?: Record<string, unknown> }) => void;
 
 const all = (s: State): Numbers[] => [s.style, s.ref, s.image, s.frame];
 
@@ -144,6 +147,7 @@ function element(s: State, n: Bag, depth: number): void {
   const placeholder = tag === "DROP" || (tag === "META" && http);
   if (placeholder) n["tagName"] = PLACEHOLDER;
   n["attributes"] = placeholder ? {} : attributes(n["attributes"], allowedOf(tag));
+  if (lower(n["tagName"] as string) === "canvas") s.canvas(n);
   if (!isId(n["id"])) delete n["id"];
   else if (!placeholder) learn(s, tag, n["id"]);
   children(s, n, tag === "STYLE" || tag === "LINK", depth);
@@ -217,6 +221,7 @@ function mutation(s: State, d: Bag): void {
       s.orphans = true;
       const allowed: Allowed = { frame: s.frame.has(id), ref: s.ref.has(id), image: s.image.has(id), mutation: true };
       if (Object.hasOwn(a, "attributes")) a["attributes"] = attributes(a["attributes"], allowed);
+      s.canvas(a);
       return true;
     });
 }
@@ -274,8 +279,8 @@ function full(s: State, d: Bag): void {
  * Cleans events of one recording in their order: later ones name elements by number, so what they are is remembered. What is no object
  * comes back as a harmless custom event. Throws when a limit is passed.
  */
-export function createCleaner(): (e: unknown) => Bag {
-  const s: State = { style: new Numbers(2048), ref: new Numbers(2048), image: new Numbers(512), frame: new Numbers(256), nodes: 0, orphans: false };
+export function createCleaner(canvas: CanvasSeen = () => {}): (e: unknown) => Bag {
+  const s: State = { style: new Numbers(2048), ref: new Numbers(2048), image: new Numbers(512), frame: new Numbers(256), nodes: 0, orphans: false, canvas };
   return (e) => {
     if (!isBag(e)) return { type: 5, data: { tag: "keyhole/odd", payload: {} } };
     const d = e["data"];

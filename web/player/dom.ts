@@ -34,7 +34,7 @@ let skipIdle = false;
 let at = 0;
 let size = { width: 0, height: 0 };
 let ended = false;
-let clean = createCleaner();
+let clean = createCleaner(takePicture);
 
 const tell = connect((m) => {
   try {
@@ -52,6 +52,14 @@ function fit(): void {
 }
 addEventListener("resize", fit);
 
+/* A canvas's picture is ours to paint (canvas.ts): rrweb, which would unpack it into the element whatever its size, does not see it. */
+interface Painted { attributes?: Record<string, unknown>; picture?: unknown }
+function takePicture(n: Painted): void {
+  if (n.attributes === undefined || !Object.hasOwn(n.attributes, "rr_dataURL")) return;
+  n.picture = n.attributes["rr_dataURL"];
+  delete n.attributes["rr_dataURL"];
+}
+
 /* Packed events are unpacked; times become the seek times, which never fall (some recordings' clocks do). */
 function prepare(raw: unknown, time: number): Recorded {
   const open: unknown = typeof raw === "string" ? unpack(raw) : raw;
@@ -66,10 +74,7 @@ function settle(): void {
   const mirror = replayer?.getMirror();
   if (!doc || !mirror) return;
   tameUses(doc);
-  for (const id of canvases.ids()) {
-    const node = mirror.getNode(id);
-    if (node?.nodeName === "CANVAS") canvases.built(node as unknown as HTMLElement, id, (mirror.getMeta(node) as { attributes?: unknown } | null)?.attributes);
-  }
+  canvases.settle((id) => mirror.getNode(id));
 }
 
 interface Change { type: number; data?: { source?: unknown; attributes?: { id: number }[] } }
@@ -84,7 +89,7 @@ function played(e: Change, isSync: boolean): void {
 const plugin = {
   handler: (e: unknown, isSync: boolean) => played(e as Change, isSync),
   onBuild: (node: Node, { id, replayer: r }: { id: number; replayer: Replayer }) => {
-    if (node.nodeName === "CANVAS") canvases.built(node as HTMLElement, id, (r.getMirror().getMeta(node) as { attributes?: unknown } | null)?.attributes);
+    if (node.nodeName === "CANVAS") canvases.built(node as HTMLElement, id, (r.getMirror().getMeta(node) as unknown as Painted | null)?.picture);
   },
 };
 
@@ -99,7 +104,7 @@ function drop(): void {
 
 function build(b: Block): void {
   drop();
-  clean = createCleaner();
+  clean = createCleaner(takePicture);
   const events = b.events.map((e, i) => prepare(e, b.times[i] ?? 0));
   first_ms = b.times[0] ?? 0;
   // The Replayer wants two events at least.

@@ -205,6 +205,49 @@ describe.skipIf(!existsSync(executable) || !built)("the player documents in Chro
     expect(greens).toBeGreaterThan(250); // one of 20 by 20 and two of 60 by 40, at a quarter of their size
   }, 20_000);
 
+  it("bounds what canvases a page can have: number, pixels, pictures", async () => {
+    outside = [];
+    const canvas = (id: number, side: number, more: object = {}) => ({ type: 2, id, tagName: "canvas", attributes: { width: String(side), height: String(side), ...more }, childNodes: [] });
+    const fill = (id: number) => later({ source: 9, id, type: 0, commands: [{ property: "fillRect", args: [0, 0, 9, 9] }] });
+    // A picture of 30,000 by 30,000 that is 100 bytes here: unpacked it would take 3.6 GB.
+    const bomb = Buffer.from("89504e470d0a1a0a0000000d49484452000075300000753008060000003b5b1b0e", "hex").toString("base64");
+    const events = [
+      ...made([canvas(50, 40), ...Array.from({ length: 20 }, (_, i) => canvas(100 + i, 4096, { rr_dataURL: `data:image/png;base64,${bomb}` })), ...Array.from({ length: 300 }, (_, i) => canvas(200 + i, 20))]),
+      ...Array.from({ length: 320 }, (_, i) => fill(i < 20 ? 100 + i : 180 + i)), ...Array.from({ length: 2000 }, (_, i) => fill(10_000 + i)), fill(50),
+      later({ source: 9, id: 50, type: 0, commands: [{ property: "drawImage", args: [{ rr_type: "Blob", type: "image/png", data: [{ rr_type: "ArrayBuffer", base64: bomb }] }, 0, 0] }, ...Array.from({ length: 5000 }, () => ({ property: "save", args: [] }))] }),
+      later({ source: 1, positions: [{ x: 1, y: 1, id: 5, timeOffset: 0 }] }),
+    ];
+    const began = Date.now();
+    const seen = await play({ kind: "rrweb", base_ms: 1_760_000_000_000, events }, 1500);
+    expect(seen.broken).toBe("");
+    expect(outside).toEqual([]);
+    const shown = await inner((d) => [...d.querySelectorAll("canvas")].map((c) => ({ side: Number(c.getAttribute("width")), picture: c.hasAttribute("rr_dataURL"), how: /^url\("data:image\/(png|svg)/.exec(getComputedStyle(c).content)?.[1] ?? "none" })));
+    const painted = (side: number) => shown.filter((c) => c.side === side && c.how === "png").length;
+    expect([shown.length, painted(40), painted(4096)]).toEqual([321, 1, 1]); // 24 Mi pixels: one of 16 Mi and no second
+    expect(painted(20)).toBe(62); // 64 in all
+    expect(shown.filter((c) => c.how === "svg").length).toBe(321 - 64); // each of the rest says that it is not shown
+    expect(shown.every((c) => !c.picture)).toBe(true);
+    expect(Date.now() - began).toBeLessThan(12_000);
+  }, 30_000);
+
+  it("paints canvases that come and go, and one that changes its size", async () => {
+    const canvas = (id: number, side: number) => ({ type: 2, id, tagName: "canvas", attributes: { width: String(side), height: String(side) }, childNodes: [] });
+    const fill = (id: number) => later({ source: 9, id, type: 0, commands: [{ property: "fillRect", args: [0, 0, 9, 9] }] });
+    const change = (data: object) => later({ source: 0, texts: [], attributes: [], removes: [], adds: [], ...data });
+    const events: object[] = [...made([canvas(50, 40)]), fill(50)];
+    for (let i = 0; i < 100; i++) events.push(change({ adds: [{ parentId: 5, nextId: null, node: canvas(100 + i, 30) }] }), fill(100 + i), ...(i < 99 ? [change({ removes: [{ parentId: 5, id: 100 + i }] })] : []));
+    events.push(change({ attributes: [{ id: 50, attributes: { width: "80" } }] }), later({ source: 1, positions: [{ x: 1, y: 1, id: 5, timeOffset: 0 }] }));
+    const spread = events.map((e, i) => ({ ...e, timestamp: 1_760_000_000_000 + 10 * i })); // played one by one, then all at once
+    const seen = await play({ kind: "rrweb", base_ms: 1_760_000_000_000, events: spread }, 1200);
+    expect(seen.broken).toBe("");
+    const shown = await inner(async (d) => Promise.all([...d.querySelectorAll("canvas")].map(async (c) => {
+      const img = document.createElement("img");
+      img.src = /^url\("(data:image\/png[^"]+)"\)$/.exec(getComputedStyle(c).content)?.[1] ?? "data:,";
+      return img.decode().then(() => [img.naturalWidth, img.naturalHeight], () => "none");
+    })));
+    expect(shown).toEqual([[80, 40], [30, 30]]);
+  }, 30_000);
+
   it("does not let a page multiply itself", async () => {
     const level = (i: number): object => ({ type: 2, tagName: "g", isSVG: true, attributes: { id: `g${i}` }, childNodes: Array.from({ length: 10 }, () => (i === 0 ? { type: 2, tagName: "rect", isSVG: true, attributes: { width: "1", height: "1" }, childNodes: [] } : { type: 2, tagName: "use", isSVG: true, attributes: { href: `#g${i - 1}` }, childNodes: [] })) });
     const icon = { type: 2, tagName: "use", isSVG: true, attributes: { href: "#g0", class: "icon" }, childNodes: [] };
