@@ -59,6 +59,7 @@ enum mask_rule {
     MASK_ATTRIBUTE,
     MASK_SELECTOR,    /* mask, block, text = all, inputs = all */
     MASK_TYPED,       /* typed where nothing is echoed */
+    MASK_UNREAD,      /* a terminal that costs too much to look at: all its text */
     MASK_OWN,
 };
 #define MASK_RULES_MAX (MASK_OWN + MASK_OWN_MAX)

@@ -74,6 +74,7 @@ static void new_row(struct mask_grid *g, int y)
 {
     struct mask_row *r = &g->row[y];
 
+    g->work += 4 + (unsigned) g->cols / 8;
     memset(g->cells + r->cells, 0, (size_t) g->cols * sizeof(*g->cells));
     *r = (struct mask_row){ .id = ++g->next_id, .cells = r->cells, .touched = g->seq };
 }
@@ -87,8 +88,9 @@ bool mask_grid_size(struct mask_grid *g, int cols, int rows)
     rows = rows < 1 ? 1 : rows > ROWS_MAX ? ROWS_MAX : rows;
     if (rows > (int) MASK_GRID_CELLS / cols)
         rows = (int) MASK_GRID_CELLS / cols;
-    if (cols == g->cols && rows == g->rows)
+    if (g->plain || (cols == g->cols && rows == g->rows))
         return true;
+    g->work += (unsigned) cols * (unsigned) rows / 3;
     g->cells = calloc((size_t) cols * (size_t) rows, sizeof(*g->cells));
     g->row = calloc((size_t) rows, sizeof(*g->row));
     g->cols = cols;
@@ -199,6 +201,8 @@ void mask_grid_set_open(struct mask_grid *g, bool open)
 
 bool mask_grid_open(const struct mask_grid *g, uint64_t seq, uint64_t within)
 {
+    if (g->plain)
+        return false;
     for (int y = 0; y < g->rows; y++)
         if (g->row[y].open && g->row[y].touched + within >= seq)
             return true;
@@ -244,6 +248,7 @@ static void scroll_up(struct mask_grid *g, int top, int bottom)
 {
     struct mask_row first = g->row[top];
 
+    g->work += 4 + (unsigned) (bottom - top) / 2;
     memmove(&g->row[top], &g->row[top + 1], (size_t) (bottom - top) * sizeof(first));
     g->row[bottom] = first;
     new_row(g, bottom);
@@ -253,6 +258,7 @@ static void scroll_down(struct mask_grid *g, int top, int bottom)
 {
     struct mask_row last = g->row[bottom];
 
+    g->work += 4 + (unsigned) (bottom - top) / 2;
     memmove(&g->row[top + 1], &g->row[top], (size_t) (bottom - top) * sizeof(last));
     g->row[top] = last;
     new_row(g, top);
@@ -293,6 +299,7 @@ static void blank(struct mask_grid *g, int y, int from, int end)
 {
     if (end > g->cols)
         end = g->cols;
+    g->work += 4 + (unsigned) g->cols / 8;
     if (from < end)
         memset(cells_of(g, y) + from, 0, (size_t) (end - from) * sizeof(*g->cells));
     if (end == g->cols)
@@ -335,6 +342,7 @@ static void print(struct mask_grid *g, const struct mask_grid_calls *calls, uint
     int width = cp < 0x80 ? 1 : screen_is_mark(cp) ? 0 : screen_is_wide(cp) ? 2 : 1;
     uint32_t *c;
 
+    g->work += 4;
     if (cp >= 0x80 && utf8_is_control(cp))
         return; /* bidirectional: no cell on some terminals, a symbol in safe mode: it stays, whatever is round it */
     if (width == 0) {
@@ -391,6 +399,7 @@ static void shift_cells(struct mask_grid *g, const struct mask_grid_calls *calls
     int k = g->cols - g->x;
 
     look(g, calls, MASK_LOOK_STAYS);
+    g->work += (unsigned) k / 4;
     g->row[g->y].id = ++g->next_id; /* what wrote it stands elsewhere now */
     if (n > 0) {
         n = n > k ? k : n;
@@ -535,21 +544,9 @@ static void c1(struct mask_grid *g, uint32_t c)
     }
 }
 
-static void esc(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c)
+static void esc_acts(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c)
 {
-    g->state = GROUND;
     switch (c) {
-    case '[':
-        g->state = CSI;
-        g->n_args = 0;
-        g->mark = '\0';
-        g->inter = false;
-        break;
-    case ']':
-    case 'P':
-    case 'X':
-    case '^':
-    case '_': string_begin(g, c == ']' ? OSC : STRING); break;
     case '7':
         g->saved_x = g->x;
         g->saved_y = g->y;
@@ -574,15 +571,38 @@ static void esc(struct mask_grid *g, const struct mask_grid_calls *calls, uint32
         g->bottom = g->rows - 1;
         g->pending_wrap = g->no_wrap = false;
         break;
+    default: break;
+    }
+}
+
+static void esc(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c)
+{
+    g->state = GROUND;
+    switch (c) {
+    case '[':
+        g->state = CSI;
+        g->n_args = 0;
+        g->mark = '\0';
+        g->inter = false;
+        break;
+    case ']':
+    case 'P':
+    case 'X':
+    case '^':
+    case '_': string_begin(g, c == ']' ? OSC : STRING); break;
     default:
         if (c <= 0x2f)
             g->state = ESC_MORE;
+        else if (!g->plain)
+            esc_acts(g, calls, c);
         break;
     }
 }
 
 static void control(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t c)
 {
+    if (g->plain)
+        return;
     switch (c) {
     case '\b':
         if (g->x > 0 && !g->pending_wrap)
@@ -623,7 +643,8 @@ static void csi_char(struct mask_grid *g, const struct mask_grid_calls *calls, u
         g->inter = true;
     } else if (c != 0x7f) {
         g->state = GROUND;
-        csi(g, calls, c);
+        if (!g->plain)
+            csi(g, calls, c);
     }
 }
 
@@ -639,6 +660,10 @@ static void string_char(struct mask_grid *g, const struct mask_grid_calls *calls
 {
     struct mask_part *p = g->n_parts == 0 ? NULL : &g->parts[g->n_parts - 1];
 
+    if (g->plain) {
+        calls->unread(calls->ctx, g, off, bytes.n);
+        return;
+    }
     if (p == NULL || p->seq != g->seq || p->off + p->n != off) {
         if (g->n_parts == MASK_GRID_PARTS || g->string.n + bytes.n > MASK_GRID_STRING)
             string_over(g, calls);
@@ -663,7 +688,9 @@ static void ground(struct mask_grid *g, const struct mask_grid_calls *calls, uin
         control(g, calls, c);
     else if (c >= 0x80 && c <= 0x9f)
         c1(g, c);
-    else if (c != 0x7f)
+    else if (g->plain && c != 0x7f && !ends)
+        calls->unread(calls->ctx, g, off, bytes.n);
+    else if (!g->plain && c != 0x7f)
         print(g, calls, c, off, ends ? 0 : (uint8_t) bytes.n);
 }
 
@@ -739,15 +766,36 @@ static size_t print_plain(struct mask_grid *g, struct span text, uint32_t off)
     return n;
 }
 
+void mask_grid_stop(struct mask_grid *g, const struct mask_grid_calls *calls)
+{
+    if (g->plain)
+        return;
+    calls->stopped(calls->ctx, g);
+    g->plain = true;
+    g->dirty = g->key = false;
+    buf_reset(&g->runs);
+    buf_reset(&g->string);
+    g->n_parts = 0;
+    free(g->cells);
+    free(g->row);
+    g->cells = NULL;
+    g->row = NULL;
+    g->cols = g->rows = 0;
+}
+
 void mask_grid_feed(struct mask_grid *g, struct span text, uint64_t seq, const struct mask_grid_calls *calls)
 {
     size_t at = 0;
 
     g->seq = seq;
-    while (at < text.n && g->cols > 0) {
+    while (at < text.n && (g->cols > 0 || g->plain)) {
         struct rd r = rd_of(span_sub(text, at, text.n));
         uint32_t cp = text.p[at];
-        size_t n = g->state == GROUND && cp >= 0x20 && cp < 0x7f ? print_plain(g, span_sub(text, at, text.n), (uint32_t) at) : 0;
+        size_t n;
+
+        if (g->work > g->work_max)
+            mask_grid_stop(g, calls);
+        n = g->state == GROUND && !g->plain && cp >= 0x20 && cp < 0x7f ? print_plain(g, span_sub(text, at, text.n), (uint32_t) at) : 0;
 
         if (n > 0) {
             at += n;
@@ -768,4 +816,6 @@ void mask_grid_end(struct mask_grid *g, const struct mask_grid_calls *calls)
 {
     if (g->cols > 0 && g->dirty)
         look(g, calls, MASK_LOOK_STAYS);
+    if (g->work > g->work_max)
+        mask_grid_stop(g, calls);
 }

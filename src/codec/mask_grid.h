@@ -7,6 +7,8 @@
  * Life:    init -> size -> feed* (between them end, release) -> deinit. Plain copies by mask_grid_copy.
  * Lines:   rows that autowrap joined are one line. The callback 'line' is called when the cursor's line has new text and the cursor leaves
  *          it, before that text is overwritten or erased, and at mask_grid_end: the text then is what mask_grid_line gives.
+ * Work:    four bytes may clear a whole screen. 'work' grows by about one for each nanosecond that moving and clearing takes; past 'work_max' nothing
+ *          is placed any more ('plain', for good): sequences are still parsed, and all text is given to the callback 'unread'.
  * Limits:  MASK_GRID_CELLS cells (a larger terminal has less rows here), MASK_GRID_RUNS runs: beyond them the oldest are forgotten.
  * Threads: one at a time.
  */
@@ -51,6 +53,8 @@ enum mask_look {
 struct mask_grid_calls {
     void (*line)(void *ctx, struct mask_grid *g, enum mask_look look);
     void (*string)(void *ctx, struct mask_grid *g);          /* a string sequence ended: g->string, g->parts */
+    void (*stopped)(void *ctx, struct mask_grid *g);         /* once: g->work has passed g->work_max; what it holds goes now */
+    void (*unread)(void *ctx, struct mask_grid *g, uint32_t off, size_t n); /* from then on: bytes of text, or of a string */
     void *ctx;
 };
 
@@ -82,8 +86,11 @@ struct mask_grid {
     uint32_t n_parts;
     struct mask_part parts[MASK_GRID_PARTS];
 
+    bool plain; /* text is not placed any more, there is no screen: see Work */
+
     /* of the feed under way */
     uint64_t seq;
+    uint64_t work, work_max; /* the caller's: it takes work away and sets the most */
 };
 
 void mask_grid_init(struct mask_grid *g);
@@ -95,6 +102,8 @@ bool mask_grid_size(struct mask_grid *g, int cols, int rows);
 
 /* Decoded output of event 'seq'. */
 void mask_grid_feed(struct mask_grid *g, struct span text, uint64_t seq, const struct mask_grid_calls *calls);
+/* As if its work were spent. */
+void mask_grid_stop(struct mask_grid *g, const struct mask_grid_calls *calls);
 /* The event is over. */
 void mask_grid_end(struct mask_grid *g, const struct mask_grid_calls *calls);
 

@@ -14,7 +14,7 @@
 
 static const char *const pattern_names[] = { "email", "card", "ssn", "phone", "iban", "jwt", "cloud-key", "api-key", "bearer",
                                              "private-key", "url-password", NULL };
-static const char *const walker_names[] = { "field", "attribute", "selector", "typed" };
+static const char *const walker_names[] = { "field", "attribute", "selector", "typed", "unread" };
 static const char *const reveals[] = { "drop", "keep", NULL };
 static const char *const texts[] = { "patterns", "all", NULL };
 static const char *const inputs[] = { "fields", "all", NULL };

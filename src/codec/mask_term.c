@@ -14,6 +14,10 @@
 #define KEY_LINES  200  /* of a private key without its end */
 #define PROMPT_MAX 300  /* bytes of a line that may be a prompt */
 #define DECODED    6144 /* of OSC 52 */
+#define LOOK_WORK  50   /* of a line, however short; see mask_grid.h */
+#define LOOK_WORK_PER_BYTE 2
+#define PROMPT_WORK_PER_BYTE 40
+#define PRUNE_WORK 20   /* of a run */
 
 struct held {
     struct intake_item ev;
@@ -89,13 +93,10 @@ void mask_term_size(struct mask_term *t, int cols, int rows)
         fail(t, ERR_NOMEM);
 }
 
-/* A small event may make a long line be looked at again. False: it is over its measure. */
-static bool spend(struct mask_term *t, size_t n)
+/* A small event may make a long line be looked at again: that counts with what the screen costs. */
+static void spend(struct mask_term *t, size_t n)
 {
-    t->work += n;
-    if (t->work > MASK_TERM_WORK + t->given * MASK_TERM_WORK_PER_BYTE)
-        fail(t, ERR_LIMIT);
-    return t->err.code == ERR_OK;
+    t->s.grid.work += n;
 }
 
 /* ---- marks ---- */
@@ -165,9 +166,10 @@ static void mark_line(struct mask_term *t, struct mask_hit h, size_t *io_i)
 
     while (i < n && c[i].at < h.from)
         i++;
-    while (i < n && c[i].at < h.to && spend(t, t->s.grid.runs.n / sizeof(struct mask_run))) {
+    while (i < n && c[i].at < h.to) {
         size_t k = i;
 
+        spend(t, t->s.grid.runs.n / sizeof(struct mask_run));
         while (k + 1 < n && c[k + 1].at < h.to && c[k + 1].row == c[i].row)
             k++;
         any = mark_cells(t, c[i].row, c[i].col, c[k].col, h.rule) || any;
@@ -190,8 +192,7 @@ static void on_line(void *ctx, struct mask_grid *g, enum mask_look look)
     if (t->err.code != ERR_OK)
         return; /* nothing of it is taken any more */
     mask_grid_line(g, /* to_cursor= */ false, &t->line, &t->chars);
-    if (!spend(t, t->line.n))
-        return;
+    spend(t, LOOK_WORK + LOOK_WORK_PER_BYTE * t->line.n);
     if (t->line.n == 0 || t->line.failed || t->chars.failed) {
         if (t->line.failed || t->chars.failed)
             fail(t, ERR_NOMEM);
@@ -263,6 +264,53 @@ static void on_string(void *ctx, struct mask_grid *g)
         mark_string(t, g, hits[i].from, hits[i].to, hits[i].rule);
 }
 
+/* Its work is spent: what is remembered may be half of a secret whose rest nobody will look for. */
+static void on_stopped(void *ctx, struct mask_grid *g)
+{
+    struct mask_term *t = ctx;
+    const struct mask_run *r = (const struct mask_run *) (const void *) g->runs.p;
+
+    for (size_t i = 0; i < g->runs.n / sizeof(*r); i++)
+        mark(t, r[i].seq, r[i].off, r[i].off + (size_t) r[i].n * r[i].len, MASK_UNREAD);
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        mark(t, g->parts[i].seq, g->parts[i].off, g->parts[i].off + g->parts[i].n, MASK_UNREAD);
+    for (uint32_t i = 0; i < t->s.n_typed; i++)
+        mark(t, t->s.typed[i].seq, t->s.typed[i].off, t->s.typed[i].off + t->s.typed[i].len, MASK_UNREAD);
+    for (uint32_t i = 0; i < t->s.n_unseen; i++)
+        mark(t, t->s.unseen[i].seq, t->s.unseen[i].off, t->s.unseen[i].off + t->s.unseen[i].len, MASK_UNREAD);
+    t->s.n_typed = t->s.n_unseen = 0;
+    t->s.typed_open = t->typed_dirty = false;
+    t->json.counts[MASK_UNREAD]++;
+}
+
+static void on_unread(void *ctx, struct mask_grid *g, uint32_t off, size_t n)
+{
+    struct mask_term *t = ctx;
+    struct intake_late *last = t->marks.n == 0 ? NULL : (struct intake_late *) (void *) (t->marks.p + t->marks.n) - 1;
+
+    if (last != NULL && last->seq == g->seq && last->rule == MASK_UNREAD && last->to == off)
+        last->to += (uint32_t) n;
+    else
+        mark(t, g->seq, off, off + n, MASK_UNREAD);
+}
+
+static const struct mask_grid_calls *calls_of(struct mask_term *t)
+{
+    t->calls = (struct mask_grid_calls){ on_line, on_string, on_stopped, on_unread, t };
+    return &t->calls;
+}
+
+/* How much its next event may still cost. */
+static void measure(struct mask_term *t)
+{
+    struct mask_grid *g = &t->s.grid;
+    uint64_t most = MASK_TERM_WORK + t->given * MASK_TERM_WORK_PER_BYTE;
+
+    t->work += g->work;
+    g->work = 0;
+    g->work_max = most > t->work ? most - t->work : 0;
+}
+
 /* ---- prompts ---- */
 
 static bool letter(uint8_t c)
@@ -271,7 +319,7 @@ static bool letter(uint8_t c)
 }
 
 /* Does it ask for something secret, and end as a question does? */
-static bool is_prompt(struct span s)
+static bool is_prompt(struct mask_term *t, struct span s)
 {
     static const char *const words[] = {
         "password", "passphrase", "passcode", "passwd", "passwort", "kennwort", "mot de passe", "contrase\303\261a", "senha", "wachtwoord",
@@ -295,11 +343,12 @@ static bool is_prompt(struct span s)
         asks = asks || (s.n >= strlen(ends[i]) && memcmp(s.p + s.n - strlen(ends[i]), ends[i], strlen(ends[i])) == 0);
     if (s.n < 3 || (!asks && s.p[s.n - 1] < 0x80 && !letter(s.p[s.n - 1])))
         return false;
+    spend(t, asks ? s.n * PROMPT_WORK_PER_BYTE : 0);
     for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
         size_t n = strlen(words[w]);
 
-        for (size_t at = 0; at + n <= s.n; at++) {
-            if (!span_eq_nocase(span_sub(s, at, n), words[w]))
+        for (size_t at = asks || s.n < n ? 0 : s.n - n; at + n <= s.n; at++) { /* without a question only at the end */
+            if (((s.p[at] ^ (uint8_t) words[w][0]) & 0xdf) != 0 || !span_eq_nocase(span_sub(s, at, n), words[w]))
                 continue;
             if (n <= 6 && ((at > 0 && letter(s.p[at - 1])) || (at + n < s.n && letter(s.p[at + n]))))
                 continue;
@@ -367,6 +416,7 @@ static void echoed(struct mask_term *t, uint64_t seq)
     if (s->n_unseen == 0 || s->seen)
         return;
     n = shown_by(&s->grid, seq, cps, MASK_UNSEEN_MAX);
+    spend(t, s->grid.runs.n / sizeof(struct mask_run) + n * s->n_unseen);
     if (!s->unseen_over) {
         for (uint32_t i = 0; i < n; i++)
             for (uint32_t k = 0; k < s->n_unseen; k++)
@@ -412,18 +462,18 @@ static void unseen_char(struct mask_term *t, uint32_t cp, uint64_t seq, size_t o
 
 static void output(struct mask_term *t, struct span text, uint64_t seq)
 {
-    const struct mask_grid_calls calls = { on_line, on_string, t };
-
     if (t->s.grid.cols == 0)
         mask_term_size(t, 80, 24);
-    mask_grid_feed(&t->s.grid, text, seq, &calls);
-    mask_grid_end(&t->s.grid, &calls);
+    mask_grid_feed(&t->s.grid, text, seq, calls_of(t));
+    mask_grid_end(&t->s.grid, calls_of(t));
+    if (t->s.grid.plain)
+        return;
     echoed(t, seq);
     if (mask_rules_typed(t->json.rules) != MASK_TYPED_PASSWORDS)
         return;
     mask_grid_line(&t->s.grid, /* to_cursor= */ true, &t->line, &t->chars);
-    (void) spend(t, t->line.n);
-    t->s.prompt = is_prompt(buf_span(&t->line));
+    spend(t, LOOK_WORK + t->line.n);
+    t->s.prompt = is_prompt(t, buf_span(&t->line));
 }
 
 /* ---- input ---- */
@@ -437,6 +487,7 @@ static void look_typed(struct mask_term *t, bool over)
     buf_reset(&t->line);
     for (uint32_t i = 0; i < s->n_typed; i++)
         utf8_add(&t->line, s->typed[i].cp);
+    spend(t, LOOK_WORK + LOOK_WORK_PER_BYTE * t->line.n);
     n = t->line.n == 0 ? 0 : mask_json_hits(&t->json, buf_span(&t->line), NULL, &hits);
     if (t->line.failed || t->json.err.code != ERR_OK)
         fail(t, ERR_NOMEM);
@@ -501,7 +552,11 @@ static void input(struct mask_term *t, struct span text, uint64_t seq)
         size_t n = r.failed ? 1 : text.n - at - r.n;
         bool ends = cp == '\r' || cp == '\n';
 
-        if (!ends && (typed == MASK_TYPED_ALL || (typed == MASK_TYPED_PASSWORDS && t->s.prompt))) {
+        if (t->s.grid.work > t->s.grid.work_max)
+            mask_grid_stop(&t->s.grid, calls_of(t));
+        if (!ends && t->s.grid.plain) {
+            mark(t, seq, at, at + n, MASK_UNREAD);
+        } else if (!ends && (typed == MASK_TYPED_ALL || (typed == MASK_TYPED_PASSWORDS && t->s.prompt))) {
             mark(t, seq, at, at + n, MASK_TYPED);
             any = true;
         } else {
@@ -677,6 +732,7 @@ static void release(struct mask_term *t)
     buf_reset(&t->marks);
     t->ready = true;
     t->n_taken = 0;
+    spend(t, t->s.grid.runs.n / sizeof(struct mask_run) * PRUNE_WORK);
     mask_grid_prune(&t->s.grid);
 }
 
@@ -699,7 +755,7 @@ void mask_term_forget(struct mask_term *t)
 
 static bool open_text(const struct mask_term *t, uint64_t seq)
 {
-    return t->s.typed_open || (t->s.n_unseen > 0 && !t->s.seen) || mask_grid_open(&t->s.grid, seq, MASK_TERM_TOUCH);
+    return !t->s.grid.plain && (t->s.typed_open || (t->s.n_unseen > 0 && !t->s.seen) || mask_grid_open(&t->s.grid, seq, MASK_TERM_TOUCH));
 }
 
 enum err mask_term_add(struct mask_term *t, const struct intake_item *item, struct err_info *reterr)
@@ -710,7 +766,8 @@ enum err mask_term_add(struct mask_term *t, const struct intake_item *item, stru
 
     t->err.code = ERR_OK;
     t->given += item->json.n;
-    (void) spend(t, (size_t) t->s.grid.rows);
+    spend(t, (size_t) t->s.grid.rows);
+    measure(t);
     if (t->ready)
         reset_held(t);
     if (t->held.n == 0)
@@ -729,6 +786,8 @@ enum err mask_term_add(struct mask_term *t, const struct intake_item *item, stru
         else
             input(t, text, item->seq);
     }
+    if (t->s.grid.work > t->s.grid.work_max)
+        mask_grid_stop(&t->s.grid, calls_of(t));
     if (t->s.grid.failed || t->s.grid.runs.failed || t->line.failed || t->chars.failed) /* something was not looked at */
         fail(t, ERR_NOMEM);
     wait = open_text(t, item->seq) && n_held(t) + 1 < MASK_TERM_HOLD && t->store.n + item->json.n <= MASK_TERM_HELD;

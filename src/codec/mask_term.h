@@ -8,6 +8,9 @@
  * its line, as with sudo's log_passwords=false; output that is no prompt ends that. Without a prompt that we know: a line of four characters or more of
  * which nothing was shown, and which is not shown after it either, was typed where nothing is echoed. MASK_TYPED_ALL: nothing typed stays.
  *
+ * A recording that costs more than MASK_TERM_WORK and MASK_TERM_WORK_PER_BYTE was made to be slow: from then on no text of it is looked at and none stays
+ * (MASK_UNREAD): sequences are, as they came.
+ *
  * An event waits while text it wrote may still become a match: at most MASK_TERM_HOLD events and MASK_TERM_HELD bytes. What belongs to a
  * match and has been taken already is a late mark.
  *
@@ -21,8 +24,8 @@
 #define MASK_TERM_HOLD  512
 #define MASK_TERM_HELD  (256u << 10)
 #define MASK_TERM_TOUCH 64 /* events after which a line that nobody wrote to is not waited for */
-#define MASK_TERM_WORK  (256ULL << 20) /* bytes of lines and runs of a recording that are looked at, and so many more */
-#define MASK_TERM_WORK_PER_BYTE 512    /* for each byte of its events: past that it is refused, it was made to be slow */
+#define MASK_TERM_WORK  (64ULL << 20) /* what looking at a recording may cost (mask_grid.h: nanoseconds, about), and so much more */
+#define MASK_TERM_WORK_PER_BYTE 256   /* for each byte of its events: past that it was made to be slow */
 #define MASK_TYPED_MAX  512 /* characters of a typed line */
 #define MASK_UNSEEN_MAX 64  /* characters of one that may not have been echoed; longer ones are no passwords */
 #define MASK_UNSEEN_MIN 4
@@ -67,7 +70,8 @@ struct mask_term {
     struct buf marks; /* struct intake_late, of events that are held */
     struct buf late;  /* and of others */
 
-    uint64_t given, work; /* bytes of events, and of text that was looked at for them: see MASK_TERM_WORK */
+    uint64_t given, work; /* bytes of events, and what they cost: see MASK_TERM_WORK */
+    struct mask_grid_calls calls;
     struct buf line, chars; /* the text being looked at */
     struct buf data;
     struct err_info err;
