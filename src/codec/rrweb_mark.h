@@ -11,7 +11,8 @@
 void rrweb_write_mark(time_ms at, struct span mark, struct buf *out);
 
 /*
- * Appends a mutation that puts the text at the foot of the page. snapshot: the full snapshot event that it follows. False: it
- * has no body (an XML document, say), nothing was appended.
+ * Appends a mutation that puts the text at the foot of the page, where the page's own style cannot hide it. snapshot: the full snapshot event that it
+ * follows. seed: by chance, for the numbers of our nodes, so that no recording can name (and remove) them. False: it has no body
+ * (an XML document, say), nothing was appended.
  */
-bool rrweb_write_overlay(struct span snapshot, time_ms at, struct span text, struct buf *out);
+bool rrweb_write_overlay(struct span snapshot, time_ms at, struct span text, uint32_t seed, struct buf *out);

@@ -296,10 +296,12 @@ static void add_overlay(struct replay *r, const struct line *l, struct buf *out)
     struct events *e = r->state;
     struct json_value v;
     time_us at;
+    uint32_t seed;
 
+    random_fill(&seed, sizeof(seed));
     if (!json_find(json_value(l->json), "timestamp", &v) || !json_scaled(v.raw, 3, &at))
         at = viewer_base(r->viewer) + l->time;
-    (void) rrweb_write_overlay(l->json, at / 1000, buf_span(&e->export->text), out);
+    (void) rrweb_write_overlay(l->json, at / 1000, buf_span(&e->export->text), seed, out);
 }
 
 static void add_page_event(struct replay *r, const struct line *l, struct buf *out)

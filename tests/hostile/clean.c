@@ -1,12 +1,26 @@
 /*
  * The server's sanitiser by hand: rrweb events line by line on stdin, one recording until an empty line; the clean ones on
- * stdout. An event that is refused becomes {"refused":"why"}. For tests/hostile and the player's tests.
+ * stdout. An event that is refused becomes {"refused":"why"}. With --mark TEXT each full snapshot is followed by what an export puts there.
+ * For tests/hostile and the player's tests.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "codec/json.h"
+#include "codec/rrweb_mark.h"
 #include "codec/sanitize.h"
+
+static const char *mark;
+
+static void show_mark(struct span event)
+{
+    struct buf out = BUF_INIT(1u << 20);
+
+    if (mark != NULL && span_starts(event, "{\"type\":2,") && rrweb_write_overlay(event, 0, span_str(mark), 7, &out))
+        printf(SPAN_FMT "\n", SPAN_ARG(buf_span(&out)));
+    buf_deinit(&out);
+}
 
 static void one(struct sanitize *s, struct buf *min, struct span line)
 {
@@ -20,11 +34,13 @@ static void one(struct sanitize *s, struct buf *min, struct span line)
         printf("{\"refused\":\"%s\"}\n", json_cause_name(je.cause));
     else if (sanitize_event(s, buf_span(min), &out, &e) != ERR_OK)
         printf("{\"refused\":\"%s\"}\n", e.text);
-    else
+    else {
         printf(SPAN_FMT "\n", SPAN_ARG(out));
+        show_mark(out);
+    }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct sanitize s;
     struct buf min = BUF_INIT(64u << 20);
@@ -32,6 +48,8 @@ int main(void)
     size_t cap = 0;
     ssize_t n;
 
+    if (argc == 3 && strcmp(argv[1], "--mark") == 0)
+        mark = argv[2];
     sanitize_init(&s, 16u << 20);
     while ((n = getline(&line, &cap, stdin)) > 0) {
         if (n == 1) {

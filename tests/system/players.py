@@ -252,8 +252,10 @@ def _():
     overlays = [e for e in out if "keyhole" in e and e["type"] == 3]
     same(len(overlays), sum(e["type"] == 2 for e in events), "an overlay for each full snapshot")
     add = overlays[0]["data"]["adds"]
-    same((add[0]["parentId"], add[0]["node"]["tagName"]), (4, "div"), "it is put into the body")
-    check_mark(k, first["data"]["payload"], add[1]["node"]["textContent"])
+    own = add[0]["node"]["id"]
+    same((add[0]["parentId"], add[0]["node"]["tagName"], add[3]["parentId"]), (3, "dialog", own), "it is put beside the body")
+    true(all(1_000_000_000 <= e["data"]["adds"][0]["node"]["id"] < 2_000_000_000 for e in overlays), "numbers of our own")
+    check_mark(k, first["data"]["payload"], add[3]["node"]["textContent"])
     same(unmarked(text), events, "the events between")
     again = s.add(text.encode(), "again")
     got = [json.loads(e) for e in s.keyed(again).get(f"/v1/replay/{again}/events").want(200).text.splitlines()[1:-1]]
