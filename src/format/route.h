@@ -65,6 +65,7 @@ enum route_trace { TRACE_NOTHING, TRACE_READ /* api.read, counted */, TRACE_OWN 
     R(sentry_envelope, POST, "/api/{n}/envelope/", BY_GATE, AUTH_INGEST, TRACE_OWN)                                    \
     R(rrweb_events, POST, "/recordings/{session}/events", BY_GATE, AUTH_INGEST, TRACE_OWN)                             \
     R(asciinema_upload, POST, "/api/asciicasts", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                                      \
+    R(asciinema_recordings, POST, "/api/v1/recordings", BY_GATE, AUTH_UPLOAD, TRACE_OWN)                               \
     R(recording_get, GET, "/v1/recordings/{rid}", BY_KEEPER, AUTH_PERSON, TRACE_READ)                                  \
     R(recording_links_put, PUT, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                       \
     R(recording_links_add, POST, "/v1/recordings/{rid}/links", BY_KEEPER, AUTH_UPLOAD, TRACE_OWN)                      \

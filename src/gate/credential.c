@@ -117,7 +117,7 @@ enum credential_verdict credential_of(struct call *c, struct credential *ret)
     if (http_head_get(h, "authorization", &value)) { /* then a cookie beside it authenticates nothing */
         if (!span_cut(value, ' ', &scheme, &token))
             return CREDENTIAL_BAD;
-        if (c->route != NULL && c->route->id == ROUTE_asciinema_upload && span_eq_nocase(scheme, "Basic"))
+        if (c->route != NULL && import_field(c->route->id) != NULL && span_eq_nocase(scheme, "Basic"))
             return take_password(c, span_trim(token), ret);
         if (!span_eq_nocase(scheme, "Bearer"))
             return CREDENTIAL_BAD;

@@ -202,7 +202,7 @@ static void to_route(struct call *c, const struct http_head *head)
         live_create(c);
     else if (m.route->id == ROUTE_recording_events || m.route->id == ROUTE_recording_end)
         live_events(c);
-    else if (m.route->id == ROUTE_asciinema_upload)
+    else if (import_field(m.route->id) != NULL)
         import_answer(c);
     else if (m.route->id == ROUTE_posthog_config)
         foreign_config(c);

@@ -25,6 +25,8 @@ void authz_answer(struct call *c);
 
 /* import.c: POST /v1/import. */
 void import_answer(struct call *c);
+/* Of asciinema's routes: the name of the file in its form. NULL: the body is the file. */
+const char *import_field(enum route_id route);
 void imports_close(struct lane *l);
 
 /* live*.c: recordings that are being made (live.h). */

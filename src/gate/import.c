@@ -67,7 +67,7 @@ struct import {
     char rid[ID_CAP], pid[ID_CAP];
     struct importer_params params;
     struct importer *importer;
-    bool in_form;      /* asciinema's: the file stands in a form */
+    const char *field; /* asciinema's: the file stands in a form, under this name; else NULL */
     struct multipart form;
     struct uploader_keys keys;
     struct track tracks[TRACKS];
@@ -142,7 +142,7 @@ static void answer_created(struct import *m)
     jsonw_kint(&w, "events", (int64_t) m->result.n_events);
     jsonw_kint(&w, "duration_ms", m->result.duration_us / 1000);
     jsonw_kint(&w, "bytes", (int64_t) m->stored);
-    if (m->in_form) { /* what asciinema shows */
+    if (m->field != NULL) { /* what asciinema shows */
         jsonw_kcstr(&w, "url", page);
         jsonw_kcstr(&w, "message", message);
     }
@@ -471,7 +471,7 @@ static enum err feed(struct import *m)
     struct err_info why = { 0 };
     enum err e;
 
-    if (!m->in_form)
+    if (m->field == NULL)
         return importer_feed(m->importer, buf_span(&m->feeding));
     e = multipart_feed(&m->form, buf_span(&m->feeding), feed_part, m, &why);
     if (e == ERR_OK && m->finished)
@@ -653,7 +653,7 @@ static void on_free(struct call *c)
         return;
     list_remove(&m->node);
     m->importer = importer_free(m->importer);
-    if (m->in_form)
+    if (m->field != NULL)
         multipart_deinit(&m->form);
     m->clickable = facts_clickable_free(m->clickable);
     for (unsigned i = 0; i < TRACKS; i++)
@@ -689,7 +689,7 @@ static bool read_form(struct import *m, struct call *c)
     struct span type = SPAN_EMPTY;
 
     (void) http_head_get(exchange_head(c->ex), "content-type", &type);
-    return multipart_init(&m->form, type, "asciicast", NULL) == ERR_OK;
+    return multipart_init(&m->form, type, m->field, NULL) == ERR_OK;
 }
 
 static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *body)
@@ -705,7 +705,7 @@ static void on_wrapped(void *ctx, enum err err, enum ipc_type type, const void *
         fail(m, "keeper-unavailable", "");
     } else {
         m->state = TAKING;
-        if (m->in_form && !read_form(m, c))
+        if (m->field != NULL && !read_form(m, c))
             fail(m, "unsupported-media-type", "asciinema's form is multipart/form-data with a boundary.");
         else if (exchange_accept_body(c->ex, s->import_wire_bytes) != ERR_OK)
             fail(m, "too-large", "The file is over the limit (limits.import).");
@@ -902,6 +902,13 @@ static bool set_params(struct import *m, const struct ipc_ingest_open *o, struct
     return true;
 }
 
+const char *import_field(enum route_id route)
+{
+    if (route == ROUTE_asciinema_upload)
+        return "asciicast";
+    return route == ROUTE_asciinema_recordings ? "file" : NULL;
+}
+
 void import_answer(struct call *c)
 {
     struct lane *l = c->lane;
@@ -927,7 +934,7 @@ void import_answer(struct call *c)
         return;
     }
     m->call = c;
-    m->in_form = c->route->id == ROUTE_asciinema_upload;
+    m->field = import_field(c->route->id);
     buf_init(&m->in, STEP_BYTES * 2 + (64 << 10));
     buf_init(&m->feeding, STEP_BYTES * 2 + (64 << 10));
     buf_init(&m->original, SEGMENT_EVENT_MAX);

@@ -417,6 +417,15 @@ def _():
     form(part + b"\r\n--b1--", type="application/json").want(415)
     form(part, boundary="").want(415)
     Client(s).post("/api/asciicasts", b"", headers={"Content-Type": "multipart/form-data; boundary=b1"}).want(401)
+    # asciinema 3: another path, another name in the form; what it asks for beside that says so in words that it shows
+    basic = {"Authorization": "Basic " + base64.b64encode(f"user:{s.recorder.token}".encode()).decode(), "Accept": "application/json"}
+    there = Client(s).post("/api/v1/recordings", part.replace(b'"asciicast"', b'"file"') + b"\r\n--b1--\r\n", headers={**basic, "Content-Type": "multipart/form-data; boundary=b1"})
+    there.want(201)
+    true(there.json["url"].endswith(there.json["id"]) and there.json["message"], str(there.json))
+    same([e[2] for e in stored(there.json["id"])], ["x"], "what it sent")
+    Client(s).post("/api/v1/recordings", part + b"\r\n--b1--\r\n", headers={**basic, "Content-Type": "multipart/form-data; boundary=b1"}).want(422)
+    Client(s).post("/api/v1/streams", b"{}", headers={**basic, "Content-Type": "application/json"}).want(404)
+    Client(s).get("/api/v1/user/streams?prefix=&limit=10", headers=basic).want(404)
     s.recorder.post("/v1/import", file, headers={"Authorization": "Basic " + base64.b64encode(f"u:{s.recorder.token}".encode()).decode()}).want(401)
 
 
