@@ -97,6 +97,55 @@ await suite({
     equal("complaints", complaints, []);
   },
 
+  async "web pages: addresses that may record, and a public token that is shown once"({ server, browser }) {
+    const complaints = [];
+    const page = await admin(browser, server, "admin-one", complaints);
+    const dialog = page.getByRole("dialog");
+    const begin = (token, origin) => call(server, "POST", `/v1/recordings?token=${token}`, { raw: '{"kind":"rrweb"}', headers: { "Content-Type": "text/plain", Origin: origin } });
+    await section(page, "Projects");
+    await page.locator("tr[data-project=billing]").getByRole("link", { name: "Web pages" }).click();
+    await page.getByText("None yet: no web page can record").waitFor();
+    await page.getByText("No public tokens.").waitFor();
+    await shot(page, "admin-pages-empty");
+
+    await page.getByRole("button", { name: "Make a public token" }).click();
+    await dialog.getByLabel("What for").fill("the shop");
+    await dialog.getByRole("button", { name: "Make it" }).click();
+    const token = await page.locator("[data-secret]").textContent();
+    equal("a public token", /^kib_[A-Za-z0-9]{43}$/.test(token), true);
+    equal("the element", await page.locator("[data-script]").textContent(), `<script src="${server.url}/recorder.js"\n        data-token="${token}"></script>`);
+    await shot(page, "admin-pages-made");
+    await dialog.getByRole("button", { name: "Close" }).click();
+    equal("it is shown once", (await page.content()).includes(token), false);
+    await page.getByText("There are tokens, but no addresses").waitFor();
+    equal("refused", (await begin(token, "https://shop.example.org")).code, "origin-refused");
+
+    const address = page.getByLabel("Add an address");
+    await address.fill("no address");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByText("This is no address of a web page.").waitFor();
+    for (const written of ["Shop.Example.org/cart", "https://*.example.org", "https://shop.example.org"]) {
+      await address.fill(written);
+      await page.getByRole("button", { name: "Add", exact: true }).click();
+      await eventually("taken", () => address.inputValue(), (x) => x === "");
+    }
+    await page.locator("[data-origins='2']").waitFor();
+    await shot(page, "admin-pages");
+    equal("taken", [(await begin(token, "https://shop.example.org")).status, (await begin(token, "https://help.example.org")).status, (await begin(token, "https://example.com")).code], [201, 201, "origin-refused"]);
+    await page.getByRole("button", { name: "Take https://*.example.org out" }).click();
+    await page.locator("[data-origins='1']").waitFor();
+    await eventually("no longer", () => begin(token, "https://help.example.org"), (r) => r.code === "origin-refused");
+
+    await page.getByRole("row").filter({ hasText: "the shop" }).getByRole("button", { name: "End it" }).click();
+    await dialog.getByRole("button", { name: "End it" }).click();
+    await page.getByRole("row").filter({ hasText: "the shop" }).getByText("Ended").waitFor();
+    equal("ended", (await begin(token, "https://shop.example.org")).status, 401);
+    await page.setViewportSize({ width: 390, height: 800 });
+    equal("no sideways scrolling on a small screen", await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+    await shot(page, "admin-pages-small");
+    equal("complaints", complaints, []);
+  },
+
   async "rules: tried, proposed, agreed to by a second administrator"({ server, browser }) {
     await secondAdministrator(server);
     const complaints = [];

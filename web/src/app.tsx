@@ -11,6 +11,7 @@ import { hasRole, SessionContext, useSession, type Session } from "./lib/session
 import { ChangesPage } from "./pages/admin/changes";
 import { sees, SECTIONS } from "./pages/admin/frame";
 import { GroupsPage } from "./pages/admin/groups";
+import { WebPagesPage } from "./pages/admin/pages";
 import { PeoplePage } from "./pages/admin/people";
 import { ProjectsPage } from "./pages/admin/projects";
 import { TokensPage } from "./pages/admin/tokens";
@@ -59,6 +60,7 @@ function page(path: string, s: Session): ComponentChildren {
       case "people": return <PeoplePage />;
       case "groups": return <GroupsPage />;
       case "projects": return <ProjectsPage />;
+      case "pages": return <WebPagesPage />;
       case "tokens": return <TokensPage />;
       case "changes": return <ChangesPage />;
     }
@@ -106,7 +108,7 @@ function Top() {
         </nav>
         {s.nav.inPage && (
           <>
-            <span class="help">{t("app.signed_in_as", { name: me.user.name })}</span>
+            <span class="help" title={t("app.signed_in_as", { name: me.user.name })}><span class="hidden">{t("app.signed_in_as", { name: "" })}</span>{me.user.name}</span>
             <Button onClick={() => void s.signOut()}>{t("app.sign_out")}</Button>
           </>
         )}

@@ -7,13 +7,13 @@ import { t, tOr, type TextName } from "../../texts";
 import { isWaiting, WaitingNotice } from "../../ui/act";
 import { Button, Link, Notice, PageHead } from "../../ui/parts";
 
-export const SECTIONS = ["people", "groups", "projects", "tokens", "changes"] as const;
+export const SECTIONS = ["people", "groups", "projects", "pages", "tokens", "changes"] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export function sees(me: Me, section: Section): boolean {
   switch (section) {
     case "people": case "groups": return me.admin;
-    case "projects": return hasRole(me, "project-admin");
+    case "projects": case "pages": return hasRole(me, "project-admin");
     case "tokens": return true; // one's own, at least
     case "changes": return hasRole(me, "approver");
   }

@@ -4,7 +4,7 @@ import { useList } from "../../lib/load";
 import { useSession } from "../../lib/session";
 import { t } from "../../texts";
 import { ActTrouble, useAct } from "../../ui/act";
-import { Button, Dialog, Empty, Field, Loading, Trouble } from "../../ui/parts";
+import { Button, Dialog, Empty, Field, Link, Loading, Trouble } from "../../ui/parts";
 import { AdminFrame, ROLES, SaidNotice, useSaid } from "./frame";
 import { MasksDialog } from "./masks";
 
@@ -101,6 +101,7 @@ export function ProjectsPage() {
                   <td><div class="row">
                     {may(p) && <Button onClick={() => { editing.value = p; }}>{t("common.change")}</Button>}
                     {keeps(p) && <Button onClick={() => { masking.value = p; }}>{t("masks.open")}</Button>}
+                    {keeps(p) && <Link to={`/admin/pages?project=${p.id}`} class="button plain">{t("pages.open")}</Link>}
                   </div></td>
                 </tr>
               ))}

@@ -105,7 +105,7 @@ export function TokensPage() {
               {tokens.data.value.items.map((k) => (
                 <tr key={k.id} data-token={k.id}>
                   <th scope="row">{k.name || k.id} {k.state !== "active" && <Badge tone="ended">{t(`tokens.state.${k.state}`)}</Badge>}</th>
-                  <td>{tOr(`tokens.kind.${k.kind}`, "common.unknown")}</td>
+                  <td>{k.browser ? t("tokens.kind.ingest_browser") : tOr(`tokens.kind.${k.kind}`, "common.unknown")}</td>
                   <td>{k.user?.name ?? projects.find((p) => p.id === k.project)?.name ?? k.project}</td>
                   <td>{k.expires_at ? when(k.expires_at) : t("tokens.life.never")}</td>
                   <td>{when(k.last_used_at)}</td>
