@@ -376,11 +376,11 @@ static enum err cast_item(struct batch *b, struct span json)
                                             .rows = ev.rows });
 }
 
-static enum err rrweb_item(struct batch *b, struct span json)
+static enum err rrweb_item(struct batch *b, struct span json, const struct json_token *tokens)
 {
     struct rrweb_event ev;
     struct err_info e;
-    enum err code = rrweb_event(&b->rrweb, json, &ev, &e);
+    enum err code = rrweb_value(&b->rrweb, json_tape_value(tokens, json), &ev, &e);
 
     if (code != ERR_OK)
         return refuse_item(b, code, &e);
@@ -390,12 +390,12 @@ static enum err rrweb_item(struct batch *b, struct span json)
     b->now.rrweb_begun = b->rrweb.begun;
     b->now.rrweb_base = b->rrweb.base;
     b->now.rrweb_last = b->rrweb.last;
-    return take_in(b, (struct intake_item){ .json = ev.json, .type = ev.type, .source = ev.source, .own_us = ev.own_us });
+    return take_in(b, (struct intake_item){ .json = ev.json, .tokens = ev.tokens, .type = ev.type, .source = ev.source, .own_us = ev.own_us });
 }
 
-static enum err item(struct batch *b, struct span json)
+static enum err item(struct batch *b, struct span json, const struct json_token *tokens)
 {
-    return b->now.kind == IMPORTER_TERMINAL ? cast_item(b, json) : rrweb_item(b, json);
+    return b->now.kind == IMPORTER_TERMINAL ? cast_item(b, json) : rrweb_item(b, json, tokens);
 }
 
 static bool on_item(void *ctx, const struct json_item *it)
@@ -411,7 +411,7 @@ static bool on_item(void *ctx, const struct json_item *it)
     }
     b->line = it->line;
     b->offset = it->offset;
-    return item(b, it->bytes) == ERR_OK;
+    return item(b, it->bytes, it->tokens) == ERR_OK;
 }
 
 /* What was put aside in the step before. */
@@ -422,7 +422,7 @@ static enum err do_aside(struct batch *b)
     while (r.n > 0) {
         b->line = rd_u64le(&r);
         b->offset = rd_u64le(&r);
-        TRY(item(b, rd_lp4(&r)));
+        TRY(item(b, rd_lp4(&r), NULL));
     }
     if (b->aside.cap > BATCH_FRAME_MAX)
         buf_deinit(&b->aside);

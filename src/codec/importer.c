@@ -139,7 +139,7 @@ static enum err outer_head(struct importer *imp, struct span outer)
     while (code == ERR_OK && r.n > 0) {
         imp->line = rd_u64le(&r);
         imp->offset = rd_u64le(&r);
-        code = importer_item(imp, rd_bytes(&r, (size_t) rd_u64le(&r)));
+        code = importer_item(imp, rd_bytes(&r, (size_t) rd_u64le(&r)), NULL);
     }
     buf_deinit(&imp->held);
     return code;
@@ -168,7 +168,7 @@ static bool on_item(void *ctx, const struct json_item *it)
     } else if (!imp->head_done) { /* asciicast v2, v3: the header line */
         return importer_cast_begin(imp, it->bytes) == ERR_OK && importer_emit_head(imp, it->bytes) == ERR_OK;
     }
-    return importer_item(imp, it->bytes) == ERR_OK;
+    return importer_item(imp, it->bytes, it->tokens) == ERR_OK;
 }
 
 static bool on_outer(void *ctx, struct span outer)

@@ -268,12 +268,12 @@ static enum err rrweb_out(struct importer *imp, const struct intake_out *in)
     return ERR_OK;
 }
 
-static enum err rrweb_item(struct importer *imp, struct span json)
+static enum err rrweb_item(struct importer *imp, struct span json, const struct json_token *tokens)
 {
     struct rrweb_event ev;
     struct intake_out out;
     struct err_info e;
-    enum err code = rrweb_event(&imp->rrweb, json, &ev, &e);
+    enum err code = rrweb_value(&imp->rrweb, json_tape_value(tokens, json), &ev, &e);
 
     if (code == ERR_INVAL && imp->seq == 0 && imp->format != SNIFF_RRWEB_LINES)
         return importer_fail(imp, ERR_UNSUPPORTED, imp->line, imp->offset,
@@ -284,6 +284,7 @@ static enum err rrweb_item(struct importer *imp, struct span json)
         return importer_fail_limit(imp, imp->line, imp->offset, "packed events unpack to too much", "unpacked-size",
                                    imp->p.unpack.out_max);
     out = (struct intake_out){ .ev = { .json = ev.json,
+                                       .tokens = ev.tokens,
                                        .seq = imp->seq++,
                                        .type = ev.type,
                                        .source = ev.source,
@@ -302,9 +303,9 @@ static enum err rrweb_item(struct importer *imp, struct span json)
 
 /* ---- either */
 
-enum err importer_item(struct importer *imp, struct span json)
+enum err importer_item(struct importer *imp, struct span json, const struct json_token *tokens)
 {
-    return imp->res.kind == IMPORTER_TERMINAL ? cast_item(imp, json) : rrweb_item(imp, json);
+    return imp->res.kind == IMPORTER_TERMINAL ? cast_item(imp, json) : rrweb_item(imp, json, tokens);
 }
 
 enum err importer_emit_end(struct importer *imp)

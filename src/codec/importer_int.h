@@ -96,8 +96,8 @@ enum err importer_reader_begin(struct importer *imp);
 enum err importer_reader_feed(struct importer *imp, struct span in);
 enum err importer_reader_finish(struct importer *imp);
 
-/* One element of the input: events and keyframes go out. */
-enum err importer_item(struct importer *imp, struct span json);
+/* One element of the input, with its tokens or NULL: events and keyframes go out. */
+enum err importer_item(struct importer *imp, struct span json, const struct json_token *tokens);
 
 /* The input is over. */
 enum err importer_emit_end(struct importer *imp);

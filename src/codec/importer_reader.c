@@ -28,7 +28,7 @@ static enum err on_event(void *ctx, struct span json, struct err_info *reterr)
     enum err code;
 
     here(imp);
-    code = importer_item(imp, json);
+    code = importer_item(imp, json, NULL);
     return code == ERR_OK ? ERR_OK : ERR_RAISE(reterr, code, "%s", imp->err.cause);
 }
 

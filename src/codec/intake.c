@@ -1,6 +1,6 @@
 #include "codec/intake.h"
 
-#include "codec/json.h"
+#include "codec/json_tape.h"
 #include "codec/mask_rrweb.h"
 #include "codec/mask_term.h"
 #include "codec/sanitize.h"
@@ -15,6 +15,7 @@ struct intake {
     struct intake_counts counts;
 
     /* rrweb: one event at a time */
+    struct json_tape tape; /* its tokens, when its reader had none, or as sanitised */
     struct sanitize clean;
     struct mask_rrweb rrweb;
     struct intake_out one;
@@ -74,6 +75,7 @@ struct intake *intake_free(struct intake *in)
         mask_term_deinit(&in->term);
     else
         mask_rrweb_deinit(&in->rrweb);
+    json_tape_deinit(&in->tape);
     sanitize_deinit(&in->clean);
     idmap_deinit(&in->was_nodes);
     mask_term_state_deinit(&in->was_term);
@@ -140,12 +142,16 @@ enum err intake_head(struct intake *in, struct span json, struct intake_out *ret
 
 static enum err add_rrweb(struct intake *in, const struct intake_item *item, struct err_info *reterr)
 {
+    struct json_value event = item->tokens != NULL ? json_tape_value(item->tokens, item->json) : json_tape_of(&in->tape, item->json);
     struct span clean, json;
 
     in->one = (struct intake_out){ .ev = *item };
-    TRY(sanitize_event(&in->clean, item->json, &clean, reterr));
+    in->one.ev.tokens = NULL;
+    TRY(sanitize_value(&in->clean, event, &clean, reterr));
     in->one.sanitised = clean.p != item->json.p || clean.n != item->json.n;
-    TRY(mask_rrweb_event(&in->rrweb, clean, item->type, item->source, &json, reterr));
+    if (in->one.sanitised)
+        event = json_tape_of(&in->tape, clean);
+    TRY(mask_rrweb_event(&in->rrweb, event, item->type, item->source, &json, reterr));
     in->one.masked = json.p != clean.p;
     in->one.ev.json = json;
     in->one.reveal = in->one.masked ? clean : SPAN_EMPTY;
@@ -225,6 +231,7 @@ static void rest(struct intake *in)
     struct buf *const page[] = { &in->clean.out, &in->clean.text, &in->clean.css, &in->rrweb.value, &in->rrweb.out, &in->head };
     struct buf *const term[] = { &in->term.store, &in->term.out, &in->term.line, &in->term.chars, &in->term.data, &in->head };
 
+    json_tape_rest(&in->tape);
     mask_json_rest(in->kind == IMPORTER_TERMINAL ? &in->term.json : &in->rrweb.json);
     for (size_t i = 0; i < sizeof(page) / sizeof(page[0]); i++)
         if (in->kind != IMPORTER_TERMINAL)

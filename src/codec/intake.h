@@ -32,6 +32,7 @@ struct intake;
 /* An event on its way, with what its reader knows of it; all but json comes out as it went in. */
 struct intake_item {
     struct span json;
+    const struct json_token *tokens; /* of json (codec/json_tape.h), until the add is over; NULL: not known */
     uint64_t seq;
     int type, source; /* as struct importer_event has them */
     time_us own_us;

@@ -104,18 +104,22 @@ NODISCARD bool json_minify(struct span in, const struct json_limits *lim, struct
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
+struct json_token; /* codec/json_tape.h */
+
 struct json_value {
     enum json_type type;
     struct span key; /* raw, between the quotes; empty in arrays */
     struct span raw; /* the value's bytes; strings without their quotes */
+    const struct json_token *token; /* where its parts end, when that is known; else NULL, and they are looked for */
 };
 
 /* The one value in 'in'. */
 struct json_value json_value(struct span in);
 
 struct json_iter {
-    struct span at;
+    struct span at; /* what is to come; with tokens: from the value's first byte on */
     bool object;
+    const struct json_token *token, *end; /* NULL: none */
 };
 
 /* Over an object's members or an array's elements; over anything else there is nothing. */
@@ -123,7 +127,17 @@ struct json_iter json_iter(struct json_value container);
 bool json_next(struct json_iter *it, struct json_value *ret);
 
 /* Does the raw name or string mean exactly this text, escapes decoded? */
-bool json_raw_eq(struct span raw, const char *text);
+bool json_raw_eq_slow(struct span raw, const char *text);
+
+/* Most comparisons end at the first byte: written as itself, or else as an escape. */
+static inline bool json_raw_eq(struct span raw, const char *text)
+{
+    size_t n = strlen(text);
+
+    if (raw.n < n || (raw.n > 0 && raw.p[0] != (uint8_t) text[0] && raw.p[0] != '\\'))
+        return false;
+    return raw.n == n ? n == 0 || memcmp(raw.p, text, n) == 0 : json_raw_eq_slow(raw, text); /* an escape makes it longer, never shorter */
+}
 
 /* The member of that name; of duplicates the last, as browsers do. False when absent or no object. */
 bool json_find(struct json_value obj, const char *key, struct json_value *ret);

@@ -1,9 +1,5 @@
 #include "codec/json_lex.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 enum state {
     ST_VALUE,     /* a value, nothing else */
     ST_ARR_FIRST, /* a value or ']' */
@@ -153,28 +149,6 @@ size_t json_lex_space(struct json_lex *l, struct span in)
     return n;
 }
 
-/* First byte that is not a plain ASCII string byte. */
-static const uint8_t *plain(const uint8_t *p, const uint8_t *end)
-{
-#ifdef __SSE2__
-    while (end - p >= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *) (const void *) p);
-        /* signed: bytes from 0x80 are negative, so one compare finds controls and non-ASCII */
-        __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-                                   _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-        int mask = _mm_movemask_epi8(odd);
-
-        if (mask != 0)
-            return p + __builtin_ctz((unsigned) mask);
-        p += 16;
-    }
-#endif
-    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
-
 /* The first byte of a UTF-8 sequence, by the table of RFC 3629 section 4. */
 static bool utf8_lead(struct json_lex *l, uint8_t c)
 {
@@ -285,7 +259,7 @@ static const uint8_t *escape(struct json_lex *l, const uint8_t *p)
 /* Plain bytes, then one byte that is special. */
 static const uint8_t *string(struct json_lex *l, const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *q = plain(p, end);
+    const uint8_t *q = json_plain_run(p, end);
     uint64_t max = l->lim->string;
     uint8_t c;
 

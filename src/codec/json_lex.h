@@ -7,6 +7,10 @@
  */
 #include "codec/json.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 enum json_step { JSON_MORE, JSON_DONE, JSON_BAD };
 
 struct json_lex {
@@ -60,6 +64,28 @@ struct span json_skip_space(struct span s);
 
 /* Index of the closing quote of the string whose content starts at i; s.n when there is none. */
 size_t json_string_end(struct span s, size_t i);
+
+/* First byte that is not a plain ASCII byte of a string; 'end' when there is none. */
+static inline const uint8_t *json_plain_run(const uint8_t *p, const uint8_t *end)
+{
+#ifdef __SSE2__
+    while (end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *) (const void *) p);
+        /* signed: bytes from 0x80 are negative, so one compare finds controls and non-ASCII */
+        __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+                                   _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+        int mask = _mm_movemask_epi8(odd);
+
+        if (mask != 0)
+            return p + __builtin_ctz((unsigned) mask);
+        p += 16;
+    }
+#endif
+    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
 
 /* Index of the first quote or bracket of either kind from i on; s.n when there is none. */
 size_t json_next_bracket(struct span s, size_t i);

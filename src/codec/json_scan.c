@@ -35,6 +35,7 @@ struct json_scan {
     enum where where;
     enum json_shape shape;
     struct buf item;  /* the element, or the name, being read */
+    struct json_tape tape;
     struct buf outer; /* see keep_outer */
     uint64_t items;
     uint64_t total_max;
@@ -58,6 +59,7 @@ struct json_scan *json_scan_new(const struct json_scan_opts *opts)
     json_lex_init(&s->lex, &s->o.limits);
     buf_init(&s->item, (size_t) s->o.limits.bytes);
     buf_init(&s->outer, (size_t) s->o.limits.bytes);
+    json_tape_init(&s->tape);
     return s;
 }
 
@@ -66,6 +68,7 @@ struct json_scan *json_scan_free(struct json_scan *s)
     if (s != NULL) {
         buf_deinit(&s->item);
         buf_deinit(&s->outer);
+        json_tape_deinit(&s->tape);
         free(s);
     }
     return NULL;
@@ -137,9 +140,9 @@ static bool outer_c(struct json_scan *s, uint8_t c)
     return outer_add(s, span_of(&c, 1));
 }
 
-static bool emit(struct json_scan *s, struct span bytes, uint64_t line, uint64_t offset)
+static bool emit(struct json_scan *s, struct span bytes, const struct json_token *tokens, uint64_t line, uint64_t offset)
 {
-    struct json_item item = { bytes, s->items, line, offset };
+    struct json_item item = { bytes, tokens, s->items, line, offset };
 
     if (!s->o.limits.allow_duplicates && !json_no_duplicates(bytes, &s->o.limits, s->lex.members, NULL)) {
         (void) fail(s, JSON_E_DUPLICATE, NULL, 0);
@@ -164,13 +167,38 @@ static void lex_begin(struct json_scan *s, enum where where)
     buf_reset(&s->item);
 }
 
+static void after_item(struct json_scan *s)
+{
+    s->where = s->shape == JSON_SHAPE_LINES ? W_GAP : W_AFTER;
+}
+
 static bool item_done(struct json_scan *s)
 {
-    if (!emit(s, buf_span(&s->item), s->lex.begin_line, s->lex.begin_offset))
+    if (!emit(s, buf_span(&s->item), NULL, s->lex.begin_line, s->lex.begin_offset))
         return false;
     if (s->item.cap > KEEP_CAP)
         buf_deinit(&s->item);
-    s->where = s->shape == JSON_SHAPE_LINES ? W_GAP : W_AFTER;
+    after_item(s);
+    return true;
+}
+
+/* The element that begins at in->p[0], when it lies there whole and with nothing to leave out. False: it does not, or may be wrong. */
+static bool whole_item(struct json_scan *s, struct span *in, bool *ret_ok)
+{
+    struct json_limits lim = s->o.limits;
+    uint64_t offset = s->lex.offset;
+    struct span item = *in;
+
+    lim.depth = s->lex.depth_max;
+    if (!json_tape_read(&s->tape, item, &lim, &item.n))
+        return false;
+    take(s, in, item.n);
+    s->lex.members = s->tape.members;
+    *ret_ok = emit(s, item, s->tape.v, s->lex.line, offset);
+    if (s->tape.cap > KEEP_CAP / sizeof(struct json_token))
+        json_tape_deinit(&s->tape);
+    if (*ret_ok)
+        after_item(s);
     return true;
 }
 
@@ -195,8 +223,12 @@ static bool in_value(struct json_scan *s, struct span *in)
 {
     struct buf *out = s->where == W_IN_MEMBER ? (keep_outer(s) ? &s->outer : NULL) : &s->item;
     size_t used = 0;
-    enum json_step step = json_lex_feed(&s->lex, *in, &used, out);
+    enum json_step step;
+    bool ok = true;
 
+    if (s->where == W_IN_ITEM && json_lex_idle(&s->lex) && whole_item(s, in, &ok))
+        return ok;
+    step = json_lex_feed(&s->lex, *in, &used, out);
     if (step == JSON_BAD)
         return out == NULL ? false : fail_out(s, out, 1);
     *in = span_sub(*in, used, in->n);
@@ -232,7 +264,7 @@ static bool end_object(struct json_scan *s)
     s->undecided = false;
     s->shape = JSON_SHAPE_LINES;
     s->where = W_GAP;
-    if (!emit(s, buf_span(&s->outer), s->outer_line, s->outer_offset))
+    if (!emit(s, buf_span(&s->outer), NULL, s->outer_line, s->outer_offset))
         return false;
     buf_deinit(&s->outer);
     return true;

@@ -4,7 +4,8 @@
  *
  * Life:    new -> feed* -> finish -> free. After the first false every call is false with the same error.
  * Threads: one at a time. No recursion; the work of a feed is linear in its bytes (plus the callback's).
- * Memory:  the element being read (at most limits.bytes), and what stands beside a list when it is asked for.
+ * Memory:  the element being read (at most limits.bytes) and its tokens, and what stands beside a list when it is asked for.
+ * Cost:    an element that lies whole in one step, as minified JSON, is read in one pass and not copied (json_tape).
  *
  * Shapes:
  *   [e, e, …]                      JSON_SHAPE_ARRAY
@@ -13,12 +14,13 @@
  *   JSON_SHAPE_SNIFF decides from the first byte: '[' is ARRAY; '{' is LIST when that object has the list, else LINES;
  *   a value of any other kind is refused (JSON_E_SHAPE).
  */
-#include "codec/json.h"
+#include "codec/json_tape.h"
 
 enum json_shape { JSON_SHAPE_SNIFF, JSON_SHAPE_ARRAY, JSON_SHAPE_LIST, JSON_SHAPE_LINES };
 
 struct json_item {
     struct span bytes; /* minified; borrowed, valid during the call */
+    const struct json_token *tokens; /* of it, as long; NULL: it came in pieces, or with white space */
     uint64_t index;    /* from 0 */
     uint64_t line;     /* where it starts in the input */
     uint64_t offset;

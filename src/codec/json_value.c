@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "codec/json_lex.h"
+#include "codec/json_tape.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -131,7 +132,7 @@ static size_t container_len(struct span s)
 /* Cuts the value that starts at *at. */
 struct json_value json_take_value(struct span *at)
 {
-    struct json_value v = { JSON_NULL, SPAN_EMPTY, SPAN_EMPTY };
+    struct json_value v = { .type = JSON_NULL };
     struct span s = json_skip_space(*at);
     size_t n = 0;
 
@@ -170,20 +171,48 @@ struct json_value json_value(struct span in)
         return json_take_value(&in);
     while (in.n > 0 && in.p[in.n - 1] <= ' ') /* it is all there is: no need to look for its end */
         in.n--;
-    return (struct json_value){ *in.p == '{' ? JSON_OBJECT : JSON_ARRAY, SPAN_EMPTY, in };
+    return (struct json_value){ .type = *in.p == '{' ? JSON_OBJECT : JSON_ARRAY, .raw = in };
 }
 
 struct json_iter json_iter(struct json_value c)
 {
-    if ((c.type != JSON_ARRAY && c.type != JSON_OBJECT) || c.raw.n < 2)
-        return (struct json_iter){ SPAN_EMPTY, false };
-    return (struct json_iter){ span_sub(c.raw, 1, c.raw.n - 2), c.type == JSON_OBJECT };
+    bool object = c.type == JSON_OBJECT;
+
+    if ((c.type != JSON_ARRAY && !object) || c.raw.n < 2)
+        return (struct json_iter){ .object = false };
+    if (c.token != NULL)
+        return (struct json_iter){ .at = { c.raw.p - c.token->from, 0 }, .object = object, .token = c.token + 1, .end = c.token + c.token->n };
+    return (struct json_iter){ .at = span_sub(c.raw, 1, c.raw.n - 2), .object = object };
+}
+
+/* Between the quotes of a string. */
+static struct span content(const uint8_t *base, const struct json_token *k)
+{
+    return span_of(base + k->from + 1, k->to - k->from - 2);
+}
+
+static bool next_token(struct json_iter *it, struct json_value *ret)
+{
+    const struct json_token *k = it->token;
+    const uint8_t *base = it->at.p;
+
+    if (k == it->end)
+        return false;
+    ret->key = it->object ? content(base, k++) : SPAN_EMPTY;
+    ret->type = k->type;
+    ret->raw = k->type == JSON_STRING ? content(base, k) : span_of(base + k->from, k->to - k->from);
+    ret->token = k;
+    it->token = k + k->n;
+    return true;
 }
 
 bool json_next(struct json_iter *it, struct json_value *ret)
 {
-    struct span key = SPAN_EMPTY, at = json_skip_space(it->at);
+    struct span key = SPAN_EMPTY, at;
 
+    if (it->token != NULL)
+        return next_token(it, ret);
+    at = json_skip_space(it->at);
     if (at.n > 0 && *at.p == ',')
         at = json_skip_space(span_sub(at, 1, at.n));
     if (at.n == 0)
@@ -258,7 +287,7 @@ bool json_string_decode(struct span raw, struct buf *out)
     return !out->failed;
 }
 
-bool json_raw_eq(struct span raw, const char *text)
+bool json_raw_eq_slow(struct span raw, const char *text)
 {
     uint8_t room[64];
     struct buf b;

@@ -570,10 +570,10 @@ static void event_data(struct mask_rrweb *w, struct json_value data, int type, i
         mask_json_value(&w->json, data, payload);
 }
 
-static void pass(struct mask_rrweb *w, struct span json, int type, int source)
+static void pass(struct mask_rrweb *w, struct json_value event, int type, int source)
 {
-    struct json_value obj = json_value(json), v;
-    struct json_iter it = json_iter(obj);
+    struct json_iter it = json_iter(event);
+    struct json_value v;
 
     w->changed = false;
     while (json_next(&it, &v) && w->json.err.code == ERR_OK) {
@@ -606,8 +606,9 @@ static bool dull(struct span json, int type, int source)
            memchr(json.p, '\\', json.n) == NULL && memchr(json.p, '%', json.n) == NULL && memchr(json.p, '&', json.n) == NULL;
 }
 
-enum err mask_rrweb_event(struct mask_rrweb *w, struct span json, int type, int source, struct span *ret, struct err_info *reterr)
+enum err mask_rrweb_event(struct mask_rrweb *w, struct json_value event, int type, int source, struct span *ret, struct err_info *reterr)
 {
+    struct span json = event.raw;
     struct mask_json *m = &w->json;
     uint64_t counts[MASK_RULES_MAX];
 
@@ -618,13 +619,13 @@ enum err mask_rrweb_event(struct mask_rrweb *w, struct span json, int type, int 
     if (type == RRWEB_FULL)
         new_page(w);
     memcpy(counts, m->counts, sizeof(counts));
-    pass(w, json, type, source);
+    pass(w, event, type, source);
     for (int i = 1; type == RRWEB_INCREMENTAL && source == 0 && w->changed && m->err.code == ERR_OK; i++) {
         if (i == PASSES)
             w->lost = true;
         mask_edit_reset(&m->edit);
         memcpy(m->counts, counts, sizeof(counts));
-        pass(w, json, type, source);
+        pass(w, event, type, source);
         if (i == PASSES)
             break;
     }

@@ -41,8 +41,8 @@ void mask_rrweb_init(struct mask_rrweb *w, const struct mask_rules *rules, struc
 void mask_rrweb_deinit(struct mask_rrweb *w);
 
 /*
- * 'json': one event, valid and minified. *ret is it, or what is stored in its place (borrows from w until the next call). ERR_NOMEM,
+ * 'event': an object, valid and minified, with its tokens or without. *ret is its text, or what is stored in its place (borrows from w until the next call). ERR_NOMEM,
  * ERR_LIMIT: nothing may be stored.
  */
-NODISCARD enum err mask_rrweb_event(struct mask_rrweb *w, struct span json, int type, int source, struct span *ret,
+NODISCARD enum err mask_rrweb_event(struct mask_rrweb *w, struct json_value event, int type, int source, struct span *ret,
                                     struct err_info *reterr);

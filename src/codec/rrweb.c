@@ -159,8 +159,13 @@ static struct members members_of(struct json_value obj)
 
 enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret, struct err_info *reterr)
 {
-    struct json_value obj = json_value(json), v, inner;
-    struct rrweb_event ev = { .source = -1, .json = json };
+    return rrweb_value(r, json_value(json), ret, reterr);
+}
+
+enum err rrweb_value(struct rrweb *r, struct json_value json, struct rrweb_event *ret, struct err_info *reterr)
+{
+    struct json_value obj = json, v, inner;
+    struct rrweb_event ev = { .source = -1, .json = json.raw, .tokens = json.token };
     struct members m;
     int64_t n;
 
@@ -175,6 +180,7 @@ enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret,
     if (m.cv) {
         TRY(plain_fields(r, ev.json, reterr));
         ev.json = buf_span(&r->plain);
+        ev.tokens = NULL;
         m = members_of(json_value(ev.json));
     }
     if (m.type.type != JSON_NUMBER || !json_int(m.type.raw, &n) || n < 0 || n > 255)

@@ -10,6 +10,7 @@
  */
 #include "base/buf.h"
 #include "base/times.h"
+#include "codec/json.h"
 
 enum rrweb_type {
     RRWEB_DOM,
@@ -38,6 +39,7 @@ struct rrweb_event {
     int source;       /* of an incremental snapshot; -1: none */
     time_us own_us;   /* may be negative: before the first one */
     struct span json; /* as stored; borrows from the input or from struct rrweb, until the next event */
+    const struct json_token *tokens; /* of json, when the input's are; else NULL */
 };
 
 /* 'max': bytes of one event, unpacked. */
@@ -49,6 +51,9 @@ void rrweb_deinit(struct rrweb *r);
  * ERR_CORRUPT: a packed event is damaged. ERR_UNSUPPORTED: the dialect.
  */
 NODISCARD enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret, struct err_info *reterr);
+
+/* The same, with its tokens (codec/json_tape.h). */
+NODISCARD enum err rrweb_value(struct rrweb *r, struct json_value json, struct rrweb_event *ret, struct err_info *reterr);
 
 /* Since 1970; 0 when no event had a timestamp. */
 time_ms rrweb_started_at(const struct rrweb *r);

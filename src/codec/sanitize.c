@@ -8,8 +8,8 @@
  */
 #include "codec/sanitize_int.h"
 
-#include "codec/json.h"
 #include "codec/json_lex.h"
+#include "codec/json_tape.h"
 #include "codec/jsonw.h"
 
 #define EMPTY_DOCUMENT "{\"type\":0,\"childNodes\":[],\"id\":1}"
@@ -60,20 +60,46 @@ void sanitize_replace(struct sanitize_walk *w, size_t from, size_t to, struct sp
         sanitize_fail(w, ERR_LIMIT, "event-too-large");
 }
 
+/* Is it known where the value at 'at' ends? */
+static bool knows(const struct sanitize_walk *w)
+{
+    return w->token != NULL && w->at < w->in.n; /* the end, or a walk that failed */
+}
+
 struct span sanitize_string(struct sanitize_walk *w)
 {
-    size_t from = w->at + 1, end = json_string_end(w->in, from < w->in.n ? from : w->in.n);
+    size_t from = w->at + 1, end;
 
+    if (knows(w)) {
+        w->at = w->token++->to;
+        return span_of(w->in.p + from, w->at - 1 - from);
+    }
+    end = json_string_end(w->in, from < w->in.n ? from : w->in.n);
     w->at = end < w->in.n ? end + 1 : w->in.n;
     return span_sub(w->in, from, end - (from < end ? from : end));
 }
 
 void sanitize_skip(struct sanitize_walk *w)
 {
-    struct span at = span_sub(w->in, w->at, w->in.n);
+    struct span at;
 
+    if (knows(w)) {
+        w->at = w->token->to;
+        w->token += w->token->n;
+        return;
+    }
+    at = span_sub(w->in, w->at, w->in.n);
     (void) json_take_value(&at);
     w->at = w->in.n - at.n;
+}
+
+struct json_value sanitize_value_here(const struct sanitize_walk *w)
+{
+    struct span at = span_sub(w->in, w->at, w->in.n);
+
+    if (!knows(w))
+        return json_take_value(&at);
+    return (struct json_value){ .type = w->token->type, .raw = span_sub(at, 0, w->token->to - w->token->from), .token = w->token };
 }
 
 struct span sanitize_decoded(struct sanitize_walk *w, struct span raw, struct buf *to)
@@ -94,6 +120,8 @@ bool sanitize_enter(struct sanitize_walk *w, char bracket, struct sanitize_list 
         return false;
     }
     w->at++;
+    if (w->token != NULL)
+        w->token++;
     return true;
 }
 
@@ -228,14 +256,6 @@ static void objects(struct sanitize_walk *w, bool (*each)(struct sanitize_walk *
     }
 }
 
-/* The object at 'at', as a value that ends where it ends. */
-static struct json_value here(const struct sanitize_walk *w)
-{
-    struct span at = span_sub(w->in, w->at, w->in.n);
-
-    return json_take_value(&at);
-}
-
 static bool is(const struct sanitize_list *l, const char *name)
 {
     return json_raw_eq(l->name, name);
@@ -246,7 +266,7 @@ static bool number_of(const struct sanitize_walk *w, const char *name, int64_t *
 {
     struct json_value v;
 
-    return json_find(here(w), name, &v) && v.type == JSON_NUMBER && sanitize_id(v.raw, ret);
+    return json_find(sanitize_value_here(w), name, &v) && v.type == JSON_NUMBER && sanitize_id(v.raw, ret);
 }
 
 /* One of data.texts: {id, value}. */
@@ -298,7 +318,7 @@ static bool addition(struct sanitize_walk *w)
     int64_t parent = 0;
     bool css = number_of(w, "parentId", &parent) && sanitize_knows_style(w->s, parent), keep = false;
 
-    if (!json_find(here(w), "node", &node))
+    if (!json_find(sanitize_value_here(w), "node", &node))
         return false;
     w->orphans = true;
     (void) sanitize_enter(w, '{', &l);
@@ -344,7 +364,7 @@ static bool declaration(struct sanitize_walk *w)
     struct json_value v;
     struct span name;
 
-    if (sanitize_peek(w) == '{' && json_find(here(w), "property", &v)) {
+    if (sanitize_peek(w) == '{' && json_find(sanitize_value_here(w), "property", &v)) {
         name = v.type == JSON_STRING ? sanitize_decoded(w, v.raw, &w->s->text) : SPAN_EMPTY;
         if (v.type != JSON_STRING || sanitize_css_property(name)) {
             sanitize_skip(w);
@@ -604,7 +624,16 @@ static enum err finish(struct sanitize_walk *w, struct span json, struct span *r
 
 enum err sanitize_event(struct sanitize *s, struct span json, struct span *ret, struct err_info *reterr)
 {
-    struct json_value event = json_value(json), v, data;
+    struct json_value event = json_value(json);
+
+    *ret = json;
+    return event.type == JSON_OBJECT ? sanitize_value(s, event, ret, reterr) : ERR_OK;
+}
+
+enum err sanitize_value(struct sanitize *s, struct json_value event, struct span *ret, struct err_info *reterr)
+{
+    struct span json = event.raw;
+    struct json_value v, data;
     struct sanitize_state before = s->state;
     struct sanitize_walk w;
     int64_t type;
@@ -620,7 +649,7 @@ enum err sanitize_event(struct sanitize *s, struct span json, struct span *ret, 
         return ERR_OK;
     for (int round = 0; round < 3; round++) {
         buf_reset(&s->out);
-        w = (struct sanitize_walk){ .s = s, .in = json };
+        w = (struct sanitize_walk){ .s = s, .in = json, .token = event.token };
         walk(&w, type, data);
         if (!w.orphans || !w.learned || w.err != ERR_OK)
             break;

@@ -58,6 +58,7 @@ struct sanitize_walk {
     struct sanitize *s;
     struct span in;
     size_t at;     /* the next byte to look at */
+    const struct json_token *token; /* of the value or name there; NULL: not known */
     size_t copied; /* bytes of 'in' that are in the output already */
     bool edited;
     bool orphans;  /* something was judged by its element's number */
@@ -81,6 +82,9 @@ struct span sanitize_string(struct sanitize_walk *w);
 
 /* Goes behind the value at 'at'. */
 void sanitize_skip(struct sanitize_walk *w);
+
+/* The value at 'at'. */
+struct json_value sanitize_value_here(const struct sanitize_walk *w);
 
 /* Raw string content decoded: 'raw' itself when it has no escapes, else in 'to'. */
 struct span sanitize_decoded(struct sanitize_walk *w, struct span raw, struct buf *to);

@@ -343,19 +343,14 @@ static bool says_http(struct sanitize_walk *w, struct json_value attributes)
 /* What the node at 'at' is. False: none that is ever built. */
 static bool recognise(struct sanitize_walk *w, struct node *n)
 {
-    struct span at = span_sub(w->in, w->at + 1, w->in.n);
+    struct json_iter it = json_iter(sanitize_value_here(w));
     struct json_value v, tag = { .type = JSON_NULL }, attributes = tag;
     bool type = false, has_tag = false, has_attributes = false;
 
     n->type = -1;
-    while (at.n > 1 && *at.p != '}' && !(type && (n->type != 2 || (has_tag && has_attributes)))) {
-        enum name name;
+    while (!(type && (n->type != 2 || (has_tag && has_attributes))) && json_next(&it, &v)) {
+        enum name name = name_of(v.key);
 
-        if (*at.p == ',')
-            at = span_sub(at, 1, at.n);
-        name = name_of(json_take_value(&at).raw);
-        at = span_sub(at, 1, at.n);
-        v = json_take_value(&at);
         if (name == NAME_TYPE && !type) {
             type = true;
             if (v.type != JSON_NUMBER || !json_int(v.raw, &n->type))
@@ -400,8 +395,7 @@ static void children(struct sanitize_walk *w, const struct node *n, unsigned dep
 /* Its number, from which later events know it. False: it has none that counts. */
 static bool number(struct sanitize_walk *w, const struct node *n)
 {
-    struct span at = span_sub(w->in, w->at, w->in.n);
-    struct json_value v = json_take_value(&at);
+    struct json_value v = sanitize_value_here(w);
     int64_t id;
 
     sanitize_skip(w);

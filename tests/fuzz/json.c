@@ -86,6 +86,37 @@ static void walk(struct json_value v)
     buf_deinit(&b);
 }
 
+/* With tokens and without: the same members all the way down. */
+static void same_members(struct json_value a, struct json_value b)
+{
+    struct json_iter x = json_iter(a), y = json_iter(b);
+    struct json_value v, w;
+
+    MUST(a.type == b.type && span_eq(a.raw, b.raw) && span_eq(a.key, b.key));
+    while (json_next(&x, &v)) {
+        MUST(json_next(&y, &w));
+        same_members(v, w);
+    }
+    MUST(!json_next(&y, &w));
+}
+
+/* What is taken in one pass is what the strict reader takes, whatever follows. */
+static void tape_agrees(struct span in, struct span small, bool ok, const struct json_limits *lim)
+{
+    struct json_tape t;
+    struct json_error e;
+    size_t used;
+
+    json_tape_init(&t);
+    if (json_tape_read(&t, in, lim, &used))
+        MUST(json_check(span_sub(in, 0, used), lim, &e) || e.cause == JSON_E_DUPLICATE);
+    if (ok && small.n > 0 && (small.p[0] == '{' || small.p[0] == '[') && json_tape_read(&t, small, lim, &used)) {
+        MUST(used == small.n);
+        same_members(json_tape_value(t.v, small), json_value(small));
+    }
+    json_tape_deinit(&t);
+}
+
 static void trees_agree(struct span in, const struct json_limits *lim)
 {
     struct buf tree = BUF_INIT(64 << 20), again = BUF_INIT(64 << 20), text = BUF_INIT(64 << 20);
@@ -133,6 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         walk(json_value(buf_span(&small)));
     }
     walk(json_value(in));
+    tape_agrees(in, buf_span(&small), ok, &lim);
     lim.refuse_nul = true;
     trees_agree(in, &lim);
     lim.bytes = 300;

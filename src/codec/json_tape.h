@@ -1,0 +1,47 @@
+#pragma once
+/*
+ * The tokens of one JSON value, found in one pass: where each value begins and ends, and how many tokens lie in it. Who walks over
+ * an event several times (codec/rrweb, sanitize, mask_rrweb, facts) then steps over a node without looking at its bytes, and reads a
+ * member without looking for its end.
+ *
+ * A value with its tokens is an ordinary struct json_value: json_iter, json_next and json_find use them when they are there.
+ *
+ * Life:    init -> read* -> deinit. Tokens are valid until the next read; values that carry them as long.
+ * Memory:  16 bytes a token, at most JSON_TAPE_MAX; a value with more has none, and is walked byte by byte.
+ * Threads: one at a time.
+ */
+#include "codec/json.h"
+
+#define JSON_TAPE_MAX (128u << 20) /* the most that an event of 16 MiB can have */
+
+/* In the order of the text: a container before what lies in it, a member's name before its value. */
+struct json_token {
+    uint32_t from, to; /* its bytes, brackets and quotes included; counted from the first byte of the value that was read */
+    uint32_t n;        /* tokens in it, itself included */
+    enum json_type type;
+};
+
+struct json_tape {
+    struct json_token *v;
+    uint32_t n, cap;
+    uint32_t members; /* as json_limits.members counts them: values in the outermost one, without names */
+};
+
+void json_tape_init(struct json_tape *t);
+void json_tape_deinit(struct json_tape *t);
+
+/* Gives back what one large value needed; tokens are over. */
+void json_tape_rest(struct json_tape *t);
+
+/*
+ * The array or object at in.p[0], strictly as json_lex reads it, without white space between tokens: true, *ret_used: its length, and its
+ * tokens are in *t. False: anything else, also what may be an error, goes past a limit or is cut off; ask the slow reader.
+ * Limits that count: bytes, depth, members, string (in bytes as written), lone surrogates, NUL. Names are not compared.
+ */
+bool json_tape_read(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used);
+
+/* The array or object that 'bytes' is, with its tokens; NULL: any value, without. */
+struct json_value json_tape_value(const struct json_token *tokens, struct span bytes);
+
+/* 'bytes', valid and minified, with tokens when there is room for them, else as json_value gives it. */
+struct json_value json_tape_of(struct json_tape *t, struct span bytes);
