@@ -74,9 +74,18 @@ static bool list(struct facts_notes *n, const struct fact *f, struct span text)
     return true;
 }
 
+/* Counts stay at the largest number. */
+static uint32_t sum(uint32_t a, uint32_t b)
+{
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
 bool facts_add(struct facts_notes *n, const struct fact *f, struct span text)
 {
-    return n->counts.of[f->kind]++ >= facts_listed_max(f->kind) || list(n, f, text);
+    bool listed = n->counts.of[f->kind] < facts_listed_max(f->kind);
+
+    n->counts.of[f->kind] = sum(n->counts.of[f->kind], 1);
+    return !listed || list(n, f, text);
 }
 
 /* ---- activity ---- */
@@ -90,7 +99,7 @@ static void widen(struct facts_notes *n)
         uint32_t k = (i + odd) / 2, count = n->bins[i];
 
         n->bins[i] = 0;
-        n->bins[k] += count;
+        n->bins[k] = sum(n->bins[k], count);
         to = k + 1;
     }
     n->n_bins = to;
@@ -112,22 +121,22 @@ void facts_bin(struct facts_notes *n, time_us at, uint32_t count)
     at = (at - n->bins_from) / n->bin;
     for (; n->n_bins <= at; n->n_bins++)
         n->bins[n->n_bins] = 0;
-    n->bins[at] = n->bins[at] > UINT32_MAX - count ? UINT32_MAX : n->bins[at] + count;
+    n->bins[at] = sum(n->bins[at], count);
 }
 
 /* ---- joining ---- */
 
 static void add_counts(struct facts_counts *to, const struct facts_counts *c)
 {
-    to->clicks += c->clicks;
-    to->inputs += c->inputs;
-    to->errors += c->errors;
+    to->clicks = sum(to->clicks, c->clicks);
+    to->inputs = sum(to->inputs, c->inputs);
+    to->errors = sum(to->errors, c->errors);
     for (int i = 0; i < FACT_KINDS; i++)
-        to->of[i] += c->of[i];
+        to->of[i] = sum(to->of[i], c->of[i]);
     for (int i = 0; i < FACTS_LEVELS; i++)
-        to->console[i] += c->console[i];
+        to->console[i] = sum(to->console[i], c->console[i]);
     for (size_t i = 0; i < sizeof(c->requests) / sizeof(c->requests[0]); i++)
-        to->requests[i] += c->requests[i];
+        to->requests[i] = sum(to->requests[i], c->requests[i]);
 }
 
 bool facts_join(struct facts_notes *to, const struct facts_notes *next)

@@ -96,7 +96,7 @@ static enum err read_note(struct rd *r, uint64_t end_seq, time_us time_max, stru
 
     if (r->failed || kind == 0 || kind >= FACT_KINDS || f.seq >= end_seq || t > (uint64_t) time_max ||
         text.n > FACTS_TEXT_MAX || !utf8_valid(text) || listed[kind]++ == facts_listed_max((enum fact_kind) kind) ||
-        (kind == FACT_IDLE && value > (uint64_t) time_max))
+        (kind == FACT_IDLE && (value > (uint64_t) time_max || text.n > 0)))
         return ERR_RAISE(reterr, ERR_CORRUPT, "segment notes: note %u", n->n);
     f.kind = (enum fact_kind) kind;
     f.time = (time_us) t;

@@ -33,13 +33,20 @@ static void sound(const struct facts_notes *n, uint64_t seq, time_us time)
         MUST(of[k] <= facts_listed_max((enum fact_kind) k) && of[k] <= n->counts.of[k]);
 }
 
+/* A run of clicks that goes on in the next segment counts what was clicked in its own. */
+static bool same_value(const struct fact *a, const struct fact *b)
+{
+    return a->value == b->value || (a->kind == FACT_RAGE && a->value >= b->value && b->value >= FACTS_RAGE);
+}
+
+/* 'b' may have been joined. */
 static bool same(const struct facts_notes *a, const struct facts_notes *b)
 {
     bool equal = a->n == b->n && a->active == b->active && memcmp(&a->counts, &b->counts, sizeof(a->counts)) == 0;
 
     for (uint32_t i = 0; equal && i < a->n; i++)
         equal = a->list[i].kind == b->list[i].kind && a->list[i].seq == b->list[i].seq && a->list[i].time == b->list[i].time &&
-                a->list[i].value == b->list[i].value && span_eq(facts_text(a, &a->list[i]), facts_text(b, &b->list[i]));
+                same_value(&a->list[i], &b->list[i]) && span_eq(facts_text(a, &a->list[i]), facts_text(b, &b->list[i]));
     return equal;
 }
 

@@ -273,6 +273,28 @@ static void activity(void **state)
     facts_notes_deinit(&m);
 }
 
+/* Counts of a file that somebody made up: they stay at the largest number, and what is stored can be read again. */
+static void counts_do_not_run_over(void **state)
+{
+    struct facts_notes n, m;
+
+    (void) state;
+    facts_notes_init(&n);
+    facts_notes_init(&m);
+    memset(&n.counts, 0xff, sizeof(n.counts));
+    memset(&m.counts, 0xff, sizeof(m.counts));
+    assert_true(facts_join(&n, &m));
+    assert_memory_equal(&n.counts, &m.counts, sizeof(n.counts));
+    assert_true(facts_add(&n, &(struct fact){ .kind = FACT_ERROR }, SPAN("late")));
+    assert_memory_equal(&n.counts, &m.counts, sizeof(n.counts));
+    facts_bin(&n, 0, UINT32_MAX);
+    facts_bin(&n, FACTS_BIN_US, 5);
+    facts_bin(&n, (FACTS_BINS + 1) * (time_us) FACTS_BIN_US, 1); /* the first two become one */
+    assert_int_equal(n.bins[0], UINT32_MAX);
+    facts_notes_deinit(&n);
+    facts_notes_deinit(&m);
+}
+
 static void limits(void **state)
 {
     struct facts_notes n, m;
@@ -301,7 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_and_sizes), cmocka_unit_test(clicks),   cmocka_unit_test(what_pages_say),
         cmocka_unit_test(marks),           cmocka_unit_test(idle),     cmocka_unit_test(activity),
-        cmocka_unit_test(limits),
+        cmocka_unit_test(limits),          cmocka_unit_test(counts_do_not_run_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

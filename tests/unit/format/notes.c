@@ -283,6 +283,24 @@ static void how_long_a_text(void **state)
     buf_deinit(&b);
 }
 
+/* A stretch in which nothing happened has no words: with some, there would be room for more of them than for all texts. */
+static void no_text_of_an_idle_span(void **state)
+{
+    static uint8_t text[FACTS_TEXT_MAX];
+    struct buf b = BUF_INIT(4u << 20);
+
+    (void) state;
+    for (uint32_t n = 1; n <= FACTS_IDLE_MAX; n += FACTS_IDLE_MAX - 1) {
+        put_front(&b, nobody, n);
+        put_activity(&b, 0, 0, 0);
+        buf_u32le(&b, n);
+        for (uint32_t i = 0; i < n; i++)
+            put_note(&b, FACT_IDLE, 0, i, i, SPAN_OF(text));
+        assert_verdict(&b, ERR_CORRUPT, "idle spans with a text:", n);
+    }
+    buf_deinit(&b);
+}
+
 static void cut_and_left_over(void **state)
 {
     struct buf b = BUF_INIT(4096);
@@ -341,6 +359,7 @@ int main(void)
         cmocka_unit_test(activity),
         cmocka_unit_test(how_many_of_a_kind),
         cmocka_unit_test(how_long_a_text),
+        cmocka_unit_test(no_text_of_an_idle_span),
         cmocka_unit_test(cut_and_left_over),
         cmocka_unit_test(without_memory),
     };
