@@ -38,7 +38,7 @@ static enum err member_new(struct bundle *b, struct span name, uint64_t size, st
         return ERR_RAISE(reterr, ERR_NOMEM, "member");
     buf_init(&m->name, TAR_NAME_MAX);
     buf_add_span(&m->name, name);
-    packed_init(&m->source, b->hold + SOURCE_READY, &b->limits);
+    packed_init(&m->source, &b->sum);
     m->size = size;
     b->members[b->n_members++] = m;
     b->current = m;
@@ -160,7 +160,7 @@ static enum err on_file(void *ctx, struct span name, uint64_t size, struct err_i
 static enum err too_much(struct bundle *b, struct err_info *reterr)
 {
     b->r.limit = "held-files";
-    b->r.limit_value = b->hold;
+    b->r.limit_value = b->limits.hold;
     return ERR_RAISE(reterr, ERR_LIMIT, "the files that have to be held are too large together; the largest output has to stand last");
 }
 
@@ -171,7 +171,7 @@ static enum err on_bytes(void *ctx, struct span bytes, struct err_info *reterr)
 
     if (s == NULL)
         return ERR_OK;
-    if (!s->streamed && (b->n_held += bytes.n) > b->hold)
+    if (!s->streamed && (b->n_held += bytes.n) > b->limits.hold)
         return too_much(b, reterr);
     while (bytes.n > 0) { /* a streamed one is played as it comes, so it holds no more than a step */
         struct span part = span_sub(bytes, 0, SOURCE_READY);
@@ -200,13 +200,23 @@ static enum err on_end(void *ctx, struct err_info *reterr)
 
 /* ---- the reader */
 
+/* Which limit it was, when it was one. */
+static enum err named(struct bundle *b, enum err code)
+{
+    if (code != ERR_LIMIT || b->r.limit != NULL)
+        return code;
+    b->r.limit = b->tar.limit != NULL ? b->tar.limit : b->sum.hit;
+    b->r.limit_value = b->tar.limit != NULL ? b->tar.limit_value : b->sum.hit_value;
+    return code;
+}
+
 static enum err feed(struct reader *r, struct span in, struct err_info *reterr)
 {
     struct bundle *b = (struct bundle *) r;
     enum err code = tar_read_feed(&b->tar, in, reterr);
 
     r->offset = b->tar.offset;
-    return code;
+    return named(b, code);
 }
 
 static enum err no_recording(const struct bundle *b, struct err_info *reterr)
@@ -222,9 +232,8 @@ static enum err no_recording(const struct bundle *b, struct err_info *reterr)
                      "a tar that holds no recording of sudo, script or asciicast v0; keyhole import finds others in it");
 }
 
-static enum err finish(struct reader *r, struct err_info *reterr)
+static enum err end_tar(struct bundle *b, struct err_info *reterr)
 {
-    struct bundle *b = (struct bundle *) r;
     bool one;
 
     TRY(tar_read_finish(&b->tar, reterr));
@@ -239,6 +248,13 @@ static enum err finish(struct reader *r, struct err_info *reterr)
     return b->state == DONE ? ERR_OK : ERR_RAISE(reterr, ERR_CORRUPT, "the tar ends inside a recording");
 }
 
+static enum err finish(struct reader *r, struct err_info *reterr)
+{
+    struct bundle *b = (struct bundle *) r;
+
+    return named(b, end_tar(b, reterr));
+}
+
 static void release(struct reader *r)
 {
     struct bundle *b = (struct bundle *) r;
@@ -251,7 +267,7 @@ static void release(struct reader *r)
     free(b);
 }
 
-struct reader *bundle_new(struct castout *out, size_t hold, const struct unpack_limits *limits)
+struct reader *bundle_new(struct castout *out, const struct bundle_limits *limits)
 {
     struct bundle *b = calloc(1, sizeof(*b));
 
@@ -259,8 +275,8 @@ struct reader *bundle_new(struct castout *out, size_t hold, const struct unpack_
         return NULL;
     b->r = (struct reader){ .feed = feed, .finish = finish, .free = release };
     b->out = out;
-    b->hold = hold;
     b->limits = *limits;
+    b->sum.limits = &b->limits;
     tar_read_init(&b->tar);
     b->tar.on_file = on_file;
     b->tar.on_bytes = on_bytes;

@@ -10,14 +10,24 @@
 
 #define SOURCE_READY 65536
 
+/* What the compressed members of one bundle come to, together. */
+struct packed_sum {
+    const struct bundle_limits *limits;
+    uint64_t out;
+    const char *hit; /* with ERR_LIMIT: which limit, */
+    uint64_t hit_value;
+};
+
 /* One member: bytes as they came, and from the front of them unpacked ones. */
 struct packed {
     struct buf held;
     size_t taken;   /* of held, by the unpacker */
     bool complete;  /* no more comes to held */
     bool streamed;  /* what was taken is dropped */
-    const struct unpack_limits *limits;
+    struct packed_sum *sum;
     struct unpack *unpack;
+    uint64_t counted; /* in the sum; what is read again is not counted again */
+    bool compressed;
     struct buf ready;
     size_t ready_at;
     bool ended;     /* nothing more will be ready */
@@ -25,7 +35,7 @@ struct packed {
     uint8_t before; /* the byte before, for line ends of pipes */
 };
 
-void packed_init(struct packed *s, size_t hold, const struct unpack_limits *limits);
+void packed_init(struct packed *s, struct packed_sum *sum);
 void packed_deinit(struct packed *s);
 void packed_rewind(struct packed *s); /* of one that is held: reads from its beginning again */
 
@@ -51,8 +61,9 @@ enum bundle_state { COLLECTING, LEADING, PLAYING, REST, DONE };
 struct bundle {
     struct reader r;
     struct castout *out;
-    struct unpack_limits limits;
-    size_t hold, n_held;
+    struct bundle_limits limits;
+    struct packed_sum sum;
+    size_t n_held;
     struct tar_read tar;
     struct member *members[BUNDLE_MEMBERS];
     size_t n_members;

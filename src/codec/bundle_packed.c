@@ -1,9 +1,9 @@
 #include "codec/bundle_int.h"
 
-void packed_init(struct packed *s, size_t hold, const struct unpack_limits *limits)
+void packed_init(struct packed *s, struct packed_sum *sum)
 {
-    *s = (struct packed){ .limits = limits };
-    buf_init(&s->held, hold);
+    *s = (struct packed){ .sum = sum };
+    buf_init(&s->held, sum->limits->hold + SOURCE_READY);
     buf_init(&s->ready, SOURCE_READY + TIMING_LINE_MAX);
 }
 
@@ -44,8 +44,59 @@ static enum err open_layer(struct packed *s, struct err_info *reterr)
     enum unpack_codec codec;
 
     TRY(unpack_sniff(buf_span(&s->held), &codec, reterr));
-    s->unpack = unpack_new(codec, s->limits);
+    s->unpack = unpack_new(codec, &s->sum->limits->unpack);
+    s->compressed = codec != UNPACK_IDENTITY;
     return s->unpack != NULL ? ERR_OK : ERR_RAISE(reterr, ERR_NOMEM, "unpacker");
+}
+
+static enum err over(struct packed_sum *sum, const char *limit, uint64_t value, struct err_info *reterr)
+{
+    sum->hit = limit;
+    sum->hit_value = value;
+    return ERR_RAISE(reterr, ERR_LIMIT, "the files in the tar unpack to too much together");
+}
+
+/* The sum of all members, and what it is beside what was sent. */
+static enum err count(struct packed *s, struct err_info *reterr)
+{
+    struct packed_sum *sum = s->sum;
+    const struct unpack_limits *l = &sum->limits->unpack;
+    uint64_t out = unpack_out(s->unpack);
+
+    if (!s->compressed || out <= s->counted)
+        return ERR_OK;
+    sum->out += out - s->counted;
+    s->counted = out;
+    if (sum->out > l->out_max)
+        return over(sum, "unpacked-size", l->out_max, reterr);
+    if (sum->limits->wire != NULL && l->ratio_max != 0 && sum->out > l->ratio_free && sum->out / l->ratio_max > *sum->limits->wire)
+        return over(sum, "ratio", l->ratio_max, reterr);
+    return ERR_OK;
+}
+
+/* A member's own limit was met: under the name that it has for a whole file. */
+static enum err own_limit(struct packed *s, enum err code)
+{
+    const struct unpack_limits *l = &s->sum->limits->unpack;
+
+    if (code != ERR_LIMIT)
+        return code;
+    switch (unpack_hit(s->unpack)) {
+    case UNPACK_HIT_NONE: break;
+    case UNPACK_HIT_OUTPUT:
+        s->sum->hit = "unpacked-size";
+        s->sum->hit_value = l->out_max;
+        break;
+    case UNPACK_HIT_RATIO:
+        s->sum->hit = "ratio";
+        s->sum->hit_value = l->ratio_max;
+        break;
+    case UNPACK_HIT_WINDOW:
+        s->sum->hit = "zstd-window";
+        s->sum->hit_value = 1ull << l->zstd_window_log;
+        break;
+    }
+    return code;
 }
 
 static void close_layer(struct packed *s)
@@ -76,9 +127,10 @@ enum err packed_fill(struct packed *s, struct err_info *reterr)
         to = buf_reserve(&s->ready, room);
         if (to == NULL)
             return ERR_RAISE(reterr, ERR_NOMEM, "member");
-        TRY(unpack_step(s->unpack, &in, to, room, &got, reterr));
+        TRY(own_limit(s, unpack_step(s->unpack, &in, to, room, &got, reterr)));
         s->taken = s->held.n - in.n;
         s->ready.n += got;
+        TRY(count(s, reterr));
         if (s->streamed) {
             buf_drop(&s->held, s->taken);
             s->taken = 0;

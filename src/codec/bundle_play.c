@@ -32,6 +32,7 @@ enum err bundle_survey(struct bundle *b, struct err_info *reterr)
     struct span line, in = SPAN_EMPTY, out = SPAN_EMPTY;
     enum err code = ERR_OK;
     struct timing t;
+    uint64_t bytes = 0;
     bool there;
 
     memset(b->want, 0, sizeof(b->want));
@@ -48,6 +49,13 @@ enum err bundle_survey(struct bundle *b, struct err_info *reterr)
         code = packed_line(s, &line, &there, reterr);
         if (code != ERR_OK || !there)
             break;
+        bytes += line.n + 1;
+        if (bytes > b->limits.timing) {
+            b->r.limit = "timing-size";
+            b->r.limit_value = b->limits.timing;
+            code = ERR_RAISE(reterr, ERR_LIMIT, "larger than %llu bytes", (unsigned long long) b->limits.timing);
+            break;
+        }
         if (span_trim(line).n == 0)
             continue;
         code = timing_line(b->form, line, &t, reterr);

@@ -41,7 +41,7 @@ enum err importer_reader_begin(struct importer *imp)
     castout_init(out, (struct castout_sink){ on_head, on_event, imp });
     imp->castout = out;
     if (imp->format == SNIFF_TAR)
-        imp->reader = bundle_new(out, BUNDLE_HOLD, &imp->p.unpack);
+        imp->reader = bundle_new(out, &(struct bundle_limits){ BUNDLE_HOLD, BUNDLE_TIMING, imp->p.unpack, &imp->res.bytes_in });
     else if (imp->format == SNIFF_TLOG || imp->format == SNIFF_JOURNAL)
         imp->reader = tlog_new(out, imp->format == SNIFF_TLOG ? TLOG_LINES : TLOG_JOURNAL, SPAN_EMPTY);
     else

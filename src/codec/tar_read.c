@@ -71,6 +71,26 @@ static struct span field(const uint8_t *b, size_t at, size_t n)
     return span_of(b + at, end != NULL ? (size_t) (end - (b + at)) : n);
 }
 
+static enum err over_limit(struct tar_read *t, const char *limit, uint64_t value, const char *what, struct err_info *reterr)
+{
+    t->limit = limit;
+    t->limit_value = value;
+    return ERR_RAISE(reterr, ERR_LIMIT, "%s than %llu", what, (unsigned long long) value);
+}
+
+static bool decimal(struct span s, uint64_t *ret)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+        v = v < SIZE_MAX_53 ? v * 10 + (uint64_t) (s.p[i] - '0') : SIZE_MAX_53;
+    }
+    *ret = v;
+    return s.n > 0;
+}
+
 /* Records "length key=value\n": path and size are ours. */
 static enum err read_pax(struct tar_read *t, struct err_info *reterr)
 {
@@ -80,12 +100,7 @@ static enum err read_pax(struct tar_read *t, struct err_info *reterr)
         struct span len, rest, key, value;
         uint64_t n;
 
-        if (!span_cut(s, ' ', &len, &rest) || len.n > 6)
-            return ERR_RAISE(reterr, ERR_CORRUPT, "a pax record of the tar that is broken");
-        n = 0;
-        for (size_t i = 0; i < len.n; i++)
-            n = len.p[i] >= '0' && len.p[i] <= '9' ? n * 10 + (uint64_t) (len.p[i] - '0') : SIZE_MAX_53;
-        if (n <= len.n + 2 || n > s.n)
+        if (!span_cut(s, ' ', &len, &rest) || !decimal(len, &n) || n <= len.n + 2 || n > s.n)
             return ERR_RAISE(reterr, ERR_CORRUPT, "a pax record of the tar that is broken");
         rest = span_sub(s, len.n + 1, (size_t) n - len.n - 2);
         s = span_sub(s, (size_t) n, s.n);
@@ -95,10 +110,9 @@ static enum err read_pax(struct tar_read *t, struct err_info *reterr)
             buf_reset(&t->name);
             buf_add_span(&t->name, value);
         } else if (span_eq_str(key, "size")) {
+            if (!decimal(value, &t->next_size))
+                return ERR_RAISE(reterr, ERR_CORRUPT, "a pax record of the tar that is broken");
             t->have_size = true;
-            t->next_size = 0;
-            for (size_t i = 0; i < value.n && t->next_size < SIZE_MAX_53; i++)
-                t->next_size = t->next_size * 10 + (uint64_t) (value.p[i] - '0') % 10;
         }
     }
     return ERR_OK;
@@ -118,7 +132,7 @@ static enum err begin_file(struct tar_read *t, struct err_info *reterr)
 
     t->kind = K_FILE;
     if (t->name.failed)
-        return ERR_RAISE(reterr, ERR_LIMIT, "a name in the tar of more than %d bytes", TAR_NAME_MAX);
+        return over_limit(t, "tar-name", TAR_NAME_MAX, "a name in the tar of more bytes", reterr);
     return t->on_file(t->ctx, last_part(name), t->left, reterr);
 }
 
@@ -134,9 +148,9 @@ static enum err header(struct tar_read *t, struct err_info *reterr)
     if (!checksum_good(b))
         return ERR_RAISE(reterr, ERR_CORRUPT, "a header of the tar has a wrong checksum");
     if (++t->n_members > TAR_MEMBERS_MAX)
-        return ERR_RAISE(reterr, ERR_LIMIT, "more than %d members in the tar", TAR_MEMBERS_MAX);
+        return over_limit(t, "tar-members", TAR_MEMBERS_MAX, "more members in the tar", reterr);
     t->left = number(span_of(b + 124, 12));
-    if (t->have_size && (type == '0' || type == 0))
+    if (t->have_size && (type == '0' || type == 0 || type == '7'))
         t->left = t->next_size;
     if (t->left >= SIZE_MAX_53)
         return ERR_RAISE(reterr, ERR_CORRUPT, "a member of the tar with an impossible size");
@@ -179,7 +193,7 @@ static enum err member_over(struct tar_read *t, struct err_info *reterr)
     }
     if (kind == K_PAX) {
         if (t->pax.failed)
-            return ERR_RAISE(reterr, ERR_LIMIT, "a pax header of the tar of more than %d bytes", PAX_MAX);
+            return over_limit(t, "tar-pax", PAX_MAX, "a pax header in the tar of more bytes", reterr);
         return read_pax(t, reterr);
     }
     buf_reset(&t->name);

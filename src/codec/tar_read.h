@@ -19,6 +19,8 @@ struct tar_read {
     void *ctx;
 
     uint64_t offset; /* bytes taken */
+    const char *limit; /* with ERR_LIMIT: "tar-members", "tar-name", "tar-pax" */
+    uint64_t limit_value;
     uint8_t block[TAR_BLOCK];
     size_t n_block;
     uint64_t left, pad; /* of the member being read */
