@@ -61,7 +61,7 @@ NODISCARD enum err meta_recordings_in_state(struct meta_view *v, struct span sta
 struct meta_recording_filter {
     const struct span *projects; /* only these: those that the person may see. n_projects 0 gives an empty list */
     size_t n_projects;
-    struct span q;               /* words (or their beginnings) of title, tags, links; all of them */
+    struct span q;               /* words (or their beginnings) of title, tags, links; all of them. ERR-12: next to each other */
     struct span kind;
     struct meta_pair tag;        /* value empty: any value */
     struct meta_pair link;
@@ -71,11 +71,14 @@ struct meta_recording_filter {
     size_t n_only;
     const struct span *except;
     size_t n_except;
+    int64_t work;                /* steps that one page may take; 0: what takes some 10 ms */
 };
 
 /*
- * Newest first: by seq, or by (started_ms, seq) when after_ms or before_ms is given.
- *
+ * Newest first: by seq, or by (started_ms, seq) when after_ms or before_ms is given. What it costs does not grow with the number
+ * of recordings, nor with how many a word or a tag is in (meta/sqlite/search.c says how). Filters that meet in few places, far
+ * apart, may need more steps than one page has: then the page is shorter than asked, even empty, and *ret_next goes on. Only
+ * an ended position (meta_pos_end) says that there are no more.
  */
 NODISCARD enum err meta_recordings(struct meta_view *v, const struct meta_recording_filter *f,
                                    const struct meta_page *page, struct arena *a, struct meta_recording_list *ret,

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "meta/sqlite/words.h"
+
 #define STATEMENTS_MAX 4000
 
 struct db_stmt {
@@ -88,6 +90,7 @@ void db_close(struct meta_view *v)
         free(s);
     }
     map_deinit(&v->cache);
+    words_close(v);
     (void) sqlite3_close(v->h); /* every statement is finalized: cannot be busy */
     v->h = NULL;
 }

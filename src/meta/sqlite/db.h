@@ -21,6 +21,8 @@ struct meta_view {
     bool writer;
     bool in_tx;
     enum err broken; /* ERR_OK, or what was fatal */
+    fts5_tokenizer tokens;
+    Fts5Tokenizer *tokenizer; /* of words.c; NULL until it is needed */
 };
 
 struct meta {

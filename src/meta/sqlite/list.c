@@ -63,8 +63,7 @@ int64_t list_limit(const struct list *l)
     return (int64_t) l->max;
 }
 
-/* Puts the row in its place; drops the last when full. */
-static void merge(struct list *l, const void *row)
+void list_put(struct list *l, const void *row)
 {
     struct meta_pos p = pos_of(l, row);
     size_t at = l->n;
@@ -82,8 +81,7 @@ static void merge(struct list *l, const void *row)
 }
 
 /* Merges what a bound statement gives. */
-static enum err take(struct list *l, struct meta_view *v, sqlite3_stmt *st, list_keep_fn *keep, void *ctx,
-                     struct err_info *reterr)
+static enum err take(struct list *l, struct meta_view *v, sqlite3_stmt *st, struct err_info *reterr)
 {
     void *row = arena_alloc(l->a, l->t->size);
     bool more;
@@ -101,9 +99,19 @@ static enum err take(struct list *l, struct meta_view *v, sqlite3_stmt *st, list
             (void) sqlite3_reset(st); /* a read that ends early reports nothing */
             return e;
         }
-        if (keep == NULL || keep(ctx, row))
-            merge(l, row);
+        list_put(l, row);
     }
+}
+
+void list_stop(struct list *l, struct meta_pos at)
+{
+    if (meta_pos_end(l->stop) || compare(at, l->stop) < 0)
+        l->stop = at;
+}
+
+bool list_full(const struct list *l, struct meta_pos p)
+{
+    return l->n == l->max && compare(pos_of(l, row_at(l, l->n - 1)), p) <= 0;
 }
 
 static void begin(const struct list *l, struct buf *sql)
@@ -127,7 +135,7 @@ enum err list_add(struct list *l, struct meta_view *v, struct err_info *reterr, 
     e = db_query_v(v, &st, reterr, buf_cstr(&sql), fmt, ap);
     va_end(ap);
     TRY(e);
-    return take(l, v, st, NULL, NULL, reterr);
+    return take(l, v, st, reterr);
 }
 
 void ask_init(struct ask *k)
@@ -176,8 +184,7 @@ enum err ask_run(struct meta_view *v, struct ask *k, sqlite3_stmt **ret, struct 
     return ERR_OK;
 }
 
-enum err list_ask(struct list *l, struct meta_view *v, struct ask *k, list_keep_fn *keep, void *ctx,
-                  struct err_info *reterr)
+enum err list_ask(struct list *l, struct meta_view *v, struct ask *k, struct err_info *reterr)
 {
     CLEANUP(buf_deinit) struct buf tail = BUF_INIT(DB_TEXT_MAX);
     sqlite3_stmt *st;
@@ -188,7 +195,7 @@ enum err list_ask(struct list *l, struct meta_view *v, struct ask *k, list_keep_
     begin(l, &k->sql);
     buf_add_span(&k->sql, buf_span(&tail));
     TRY(ask_run(v, k, &st, reterr));
-    return take(l, v, st, keep, ctx, reterr);
+    return take(l, v, st, reterr);
 }
 
 void list_finish(struct list *l, void *ret_list, struct meta_pos *ret_next)
@@ -199,6 +206,11 @@ void list_finish(struct list *l, void *ret_list, struct meta_pos *ret_next)
     if (l->n == l->max) {
         l->n--;
         next = pos_of(l, row_at(l, l->n - 1));
+    }
+    if (!meta_pos_end(l->stop) && (meta_pos_end(next) || compare(l->stop, next) < 0)) {
+        next = l->stop;
+        while (l->n > 0 && compare(pos_of(l, row_at(l, l->n - 1)), next) > 0)
+            l->n--;
     }
     list.rows = (void *) l->rows;
     list.n = l->n;

@@ -17,6 +17,7 @@ struct list {
     size_t n, max;        /* max = limit + 1: the one more says that there is a next page */
     uint8_t *rows;        /* room for max */
     size_t key_offset;    /* of the int64_t that sorts before seq; SIZE_MAX: none */
+    struct meta_pos stop; /* seq not 0: what is older than this was not looked at by some source */
 };
 
 /* key_col: number of the column that sorts before seq, or -1. ERR_INVAL: a limit outside 1 to META_PAGE_MAX. */
@@ -55,10 +56,15 @@ void ask_int(struct ask *k, const char *sql, int64_t i);
 /* The statement with its parameters bound; k->sql is all of it. */
 NODISCARD enum err ask_run(struct meta_view *v, struct ask *k, sqlite3_stmt **ret, struct err_info *reterr);
 
-/* Runs "SELECT <columns> FROM <table> t <k->sql>" and merges. keep (may be NULL) is asked for each row (borrowed); false: not on the page. */
-typedef bool list_keep_fn(void *ctx, const void *row);
-NODISCARD enum err list_ask(struct list *l, struct meta_view *v, struct ask *k, list_keep_fn *keep, void *ctx,
-                            struct err_info *reterr);
+/* Runs "SELECT <columns> FROM <table> t <k->sql>" and merges. */
+NODISCARD enum err list_ask(struct list *l, struct meta_view *v, struct ask *k, struct err_info *reterr);
+
+/* Puts a row (shallow) in its place; one that comes twice, or does not fit, is dropped. */
+void list_put(struct list *l, const void *row);
+/* A source ended early: what is older than 'at' was not looked at. The page ends there, and the next begins there. */
+void list_stop(struct list *l, struct meta_pos at);
+/* Nothing at 'p' or older can make the page any more. */
+bool list_full(const struct list *l, struct meta_pos p);
 
 /* ret_list is a struct meta_…_list. */
 void list_finish(struct list *l, void *ret_list, struct meta_pos *ret_next);

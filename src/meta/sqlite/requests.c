@@ -90,7 +90,7 @@ static enum err walk(struct list *l, struct meta_view *v, const struct kind *kin
     ask_int(&k, " AND t.seq<?", list_before(l));
     ask_int(&k, " AND t.seq>?", list_floor(l));
     ask_int(&k, " ORDER BY t.seq DESC LIMIT ?", list_limit(l));
-    return list_ask(l, v, &k, NULL, NULL, reterr);
+    return list_ask(l, v, &k, reterr);
 }
 
 static enum err walk_owner(struct list *l, struct meta_view *v, const struct kind *kind,

@@ -82,7 +82,7 @@ static void check_filter(struct model *m, const struct meta_recording_filter *f,
 
         arena_init(&a, 64u << 20);
         assert_ok_err(meta_recordings(meta_view(m->f.m), f, &page, &a, &l, &next, &m->f.e), &m->f.e);
-        if (l.n > limit || (l.n < limit && !meta_pos_end(next)))
+        if (l.n > limit || (l.n < limit && !meta_pos_end(next) && f->work == 0))
             fail_msg("%s: a page of %zu rows", what, l.n);
         for (size_t i = 0; i < l.n; i++) {
             struct meta_pos at = { by_start ? l.rows[i].started_ms : 0, l.rows[i].seq };
@@ -147,12 +147,17 @@ static void every_filter_agrees_with_the_model(void **state)
         }
         (void) snprintf(what, sizeof(what), "filter %x", bits);
         check_filter(&m, &f, limits[bits % 4], what);
+        f.work = 1 + bits % 40; /* pages that end early: all together they say the same */
+        check_filter(&m, &f, limits[bits % 4], what);
     }
     {
         struct meta_recording_filter f = { .projects = m.projects, .n_projects = 3 };
 
         f.tag = (struct meta_pair){ SPAN("plan"), SPAN_EMPTY };
         check_filter(&m, &f, 20, "any value of a tag");
+        f.work = 3;
+        check_filter(&m, &f, 20, "any value of a tag, slowly");
+        f.work = 0;
         f.session = SPAN("visit-4");
         check_filter(&m, &f, 20, "session");
         f.n_projects = 0;
@@ -251,7 +256,7 @@ static void imports_come_into_view_at_their_end(void **state)
     assert_int_equal(wraps.n, 1);
     assert_ok(meta_epoch_newest(meta_view(f->m), &f->a, &epoch, NULL));
     assert_int_equal(epoch.n, 1);
-    assert_ok(db_int(meta_view(f->m), &words, NULL, "SELECT count(*) FROM recording_words", ""));
+    assert_ok(db_int(meta_view(f->m), &words, NULL, "SELECT count(*) FROM recording_word", ""));
     assert_int_equal(words, 1); /* nothing left of the one that was forgotten */
     assert_ok(meta_commit(f->m, NULL));
     fixture_deinit(f);

@@ -61,6 +61,15 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: unkn
   return { data, trouble, again: () => again.current() };
 }
 
+/* A search may end a page before it has found anything: its cursor goes on. */
+const EMPTY_PAGES = 20;
+
+async function found<T>(ask: (cursor?: string) => Promise<Page<T>>, cursor?: string): Promise<Page<T>> {
+  let page = await ask(cursor);
+  for (let n = 0; n < EMPTY_PAGES && page.items.length === 0 && page.cursor; n++) page = await ask(page.cursor);
+  return page;
+}
+
 /* A list whose further pages are added below. */
 export interface List<T> extends Loaded<Page<T>> {
   more(): Promise<void>;
@@ -68,13 +77,13 @@ export interface List<T> extends Loaded<Page<T>> {
 
 export function useList<T>(path: string, query: Record<string, string | number | undefined>, concerns?: (c: Heard) => boolean): List<T> {
   const { client } = useSession();
-  const l = useLoad<Page<T>>((signal) => client.get<Page<T>>(path, query, signal), [path, JSON.stringify(query)], concerns);
+  const l = useLoad<Page<T>>((signal) => found((cursor) => client.get<Page<T>>(path, cursor ? { ...query, cursor } : query, signal)), [path, JSON.stringify(query)], concerns);
   return {
     ...l,
     async more() {
       const have = l.data.value;
       if (!have?.cursor) return;
-      const next = await client.get<Page<T>>(path, { ...query, cursor: have.cursor });
+      const next = await found((cursor) => client.get<Page<T>>(path, { ...query, cursor }), have.cursor);
       l.data.value = { ...next, items: [...have.items, ...next.items] };
     },
   };
