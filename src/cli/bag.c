@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "cli/unbox.h"
 #include "codec/sniff.h"
 #include "codec/tlog.h"
 #include "codec/unpack.h"
+#include "crypto/random.h"
 #include "os/file.h"
 
 #define DEPTH_MAX 32
@@ -20,7 +22,7 @@
 
 void bag_init(struct bag *b, bag_trouble *trouble, void *ctx)
 {
-    *b = (struct bag){ .spool = -1, .trouble = trouble, .ctx = ctx };
+    *b = (struct bag){ .spool = -1, .archive_max = BAG_ARCHIVE_MAX, .trouble = trouble, .ctx = ctx };
 }
 
 void bag_deinit(struct bag *b)
@@ -62,19 +64,28 @@ struct bag_file *bag_new_file(struct bag *b, const char *path, const char *inner
     return f;
 }
 
-bool bag_spool(struct bag *b, const void *p, size_t n)
+static bool open_spool(struct bag *b)
 {
     const char *dir = getenv("TMPDIR");
     char name[4096];
+
+    if (b->spool >= 0)
+        return true;
+    (void) snprintf(name, sizeof(name), "%s/keyhole-import-XXXXXX", dir != NULL && dir[0] == '/' ? dir : "/tmp");
+    b->spool = mkostemp(name, O_CLOEXEC);
+    return b->spool >= 0 && unlink(name) == 0;
+}
+
+static bool spool_at(struct bag *b, int64_t at, const void *p, size_t n)
+{
     struct err_info e;
 
-    if (b->spool < 0) {
-        (void) snprintf(name, sizeof(name), "%s/keyhole-import-XXXXXX", dir != NULL && dir[0] == '/' ? dir : "/tmp");
-        b->spool = mkostemp(name, O_CLOEXEC);
-        if (b->spool < 0 || unlink(name) != 0)
-            return false;
-    }
-    if (lseek(b->spool, b->spool_size, SEEK_SET) < 0 || os_write_all(b->spool, span_of(p, n), &e) != ERR_OK)
+    return open_spool(b) && lseek(b->spool, at, SEEK_SET) >= 0 && os_write_all(b->spool, span_of(p, n), &e) == ERR_OK;
+}
+
+bool bag_spool(struct bag *b, const void *p, size_t n)
+{
+    if (!spool_at(b, b->spool_size, p, n))
         return false;
     b->spool_size += (int64_t) n;
     return true;
@@ -300,56 +311,96 @@ static void group_job(struct bag *b, size_t from, size_t to, int group)
 
 /* ---- tlog: a file may hold messages of several recordings */
 
+/* One recording in it: its messages get their own part of the spool. */
+struct apart {
+    char *name;
+    size_t name_len;
+    int64_t size;  /* of its messages, with their newlines */
+    int64_t at, to; /* where the next one goes; where the part ends */
+};
+
+/* Read twice: first how much there is of each, then each message goes where it belongs. */
 struct splitting {
     struct bag *bag;
-    struct span wanted;     /* empty: collect the names */
-    struct buf names;       /* each with a NUL behind it */
-    size_t n_names;
-    bool failed;
+    struct map by_name;
+    struct apart **list; /* in the order in which they begin */
+    size_t n;
+    bool writing;
 };
+
+static struct apart *apart_new(struct splitting *s, struct span rec)
+{
+    struct apart *a;
+
+    if (s->n % 256 == 0) {
+        struct apart **list = realloc(s->list, (s->n + 256) * sizeof(struct apart *));
+
+        if (list == NULL)
+            return NULL;
+        s->list = list;
+    }
+    a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return NULL;
+    a->name = malloc(rec.n + 1);
+    a->name_len = rec.n;
+    if (a->name != NULL) {
+        memcpy(a->name, rec.p, rec.n);
+        a->name[rec.n] = '\0';
+    }
+    if (a->name == NULL || !map_put(&s->by_name, span_of(a->name, a->name_len), a, NULL)) {
+        free(a->name);
+        free(a);
+        return NULL;
+    }
+    s->list[s->n++] = a;
+    return a;
+}
 
 static enum err on_message(void *ctx, struct span rec, struct span json, struct err_info *reterr)
 {
     struct splitting *s = ctx;
-    struct span rest = buf_span(&s->names), name;
+    struct apart *a = map_get(&s->by_name, rec);
 
-    if (s->wanted.n > 0) {
-        if (span_eq(rec, s->wanted) && (!bag_spool(s->bag, json.p, json.n) || !bag_spool(s->bag, "\n", 1)))
-            return ERR_RAISE(reterr, ERR_NOSPC, "no room for it in the directory for temporary files");
+    if (!s->writing) {
+        if (a == NULL)
+            a = apart_new(s, rec);
+        if (a == NULL)
+            return ERR_RAISE(reterr, ERR_LIMIT, "more recordings than are taken at once");
+        a->size += (int64_t) json.n + 1;
         return ERR_OK;
     }
-    while (span_cut(rest, '\0', &name, &rest))
-        if (span_eq(name, rec))
-            return ERR_OK;
-    buf_add_span(&s->names, rec);
-    buf_add_c(&s->names, '\0');
-    s->n_names++;
-    return buf_check(&s->names, reterr);
+    if (a == NULL || a->to - a->at < (int64_t) json.n + 1)
+        return ERR_RAISE(reterr, ERR_INVAL, "the file changes while it is read");
+    if (!spool_at(s->bag, a->at, json.p, json.n) || !spool_at(s->bag, a->at + (int64_t) json.n, "\n", 1))
+        return ERR_RAISE(reterr, ERR_NOSPC, "no room for it in the directory for temporary files");
+    a->at += (int64_t) json.n + 1;
+    return ERR_OK;
 }
 
-/* Goes through the file's messages. False: it is none of tlog, or broken; then the server says so. */
-static bool messages(struct bag *b, const struct bag_file *f, enum tlog_shape shape, struct splitting *s)
+/* Goes through the file's messages. Not ERR_OK: it is none of tlog, or broken. */
+static enum err messages(struct bag *b, const struct bag_file *f, enum tlog_shape shape, struct splitting *s, struct err_info *e)
 {
     CLEANUP(os_closep) int fd = open_file(b, f);
     struct reader *r = tlog_split(shape, on_message, s);
     uint8_t *block = malloc(65536);
     int64_t at = 0;
     ssize_t got = 0;
-    enum err code = fd >= 0 && r != NULL && block != NULL ? ERR_OK : ERR_IO;
-    struct err_info e;
+    enum err code = fd >= 0 && r != NULL && block != NULL ? ERR_OK : ERR_RAISE(e, ERR_IO, "it cannot be read");
 
     while (code == ERR_OK && at < f->size) {
         got = pread(fd, block, f->size - at < 65536 ? (size_t) (f->size - at) : 65536, (f->boxed ? f->at : 0) + at);
         if (got <= 0)
-            break;
+            code = ERR_RAISE(e, ERR_IO, "it cannot be read to its end");
+        else
+            code = r->feed(r, span_of(block, (size_t) got), e);
         at += got;
-        code = r->feed(r, span_of(block, (size_t) got), &e);
     }
-    if (code == ERR_OK && at == f->size)
-        code = r->finish(r, &e);
+    if (code == ERR_OK)
+        code = r->finish(r, e);
     (void) reader_free(r);
     free(block);
-    return code == ERR_OK && at == f->size;
+    return code;
 }
 
 static enum tlog_shape tlog_shape_of(struct bag *b, const struct bag_file *f)
@@ -367,36 +418,63 @@ static enum tlog_shape tlog_shape_of(struct bag *b, const struct bag_file *f)
 
 static void single_job(struct bag *b, size_t i);
 
-/* A file of each recording in it, in the spool. False: there is one at most. */
+/* Second time: a file of each recording. */
+static void take_apart(struct splitting *s, size_t i, enum tlog_shape shape)
+{
+    struct bag *b = s->bag;
+    int64_t end = b->spool_size;
+    struct err_info e = { .code = ERR_OK };
+
+    for (size_t k = 0; k < s->n; k++) {
+        s->list[k]->at = end;
+        s->list[k]->to = end += s->list[k]->size;
+    }
+    s->writing = true;
+    if (messages(b, &b->files[i], shape, s, &e) != ERR_OK) {
+        b->trouble(b->ctx, b->files[i].path, e.text);
+        return;
+    }
+    b->spool_size = end;
+    for (size_t k = 0; k < s->n; k++) {
+        struct bag_file *f = bag_new_file(b, b->files[i].path, s->list[k]->name, b->files[i].named);
+
+        if (f == NULL) {
+            b->trouble(b->ctx, b->files[i].path, "too many files");
+            return;
+        }
+        f->boxed = true;
+        f->at = s->list[k]->to - s->list[k]->size;
+        f->size = s->list[k]->size;
+        single_job(b, b->n_files - 1);
+    }
+}
+
+/* A file of each recording in it, in the spool. False: there is one at most, or the server will say what is wrong with it. */
 static bool split_tlog(struct bag *b, size_t i)
 {
     enum tlog_shape shape = tlog_shape_of(b, &b->files[i]);
-    struct splitting s = { .bag = b, .names = BUF_INIT(1u << 20) };
-    struct span rest, name;
+    struct splitting s = { .bag = b };
+    struct err_info e = { .code = ERR_OK };
+    uint8_t secret[16];
     bool done = false;
+    enum err code;
 
-    if (shape != TLOG_NONE && messages(b, &b->files[i], shape, &s) && s.n_names > 1) {
-        done = true;
-        rest = buf_span(&s.names);
-        while (span_cut(rest, '\0', &name, &rest)) {
-            int64_t from = b->spool_size;
-            struct bag_file *f;
-            char text[256];
-
-            s.wanted = name;
-            if (!messages(b, &b->files[i], shape, &s))
-                b->trouble(b->ctx, b->files[i].path, "cannot be taken apart: no room for temporary files");
-            (void) snprintf(text, sizeof(text), SPAN_FMT, SPAN_ARG(name));
-            f = bag_new_file(b, b->files[i].path, text, b->files[i].named);
-            if (f == NULL)
-                break;
-            f->boxed = true;
-            f->at = from;
-            f->size = b->spool_size - from;
-            single_job(b, b->n_files - 1);
-        }
+    if (shape == TLOG_NONE)
+        return false;
+    random_fill(secret, sizeof(secret));
+    map_init(&s.by_name, secret, BAG_FILES_MAX);
+    code = messages(b, &b->files[i], shape, &s, &e);
+    if (code == ERR_LIMIT && s.n > 1)
+        b->trouble(b->ctx, b->files[i].path, e.text);
+    if (code == ERR_OK && s.n > 1)
+        take_apart(&s, i, shape);
+    done = s.n > 1 && (code == ERR_OK || code == ERR_LIMIT);
+    for (size_t k = 0; k < s.n; k++) {
+        free(s.list[k]->name);
+        free(s.list[k]);
     }
-    buf_deinit(&s.names);
+    free(s.list);
+    map_deinit(&s.by_name);
     return done;
 }
 

@@ -12,7 +12,7 @@
 #include "codec/parts.h"
 
 #define BAG_FILES_MAX   100000
-#define BAG_ARCHIVE_MAX (16ull << 30) /* bytes out of one archive */
+#define BAG_ARCHIVE_MAX (16ull << 30) /* bytes out of one archive, and of those in it */
 
 struct bag_file {
     char *path;     /* as it is shown: "dir/a.cast", "logs.zip: a/b.cast" */
@@ -42,6 +42,7 @@ struct bag {
     size_t n_jobs;
     int spool; /* -1: none yet */
     int64_t spool_size;
+    uint64_t archive_max; /* BAG_ARCHIVE_MAX */
     bag_trouble *trouble;
     void *ctx;
 };
@@ -79,4 +80,4 @@ void bag_close(struct bag_reader *r);
 
 /* ---- for unbox.c and bag.c only */
 struct bag_file *bag_new_file(struct bag *b, const char *path, const char *inner, bool named);
-bool bag_spool(struct bag *b, const void *p, size_t n);
+bool bag_spool(struct bag *b, const void *p, size_t n); /* at the end */

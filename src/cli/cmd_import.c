@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "cli/bag.h"
+#include "codec/plain.h"
 #include "codec/sfv.h"
 #include "codec/tlog.h"
 #include "os/clock.h"
@@ -20,6 +22,7 @@
 #define BAR_WIDTH    24
 #define BAR_EVERY_US 100000
 #define FORMATS_MAX  16
+#define TITLE_MAX    200 /* characters, as the server has it */
 
 struct tally {
     char format[24];
@@ -129,16 +132,47 @@ static bool list_header(struct headers *h, const char *name, const struct cli *c
     return true;
 }
 
+/* A file may be called anything; a title is text of at most TITLE_MAX characters that one can read. */
+static void title_of_name(struct span name, struct buf *out)
+{
+    struct buf text = BUF_INIT(65536);
+    struct rd r;
+    size_t n = 0;
+
+    plain_text(&text, name);
+    r = rd_of(buf_span(&text));
+    if (utf8_count(buf_span(&text)) <= TITLE_MAX) {
+        buf_add_span(out, buf_span(&text));
+    } else {
+        while (n++ < TITLE_MAX - 1)
+            utf8_add(out, utf8_read(&r));
+        utf8_add(out, 0x2026); /* … */
+    }
+    buf_deinit(&text);
+}
+
+static bool title_header(struct headers *h, const struct cli *c, const struct bag_job *job)
+{
+    const char *title = args_value(&c->args, "title");
+    struct buf name = BUF_INIT(65536);
+    bool good;
+
+    if (title == NULL && args_flag(&c->args, "title-from-name") && strcmp(job->path, "-") != 0)
+        title_of_name(span_str(job->title), &name);
+    good = text_header(h, "Keyhole-Title", title != NULL ? span_str(title) : buf_span(&name));
+    buf_deinit(&name);
+    return good;
+}
+
 static int make_headers(const struct cli *c, const struct bag_job *job, struct headers *h)
 {
-    const char *title = args_value(&c->args, "title"), *v;
-    bool by_name = title == NULL && args_flag(&c->args, "title-from-name");
+    const char *v;
 
     for (size_t i = 0; (v = args_nth(&c->args, "link", i)) != NULL; i++) {
         if (strchr(v, ':') == NULL || v[0] == ':')
             return usage(c, "a link is TYPE:ID, as error:ERR-7F3A21");
     }
-    if (!text_header(h, "Keyhole-Title", by_name && strcmp(job->path, "-") != 0 ? span_str(job->title) : span_str(title)) ||
+    if (!title_header(h, c, job) ||
         !text_header(h, "Keyhole-Subject", span_str(args_value(&c->args, "subject"))) ||
         !list_header(h, "Keyhole-Tag", c, "tag") || !list_header(h, "Keyhole-Link", c, "link"))
         return usage(c, "titles, subjects, tags and links are UTF-8 text");

@@ -86,8 +86,8 @@ static const char *entry_bytes(struct bag *b, struct archive *a, struct bag_file
     f->at = b->spool_size;
     while (wrong == NULL && (got = archive_read_data(a, block, BLOCK)) > 0) {
         *total += (uint64_t) got;
-        if (*total > BAG_ARCHIVE_MAX)
-            wrong = "more than 16 GiB when unpacked";
+        if (*total > b->archive_max)
+            wrong = "more than 16 GiB when unpacked, with the archives in it";
         else if (!bag_spool(b, block, (size_t) got))
             wrong = "no room for it in the directory for temporary files";
         f->size += got;
@@ -115,7 +115,7 @@ static char *without_suffix(const char *path)
     return name;
 }
 
-static enum unboxed unbox_slice(struct bag *b, int fd, int64_t at, int64_t size, const char *path, bool named, int depth);
+static enum unboxed unbox_slice(struct bag *b, int fd, int64_t at, int64_t size, const char *path, bool named, int depth, uint64_t *total);
 
 static const char *take(struct bag *b, struct archive *a, struct archive_entry *e, const char *path, bool named, int depth,
                         uint64_t *total)
@@ -138,7 +138,7 @@ static const char *take(struct bag *b, struct archive *a, struct archive_entry *
         struct bag_file packed = *f;
 
         b->n_files--;
-        if (unbox_slice(b, b->spool, packed.at, packed.size, packed.path, packed.named, depth + 1) == UNBOX_PLAIN)
+        if (unbox_slice(b, b->spool, packed.at, packed.size, packed.path, packed.named, depth + 1, total) == UNBOX_PLAIN)
             b->n_files++;
         else
             free(packed.path);
@@ -149,17 +149,16 @@ static const char *take(struct bag *b, struct archive *a, struct archive_entry *
     return wrong;
 }
 
-static enum unboxed read_all(struct bag *b, struct archive *a, const char *path, bool named, int depth)
+static enum unboxed read_all(struct bag *b, struct archive *a, const char *path, bool named, int depth, uint64_t *total)
 {
     struct archive_entry *e;
     const char *wrong = NULL;
-    uint64_t total = 0;
     int rc = archive_read_next_header(a, &e);
 
     if (rc == ARCHIVE_OK && archive_format(a) == ARCHIVE_FORMAT_RAW && server_takes(a))
         return UNBOX_PLAIN;
     for (; rc == ARCHIVE_OK || rc == ARCHIVE_WARN; rc = archive_read_next_header(a, &e)) {
-        wrong = take(b, a, e, path, named, depth, &total);
+        wrong = take(b, a, e, path, named, depth, total);
         if (wrong != NULL)
             break;
     }
@@ -171,7 +170,8 @@ static enum unboxed read_all(struct bag *b, struct archive *a, const char *path,
     return UNBOX_BROKEN;
 }
 
-static enum unboxed unbox_slice(struct bag *b, int fd, int64_t at, int64_t size, const char *path, bool named, int depth)
+/* total: bytes out of the outermost one so far. */
+static enum unboxed unbox_slice(struct bag *b, int fd, int64_t at, int64_t size, const char *path, bool named, int depth, uint64_t *total)
 {
     uint8_t first[512];
     ssize_t n = size > 0 ? pread(fd, first, size < (int64_t) sizeof(first) ? (size_t) size : sizeof(first), at) : 0;
@@ -186,7 +186,7 @@ static enum unboxed unbox_slice(struct bag *b, int fd, int64_t at, int64_t size,
         return UNBOX_PLAIN;
     *s = (struct slice){ .fd = fd, .at = at, .end = at + size };
     a = open_it(s);
-    how = a != NULL ? read_all(b, a, path, named, depth) : UNBOX_PLAIN; /* what the server says of it is as good */
+    how = a != NULL ? read_all(b, a, path, named, depth, total) : UNBOX_PLAIN; /* what the server says of it is as good */
     if (a != NULL)
         (void) archive_read_free(a);
     free(s);
@@ -195,5 +195,7 @@ static enum unboxed unbox_slice(struct bag *b, int fd, int64_t at, int64_t size,
 
 enum unboxed unbox(struct bag *b, int fd, int64_t size, const char *path, bool named)
 {
-    return unbox_slice(b, fd, 0, size, path, named, 0);
+    uint64_t total = 0;
+
+    return unbox_slice(b, fd, 0, size, path, named, 0, &total);
 }

@@ -187,6 +187,13 @@ def directories_and_archives():
     (top / "one.cast").rename(S.top / "title.cast")
     rid = run_import(S.top / "title.cast", "--title-from-name").last()
     eq(S.run("show", rid, "--json", token=S.admin).json()["title"], "title.cast")
+    odd = S.top / "odd names"  # not UTF-8, controls, longer than a title: each has one, and none stops the others
+    odd.mkdir()
+    for name in (b"caf\xe9.cast", b"a\x1b[31m\n.cast", b"n" * 240 + b".cast", "é".encode() * 120 + b".cast"):
+        (pathlib.Path(os.fsdecode(os.fsencode(odd) + b"/" + name))).write_text(CAST)
+    ids = re.findall(ID, run_import(odd, "--title-from-name").out, re.M)
+    eq(sorted(S.run("show", i, "--json", token=S.admin).json()["title"] for i in ids),
+       sorted(["caf\ufffd.cast", "a\\x1b[31m\\n.cast", "n" * 199 + "…", "é" * 120 + ".cast"]))
     has(run_import(S.top / "title.cast", S.top / "cut.zip", "--timing", "x", code=2).err, "one FILE")
     run_import("-", stdin=CAST)
 
