@@ -519,6 +519,8 @@ static int token_body(struct cli *c, struct body *b)
         return usage(c, "--ingest or --gateway, not both");
     if (browser && !ingest)
         return usage(c, "a token for pages is an ingest token: --ingest --browser");
+    if (args_value(&c->args, "state") != NULL && !browser)
+        return usage(c, "what a token may state is said of public ones: --ingest --browser --state WORD");
     if ((ingest || gateway) && args_value(&c->args, "user") != NULL)
         return usage(c, "such a token belongs to a project, not to a person");
     if (project && !ingest && !gateway)
@@ -528,6 +530,7 @@ static int token_body(struct cli *c, struct body *b)
     jsonw_kcstr(&b->w, "kind", ingest ? "ingest" : gateway ? "gateway" : "api");
     if (browser)
         jsonw_kbool(&b->w, "browser", true);
+    string_list(b, c, "state", "states");
     body_option(b, c, "at", "url");
     body_option(b, c, "project", "project");
     body_option(b, c, "user", "user");
@@ -568,15 +571,17 @@ const struct command cmd_token_add = {
     .name = "token add",
     .heading = "People and projects",
     .summary = "Makes a token; its secret is printed once",
-    .synopsis = "--project P --ingest [--browser] | --project P --gateway --at URL | [--user NAME]",
+    .synopsis = "--project P --ingest [--browser [--state WORD]...] | --project P --gateway --at URL | [--user NAME]",
     .text = "With --ingest: for a recorder, adds recordings to project P and can read nothing; with --browser it is public, for pages\n"
-            "of the project's origins (keyhole project set). With --gateway: for a proxy at URL that asks\n"
+            "of the project's origins (keyhole project set), and states of its recordings what --state names: title, subject,\n"
+            "session, env, tags, links (all of these unless said), env:NAME, class:NAME. With --gateway: for a proxy at URL that asks\n"
             "whether keys to recordings of project P are good (docs/gateways). Else an API token that acts as its user: it asks and plays,\n"
             "it never votes. Prints the token's id and, as the last word, the token. It is nowhere else.",
     .example = "$ keyhole token add --project shop --ingest\nt_4aKf0sLQv2n8RtYw kit_...\n$ KEYHOLE_TOKEN=$(keyhole token add | awk '{print $NF}')",
     .opts = (const struct opt[]){ { "project", 'p', "P", "id or name of the project", false },
                                   { "ingest", 0, NULL, "a write-only token for recorders", false },
                                   { "browser", 0, NULL, "with --ingest: public, for pages (keyhole recorder)", false },
+                                  { "state", 0, "WORD", "with --browser: what it may state (title, class:shop)", true },
                                   { "gateway", 0, NULL, "a token for a proxy that checks keys", false },
                                   { "at", 0, "URL", "with --gateway: the proxy's address as its clients see it", false },
                                   { "user", 'u', "NAME", "whom it acts as; you unless said", false },

@@ -142,7 +142,8 @@
     F(SPAN, rid) F(SPAN, pid)                                                                                          \
     F(SPAN, tid)            /* the ingest token's id; empty: a person's */                                             \
     F(U8, again)            /* 1: this Idempotency-Key made it before: say so again, and make nothing */               \
-    F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */
+    F(U32, epoch) F(SPAN, epoch_pk) /* X25519 key of the vault to seal the recording key to */                         \
+    F(SPAN, secret)         /* live: what a public token needs to go on with it (keeper/append_secret.h) */
 
 /*
  * A batch came of a recording that this gate has not open: it was restarted, or another one wrote it. From now on it
@@ -160,7 +161,8 @@
     F(U8, time_kind) F(I64, time_base_us) /* as PIECE_PUT said last; 0 0: it never did */                               \
     F(U32, next_seg) F(U32, next_chunk) F(U16, next_kn)                                                                \
     F(U32, epoch) F(SPAN, epoch_pk)                                                                                    \
-    L(piece, pieces)
+    L(piece, pieces)                                                                                                   \
+    F(SPAN, secret)         /* as in INGEST_OPENED */
 
 /* Ids that came with the events of a live recording, and when. Those that are there stay as they are. Answer: DONE. */
 #define IPC_LINKS_ADD(F, L) F(SPAN, rid) L(link, links) F(SPAN, trace)

@@ -211,7 +211,8 @@ static bool take_events(struct live_job *j)
         refuse(j, "overloaded", "Too much is being recorded at once.");
         return false;
     }
-    (void) snprintf(p->key, sizeof(p->key), "%s\n%s\n%s\n%s", j->pid, client_word(p->in.client), p->in.session, p->in.window);
+    (void) snprintf(p->key, sizeof(p->key), "%s %s\n%s\n%s\n%s", j->pid, p->browser ? j->tid : "", client_word(p->in.client), p->in.session,
+                    p->in.window);
     return true;
 }
 

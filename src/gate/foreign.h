@@ -22,7 +22,7 @@
 #include "codec/foreign.h"
 #include "gate/live.h"
 
-#define FOREIGN_KEY_CAP    (ID_CAP + 2 * (FOREIGN_NAME_MAX + 1) + 16) /* "pid\nclient\nsession\nwindow" */
+#define FOREIGN_KEY_CAP    (2 * ID_CAP + 2 * (FOREIGN_NAME_MAX + 1) + 16) /* "pid tid\nclient\nsession\nwindow"; tid of a public token */
 #define FOREIGN_HOLD_MS    3000  /* for a segment that should have come before */
 #define FOREIGN_HELD_MAX   16
 #define FOREIGN_BODIES_MAX (128u << 20) /* of all such batches under way, unpacked; small ones are taken all the same */

@@ -136,6 +136,7 @@ static void go_on(struct session *s)
 /* A recording that begins: this loop owns it. */
 static const char *begin(struct session *s, const struct ipc_ingest_opened *a)
 {
+    const struct live_job *first = LIST_ENTRY(s->waiting.next, struct live_job, node);
     struct lane *l = s->lane;
     struct live_rec *r = live_rec_new(l, a->rid);
     const char *code = "overloaded";
@@ -144,10 +145,13 @@ static const char *begin(struct session *s, const struct ipc_ingest_opened *a)
 
     if (r == NULL)
         return code;
-    if (!span_to_str(a->pid, r->place.pid, sizeof(r->place.pid)) || !span_to_str(a->tid, r->place.tid, sizeof(r->place.tid))) {
+    if (!span_to_str(a->pid, r->place.pid, sizeof(r->place.pid)) || !span_to_str(a->tid, r->place.tid, sizeof(r->place.tid)) ||
+        !span_to_str(a->secret, r->place.secret, sizeof(r->place.secret))) {
         live_rec_over(r);
         return "internal";
     }
+    if (first->foreign->browser)
+        live_source_name(r->place.source, span_of(first->prefix, first->prefix_len));
     live_tokens_learn(&l->gate->tokens, s->cred, a->tid, a->pid);
     e = live_table_add(&l->gate->live_recs, r, OPEN_MAX);
     if (e == ERR_OK)

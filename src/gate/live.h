@@ -61,7 +61,8 @@ struct live_job {
     struct call *call;   /* holds a reference once handed over */
     enum live_what what;
     char rid[ID_CAP], pid[ID_CAP], tid[ID_CAP]; /* pid, tid: the token's */
-    bool page;           /* the token is a public one: for what was begun with it */
+    bool page;           /* the token is a public one: for what was begun with it, and by whoever has its secret */
+    char secret[LIVE_SECRET_CAP];
     uint8_t cred[32];
     uint8_t prefix[NET_PREFIX_LEN];
     size_t prefix_len;
@@ -151,6 +152,8 @@ struct live_rec {
 void live_answer(struct live_job *j);
 void live_answer_code(struct live_job *j, const char *code, const char *detail);
 struct live_job *live_job_free(struct live_job *j);
+/* What keeps that token out of that recording: NULL (nothing), or the code of a refusal. */
+const char *live_not_its(const struct live_place *at, const struct live_token *t, const char *secret);
 /* One more piece of a body, within what this gate takes in at once. False: the job is to be refused; why (may be empty). */
 bool live_body_take(struct live_job *j, struct gate *g, struct span bytes, const char **ret_why);
 

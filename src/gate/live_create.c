@@ -19,6 +19,7 @@
 
 struct create {
     struct credential cred;
+    bool public;
     struct buf body, tree;
     uint64_t charged; /* of the body: gate_body_take */
     struct live_form form;
@@ -26,7 +27,8 @@ struct create {
 
 /* ---- the answer ---- */
 
-static void created(struct call *c, const char *rid, const char *pid)
+/* secret: for a public token; empty: another one needs none. */
+static void created(struct call *c, const char *rid, const char *pid, const char *secret)
 {
     struct buf b = BUF_INIT(512);
     char location[64];
@@ -40,6 +42,8 @@ static void created(struct call *c, const char *rid, const char *pid)
     jsonw_kcstr(&w, "id", rid);
     jsonw_kcstr(&w, "project", pid);
     jsonw_kint(&w, "next_batch", 0);
+    if (secret[0] != '\0')
+        jsonw_kcstr(&w, "secret", secret);
     jsonw_obj_end(&w);
     call_respond(c, 201, "application/json", &at, 1, buf_span(&b));
     buf_deinit(&b);
@@ -47,7 +51,7 @@ static void created(struct call *c, const char *rid, const char *pid)
 
 void live_created(struct call *c, const struct live_rec *r)
 {
-    created(c, r->place.rid, r->place.pid);
+    created(c, r->place.rid, r->place.pid, r->place.source[0] != '\0' ? r->place.secret : "");
 }
 
 /* ---- a beginning that is taken back ---- */
@@ -119,12 +123,15 @@ static void opened(struct call *c, const struct ipc_ingest_opened *a)
     enum err e = r == NULL ? ERR_NOMEM : ERR_OK;
 
     if (r == NULL || !span_to_str(a->pid, r->place.pid, sizeof(r->place.pid)) ||
-        !span_to_str(a->tid, r->place.tid, sizeof(r->place.tid))) {
+        !span_to_str(a->tid, r->place.tid, sizeof(r->place.tid)) ||
+        !span_to_str(a->secret, r->place.secret, sizeof(r->place.secret))) {
         call_problem(c, "overloaded", "");
         if (r != NULL)
             live_rec_over(r);
         return;
     }
+    if (k->public)
+        live_source_name(r->place.source, call_prefix(c));
     live_tokens_learn(&l->gate->tokens, k->cred.sha256, a->tid, a->pid);
     e = live_table_add(&l->gate->live_recs, r, gate_settings(l->gate)->max_open);
     if (e == ERR_OK)
@@ -149,10 +156,12 @@ static void opened(struct call *c, const struct ipc_ingest_opened *a)
 /* The same Idempotency-Key made it: whoever asks again did not hear the answer. */
 static void begun_before(struct call *c, const struct ipc_ingest_opened *a)
 {
-    char rid[ID_CAP], pid[ID_CAP];
+    const struct create *k = c->state;
+    char rid[ID_CAP], pid[ID_CAP], secret[LIVE_SECRET_CAP];
 
-    if (span_to_str(a->rid, rid, sizeof(rid)) && span_to_str(a->pid, pid, sizeof(pid)))
-        created(c, rid, pid);
+    if (span_to_str(a->rid, rid, sizeof(rid)) && span_to_str(a->pid, pid, sizeof(pid)) &&
+        span_to_str(k->public ? a->secret : SPAN_EMPTY, secret, sizeof(secret)))
+        created(c, rid, pid, secret);
     else
         call_problem(c, "internal", "");
 }
@@ -303,6 +312,7 @@ static bool check(struct call *c, struct credential *cred)
 {
     struct gate *g = c->lane->gate;
     const unsigned max = gate_settings(g)->max_open;
+    char source[LIVE_SOURCE_CAP] = "";
     enum live_token_verdict known;
     struct live_token t;
     struct span type;
@@ -311,6 +321,8 @@ static bool check(struct call *c, struct credential *cred)
     if (!uploader_credential(c, cred, "Send an ingest token in Authorization."))
         return false;
     public = uploader_is_browser(cred->token);
+    if (public)
+        live_source_name(source, call_prefix(c));
     known = live_tokens_find(&g->tokens, TOKEN_INGEST, cred->sha256, &t);
     if (!uploader_is_ingest(cred) || known == LIVE_TOKEN_OVER || (public && known == LIVE_TOKEN_UNKNOWN))
         call_problem(c, "login-needed", "This is no ingest token, or it is not valid any more.");
@@ -320,7 +332,7 @@ static bool check(struct call *c, struct credential *cred)
         call_problem(c, "unsupported-media-type", "");
     else if (live_space_low(g))
         live_problem(c, "ingest-space", "");
-    else if (known == LIVE_TOKEN_OK && !live_table_room(&g->live_recs, t.tid, max))
+    else if (known == LIVE_TOKEN_OK && !live_table_room(&g->live_recs, t.tid, source, max))
         call_problem(c, "too-many-open", "");
     else
         return known != LIVE_TOKEN_OK || cors_may_begin(c, &t);
@@ -341,6 +353,7 @@ void live_create(struct call *c)
         return;
     }
     k->cred = cred;
+    k->public = uploader_is_browser(cred.token);
     buf_init(&k->body, max);
     buf_init(&k->tree, 4 * max + (1 << 20));
     c->state = k;

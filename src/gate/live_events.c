@@ -298,8 +298,15 @@ static bool read_number(struct call *c, uint64_t *ret)
     return true;
 }
 
+const char *live_not_its(const struct live_place *at, const struct live_token *t, const char *secret)
+{
+    if (strcmp(at->pid, t->pid) != 0 || (t->browser && strcmp(at->tid, t->tid) != 0))
+        return "not-found";
+    return !t->browser || (at->secret[0] != '\0' && secret_equal_span(span_str(at->secret), span_str(secret))) ? NULL : "recording-secret";
+}
+
 /* False: answered. */
-static bool check_place(struct call *c, const struct live_token *t)
+static bool check_place(struct call *c, const struct live_token *t, const char *secret)
 {
     struct live_place at;
 
@@ -308,10 +315,11 @@ static bool check_place(struct call *c, const struct live_token *t)
         return false;
     }
     if (live_table_find(&c->lane->gate->live_recs, c->params[0], &at)) {
-        if (at.pid[0] == '\0' || (strcmp(at.pid, t->pid) == 0 && (!t->browser || strcmp(at.tid, t->tid) == 0)))
-            return true;
-        call_problem(c, "not-found", "");
-        return false;
+        const char *no = at.pid[0] == '\0' ? NULL : live_not_its(&at, t, secret);
+
+        if (no != NULL)
+            call_problem(c, no, "");
+        return no == NULL;
     }
     if (atomic_load(&c->lane->gate->stopping)) {
         call_problem(c, "starting", "The server is going down.");
@@ -348,10 +356,13 @@ void live_events(struct call *c)
     enum unpack_codec codec = UNPACK_IDENTITY;
     struct live_token token;
     struct live_job *j;
-    struct span coding;
+    struct span coding, given;
+    char secret[LIVE_SECRET_CAP] = "";
     uint64_t number = 0;
 
-    if (!check_token(c, &token) || !check_place(c, &token) || (what == LIVE_BATCH && !read_number(c, &number)))
+    if (uploader_query(c, "secret", &given))
+        (void) span_to_str(given, secret, sizeof(secret));
+    if (!check_token(c, &token) || !check_place(c, &token, secret) || (what == LIVE_BATCH && !read_number(c, &number)))
         return;
     if ((http_head_get(exchange_head(c->ex), "content-encoding", &coding) || uploader_query(c, "encoding", &coding)) &&
         (!unpack_by_name(coding, &codec) || (what == LIVE_END && codec != UNPACK_IDENTITY))) {
@@ -367,6 +378,7 @@ void live_events(struct call *c)
         call_problem(c, "overloaded", "");
         return;
     }
+    memcpy(j->secret, secret, sizeof(j->secret));
     j->number = number;
     j->codec = codec;
     c->state = j;

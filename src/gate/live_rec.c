@@ -430,18 +430,27 @@ static void take_foreign(struct live_rec *r, struct live_job *j)
     live_rec_next(r);
 }
 
-/* The head was looked at before anybody knew whose recording it is, perhaps. */
-static bool is_its_tokens(const struct live_rec *r, const struct live_job *j)
+/*
+ * The head was looked at before anybody knew whose recording it is, perhaps. (Other recorders' clients have no secret: they name their
+ * session, and the keeper found what that token began for it.)
+ */
+static const char *not_its(const struct live_rec *r, const struct live_job *j)
 {
-    return strcmp(j->pid, r->place.pid) == 0 && (!j->page || strcmp(j->tid, r->place.tid) == 0);
+    struct live_token t = { .browser = j->page };
+
+    memcpy(t.pid, j->pid, sizeof(t.pid));
+    memcpy(t.tid, j->tid, sizeof(t.tid));
+    return live_not_its(&r->place, &t, j->secret);
 }
 
 void live_rec_take(struct live_rec *r, struct live_job *j)
 {
+    const char *no = r->state == LIVE_RESUMING ? NULL : not_its(r, j);
+
     switch (r->state) {
     case LIVE_OVER:
-        if (!is_its_tokens(r, j))
-            refuse(j, "not-found", "");
+        if (no != NULL)
+            refuse(j, no, "");
         else if (r->complete && !r->gone && j->what == LIVE_END)
             live_answer_end(r, j);
         else
@@ -458,8 +467,8 @@ void live_rec_take(struct live_rec *r, struct live_job *j)
     case LIVE_ENDING:
     case LIVE_OPEN: break;
     }
-    if (!is_its_tokens(r, j)) {
-        refuse(j, "not-found", "");
+    if (no != NULL) {
+        refuse(j, no, "");
     } else if (j->foreign != NULL) {
         take_foreign(r, j);
     } else if (j->what == LIVE_BATCH) {

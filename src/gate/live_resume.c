@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "format/wrap.h"
+#include "gate/foreign.h"
 
 static void on_state(void *ctx, enum err err, enum ipc_type type, const void *body);
 
@@ -69,7 +70,9 @@ static void refuse(struct live_rec *r, const struct ipc_ingest_state *s)
 
         if (memcmp(j->cred, cred, sizeof(cred)) != 0)
             continue;
-        if (j->what == LIVE_END && strcmp(code, "recording-ended") == 0)
+        if (s->secret.n > 0 && j->page && !secret_equal_span(s->secret, span_str(j->secret)))
+            live_answer_code(j, "recording-secret", "");
+        else if (j->what == LIVE_END && strcmp(code, "recording-ended") == 0)
             repeat_end(j, s);
         else
             live_answer_code(j, code, detail);
@@ -80,16 +83,20 @@ static enum err take_over(struct live_rec *r, const struct ipc_ingest_state *s, 
 {
     const char *code;
     bool keep = false;
-    char pid[ID_CAP], tid[ID_CAP];
+    const struct live_job *first = list_empty(&r->queue) ? NULL : LIST_ENTRY(r->queue.next, struct live_job, node);
+    struct live_place at = { .rid = "" };
     struct seal_params from = {
         .store = r->gate->store, .kind = span_eq_str(s->kind, "rrweb") ? IMPORTER_RRWEB : IMPORTER_TERMINAL, .resumed = true,
         .kn = s->next_kn, .next_seg = s->next_seg, .next_chunk = s->next_chunk, .next_seq = s->next_seq, .bytes = s->bytes,
         .last_us = s->last_us, .rid = span_str(r->place.rid), .times = { s->time_kind, s->time_base_us },
     };
 
-    if (!span_to_str(s->pid, pid, sizeof(pid)) || !span_to_str(s->tid, tid, sizeof(tid)))
+    if (!span_to_str(s->pid, at.pid, sizeof(at.pid)) || !span_to_str(s->tid, at.tid, sizeof(at.tid)) ||
+        !span_to_str(s->secret, at.secret, sizeof(at.secret)))
         return ERR_RAISE(reterr, ERR_INVAL, "ids that are none");
-    live_table_name(&r->gate->live_recs, r, pid, tid);
+    if (first != NULL && (first->page || (first->foreign != NULL && first->foreign->browser)))
+        live_source_name(at.source, span_of(first->prefix, first->prefix_len));
+    live_table_name(&r->gate->live_recs, r, &at);
     from.project = span_str(r->place.pid);
     r->kn = s->next_kn;
     r->epoch = s->epoch;

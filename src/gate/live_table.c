@@ -2,11 +2,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gate/live.h"
 
+#define KEY_CAP (ID_CAP + 1 + LIVE_SOURCE_CAP)
+
 struct live_opens {
-    char tid[ID_CAP];
+    char key[KEY_CAP]; /* a token's id, or that and a source */
     unsigned n;
 };
 
@@ -50,37 +53,58 @@ struct live_rec *live_table_own(struct live_table *t, struct span rid, const str
     return rec;
 }
 
-/* Under the lock. */
-static bool has_room(const struct live_table *t, const char *tid, unsigned max)
+void live_source_name(char to[LIVE_SOURCE_CAP], struct span prefix)
 {
-    const struct live_opens *o = map_get(&t->opens, span_str(tid));
-
-    return t->recs.n < LIVE_OPEN_MAX && (max == 0 || o == NULL || o->n < max);
+    to[0] = '\0';
+    for (size_t i = 0; i < prefix.n && 2 * i + 3 <= LIVE_SOURCE_CAP; i++)
+        (void) snprintf(to + 2 * i, 3, "%02x", prefix.p[i]);
 }
 
-bool live_table_room(struct live_table *t, const char *tid, unsigned max)
+/* ---- counts; all under the lock ---- */
+
+static struct span key_of(const char *tid, const char *source, char to[KEY_CAP])
+{
+    const int n = snprintf(to, KEY_CAP, source[0] != '\0' ? "%s %s" : "%s", tid, source);
+
+    return span_of(to, (size_t) n);
+}
+
+static unsigned n_open(const struct live_table *t, const char *tid, const char *source)
+{
+    char key[KEY_CAP];
+    const struct live_opens *o = map_get(&t->opens, key_of(tid, source, key));
+
+    return o == NULL ? 0 : o->n;
+}
+
+static bool has_room(const struct live_table *t, const char *tid, const char *source, unsigned max)
+{
+    if (t->recs.n >= LIVE_OPEN_MAX)
+        return false;
+    return max == 0 || (n_open(t, tid, "") < max && (source[0] == '\0' || n_open(t, tid, source) < (max + 3) / 4));
+}
+
+bool live_table_room(struct live_table *t, const char *tid, const char *source, unsigned max)
 {
     bool room;
 
     pthread_mutex_lock(&t->lock);
-    room = has_room(t, tid, max);
+    room = has_room(t, tid, source, max);
     pthread_mutex_unlock(&t->lock);
     return room;
 }
 
-/* Under the lock. */
-static bool count(struct live_table *t, const char *tid)
+static bool count_one(struct live_table *t, const char *tid, const char *source)
 {
-    struct live_opens *o = map_get(&t->opens, span_str(tid));
+    char key[KEY_CAP];
+    struct live_opens *o = map_get(&t->opens, key_of(tid, source, key));
 
-    if (tid[0] == '\0')
-        return true;
     if (o == NULL) {
         o = calloc(1, sizeof(*o));
         if (o == NULL)
             return false;
-        (void) snprintf(o->tid, sizeof(o->tid), "%s", tid);
-        if (!map_put(&t->opens, span_str(o->tid), o, NULL)) {
+        memcpy(o->key, key, sizeof(key));
+        if (!map_put(&t->opens, span_str(o->key), o, NULL)) {
             free(o);
             return false;
         }
@@ -89,14 +113,36 @@ static bool count(struct live_table *t, const char *tid)
     return true;
 }
 
-static void uncount(struct live_table *t, const char *tid)
+static void uncount_one(struct live_table *t, const char *tid, const char *source)
 {
-    struct live_opens *o = map_get(&t->opens, span_str(tid));
+    char key[KEY_CAP];
+    struct live_opens *o = map_get(&t->opens, key_of(tid, source, key));
 
     if (o == NULL || --o->n > 0)
         return;
-    (void) map_del(&t->opens, span_str(o->tid));
+    (void) map_del(&t->opens, span_str(o->key));
     free(o);
+}
+
+static bool count(struct live_table *t, const char *tid, const char *source)
+{
+    if (tid[0] == '\0')
+        return true;
+    if (!count_one(t, tid, ""))
+        return false;
+    if (source[0] == '\0' || count_one(t, tid, source))
+        return true;
+    uncount_one(t, tid, "");
+    return false;
+}
+
+static void uncount(struct live_table *t, const struct live_place *p)
+{
+    if (p->tid[0] == '\0')
+        return;
+    uncount_one(t, p->tid, "");
+    if (p->source[0] != '\0')
+        uncount_one(t, p->tid, p->source);
 }
 
 enum err live_table_add(struct live_table *t, struct live_rec *rec, unsigned max)
@@ -107,26 +153,29 @@ enum err live_table_add(struct live_table *t, struct live_rec *rec, unsigned max
     pthread_mutex_lock(&t->lock);
     if (map_get(&t->recs, span_str(p->rid)) != NULL)
         e = ERR_EXISTS;
-    else if (!has_room(t, p->tid, max))
+    else if (!has_room(t, p->tid, p->source, max))
         e = ERR_LIMIT;
-    else if (!count(t, p->tid))
+    else if (!count(t, p->tid, p->source))
         e = ERR_NOMEM;
     else if (!map_put(&t->recs, span_str(p->rid), rec, NULL)) {
-        uncount(t, p->tid);
+        uncount(t, p);
         e = ERR_NOMEM;
     }
     pthread_mutex_unlock(&t->lock);
     return e;
 }
 
-void live_table_name(struct live_table *t, struct live_rec *rec, const char *pid, const char *tid)
+void live_table_name(struct live_table *t, struct live_rec *rec, const struct live_place *from)
 {
     struct live_place *p = &rec->place;
 
     pthread_mutex_lock(&t->lock);
-    (void) snprintf(p->pid, sizeof(p->pid), "%s", pid);
-    if (count(t, tid)) /* no memory: it is not counted */
-        (void) snprintf(p->tid, sizeof(p->tid), "%s", tid);
+    memcpy(p->pid, from->pid, sizeof(p->pid));
+    memcpy(p->secret, from->secret, sizeof(p->secret));
+    if (count(t, from->tid, from->source)) { /* no memory: it is not counted */
+        memcpy(p->tid, from->tid, sizeof(p->tid));
+        memcpy(p->source, from->source, sizeof(p->source));
+    }
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -135,7 +184,7 @@ void live_table_remove(struct live_table *t, struct live_rec *rec)
     pthread_mutex_lock(&t->lock);
     if (map_get(&t->recs, span_str(rec->place.rid)) == rec) {
         (void) map_del(&t->recs, span_str(rec->place.rid));
-        uncount(t, rec->place.tid);
+        uncount(t, &rec->place);
     }
     pthread_mutex_unlock(&t->lock);
 }

@@ -12,6 +12,8 @@
 #include "base/map.h"
 #include "format/id.h"
 
+#define LIVE_SECRET_CAP 64
+#define LIVE_SOURCE_CAP 20
 #define LIVE_OPEN_MAX 20000 /* recordings of one gate (STANDARDS 5.1, docs/operations.md) */
 
 struct lane;
@@ -27,6 +29,8 @@ struct live_table {
 struct live_place {
     char rid[ID_CAP];
     char pid[ID_CAP], tid[ID_CAP]; /* empty while the keeper is being asked */
+    char secret[LIVE_SECRET_CAP];  /* what a public token needs besides (keeper/append_secret.h) */
+    char source[LIVE_SOURCE_CAP];  /* who began it, when it was a public token: an address prefix, as hex */
     struct lane *lane;
 };
 
@@ -39,13 +43,19 @@ bool live_table_find(struct live_table *t, struct span rid, struct live_place *r
 /* Of that rid, if it belongs to 'lane': for the lane's own thread. */
 struct live_rec *live_table_own(struct live_table *t, struct span rid, const struct lane *lane);
 
-/* Has the token fewer than 'max' open, and the gate room for one more? */
-bool live_table_room(struct live_table *t, const char *tid, unsigned max);
+/* The source's name in a place. */
+void live_source_name(char to[LIVE_SOURCE_CAP], struct span prefix);
+
+/*
+ * Has the token fewer than 'max' open, and the gate room for one more? Of a public token (source not empty) one source may hold a
+ * quarter: whoever copies it out of a page cannot keep everybody else's visits out.
+ */
+bool live_table_room(struct live_table *t, const char *tid, const char *source, unsigned max);
 
 /* rec's place is filled. max 0: not counted against the token's limit. ERR_EXISTS. ERR_LIMIT: as live_table_room. ERR_NOMEM. */
 NODISCARD enum err live_table_add(struct live_table *t, struct live_rec *rec, unsigned max);
 
-/* The keeper said whose it is. */
-void live_table_name(struct live_table *t, struct live_rec *rec, const char *pid, const char *tid);
+/* The keeper said whose it is. 'from' has everything but rid and lane. */
+void live_table_name(struct live_table *t, struct live_rec *rec, const struct live_place *from);
 
 void live_table_remove(struct live_table *t, struct live_rec *rec);

@@ -30,6 +30,8 @@ static const struct problem_kind kinds[] = {
     { "csrf", 403, "This call did not come from the app", "Use the app's own address, or a token in Authorization.", false, NO_STREAM },
     { "token-not-fresh", 403, "A token cannot do this", "Sign in with your password.", false, NO_STREAM },
     { "origin-refused", 403, "Pages of this origin may not record here", "Add the page's origin to the project (`origins`), or use that project's token.", false, NO_STREAM },
+    { "recording-secret", 403, "This recording has a secret of its own", "Send the `secret` that its creation answered, as `secret=` in the query.", false, NO_STREAM },
+    { "statement-refused", 403, "A public token may not say this of a recording", "Leave it out, or have a token made that may (`keyhole token add --browser --state`).", false, NO_STREAM },
     { "not-eligible", 403, "You may not vote on this request", "The cause says why; somebody else has to decide.", false, NO_STREAM },
     { "break-glass-limit", 403, "Emergency access is used up", "Ask for access in the ordinary way; an open review has to be finished first.", false, NO_STREAM },
     { "policy-denied", 403, "The policy does not allow this", "Ask for less, for another purpose, or have the policy changed.", false, NO_STREAM },

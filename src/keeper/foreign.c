@@ -1,13 +1,25 @@
 #include "keeper/foreign.h"
 
 #include "base/utf8.h"
+#include "crypto/hash.h"
 #include "keeper/ingest.h"
 #include "keeper/masks.h"
 #include "keeper/notice.h"
+#include "keeper/statements.h"
 #include "keeper/trail.h"
 
 #define TYPE_MAX 32
 #define ID_MAX   200
+
+/* The name is the client's words and is kept as a hash; what one public token began is another's nothing. */
+static struct span key_of(struct job *c, struct span name)
+{
+    const struct span parts[] = { c->token.browser != 0 ? c->token.id : SPAN_EMPTY, SPAN("\n"), name };
+    uint8_t hash[SHA256_LEN];
+
+    sha256_parts(parts, 3, hash);
+    return job_b64(c, SPAN_OF(hash));
+}
 
 enum err foreign_find(struct job *c, struct span project, struct span name, struct span *ret_rid, struct err_info *reterr)
 {
@@ -18,7 +30,7 @@ enum err foreign_find(struct job *c, struct span project, struct span name, stru
     *ret_rid = SPAN_EMPTY;
     if (name.n == 0)
         return ERR_OK;
-    e = meta_foreign_get(c->v, project, name, c->mem, &rid, reterr);
+    e = meta_foreign_get(c->v, project, key_of(c, name), c->mem, &rid, reterr);
     if (e == ERR_OK)
         e = meta_recording_get(c->v, rid, c->mem, &r, reterr);
     if (e == ERR_NOTFOUND)
@@ -33,11 +45,11 @@ enum err foreign_find(struct job *c, struct span project, struct span name, stru
 
 enum err foreign_begun(struct job *c, struct span project, struct span name, struct span rid, struct err_info *reterr)
 {
-    return name.n == 0 ? ERR_OK : meta_foreign_put(c->m, project, name, rid, c->now.real, reterr);
+    return name.n == 0 ? ERR_OK : meta_foreign_put(c->m, project, key_of(c, name), rid, c->now.real, reterr);
 }
 
 /* Those that are new, or have a time now. What is no link is passed over: a recorder's slip stops no recording. */
-static enum err fresh(struct job *c, const struct ipc_links_add *in, struct meta_pair *to, size_t *ret_n,
+static enum err fresh(struct job *c, const struct ipc_links_add *in, bool public, struct meta_pair *to, size_t *ret_n,
                       struct err_info *reterr)
 {
     struct meta_pair *there;
@@ -55,7 +67,7 @@ static enum err fresh(struct job *c, const struct ipc_links_add *in, struct meta
             known |= span_eq(to[k].name, l->type) && span_eq(to[k].value, l->id);
         if (!known && l->type.n > 0 && l->id.n > 0 && utf8_valid(l->type) && utf8_valid(l->id) &&
             utf8_count(l->type) <= TYPE_MAX && utf8_count(l->id) <= ID_MAX)
-            to[n++] = (struct meta_pair){ l->type, l->id, timed, timed ? l->at_ms : 0 };
+            to[n++] = (struct meta_pair){ l->type, l->id, timed, timed ? l->at_ms : 0, public };
     }
     *ret_n = n;
     return ERR_OK;
@@ -74,10 +86,25 @@ static enum err record(struct job *c, const struct meta_recording *r, size_t n, 
     return ERR_OK;
 }
 
+/* What a public token began has links as that token may state them. */
+static enum err may_link(struct job *c, const struct meta_recording *r, bool *ret, struct err_info *reterr)
+{
+    struct meta_token t;
+    enum err e;
+
+    *ret = r->public == 0;
+    if (*ret)
+        return ERR_OK;
+    e = meta_token_get(c->v, r->importer, c->mem, &t, reterr);
+    *ret = e == ERR_OK && statements_links(t.states);
+    return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
 enum err foreign_links(struct job *c, const struct ipc_links_add *in, struct err_info *reterr)
 {
     struct meta_pair *links = arena_alloc(c->mem, (in->links.n + 1) * sizeof(*links));
     struct meta_recording r;
+    bool ok;
     size_t n;
     enum err e;
 
@@ -87,7 +114,10 @@ enum err foreign_links(struct job *c, const struct ipc_links_add *in, struct err
     if (e == ERR_NOTFOUND)
         return ingest_done(c, 404, "not-found", NULL, reterr);
     TRY(e);
-    TRY(fresh(c, in, links, &n, reterr));
+    TRY(may_link(c, &r, &ok, reterr));
+    if (!ok)
+        return ingest_done(c, 0, "", NULL, reterr); /* its client cannot be told */
+    TRY(fresh(c, in, r.public != 0, links, &n, reterr));
     TRY(masks_words(c, r.project, NULL, NULL, NULL, links, &n, reterr));
     if (n > 0) {
         TRY(meta_recording_links_add(c->m, r.id, links, n, reterr));

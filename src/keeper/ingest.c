@@ -1,9 +1,11 @@
 #include "keeper/ingest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/utf8.h"
 #include "codec/base64.h"
+#include "keeper/append_secret.h"
 #include "keeper/foreign.h"
 #include "keeper/masks.h"
 #include "keeper/notice.h"
@@ -11,6 +13,7 @@
 #include "keeper/persons.h"
 #include "keeper/pieces.h"
 #include "keeper/session.h"
+#include "keeper/statements.h"
 #include "keeper/trail.h"
 
 #define TITLE_MAX     200
@@ -194,6 +197,7 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
         .title = in->title, .subject = in->subject, .session = in->session,
         .env = in->env.n > 0 ? in->env : p->env, .class = in->klass, .created_ms = c->now.real,
         .importer = c->me != NULL ? c->me->id : c->token.id,
+        .public = c->me == NULL && c->token.browser != 0,
     };
 
     if (in->live != 0) { /* lists say when it began: as stated, else what the server saw */
@@ -203,6 +207,8 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
 
     if (tags == NULL || links == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "import");
+    for (size_t i = 0; i < n_links; i++)
+        links[i].public = r.public != 0;
     TRY(masks_words(c, p->id, &r.title, tags, &n_tags, links, &n_links, reterr));
     TRY(meta_recording_add(c->m, &r, tags, n_tags, links, n_links, reterr));
     if (in->live != 0) {
@@ -215,6 +221,8 @@ static enum err make(struct job *c, const struct ipc_ingest_open *in, const stru
     ok.rid = r.id;
     ok.pid = p->id;
     ok.tid = c->me == NULL ? c->token.id : SPAN_EMPTY;
+    if (in->live != 0)
+        TRY(append_secret(c, p->id, r.id, &ok.secret, reterr));
     TRY(masks_say(c, p->id, reterr));
     return ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
 }
@@ -237,12 +245,66 @@ static enum err begin_again(struct job *c, const struct ipc_ingest_open *in, con
         return refuse(c, 422, "idempotency-mismatch", "This Idempotency-Key was used with another body.", reterr);
     if (!*ret_done)
         return ERR_OK;
+    TRY(append_secret(c, p->id, ok.rid, &ok.secret, reterr));
     TRY(masks_say(c, p->id, reterr));
     return ingest_reply(c, IPC_T_INGEST_OPENED, &ok, reterr);
 }
 
-enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err_info *reterr)
+/* What a public token says. *ret_done: refused. */
+static enum err check_statements(struct job *c, struct ipc_ingest_open *io, bool *ret_done, struct err_info *reterr)
 {
+    const char *no = NULL;
+    char why[80];
+
+    *ret_done = false;
+    if (c->me != NULL || c->token.browser == 0)
+        return ERR_OK;
+    if (io->foreign.n > 0)
+        statements_trim(c->token.states, io);
+    else
+        no = statements_refused(c->token.states, io);
+    if (no == NULL)
+        return ERR_OK;
+    *ret_done = true;
+    (void) snprintf(why, sizeof(why), "It may not state this: %s.", no);
+    return refuse(c, 403, "statement-refused", why, reterr);
+}
+
+/* Words by which recordings are told apart and policies go: none of them is masked, so none may hold what has to be. *ret_done: refused. */
+static enum err check_names(struct job *c, const struct meta_project *p, struct ipc_ingest_open *io, bool *ret_done,
+                            struct err_info *reterr)
+{
+    struct span *const words[] = { &io->subject, &io->session, &io->klass };
+    static const char *const names[] = { "subject", "session", "class" };
+    char why[200];
+
+    *ret_done = false;
+    for (size_t i = 0; i < 3 && !*ret_done; i++) {
+        struct span rule = SPAN_EMPTY;
+
+        TRY(masks_name(c, p->id, *words[i], /* person= */ i == 0, &rule, reterr));
+        if (rule.n > 0 && io->foreign.n > 0)
+            *words[i] = SPAN_EMPTY; /* its client cannot be told */
+        else if (rule.n > 0)
+            *ret_done = true;
+        if (*ret_done) {
+            (void) snprintf(why, sizeof(why), "The masking rule " SPAN_FMT " takes the %s for a secret.", SPAN_ARG(rule), names[i]);
+            return refuse(c, 422, "invalid", why, reterr);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err check_words(struct job *c, const struct meta_project *p, struct ipc_ingest_open *io, bool *ret_done,
+                            struct err_info *reterr)
+{
+    TRY(check_statements(c, io, ret_done, reterr));
+    return *ret_done ? ERR_OK : check_names(c, p, io, ret_done, reterr);
+}
+
+enum err ingest_open(struct job *c, const struct ipc_ingest_open *asked, struct err_info *reterr)
+{
+    struct ipc_ingest_open form = *asked, *const in = &form;
     enum session_verdict verdict;
     struct meta_project p;
     const char *bad;
@@ -263,6 +325,9 @@ enum err ingest_open(struct job *c, const struct ipc_ingest_open *in, struct err
     bad = bad_member(c, in);
     if (bad != NULL)
         return refuse(c, 422, "invalid", bad, reterr);
+    TRY(check_words(c, &p, in, &again, reterr));
+    if (again)
+        return ERR_OK;
     TRY(begin_again(c, in, &p, &again, reterr));
     if (again)
         return ERR_OK;

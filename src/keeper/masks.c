@@ -180,3 +180,27 @@ enum err masks_words(struct job *c, struct span pid, struct span *title, struct 
     (void) mask_rules_unref(w.rules);
     return e;
 }
+
+enum err masks_name(struct job *c, struct span pid, struct span text, bool person, struct span *ret_rule, struct err_info *reterr)
+{
+    struct words w = { .c = c };
+    struct mask_hits hits = { 0 };
+    struct meta_masks row;
+    enum err e;
+
+    *ret_rule = SPAN_EMPTY;
+    if (text.n == 0)
+        return ERR_OK;
+    TRY(masks_row(c, pid, &row, reterr));
+    TRY(masks_rules(&row, &w.rules, reterr));
+    e = mask_scanner_new(&w.scanner, reterr);
+    if (e == ERR_OK)
+        e = mask_scan(w.scanner, w.rules, text, NULL, &hits, reterr);
+    for (size_t i = 0; e == ERR_OK && i < hits.n && ret_rule->n == 0; i++) {
+        if (!person || (hits.hits[i].rule != MASK_EMAIL && hits.hits[i].rule != MASK_PHONE))
+            *ret_rule = arena_span(c->mem, mask_rules_name(w.rules, hits.hits[i].rule));
+    }
+    w.scanner = mask_scanner_free(w.scanner);
+    (void) mask_rules_unref(w.rules);
+    return e;
+}

@@ -28,3 +28,10 @@ NODISCARD enum err masks_say(struct job *c, struct span pid, struct err_info *re
  */
 NODISCARD enum err masks_words(struct job *c, struct span pid, struct span *title, struct meta_pair *tags, size_t *io_n_tags,
                                struct meta_pair *links, size_t *io_n_links, struct err_info *reterr);
+
+/*
+ * A word that names something (subject, session, class) is not masked: stars would make two of them one. Does a rule take it for a secret?
+ * *ret is that rule's name, or empty. person: it names a person, so e-mail addresses and phone numbers are what it is for.
+ */
+NODISCARD enum err masks_name(struct job *c, struct span pid, struct span word, bool person, struct span *ret_rule,
+                              struct err_info *reterr);

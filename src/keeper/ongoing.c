@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "keeper/append_secret.h"
 #include "keeper/ingest.h"
 #include "keeper/masks.h"
 #include "keeper/notice.h"
@@ -260,12 +261,13 @@ static enum err no_state(struct job *c, uint16_t status, const char *code, struc
 /* What an end that is repeated answers with. */
 static enum err has_ended(struct job *c, const struct meta_recording *r, struct err_info *reterr)
 {
-    const struct ipc_ingest_state s = {
+    struct ipc_ingest_state s = {
         .status = 409, .code = SPAN("recording-ended"), .pid = r->project, .kind = r->kind,
         .next_batch = (uint64_t) r->next_batch, .next_seq = (uint64_t) r->events, .last_us = r->duration_us,
         .bytes = (uint64_t) r->bytes,
     };
 
+    TRY(append_secret(c, r->project, r->id, &s.secret, reterr));
     return ingest_reply(c, IPC_T_INGEST_STATE, &s, reterr);
 }
 
@@ -304,6 +306,7 @@ static enum err take_over(struct job *c, struct meta_recording *r, struct err_in
     TRY(pieces_rows(c, &pieces, /* reveal= */ false, &s.pieces.rows, &s.pieces.n, NULL, reterr));
     TRY(meta_recording_touch(c->m, r->id, c->now.real, reterr));
     claim_later(c, r->id);
+    TRY(append_secret(c, r->project, r->id, &s.secret, reterr));
     TRY(masks_say(c, r->project, reterr));
     return ingest_reply(c, IPC_T_INGEST_STATE, &s, reterr);
 }

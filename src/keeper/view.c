@@ -233,6 +233,19 @@ enum err view_project(struct job *c, struct span project, struct err_info *reter
     return ERR_OK;
 }
 
+static void states(struct job *c, struct span words)
+{
+    struct span one, rest = words;
+    bool more = words.n > 0;
+
+    jsonw_karr(&c->w, "states");
+    while (more) {
+        more = span_cut(rest, ' ', &one, &rest);
+        jsonw_str(&c->w, one);
+    }
+    jsonw_arr_end(&c->w);
+}
+
 enum err view_token(struct job *c, const struct meta_token *t, struct span secret, struct err_info *reterr)
 {
     bool active = span_eq_str(t->state, "active"), waiting = span_eq_str(t->state, "waiting");
@@ -248,6 +261,8 @@ enum err view_token(struct job *c, const struct meta_token *t, struct span secre
         jsonw_kstr(&c->w, "url", t->url);
     if (span_eq_str(t->kind, "ingest"))
         jsonw_kbool(&c->w, "browser", t->browser != 0);
+    if (t->browser != 0)
+        states(c, t->states);
     view_person(c, "user", t->account);
     jsonw_kcstr(&c->w, "state", expired ? "expired" : active ? "active" : waiting ? "waiting" : "revoked");
     jsonw_ktime(&c->w, "created_at", t->created_ms);

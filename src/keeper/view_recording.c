@@ -9,6 +9,8 @@ void view_link(struct job *c, const struct meta_pair *l)
     jsonw_kstr(&c->w, "id", l->value);
     if (l->timed)
         jsonw_kint(&c->w, "at_ms", l->at_ms);
+    if (l->public)
+        jsonw_kbool(&c->w, "public", true);
     jsonw_obj_end(&c->w);
 }
 
@@ -188,6 +190,7 @@ enum err view_recording(struct job *c, const struct meta_recording *r, bool subj
     view_text(c, "session", r->session);
     jsonw_kstr(&c->w, "env", r->env);
     view_text(c, "class", r->class);
+    jsonw_kbool(&c->w, "public", r->public != 0);
     TRY(tags_and_links(c, r->id, reterr));
     view_time(c, "started_at", r->started_ms);
     jsonw_ktime(&c->w, "created_at", r->created_ms);
@@ -223,6 +226,7 @@ enum err view_request_recording(struct job *c, const char *key, struct span rid,
     view_text(c, "subject", view_subject(c, &r, job_may(c, r.project, PERM_SEE_SUBJECT), NULL, reterr));
     jsonw_kstr(&c->w, "env", r.env);
     view_text(c, "class", r.class);
+    jsonw_kbool(&c->w, "public", r.public != 0);
     TRY(tags_and_links(c, r.id, reterr));
     view_time(c, "started_at", r.started_ms);
     jsonw_kint(&c->w, "duration_ms", r.duration_us / 1000);

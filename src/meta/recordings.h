@@ -14,6 +14,7 @@ struct meta_pair { /* a tag (name, value) or a link (type, id) */
     struct span name, value;
     bool timed;    /* of a link: at_ms is known */
     time_ms at_ms; /* since the recording's start */
+    bool public;   /* of a link: stated with a public token, and by nobody else */
 };
 #define META_LINKS_MAX 160 /* of one recording, those that its events brought counted */
 

@@ -64,6 +64,7 @@
     F(TEXT, project)        /* of ingest, gateway */                                                                   \
     F(TEXT, label) F(TEXT, url)                                                                                        \
     F(INT, browser)         /* 1: of ingest, public, for pages of the project's origins */                             \
+    F(TEXT, states)         /* browser: what it may state of its recordings, blanks between (keeper/statements.h) */   \
     F(TEXT, client)         /* short text for the sign-in list */                                                      \
     F(BLOB, prefix)         /* client address prefix at sign-in */                                                     \
     F(TEXT, jkt) F(INT, jkt_since_ms) /* client key, once registered */                                                \
@@ -122,6 +123,7 @@
     F(INT, next_batch)      /* live: the batch after the last one that is in a piece */                                \
     F(INT, touched_ms)      /* live: when its gate was last heard of */                                                \
     F(INT, time_kind) F(INT, time_base_us) /* live: how its times count (enum batch_times_kind) */                     \
+    F(INT, public)          /* 1: what is said of it was said with a public token */                                   \
     F(INT, v)
 
 #define META_PIECE(F)                                                                                                  \

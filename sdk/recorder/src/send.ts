@@ -130,7 +130,12 @@ export class Sender {
   }
 
   private url(path: string, more: Record<string, string> = {}): string {
-    return this.set.server + path + "?" + new URLSearchParams({ token: this.set.token, ...more });
+    return this.set.server + path + "?" + new URLSearchParams({ token: this.set.token, ...this.secret(), ...more });
+  }
+
+  private secret(): Record<string, string> {
+    const { rid, secret } = this.session.data;
+    return rid === undefined || secret === undefined ? {} : { secret };
   }
 
   private async ask(url: string, body: BodyInit, keepalive = false, init: RequestInit = {}): Promise<Answer> {
@@ -153,7 +158,7 @@ export class Sender {
     if (this.stopped) return false;
     if (a.status === 201 && typeof a.body?.id === "string") {
       const d = this.session.data;
-      Object.assign(d, { rid: a.body.id, next: 0, first: undefined });
+      Object.assign(d, { rid: a.body.id, secret: typeof a.body.secret === "string" ? a.body.secret : undefined, next: 0, first: undefined });
       this.flying.forEach((b) => { b.seq = d.next++; d.first ??= b.from; });
       this.good();
       this.ops.created(d.rid!);
@@ -222,7 +227,7 @@ export class Sender {
     if (this.world.now() - this.newAt < 10_000) this.backOff(30, why); // a server that ends each at once is not flooded
     this.newAt = this.world.now();
     for (const f of this.flying) events += f.n;
-    d.rid = undefined;
+    d.rid = d.secret = undefined;
     d.next = 0;
     this.flying = [];
     events += this.queue.dropToNewest(why);
@@ -276,7 +281,7 @@ export class Sender {
 
   /** PUTs and POSTs besides batches. */
   async other(path: string, body: unknown): Promise<number> {
-    const a = await this.ask(this.set.server + path, JSON.stringify(body), false, {
+    const a = await this.ask(`${this.set.server}${path}?${new URLSearchParams(this.secret())}`, JSON.stringify(body), false, {
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${this.set.token}` },
     });
     return a.status;

@@ -14,13 +14,14 @@ export interface Batch {
 }
 
 export interface Saved {
-  v: 1;
+  v: 2;
   token: string;
   session: string;
   sampled: boolean;
   began: number; // the session, wall clock
   touched: number;
   rid?: string;
+  secret?: string; // of the recording: who adds to it has it besides the token, which is public
   first?: number; // timestamp of the recording's first event
   next: number; // Batch-Seq
   flying: Batch[]; // sent or about to be, not acknowledged
@@ -39,7 +40,7 @@ export class Session {
   constructor(private store: Storage | null, token: string, limits: { idleMs: number; sessionMs: number }, now: number, fresh: () => { session: string; sampled: boolean }) {
     const old = this.read();
     const good = old !== null && old.token === token && now - old.touched < limits.idleMs && now - old.began < limits.sessionMs && now >= old.began - 60_000;
-    const begin = (session: string, sampled: boolean): Saved => ({ v: 1, token, session, sampled, began: now, touched: now, next: 0, flying: [], waiting: [] });
+    const begin = (session: string, sampled: boolean): Saved => ({ v: 2, token, session, sampled, began: now, touched: now, next: 0, flying: [], waiting: [] });
     if (good && old!.held) this.data = begin(old!.session, old!.sampled); // duplicated, or the page before crashed
     else if (good) { this.data = old!; this.resumed = true; }
     else { const f = fresh(); this.data = begin(f.session, f.sampled); }
@@ -49,7 +50,7 @@ export class Session {
   private read(): Saved | null {
     try {
       const d = JSON.parse(this.store?.getItem(KEY) ?? "null");
-      return d?.v === 1 && Array.isArray(d.flying) && Array.isArray(d.waiting) && typeof d.next === "number" ? d : null;
+      return d?.v === 2 && Array.isArray(d.flying) && Array.isArray(d.waiting) && typeof d.next === "number" ? d : null;
     } catch {
       return null;
     }

@@ -1,10 +1,12 @@
 /* Recordings: list and search of stated metadata, one recording, its links. */
 #include "base/utf8.h"
 #include "keeper/api/api.h"
+#include "keeper/append_secret.h"
 #include "keeper/life.h"
 #include "keeper/masks.h"
 #include "keeper/notice.h"
 #include "keeper/pages.h"
+#include "keeper/statements.h"
 #include "keeper/trail.h"
 #include "keeper/view.h"
 
@@ -209,10 +211,12 @@ static struct meta_pair *read_links(struct job *c, size_t *ret_n)
         struct meta_pair p = { 0 };
         bool twice = false;
 
-        BODY_ONLY(&c->body, "/links", child, "type", "id", "at_ms");
+        BODY_ONLY(&c->body, "/links", child, "type", "id", "at_ms", "public");
         if (!body_str(&c->body, "/links", child, "type", BODY_REQUIRED, 1, 32, &p.name) ||
             !body_str(&c->body, "/links", child, "id", BODY_REQUIRED, 1, 200, &p.value))
             continue;
+        (void) body_bool(&c->body, "/links", child, "public", &p.public);
+        p.public = p.public || (c->me == NULL && c->token.browser != 0);
         p.timed = body_int(&c->body, "/links", child, "at_ms", BODY_OPTIONAL, 0, AT_MS_MAX, &p.at_ms);
         for (size_t i = 0; i < *ret_n; i++)
             twice |= span_eq(links[i].name, p.name) && span_eq(links[i].value, p.value);
@@ -255,7 +259,7 @@ static bool says_more(const struct meta_pair *links, size_t n, const struct meta
 
         for (size_t k = 0; k < n_there; k++)
             known |= span_eq(there[k].name, links[i].name) && span_eq(there[k].value, links[i].value) &&
-                     (there[k].timed || !links[i].timed);
+                     (there[k].timed || !links[i].timed) && (links[i].public || !there[k].public);
         if (!known)
             return true;
     }
@@ -276,6 +280,22 @@ static enum err add_links(struct job *c, const struct meta_recording *r, const s
     return linked(c, r, n, reterr);
 }
 
+/* A public token alone is anybody's. *ret_ok false: answered. */
+static enum err check_public(struct job *c, const struct meta_recording *r, bool *ret_ok, struct err_info *reterr)
+{
+    struct span given = SPAN_EMPTY;
+
+    *ret_ok = true;
+    if (c->me != NULL || c->token.browser == 0)
+        return ERR_OK;
+    (void) tree_get_str(c->query, "secret", &given);
+    TRY(append_secret_check(c, r, given, ret_ok, reterr));
+    if (!*ret_ok)
+        return job_refuse(c, 403, "recording-secret", "A public token goes on with a recording by the secret that its creation answered.");
+    *ret_ok = statements_links(c->token.states);
+    return *ret_ok ? ERR_OK : job_refuse(c, 403, "statement-refused", "It may not state this: links.");
+}
+
 static enum err put_links(struct job *c, bool add, struct err_info *reterr)
 {
     struct meta_recording r;
@@ -288,6 +308,9 @@ static enum err put_links(struct job *c, bool add, struct err_info *reterr)
         return ERR_OK;
     if (!job_may(c, r.project, PERM_LINK) && (!is_its_recorder(c, &r) || (!add && c->token.browser != 0)))
         return job_forbidden(c); /* whoever reads a page has its token: it may add (there is an end to that), not replace */
+    TRY(check_public(c, &r, &ok, reterr));
+    if (!ok)
+        return ERR_OK;
     links = read_links(c, &n);
     if (links == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "links");

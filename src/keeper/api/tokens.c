@@ -1,9 +1,12 @@
 /* Ingest and API tokens: list, make, end. The secret is in one answer and nowhere else. */
+#include <stdio.h>
+
 #include "crypto/secret.h"
 #include "keeper/api/people.h"
 #include "keeper/ingest_tokens.h"
 #include "keeper/pages.h"
 #include "keeper/session.h"
+#include "keeper/statements.h"
 #include "keeper/trail.h"
 #include "keeper/view.h"
 
@@ -69,8 +72,36 @@ struct token_in {
     enum token_kind kind;
     struct span label, account, project, url;
     bool browser;
+    struct span states; /* browser: keeper/statements.h */
     int64_t expires_s;
 };
+
+/* What a public token may state. */
+static void read_states(struct job *c, struct token_in *in)
+{
+    struct buf text = BUF_INIT(STATEMENTS_MAX * (STATEMENTS_WORD + 1));
+    struct tree list, child;
+    struct span one;
+    char at[32];
+    size_t n = 0;
+
+    in->states = in->browser ? SPAN(STATEMENTS_DEFAULT) : SPAN_EMPTY;
+    if (!body_arr(&c->body, "", c->args, "states", BODY_OPTIONAL, 0, STATEMENTS_MAX, &list))
+        return;
+    if (!in->browser)
+        body_bad(&c->body, "", "states", FIELD_CONFLICT);
+    for (struct span it = list.payload; tree_next(&it, &child); n++) {
+        (void) snprintf(at, sizeof(at), "%zu", n);
+        if (!tree_str(child, &one))
+            body_bad(&c->body, "/states", at, FIELD_TYPE);
+        else if (!statements_word_ok(one))
+            body_bad(&c->body, "/states", at, FIELD_PATTERN);
+        else
+            buf_addf(&text, "%s" SPAN_FMT, text.n > 0 ? " " : "", SPAN_ARG(one));
+    }
+    in->states = arena_span(c->mem, buf_span(&text));
+    buf_deinit(&text);
+}
 
 static bool ends_with(struct span s, const char *tail)
 {
@@ -209,7 +240,7 @@ static enum err make(struct job *c, const struct token_in *in, struct err_info *
     uint8_t hash[32];
     struct meta_token t = {
         .id = job_new_id(c, ID_TOKEN), .kind = span_str(kind_words[in->kind]), .account = in->account,
-        .project = in->project, .label = in->label, .url = in->url, .browser = in->browser, .client = SPAN("api"), .prefix = c->in->prefix,
+        .project = in->project, .label = in->label, .url = in->url, .browser = in->browser, .states = in->states, .client = SPAN("api"), .prefix = c->in->prefix,
         .created_by = c->me->id, .created_ms = c->now.real,
         .expires_ms = expiry(c, in), .state = SPAN("active"),
     };
@@ -239,7 +270,7 @@ enum err api_token_create(struct job *c, struct err_info *reterr)
     bool ok = false;
     int kind;
 
-    BODY_ONLY(&c->body, "", c->args, "kind", "name", "project", "user", "url", "browser", "expires_in_s");
+    BODY_ONLY(&c->body, "", c->args, "kind", "name", "project", "user", "url", "browser", "states", "expires_in_s");
     kind = body_word(&c->body, "", c->args, "kind", BODY_REQUIRED, kind_words, 3);
     if (kind >= 0)
         in.kind = (enum token_kind) kind;
@@ -249,6 +280,7 @@ enum err api_token_create(struct job *c, struct err_info *reterr)
     (void) body_bool(&c->body, "", c->args, "browser", &in.browser);
     if (in.browser && in.kind != KIND_INGEST)
         body_bad(&c->body, "", "browser", FIELD_CONFLICT);
+    read_states(c, &in);
     if (in.kind == KIND_GATEWAY)
         read_url(c, &in);
     if (kind == KIND_API)

@@ -3,7 +3,7 @@
 #include "meta/sqlite/db.h"
 #include "meta/sqlite/words.h"
 
-/* Columns: name, value, and of links when. */
+/* Columns: name, value, and of links when, and whether they are public. */
 static enum err pairs_of(struct meta_view *v, const char *sql, struct span rid, struct arena *a,
                          struct meta_pair **ret, size_t *ret_n, struct err_info *reterr)
 {
@@ -28,6 +28,7 @@ static enum err pairs_of(struct meta_view *v, const char *sql, struct span rid, 
         if (e == ERR_OK) {
             p->timed = sqlite3_column_count(st) > 2 && sqlite3_column_type(st, 2) != SQLITE_NULL;
             p->at_ms = p->timed ? sqlite3_column_int64(st, 2) : 0;
+            p->public = sqlite3_column_count(st) > 3 && sqlite3_column_int64(st, 3) != 0;
         }
         if (e != ERR_OK) {
             (void) sqlite3_reset(st); /* a read that ends early reports nothing */
@@ -49,7 +50,7 @@ enum err meta_recording_tags(struct meta_view *v, struct span rid, struct arena 
 enum err meta_recording_links(struct meta_view *v, struct span rid, struct arena *a, struct meta_pair **ret,
                               size_t *ret_n, struct err_info *reterr)
 {
-    return pairs_of(v, "SELECT type,id,at_ms FROM recording_link WHERE rid=? ORDER BY type,id", rid, a, ret, ret_n,
+    return pairs_of(v, "SELECT type,id,at_ms,public FROM recording_link WHERE rid=? ORDER BY type,id", rid, a, ret, ret_n,
                     reterr);
 }
 
@@ -74,17 +75,19 @@ static enum err put_tags(struct meta *m, const struct meta_recording *r, const s
     return ERR_OK;
 }
 
-/* One that is there gets the time that it has not. */
+/* One that is there gets the time that it has not. What is said with a public token changes nothing that somebody else said. */
 static enum err put_link(struct meta *m, const struct meta_recording *r, const struct meta_pair *l, struct err_info *reterr)
 {
     if (!l->timed)
         return db_run(m, NULL, reterr,
-                      "INSERT INTO recording_link(rid,type,id,project,seq) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING",
-                      "tttti", r->id, l->name, l->value, r->project, r->seq);
+                      "INSERT INTO recording_link(rid,type,id,project,seq,public) VALUES(?,?,?,?,?,?)"
+                      " ON CONFLICT DO UPDATE SET public=0 WHERE public>excluded.public",
+                      "ttttii", r->id, l->name, l->value, r->project, r->seq, (int64_t) l->public);
     return db_run(m, NULL, reterr,
-                  "INSERT INTO recording_link(rid,type,id,project,seq,at_ms) VALUES(?,?,?,?,?,?)"
-                  " ON CONFLICT DO UPDATE SET at_ms=excluded.at_ms WHERE at_ms IS NULL",
-                  "ttttii", r->id, l->name, l->value, r->project, r->seq, l->at_ms);
+                  "INSERT INTO recording_link(rid,type,id,project,seq,at_ms,public) VALUES(?,?,?,?,?,?,?)"
+                  " ON CONFLICT DO UPDATE SET at_ms=COALESCE(at_ms,excluded.at_ms),public=MIN(public,excluded.public)"
+                  " WHERE public>=excluded.public AND (at_ms IS NULL OR public>excluded.public)",
+                  "ttttiii", r->id, l->name, l->value, r->project, r->seq, l->at_ms, (int64_t) l->public);
 }
 
 static enum err put_links(struct meta *m, const struct meta_recording *r, const struct meta_pair *links, size_t n,
@@ -182,7 +185,7 @@ enum err meta_foreign_put(struct meta *m, struct span project, struct span name,
 
 enum err meta_recording_forget(struct meta *m, struct span rid, struct err_info *reterr)
 {
-    static const char *const tables[] = { "recording_tag", "recording_link", "piece", "wrap", "foreign_session" };
+    static const char *const tables[] = { "recording_tag", "recording_link", "piece", "wrap", "foreign_session", "foreign_batch" };
     int n;
 
     TRY(words_forget(m, rid, reterr));

@@ -15,6 +15,7 @@
 #define OTHERS "kit_others"
 #define SECOND "kit_second"
 #define PAGES  "kib_pages"
+#define SECRET "krs_secret"
 #define SHOP   "https://shop.example.org"
 
 /* Of the peers' thread, or under the world's lock. */
@@ -51,7 +52,7 @@ static void open_one(struct link *to, const struct link_msg *m)
 {
     const struct ipc_ingest_open *in = m->body;
     struct world_recording *r = &w.recordings[w.n_recordings];
-    struct ipc_ingest_opened out = { .pid = SPAN(PROJECT), .tid = SPAN("t_AAAAAAAAAAAAAAAA"), .epoch = 1, .epoch_pk = SPAN_OF(w.epoch_pub) };
+    struct ipc_ingest_opened out = { .pid = SPAN(PROJECT), .tid = SPAN("t_AAAAAAAAAAAAAAAA"), .epoch = 1, .epoch_pk = SPAN_OF(w.epoch_pub), .secret = SPAN(SECRET) };
     uint8_t pages[32];
 
     sha256(SPAN(PAGES), pages);
@@ -747,9 +748,10 @@ static void pages_record(void **state)
     assert_string_equal(allowed(&c), SHOP);
     assert_string_equal(client_header(&c, "vary"), "origin");
     (void) snprintf(rid, sizeof(rid), "%s", member(&c, "id"));
+    assert_string_equal(member(&c, "secret"), SECRET);
     client_close(&c);
     /* what a page sends without a preflight, and as it is left */
-    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&batch_seq=0", rid);
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&secret=" SECRET "&batch_seq=0", rid);
     request(&c, "POST", path, "Content-Type: text/plain\r\nCookie: keyhole=nothing\r\n" FROM(SHOP), span_str(line));
     assert_int_equal(c.status, 200);
     assert_string_equal(allowed(&c), SHOP);
@@ -757,11 +759,22 @@ static void pages_record(void **state)
     request(&c, "POST", "/v1/recordings?token=" PAGES, "Content-Type: text/plain;charset=UTF-8\r\n" FROM(SHOP), span_str(form));
     assert_int_equal(c.status, 201);
     client_close(&c);
-    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&batch_seq=1&encoding=br", rid);
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&secret=" SECRET "&batch_seq=1&encoding=br", rid);
     request(&c, "POST", path, FROM(SHOP), span_str(line));
     assert_code(&c, 415, "unsupported-encoding");
+    /* the token is everybody's: without the recording's secret it adds nothing, and ends nothing */
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&batch_seq=1", rid);
+    request(&c, "POST", path, FROM(SHOP), span_str(line));
+    assert_string_equal(allowed(&c), SHOP);
+    assert_code(&c, 403, "recording-secret");
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?token=" PAGES "&batch_seq=1&secret=krs_secreT", rid);
+    request(&c, "POST", path, FROM(SHOP), span_str(line));
+    assert_code(&c, 403, "recording-secret");
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/end?token=" PAGES, rid);
+    request(&c, "POST", path, FROM(SHOP), SPAN_EMPTY);
+    assert_code(&c, 403, "recording-secret");
     /* a recorder that is no page sends no Origin */
-    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events", rid);
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/events?secret=" SECRET, rid);
     request(&c, "POST", path, AUTH(PAGES) "Batch-Seq: 1\r\n", span_str("[0.6,\"o\",\"b\"]\n"));
     assert_int_equal(c.status, 200);
     assert_string_equal(allowed(&c), "");
@@ -775,7 +788,7 @@ static void pages_record(void **state)
     assert_int_equal(c.status, 200);
     assert_string_equal(allowed(&c), "");
     client_close(&c);
-    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/end?token=" PAGES, rid);
+    (void) snprintf(path, sizeof(path), "/v1/recordings/%s/end?token=" PAGES "&secret=" SECRET, rid);
     request(&c, "POST", path, FROM(SHOP), SPAN_EMPTY);
     assert_int_equal(c.status, 200);
     client_close(&c);
@@ -857,9 +870,9 @@ static void others_batches_have_a_limit(void **state)
     (void) state;
     assert_non_null(blanks);
     memset(blanks, ' ', SIZE);
-    for (int i = 0; i + 2 < SIZE; i += 2)
-        memcpy(blanks + i, ",1", 2);
-    memcpy(blanks + SIZE - 2, " ]", 2);
+    memcpy(blanks, ",\"", 2);
+    memcpy(blanks + SIZE / 2, "\",\"", 3);
+    memcpy(blanks + SIZE - 2, "\"]", 2);
     world_lock();
     k.hold_open = true;
     world_unlock();

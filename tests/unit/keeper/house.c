@@ -490,6 +490,26 @@ struct reply house_act(struct house *h, const struct house_client *client, const
     return r;
 }
 
+void house_begin(struct house *h, const char *token, struct ipc_ingest_open *open, struct ipc_ingest_opened *ret)
+{
+    uint8_t cred[SHA256_LEN];
+
+    sha256(span_str(token), cred);
+    open->cred = SPAN_OF(cred);
+    house_send(h, IPC_T_INGEST_OPEN, open, IPC_T_INGEST_OPENED, ret);
+}
+
+const char *house_live(struct house *h, const char *token, const char *title, char query[100])
+{
+    struct ipc_ingest_open open = { .cred_kind = CRED_BEARER, .live = 1, .kind = SPAN("rrweb"), .title = span_str(title) };
+    struct ipc_ingest_opened got;
+
+    house_begin(h, token, &open, &got);
+    assert_int_equal(got.status, 0);
+    (void) snprintf(query, 100, "{\"secret\":\"" SPAN_FMT "\"}", SPAN_ARG(got.secret));
+    return arena_str(&h->mem, got.rid);
+}
+
 const char *house_recording(struct house *h, const char *token, const char *title, const char *subject)
 {
     uint8_t cred[SHA256_LEN], hash[32] = { 7 }, wrap[123] = { 1 };
@@ -574,6 +594,14 @@ bool reply_has(const struct reply *r, const char *path)
     struct tree t;
 
     return walk(r, path, &t) && t.tag != TREE_NULL;
+}
+
+bool reply_is_true(const struct reply *r, const char *path)
+{
+    struct tree t;
+    bool v = false;
+
+    return walk(r, path, &t) && tree_bool(t, &v) && v;
 }
 
 void house_expect(struct house *h, const struct reply *r, int status, const char *code, const char *file, int line)

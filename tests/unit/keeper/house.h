@@ -103,6 +103,10 @@ struct reply house_act(struct house *h, const struct house_client *client, const
 /* The same from a browser: the answer sets a cookie (reply.token). */
 struct reply house_login_browser(struct house *h, const char *body);
 
+/* INGEST_OPEN as it is, by that token. */
+void house_begin(struct house *h, const char *token, struct ipc_ingest_open *open, struct ipc_ingest_opened *ret);
+/* A page that is being recorded; its secret as a query ({"secret": …}). */
+const char *house_live(struct house *h, const char *token, const char *title, char query[100]);
 /* A recording in the project, complete. Returns its id. */
 const char *house_recording(struct house *h, const char *token, const char *title, const char *subject);
 
@@ -110,6 +114,7 @@ const char *house_recording(struct house *h, const char *token, const char *titl
 const char *reply_str(struct house *h, const struct reply *r, const char *path);
 int64_t reply_int(const struct reply *r, const char *path);
 bool reply_has(const struct reply *r, const char *path);
+bool reply_is_true(const struct reply *r, const char *path);
 
 #define assert_reply(h, r, want_status, want_code) house_expect((h), &(r), (want_status), (want_code), __FILE__, __LINE__)
 void house_expect(struct house *h, const struct reply *r, int status, const char *code, const char *file, int line);

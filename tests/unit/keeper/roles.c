@@ -239,7 +239,11 @@ static void test_page_links(void **state)
 {
     static const char error[] = "{\"links\":[{\"type\":\"error\",\"id\":\"E1\"}]}";
     static const char timed[] = "{\"links\":[{\"type\":\"error\",\"id\":\"E1\",\"at_ms\":1200},{\"type\":\"order\",\"id\":\"O1\"}]}";
+    static const char *const refused[][2] = {
+        { "{\"secret\":\"krs_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", "recording-secret" }, { NULL, "recording-secret" },
+    };
     const char *page, *server, *mine, *others;
+    char secret[100];
     struct reply r;
 
     (void) state;
@@ -247,17 +251,22 @@ static void test_page_links(void **state)
     page = reply_str(&h, &r, "token");
     r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\"}");
     server = reply_str(&h, &r, "token");
-    mine = house_recording(&h, page, "of a page", "");
+    mine = house_live(&h, page, "of a page", secret);
+    for (size_t i = 0; i < 2; i++) { /* the token is everybody's */
+        r = house_call(&h, page, ROUTE_recording_links_add, mine, refused[i][0], error);
+        assert_reply(&h, r, 403, refused[i][1]);
+    }
     others = house_recording(&h, server, "of a server", "");
-    r = house_call(&h, page, ROUTE_recording_links_add, mine, NULL, error);
+    r = house_call(&h, page, ROUTE_recording_links_add, mine, secret, error);
     assert_reply(&h, r, 200, "");
     assert_string_equal(reply_str(&h, &r, "links.0.id"), "E1");
-    r = house_call(&h, page, ROUTE_recording_links_add, mine, NULL, error);
+    assert_true(reply_has(&r, "links.0.public"));
+    r = house_call(&h, page, ROUTE_recording_links_add, mine, secret, error);
     assert_reply(&h, r, 200, "");
     assert_int_equal(house_leaves(&h, "recording.linked", "ok"), 1);
-    r = house_call(&h, page, ROUTE_recording_links_add, mine, NULL, timed);
+    r = house_call(&h, page, ROUTE_recording_links_add, mine, secret, timed);
     assert_reply(&h, r, 200, "");
-    assert_int_equal(reply_int(&r, "links"), 3); /* house_recording states one */
+    assert_int_equal(reply_int(&r, "links"), 2);
     assert_int_equal(reply_int(&r, "links.0.at_ms"), 1200);
     assert_int_equal(house_leaves(&h, "recording.linked", "ok"), 2);
     r = house_call(&h, page, ROUTE_recording_links_put, mine, NULL, error); /* each would be one record more, and what was there is gone */
@@ -269,8 +278,70 @@ static void test_page_links(void **state)
     assert_reply(&h, r, 404, "not-found");
     r = house_call(&h, server, ROUTE_recording_links_add, mine, NULL, "{\"links\":[{\"type\":\"\",\"id\":\"\"}]}");
     assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, server, ROUTE_recording_links_add, mine, NULL, error); /* somebody else says so, too */
+    assert_reply(&h, r, 200, "");
+    assert_false(reply_has(&r, "links.0.public"));
+    assert_int_equal(reply_int(&r, "links.0.at_ms"), 1200);
+    r = house_call(&h, page, ROUTE_recording_links_add, mine, secret, error);
+    assert_reply(&h, r, 200, "");
+    assert_false(reply_has(&r, "links.0.public"));
     r = house_call(&h, server, ROUTE_recording_links_put, mine, NULL, "{\"links\":[]}");
     assert_reply(&h, r, 200, "");
+}
+
+/* Pages are in anybody's hands: their token says what it may, and what it said is marked. */
+static void test_page_states(void **state)
+{
+    static const struct {
+        const char *states; /* of the token; NULL: left out */
+        const char *kind, *title, *subject, *klass, *env;
+        bool link;
+        uint16_t status;
+        const char *code;
+    } cases[] = {
+        { NULL, "rrweb", "Checkout", "anna@example.org", "", "", true, 0, "" },
+        { NULL, "rrweb", "", "", "shop", "", false, 403, "statement-refused" },
+        { NULL, "terminal", "", "", "", "", false, 403, "statement-refused" },
+        { "[]", "rrweb", "", "", "", "", false, 0, "" },
+        { "[]", "rrweb", "Checkout", "", "", "", false, 403, "statement-refused" },
+        { "[]", "rrweb", "", "", "", "", true, 403, "statement-refused" },
+        { "[\"title\",\"class:shop\"]", "rrweb", "Checkout", "", "shop", "", false, 0, "" },
+        { "[\"title\",\"class:shop\"]", "rrweb", "Checkout", "", "shop2", "", false, 403, "statement-refused" },
+        { "[\"title\",\"class:shop\"]", "rrweb", "Checkout", "U-1", "shop", "", false, 403, "statement-refused" },
+        { "[\"env:prod\"]", "rrweb", "", "", "", "prod", false, 0, "" },
+        { "[\"env:test\"]", "rrweb", "", "", "", "prod", false, 403, "statement-refused" },
+        { NULL, "rrweb", "", "4111 1111 1111 1111", "", "", false, 422, "invalid" },
+    };
+    struct ipc_row_tag links[] = { { SPAN("error"), SPAN("E1") } };
+    char body[300];
+    struct reply r;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ipc_ingest_open open = { .cred_kind = CRED_BEARER, .live = 1, .kind = span_str(cases[i].kind), .title = span_str(cases[i].title),
+                                        .subject = span_str(cases[i].subject), .klass = span_str(cases[i].klass),
+                                        .env = span_str(cases[i].env), .links = { links, cases[i].link } };
+        struct ipc_ingest_opened got;
+
+        (void) snprintf(body, sizeof(body), "{\"kind\":\"ingest\",\"project\":\"shop\",\"browser\":true%s%s}", cases[i].states != NULL ? ",\"states\":" : "",
+                        cases[i].states != NULL ? cases[i].states : "");
+        r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, body);
+        assert_reply(&h, r, 201, "");
+        house_begin(&h, reply_str(&h, &r, "token"), &open, &got);
+        if (got.status != cases[i].status || !span_eq_str(got.code, cases[i].code))
+            fail_msg("case %zu: %u " SPAN_FMT " (" SPAN_FMT ")", i, got.status, SPAN_ARG(got.code), SPAN_ARG(got.detail));
+        if (got.status != 0)
+            continue;
+        r = house_call(&h, h.admin, ROUTE_recording_get, arena_str(&h.mem, got.rid), NULL, NULL);
+        assert_reply(&h, r, 200, "");
+        assert_true(reply_is_true(&r, "public"));
+        if (cases[i].link)
+            assert_true(reply_is_true(&r, "links.0.public"));
+    }
+    r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\",\"browser\":true,\"states\":[\"title\",\"class:\"]}");
+    assert_reply(&h, r, 422, "invalid");
+    r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, "{\"kind\":\"ingest\",\"project\":\"shop\",\"states\":[\"title\"]}");
+    assert_reply(&h, r, 422, "invalid");
 }
 
 int main(void)
@@ -281,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_projects, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_origins, open_team, close_house),
         cmocka_unit_test_setup_teardown(test_page_links, open_team, close_house),
+        cmocka_unit_test_setup_teardown(test_page_states, open_team, close_house),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

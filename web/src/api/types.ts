@@ -37,7 +37,7 @@ export type Problem = {
   status: number;
   /** this occurrence, for people; never repeats input */
   detail: string;
-  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `hook-refused` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` `act-invalid` | | 403 | `forbidden` `act-needed` `proof-needed` `csrf` `break-glass-limit` `token-not-fresh` `origin-refused` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `batch-mixed` `policy-invalid` `masks-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
+  /** | status | codes | | --- | --- | | 400 | `bad-request` `bad-json` `invalid-request` (two credentials) | | 401 | `login-needed` `login-failed` `reauth-needed` `hook-refused` `key-missing` `key-malformed` `key-forged` `key-not-yet` `key-expired` `key-revoked` `key-binding` `act-invalid` | | 403 | `forbidden` `act-needed` `proof-needed` `csrf` `break-glass-limit` `token-not-fresh` `origin-refused` `recording-secret` `statement-refused` `not-eligible` `policy-denied` `grant-ended` `grant-suspended` `scope` `recording-mismatch` `quota` | | 404 405 406 | `not-found` `method-not-allowed` `not-acceptable` | | 408 | `timeout` | | 409 | `grant-state-conflict` `no-approver` `batch-gap` `recording-ended` `request-open` `digest-mismatch` `already-voted` `already-exists` `idempotency-running` | | 410 | `erased` | | 411 412 | `length-required` `stale` | | 413 414 | `too-large` `uri-too-long` | | 415 | `unknown-format` `unsupported-media-type` `unsupported-encoding` | | 417 421 | `expectation-failed` `misdirected` | | 422 | `invalid` `split-request` `import-broken` `batch-mixed` `policy-invalid` `masks-invalid` `policy-test-failed` `idempotency-mismatch` and `<name>-unsupported` | | 423 | `restricted` | | 429 | `rate-limited` `too-many-open` `login-throttled` | | 431 | `headers-too-large` | | 500 501 505 | `internal` `not-implemented` `http-version` | | 503 | `authority-stale` `keeper-unavailable` `audit-unavailable` `audit-space` `ingest-space` `clock-untrusted` `overloaded` `starting` | */
   code: string;
   /** the same call may work later, unchanged */
   retryable: boolean;
@@ -275,6 +275,7 @@ export type Token = {
   url?: string;
   /** of ingest: public, for pages of the project's origins */
   browser?: boolean;
+  states?: States;
   project?: string | null;
   user?: Person | null;
   state: "active" | "waiting" | "revoked" | "expired";
@@ -289,7 +290,11 @@ export type Link = {
   id: string;
   /** the moment it belongs to, since the start of the recording; absent: not known */
   at_ms?: number;
+  /** stated with a public token, by nobody else: whoever has the page can say so */
+  public?: boolean;
 };
+
+export type States = string[];
 
 export type StatedLink = {
   type: string;
@@ -307,6 +312,8 @@ export type Recording = {
   session?: string | null;
   env: string;
   class: string | null;
+  /** recorded with a public token: its words were stated by somebody who has the page, and its events were sent by them */
+  public?: boolean;
   tags: Record<string, string>;
   links: Link[];
   /** as the uploader stated; null when unknown */
