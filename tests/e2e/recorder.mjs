@@ -273,7 +273,10 @@ const tests = {
     const page = await visit(h, "/plain");
     const { recording } = await begun(page);
     await flush(page);
-    await page.evaluate(async ({ rec, rid, token }) => { await fetch(`${rec}/v1/recordings/${rid}/end?token=${token}`, { method: "POST", credentials: "omit" }); }, { rec: h.rec, rid: recording, token: h.kh.token });
+    const end = (secret) => page.evaluate(async ({ rec, rid, token, more }) => (await fetch(`${rec}/v1/recordings/${rid}/end?token=${token}${more}`, { method: "POST", credentials: "omit" })).status,
+      { rec: h.rec, rid: recording, token: h.kh.token, more: secret });
+    equal("its token is everybody's, and does not do", await end(""), 403);
+    equal("with its secret", await end(`&secret=${await page.evaluate(() => JSON.parse(sessionStorage.getItem("keyhole")).secret)}`), 200);
     await page.evaluate(() => keyhole.event("after", {}));
     const s = await eventually("another one", () => flush(page).then(() => state(page)), (x) => x.recording !== null && x.recording !== recording, 15_000);
     await flush(page);
