@@ -36,6 +36,12 @@ bench: ## measure, beside references (BENCH_ONLY, BENCH_ROUNDS, BENCH_FULL=1)
 	@ninja -C $(BUILD) -j$(JOBS) src/keyhole bench-programs
 	@bench/run --build $(BUILD)
 
+bench-quick: ## the short bench: ratios only, under 3 minutes, fails when one is worse than half its bar
+	@tools/setup --bench
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j$(JOBS) src/keyhole bench-programs
+	@bench/quick --build $(BUILD)
+
 asan: setup ## make check under AddressSanitizer and UBSan
 	@tools/sanitized asan address,undefined
 
@@ -67,4 +73,4 @@ install: build ## install into PREFIX (default /usr/local)
 clean: ## remove what was built
 	@rm -rf build build-* web/dist web/node_modules
 
-.PHONY: help setup build demo check check-long bench asan tsan coverage fuzz lint format layers fresh install clean
+.PHONY: help setup build demo check check-long bench bench-quick asan tsan coverage fuzz lint format layers fresh install clean

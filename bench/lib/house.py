@@ -50,7 +50,13 @@ def cpu_of(pid):
     """User and system time, all threads, seconds."""
     stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     fields = stat[stat.rindex(")") + 2:].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    coarse, fine = (int(fields[11]) + int(fields[12])) / TICK, 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            fine += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+        except (OSError, IndexError):  # it has just ended, or this kernel does not count so
+            return coarse
+    return coarse if coarse - fine / 1e9 > 2 / TICK else fine / 1e9  # threads that ended are in the former only
 
 
 def pss_of(pid):

@@ -142,7 +142,7 @@ def run(build, o):
         root = top / "files"
         root.mkdir()
         with House(build, tls=True) as house:
-            cast = Cast(house, [house.store(recording(40, 32768, n)) for n in range(4)], 32)
+            cast = Cast(house, [house.store(recording(40, 32768, n)) for n in range(4)], 16 if o.quick else 32)
             paths, size = save_chunks(house, cast, 40, root)
             with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key") as nginx:
                 yield case("32 KiB, TLS: bytes of an answer", "bytes", [size])
@@ -150,7 +150,7 @@ def run(build, o):
             with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key", http2=True) as nginx:
                 yield from compare(build, o.rounds, house, nginx, "32 KiB, HTTP/2", cast, 40, paths, top, o.seconds, "viewing", http2=True)
         with House(build) as house:
-            cast = Cast(house, [house.store(small(1024, n)) for n in range(64)], 4)
+            cast = Cast(house, [house.store(small(1024, n)) for n in range(64)], 2 if o.quick else 4)
             paths, size = save_chunks(house, cast, 1, root)
             with Nginx.files(root) as nginx:
                 yield case("1 KiB, plain: bytes of an answer", "bytes", [size])

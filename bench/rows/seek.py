@@ -52,15 +52,18 @@ def places(seconds, seed):
     return out
 
 
-def run(build, o):
-    short = 8 * 3600 if o.full else 15 * 60
-    names = {short: "8 h" if o.full else "15 min", short * 10: "80 h" if o.full else "150 min"}
+def name_of(seconds):
+    return f"{seconds // 3600} h" if seconds >= 4 * 3600 else f"{seconds // 60} min"
+
+
+def measure(build, lengths, rounds, parts):
+    """{(seconds, figure): [of each round]}, and the sizes of the files: {seconds: bytes}"""
     got = Rounds()
     config = "limits {\n  import_wire = 64GiB\n  import_unpacked = 64GiB\n}\n"
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build, config=config) as house:
         top = pathlib.Path(top)
         rids, sizes = {}, {}
-        for seconds in names:
+        for seconds in lengths:
             write_recording(top / "recording", seconds)
             sizes[seconds] = (top / "recording").stat().st_size
             with open(top / "recording", "rb") as f:
@@ -68,14 +71,14 @@ def run(build, o):
             (top / "recording").unlink()
         token = house.viewer()
         grant = house.grant(token, rids.values())
-        for n in range(o.rounds):
+        for n in range(rounds):
             for seconds, rid in rids.items():
                 key = house.keys([(token, grant, rid)])[0]
                 begins, wholes, cpu = [], [], 0.0
-                for part in range(PARTS):
+                for part in range(parts):
                     forget(house.dir / "blobs")
                     (top / "jobs").write_text("\n".join([f"Authorization: Bearer {key}", f"WARM /v1/replay/{rid}/manifest",
-                                                         *(f"GET /v1/replay/{rid}/events?from_ms={at}&to_ms={at}" for at in places(seconds, n * PARTS + part))])
+                                                         *(f"GET /v1/replay/{rid}/events?from_ms={at}&to_ms={at}" for at in places(seconds, n * parts + part))])
                                               + "\n", encoding="ascii")
                     report, used = measured(generator(build, "bench-get", "--conns", 1, "--out", top / "out", house.address, top / "jobs"), house.roles())
                     if report["failed"]:
@@ -84,17 +87,22 @@ def run(build, o):
                     begins += [a for a, _ in pairs]
                     wholes += [b for _, b in pairs]
                     cpu += sum(used.values())
-                got.add((seconds, "p50"), quantile(begins, 0.5))
-                got.add((seconds, "p95"), quantile(begins, 0.95))
-                got.add((seconds, "p99"), quantile(begins, 0.99))
+                for q in (50, 95, 99):
+                    got.add((seconds, f"p{q}"), quantile(begins, q / 100))
                 got.add((seconds, "whole"), quantile(wholes, 0.5))
                 got.add((seconds, "cpu"), cpu * 1000 / len(begins))
-    first = names[short]
-    for seconds, name in names.items():
-        more = seconds != short
+    return got, sizes
+
+
+def run(build, o):
+    short = 8 * 3600 if o.full else 5 * 60 if o.quick else 15 * 60
+    got, sizes = measure(build, (short, short * 10), o.rounds, 3 if o.quick else PARTS)
+    first = name_of(short)
+    for seconds in sizes:
+        name, more = name_of(seconds), seconds != short
         yield case(f"seek in {name} ({sizes[seconds] / 2**20:.0f} MiB): p50", "ms", got[seconds, "p50"])
         yield case(f"seek in {name}: p95", "ms", got[seconds, "p95"], f"seek in {first}: p95" if more else None,
                    ("ratio<=", 1.2) if more else ("<=", 5))
         yield case(f"seek in {name}: p99", "ms", got[seconds, "p99"], None, ("<=", 20))
         yield case(f"seek in {name}: until what is shown is complete, p50", "ms", got[seconds, "whole"])
-        yield case(f"seek in {name}: CPU of one", "ms", got[seconds, "cpu"])
+        yield case(f"seek in {name}: CPU of one", "ms", got[seconds, "cpu"], f"seek in {first}: CPU of one" if more else None)

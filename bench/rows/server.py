@@ -57,37 +57,61 @@ def queries(house, token):
             yield name, path.replace("{deep}", cursor).replace("{rid}", rid)
 
 
-def lists(build, o):
-    n = 10_000_000 if o.full else 100_000
-    rounds = o.few
-    house = House(build)
-    with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, house:
-        token = house.viewer()
-        project = house.must("GET", "/v1/projects")["items"][0]["id"]
-        house.stop()
-        empty = starts_of(house, rounds)
+def ask(build, house, token, path, top, n):
+    """One client, n times: its report, and CPU of one in ms."""
+    jobs = write_jobs(pathlib.Path(top) / "jobs", [([f"Authorization: Bearer {token}"], [path] * n)])
+    report, used = measured(generator(build, "bench-get", "--conns", 1, house.address, jobs), house.roles())
+    if report["failed"]:
+        raise SystemExit(f"bench: {path}: {report['first_failed']}")
+    return report, sum(used.values()) * 1000 / report["requests"]
+
+
+class Shelf:
+    """with Shelf(build, n, rounds) as s: a server with n recordings; s.empty and s.full: ms from serve to ready, without and with them."""
+
+    def __init__(self, build, n, rounds):
+        self.build, self.n, self.rounds, self.house = build, n, rounds, House(build)
+
+    def __enter__(self):
+        h = self.house.__enter__()
+        self.token = h.viewer()
+        project = h.must("GET", "/v1/projects")["items"][0]["id"]
+        h.stop()
+        self.empty = starts_of(h, self.rounds)
         began = time.monotonic()
-        database = house.dir / "meta" / "keyhole.db"
-        subprocess.run([build / "bench" / "bench-fill", database, project, str(n)], check=True)
-        filled = time.monotonic() - began
-        full = starts_of(house, rounds)
-        house.start()
-        label = f"{n} recordings"
-        yield case("no recordings: start to ready", "ms", empty)
-        yield case(f"{label}: start to ready", "ms", full, "no recordings: start to ready", ("<=", 200))
-        yield case(f"{label}: written a second, straight into the database", "/s", [n / filled])
-        yield case(f"{label}: database", "MiB", [database.stat().st_size / 2**20])
-        for name, path in queries(house, token):
-            got, half, cpu = [], [], []
-            for _ in range(rounds):
-                jobs = write_jobs(pathlib.Path(top) / "jobs", [([f"Authorization: Bearer {token}"], [path] * 200)])
-                report, used = measured(generator(build, "bench-get", "--conns", 1, house.address, jobs), house.roles())
-                if report["failed"]:
-                    raise SystemExit(f"bench: {path}: {report['first_failed']}")
-                got.append(report["p99_ms"])
-                half.append(report["p50_ms"])
-                cpu.append(sum(used.values()) * 1000 / report["requests"])
-            yield case(f"{label}, {name}: p99", "ms", got, None, ("<=", 20), note=f"p50 {statistics.median(half):.2f} ms, CPU {statistics.median(cpu):.2f} ms")
+        self.database = h.dir / "meta" / "keyhole.db"
+        subprocess.run([self.build / "bench" / "bench-fill", self.database, project, str(self.n)], check=True)
+        self.filled = time.monotonic() - began
+        self.full = starts_of(h, self.rounds)
+        h.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.house.__exit__(*exc)
+
+
+def lists(build, o):
+    """Each query among few and among many: CPU of one beside, which should not grow."""
+    few, n = 10_000, 10_000_000 if o.full else 40_000 if o.quick else 200_000
+    times = 60 if o.quick else 200
+    costs = {}
+    with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top:
+        with Shelf(build, few, 1) as shelf:
+            for name, path in queries(shelf.house, shelf.token):
+                costs[name] = [ask(build, shelf.house, shelf.token, path, top, times)[1] for _ in range(o.few)]
+        with Shelf(build, n, o.few) as shelf:
+            label = f"{n} recordings"
+            yield case("no recordings: start to ready", "ms", shelf.empty)
+            yield case(f"{label}: start to ready", "ms", shelf.full, "no recordings: start to ready", ("<=", 200))
+            yield case(f"{label}: written a second, straight into the database", "/s", [n / shelf.filled])
+            yield case(f"{label}: database", "MiB", [shelf.database.stat().st_size / 2**20])
+            for name, path in queries(shelf.house, shelf.token):
+                got = [ask(build, shelf.house, shelf.token, path, top, times) for _ in range(o.few)]
+                cpu = [c for _, c in got]
+                yield case(f"{label}, {name}: p99", "ms", [r["p99_ms"] for r, _ in got], None, ("<=", 20),
+                           note=f"p50 {statistics.median(r['p50_ms'] for r, _ in got):.2f} ms, CPU {statistics.median(cpu):.2f} ms")
+                yield case(f"{few} recordings, {name}: CPU of one", "ms", costs[name])
+                yield case(f"{label}, {name}: CPU of one", "ms", cpu, f"{few} recordings, {name}: CPU of one")
 
 
 # ---- leases ----

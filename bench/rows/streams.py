@@ -86,7 +86,7 @@ class Run:
 
 
 def sizes(o):
-    return (15000, 300) if o.full else (2000, 100)
+    return (15000, 300) if o.full else (400, 40) if o.quick else (2000, 100)
 
 
 def no_refusals(report, n):
@@ -94,15 +94,20 @@ def no_refusals(report, n):
         raise SystemExit(f"bench: {report['refused']} of {n} streams were refused, {report['streams']} had content")
 
 
-def paced(build, o):
-    n, recordings = sizes(o)
-    rounds, seconds, ramp = o.few, 10, max(2, n / 1500)
+def measure_paced(build, n, recordings, rounds, seconds):
+    ramp = max(2, n / 1500)
     got = {k: [] for k in ("late", "worst", "cpu", "bare late", "bare worst", "bare cpu", "growth", "growth gate", "open", "keys", "first", "cpu gate",
                            "cpu keeper", "bare growth")}
     for _ in range(rounds):  # a fresh server each: what an earlier round grew to would be there
         with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:
-            paced_round(build, house, Stage(house, n, recordings, 5 if o.full else 1), ramp, seconds, pathlib.Path(top), got)
+            paced_round(build, house, Stage(house, n, recordings, 5 if n > 5000 else 1), ramp, seconds, pathlib.Path(top), got)
             bare_round(build, n, ramp, seconds, pathlib.Path(top), got)
+    return got
+
+
+def paced(build, o):
+    n, recordings = sizes(o)
+    got = measure_paced(build, n, recordings, o.few, 5 if o.quick else 10)
     label = f"{n} streams"
     yield case(f"{label}: CPU of 1 000, of a core", "%", got["cpu"], f"{label}: bare epoll program, CPU of 1 000", ("<=", 2.5))
     yield case(f"{label}: … of it gate", "%", got["cpu gate"])

@@ -116,7 +116,7 @@ def our_round(build, house, cast, n, batch):
 
 
 def run(build, o):
-    n, n_events, batch = 1000, 5000 if o.full else 1000, 250
+    n, n_events, batch = (200, 500, 250) if o.quick else (1000, 5000 if o.full else 1000, 250)
     rounds = o.few
     events = session(n_events)
     got = Rounds()
