@@ -126,17 +126,20 @@ struct json_iter {
 struct json_iter json_iter(struct json_value container);
 bool json_next(struct json_iter *it, struct json_value *ret);
 
-/* Does the raw name or string mean exactly this text, escapes decoded? */
 bool json_raw_eq_slow(struct span raw, const char *text);
 
 /* Most comparisons end at the first byte: written as itself, or else as an escape. */
-static inline bool json_raw_eq(struct span raw, const char *text)
+static inline bool json_raw_eq_n(struct span raw, const char *text, size_t n)
 {
-    size_t n = strlen(text);
-
     if (raw.n < n || (raw.n > 0 && raw.p[0] != (uint8_t) text[0] && raw.p[0] != '\\'))
         return false;
     return raw.n == n ? n == 0 || memcmp(raw.p, text, n) == 0 : json_raw_eq_slow(raw, text); /* an escape makes it longer, never shorter */
+}
+
+/* Does the raw name or string mean exactly this text, escapes decoded? */
+static inline bool json_raw_eq(struct span raw, const char *text)
+{
+    return json_raw_eq_n(raw, text, strlen(text));
 }
 
 /* The member of that name; of duplicates the last, as browsers do. False when absent or no object. */

@@ -46,6 +46,8 @@ static bool grow(struct json_tape *t)
 
 struct reading {
     struct json_tape *t;
+    struct json_token *v; /* tokens so far, and room for more */
+    uint32_t n, cap;
     const struct json_limits *lim;
     const uint8_t *base, *end;
     uint32_t top;     /* the container that is open; while it is, its n is the one around it */
@@ -103,7 +105,7 @@ static const uint8_t *escape(const struct reading *r, const uint8_t *p)
 }
 
 /* p: the opening quote. */
-static const uint8_t *string(const struct reading *r, const uint8_t *p)
+static inline const uint8_t *string(const struct reading *r, const uint8_t *p)
 {
     const uint8_t *begin = ++p;
     size_t n;
@@ -128,7 +130,7 @@ static const uint8_t *string(const struct reading *r, const uint8_t *p)
     return (uint64_t) (p - begin) <= r->lim->string ? p + 1 : NULL;
 }
 
-static const uint8_t *digits(const uint8_t *p, const uint8_t *end)
+static inline const uint8_t *digits(const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *begin = p;
 
@@ -137,7 +139,7 @@ static const uint8_t *digits(const uint8_t *p, const uint8_t *end)
     return p == begin ? NULL : p;
 }
 
-static const uint8_t *number(const struct reading *r, const uint8_t *p)
+static inline const uint8_t *number(const struct reading *r, const uint8_t *p)
 {
     const uint8_t *begin = p, *end = r->end;
 
@@ -165,88 +167,72 @@ static const uint8_t *literal(const struct reading *r, const uint8_t *p, const c
 
 /* ---- the structure */
 
-static struct json_token *push(struct reading *r, const uint8_t *from, enum json_type type)
+/* More room; tokens move. */
+static bool more(struct reading *r)
 {
-    struct json_token *k;
-
-    if (r->t->n == r->t->cap && !grow(r->t))
-        return NULL;
-    k = &r->t->v[r->t->n++];
-    *k = (struct json_token){ .from = (uint32_t) (from - r->base), .n = 1, .type = type };
-    return k;
+    if (!grow(r->t))
+        return false;
+    r->v = r->t->v;
+    r->cap = r->t->cap;
+    return true;
 }
 
-static const uint8_t *scalar(struct reading *r, const uint8_t *p)
+/* A scalar from 'from' to p; p NULL: it is none. */
+static inline const uint8_t *push(struct reading *r, const uint8_t *from, const uint8_t *p, enum json_type type)
 {
-    const uint8_t *begin = p;
-    struct json_token *k;
-    enum json_type type;
-
-    switch (*p) {
-    case '"':
-        type = JSON_STRING;
-        p = string(r, p);
-        break;
-    case 't':
-        type = JSON_TRUE;
-        p = literal(r, p, "true", 4);
-        break;
-    case 'f':
-        type = JSON_FALSE;
-        p = literal(r, p, "false", 5);
-        break;
-    case 'n':
-        type = JSON_NULL;
-        p = literal(r, p, "null", 4);
-        break;
-    default:
-        type = JSON_NUMBER;
-        p = number(r, p);
-    }
-    if (p == NULL || (k = push(r, begin, type)) == NULL)
+    if (p == NULL || (r->n == r->cap && !more(r)))
         return NULL;
-    k->to = (uint32_t) (p - r->base);
+    r->v[r->n++] = (struct json_token){ (uint32_t) (from - r->base), (uint32_t) (p - r->base), 1, type };
     return p;
 }
 
+static inline const uint8_t *scalar(struct reading *r, const uint8_t *p)
+{
+    switch (*p) {
+    case '"': return push(r, p, string(r, p), JSON_STRING);
+    case 't': return push(r, p, literal(r, p, "true", 4), JSON_TRUE);
+    case 'f': return push(r, p, literal(r, p, "false", 5), JSON_FALSE);
+    case 'n': return push(r, p, literal(r, p, "null", 4), JSON_NULL);
+    default: return push(r, p, number(r, p), JSON_NUMBER);
+    }
+}
+
 /* Behind the name and its colon. */
-static const uint8_t *name(struct reading *r, const uint8_t *p)
+static inline const uint8_t *name(struct reading *r, const uint8_t *p)
 {
     if (p == r->end || *p != '"')
         return NULL;
-    p = scalar(r, p);
+    p = push(r, p, string(r, p), JSON_STRING);
     return p != NULL && p < r->end && *p == ':' ? p + 1 : NULL;
 }
 
-static bool open(struct reading *r, const uint8_t *p)
+static inline bool open(struct reading *r, const uint8_t *p)
 {
-    struct json_token *k;
-
-    if (r->depth == r->lim->depth || (k = push(r, p, *p == '{' ? JSON_OBJECT : JSON_ARRAY)) == NULL)
+    if (r->depth == r->lim->depth || push(r, p, p, *p == '{' ? JSON_OBJECT : JSON_ARRAY) == NULL)
         return false;
-    k->n = r->top;
-    r->top = r->t->n - 1;
+    r->v[r->n - 1].n = r->top;
+    r->top = r->n - 1;
     r->depth++;
     return true;
 }
 
 /* p: behind the bracket. */
-static void close(struct reading *r, const uint8_t *p)
+static inline void close(struct reading *r, const uint8_t *p)
 {
-    struct json_token *k = &r->t->v[r->top];
+    struct json_token *k = &r->v[r->top];
     uint32_t around = k->n;
 
     k->to = (uint32_t) (p - r->base);
-    k->n = r->t->n - r->top;
+    k->n = r->n - r->top;
     r->top = around;
     r->depth--;
 }
 
 /* Behind a value: over closing brackets and one comma, to the next value. p == end with depth 0: all is over. */
-static const uint8_t *next(struct reading *r, const uint8_t *p)
+static inline const uint8_t *next(struct reading *r, const uint8_t *p)
 {
     while (r->depth > 0) {
-        bool object = r->t->v[r->top].type == JSON_OBJECT;
+        bool object = r->v[r->top].type == JSON_OBJECT;
 
         if (p == r->end)
             return NULL;
@@ -259,7 +245,7 @@ static const uint8_t *next(struct reading *r, const uint8_t *p)
     return p;
 }
 
-static const uint8_t *container(struct reading *r, const uint8_t *p)
+static inline const uint8_t *container(struct reading *r, const uint8_t *p)
 {
     bool object = *p == '{';
 
@@ -274,7 +260,7 @@ static const uint8_t *container(struct reading *r, const uint8_t *p)
 
 bool json_tape_read(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used)
 {
-    struct reading r = { .t = t, .lim = lim, .base = in.p, .end = in.p + in.n };
+    struct reading r = { .t = t, .v = t->v, .cap = t->cap, .lim = lim, .base = in.p, .end = in.p + in.n };
     const uint8_t *p = in.p;
 
     t->n = 0;
@@ -297,6 +283,7 @@ bool json_tape_read(struct json_tape *t, struct span in, const struct json_limit
     }
     if (p == NULL)
         return false;
+    t->n = r.n;
     t->members = r.members;
     *ret_used = (size_t) (p - in.p);
     return true;

@@ -304,11 +304,12 @@ bool json_raw_eq_slow(struct span raw, const char *text)
 bool json_find(struct json_value obj, const char *key, struct json_value *ret)
 {
     struct json_iter it = json_iter(obj);
+    size_t n = strlen(key);
     struct json_value v;
     bool found = false;
 
     while (it.object && json_next(&it, &v)) {
-        if (json_raw_eq(v.key, key)) {
+        if (json_raw_eq_n(v.key, key, n)) {
             *ret = v;
             found = true;
         }

@@ -133,6 +133,9 @@ struct mask_element {
 enum mask_place { MASK_PLACE_NONE, MASK_PLACE_KEEP, MASK_PLACE_MASK, MASK_PLACE_BLOCK };
 /* By the element itself: what lies inside takes its place from the walker's stack. */
 enum mask_place mask_rules_place(const struct mask_rules *r, const struct mask_element *e);
+/* Elements without an attribute for which this is true are in no place, unless mask_rules_place_tags. 'raw': its value as JSON has it. */
+bool mask_rules_place_attr(const struct mask_rules *r, struct span name, struct span raw);
+bool mask_rules_place_tags(const struct mask_rules *r); /* some selector is a tag alone */
 
 /* ---- scanning ---- */
 

@@ -146,6 +146,18 @@ struct mask_places {
     size_t n;
 };
 
+/*
+ * What attributes selectors ask for first: bits by length and first letter, so that most elements are passed over without a look at
+ * any selector.
+ */
+struct mask_sieve {
+    uint64_t names;  /* of attributes, but for those of the next line */
+    uint64_t tokens; /* words of class */
+    bool tags;       /* a selector without attributes */
+};
+void mask_sieve_add(struct mask_sieve *s, const struct mask_selector *sel);
+bool mask_sieve_attr(const struct mask_sieve *s, struct span name, struct span raw);
+
 struct mask_rules {
     unsigned refs; /* atomic */
     uint64_t id;   /* of this object in this process: scanners remember for which they have memory */
@@ -156,6 +168,7 @@ struct mask_rules {
     bool text_all, inputs_all, default_fields;
     struct mask_names fields, attributes;
     struct mask_places place[3]; /* MASK_PLACE_KEEP - 1, MASK, BLOCK */
+    struct mask_sieve sieve;     /* of all three */
     hs_database_t *own_db;       /* NULL: no own patterns */
     struct mask_own *own;
     size_t n_own;

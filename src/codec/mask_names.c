@@ -204,6 +204,43 @@ static bool has_token(struct span list, const char *want)
     return false;
 }
 
+static uint64_t sieve_bit(const uint8_t *p, size_t n)
+{
+    return 1ULL << ((n * 5 + mask_lower(p[0])) & 63);
+}
+
+void mask_sieve_add(struct mask_sieve *s, const struct mask_selector *sel)
+{
+    const char *name;
+    bool token;
+
+    if (sel->n_attr == 0) {
+        s->tags = true;
+        return;
+    }
+    token = sel->attr[0].token && sel->attr[0].value != NULL;
+    name = token ? sel->attr[0].value : sel->attr[0].name;
+    *(token ? &s->tokens : &s->names) |= sieve_bit((const uint8_t *) name, strlen(name));
+}
+
+bool mask_sieve_attr(const struct mask_sieve *s, struct span name, struct span raw)
+{
+    size_t at = 0, n;
+
+    if (name.n == 0 || (s->names & sieve_bit(name.p, name.n)) != 0)
+        return name.n > 0;
+    if (s->tokens == 0 || !span_eq_nocase(name, "class"))
+        return false;
+    for (; at < raw.n; at += n + 1) {
+        for (n = 0; at + n < raw.n && raw.p[at + n] > ' '; n++)
+            if (raw.p[at + n] == '\\')
+                return true; /* what it comes to is for the rules */
+        if (n > 0 && (s->tokens & sieve_bit(raw.p + at, n)) != 0)
+            return true;
+    }
+    return false;
+}
+
 bool mask_selector_matches(const struct mask_selector *s, const struct mask_element *e)
 {
     struct span v;

@@ -83,25 +83,10 @@ static void learn(struct mask_rrweb *w, struct json_value id, unsigned flags)
 
 /* ---- elements ---- */
 
-#define ATTRIBUTES 32 /* gathered; more are looked for one by one */
-
 struct element {
     struct mask_rrweb *w;
     struct json_value attributes;
-    unsigned n;
-    struct json_value a[ATTRIBUTES];
-    struct json_iter rest;
 };
-
-static void element_of(struct element *e, struct mask_rrweb *w, struct json_value attributes)
-{
-    e->w = w;
-    e->attributes = attributes;
-    e->n = 0;
-    e->rest = json_iter(attributes);
-    while (e->n < ATTRIBUTES && json_next(&e->rest, &e->a[e->n]))
-        e->n++;
-}
 
 /* A member of that name, in any case; *ret becomes its text, cut off at nothing: "" for what is no string. */
 static bool take_attribute(const struct element *e, struct json_value v, struct span name, struct span *ret)
@@ -123,15 +108,27 @@ static bool take_attribute(const struct element *e, struct json_value v, struct 
 static bool attribute(const void *ctx, struct span name, struct span *ret)
 {
     const struct element *e = ctx;
-    struct json_iter rest = e->rest;
+    struct json_iter it = json_iter(e->attributes);
     struct json_value v;
     bool found = false;
 
-    for (unsigned i = 0; i < e->n; i++)
-        found = take_attribute(e, e->a[i], name, ret) || found;
-    while (e->n == ATTRIBUTES && json_next(&rest, &v))
+    while (json_next(&it, &v))
         found = take_attribute(e, v, name, ret) || found;
     return found;
+}
+
+/* In which place it stands by itself. Most elements have nothing that a selector asks for. */
+static enum mask_place place_of(const struct element *e, struct span tag)
+{
+    const struct mask_rules *r = e->w->json.rules;
+    struct mask_element me = { .tag = tag, .attr = attribute, .ctx = e };
+    struct json_iter it = json_iter(e->attributes);
+    bool look = mask_rules_place_tags(r);
+    struct json_value v;
+
+    while (!look && json_next(&it, &v))
+        look = mask_rules_place_attr(r, v.key, v.raw);
+    return look ? mask_rules_place(r, &me) : MASK_PLACE_NONE;
 }
 
 static bool attribute_in(const struct element *e, const char *name, const char *const *words)
@@ -204,13 +201,10 @@ static unsigned classify_input(struct mask_rrweb *w, const struct element *e, st
 static unsigned classify(struct mask_rrweb *w, struct json_value tag, struct json_value attributes, unsigned was, unsigned above)
 {
     const struct mask_rules *r = w->json.rules;
-    struct element e;
-    struct mask_element me = { .attr = attribute, .ctx = &e };
+    const struct element e = { w, attributes };
     unsigned flags = above & ~(unsigned) (MASK_NODE_VALUE | MASK_NODE_STICKY | MASK_NODE_CSS);
 
-    element_of(&e, w, attributes);
-    me.tag = tag.type == JSON_STRING ? tag.raw : SPAN_EMPTY;
-    switch (mask_rules_place(r, &me)) {
+    switch (place_of(&e, tag.type == JSON_STRING ? tag.raw : SPAN_EMPTY)) {
     case MASK_PLACE_NONE: break;
     case MASK_PLACE_KEEP: flags |= (flags & MASK_NODE_TEXT) != 0 ? 0 : MASK_NODE_KEEP; break;
     case MASK_PLACE_MASK: flags = (flags | MASK_NODE_TEXT) & ~(unsigned) MASK_NODE_KEEP; break;
@@ -339,44 +333,51 @@ static void member(struct mask_rrweb *w, struct json_value v, unsigned flags)
         mask_json_value(&w->json, v, plainly);
 }
 
-#define MEMBERS 16 /* gathered: going over a node's members means going over all that is in it */
+/* What a node has to be known by, before its members are looked at one by one. */
+struct own {
+    struct json_value tag, attributes, id;
+    bool style;
+};
+
+static struct own own_of(struct json_value n)
+{
+    struct own o = { .style = false };
+    struct json_iter it = json_iter(n);
+    struct json_value v;
+
+    o.tag.type = o.attributes.type = o.id.type = JSON_NULL;
+    while (json_next(&it, &v)) {
+        if (json_raw_eq(v.key, "tagName"))
+            o.tag = v;
+        else if (json_raw_eq(v.key, "attributes"))
+            o.attributes = v;
+        else if (json_raw_eq(v.key, "id"))
+            o.id = v;
+        else if (json_raw_eq(v.key, "isStyle"))
+            o.style = v.type == JSON_TRUE;
+    }
+    return o;
+}
 
 /* As deep as JSON may be: 128. */
 static void node(struct mask_rrweb *w, struct json_value n, unsigned above)
 {
-    struct json_value tag = { .type = JSON_NULL }, attributes = { .type = JSON_NULL }, id = { .type = JSON_NULL }, v;
-    struct json_value m[MEMBERS];
-    struct json_iter it = json_iter(n), rest;
-    unsigned k = 0, flags = above;
-    bool style = false;
+    struct json_iter it = json_iter(n);
+    unsigned flags = above;
+    struct json_value v;
+    struct own o;
 
     if (n.type != JSON_OBJECT) {
         mask_json_value(&w->json, n, plainly);
         return;
     }
-    while (k < MEMBERS && json_next(&it, &m[k]))
-        k++;
-    rest = it;
-    for (unsigned i = 0; i < k || (k == MEMBERS && json_next(&it, &v)); i++) {
-        if (i < k)
-            v = m[i];
-        if (json_raw_eq(v.key, "tagName"))
-            tag = v;
-        else if (json_raw_eq(v.key, "attributes"))
-            attributes = v;
-        else if (json_raw_eq(v.key, "id"))
-            id = v;
-        else if (json_raw_eq(v.key, "isStyle"))
-            style = v.type == JSON_TRUE;
-    }
-    if (tag.type != JSON_NULL)
-        flags = classify(w, tag, attributes, was(w, id), above);
-    else if (style)
+    o = own_of(n);
+    if (o.tag.type != JSON_NULL)
+        flags = classify(w, o.tag, o.attributes, was(w, o.id), above);
+    else if (o.style)
         flags |= MASK_NODE_CSS;
-    learn(w, id, flags);
-    for (unsigned i = 0; i < k && w->json.err.code == ERR_OK; i++)
-        member(w, m[i], flags);
-    while (k == MEMBERS && json_next(&rest, &v) && w->json.err.code == ERR_OK)
+    learn(w, o.id, flags);
+    while (json_next(&it, &v) && w->json.err.code == ERR_OK)
         member(w, v, flags);
 }
 
@@ -405,16 +406,14 @@ static void texts(struct mask_rrweb *w, struct json_value list)
 static unsigned relearn(struct mask_rrweb *w, struct json_value one, struct json_value attributes, unsigned flags)
 {
     struct json_value id = { .type = JSON_NULL };
-    struct element e;
-    const struct mask_element me = { .attr = attribute, .ctx = &e };
+    const struct element e = { w, attributes };
     unsigned now = flags;
 
-    element_of(&e, w, attributes);
     if (is_password(&e))
         now |= MASK_NODE_VALUE | MASK_NODE_STICKY;
     if (is_field(&e)) /* named after it was made */
         now |= MASK_NODE_VALUE;
-    switch (mask_rules_place(w->json.rules, &me)) {
+    switch (place_of(&e, SPAN_EMPTY)) {
     case MASK_PLACE_NONE:
     case MASK_PLACE_KEEP: break; /* it never shows more than before */
     case MASK_PLACE_MASK: now |= MASK_NODE_TEXT; break;

@@ -271,6 +271,13 @@ static enum err add_marks(struct mask_rules *r, struct err_info *reterr)
     return ERR_OK;
 }
 
+static void sieve_places(struct mask_rules *r)
+{
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < r->place[k].n; i++)
+            mask_sieve_add(&r->sieve, &r->place[k].v[i]);
+}
+
 static enum err build(struct tree root, struct span text, struct mask_rules *r, struct err_info *reterr)
 {
     struct tree rrweb = { 0 }, terminal = { 0 };
@@ -289,6 +296,7 @@ static enum err build(struct tree root, struct span text, struct mask_rules *r, 
     TRY(build_places(rrweb, "mask", &r->place[MASK_PLACE_MASK - 1], text, reterr));
     TRY(build_places(rrweb, "block", &r->place[MASK_PLACE_BLOCK - 1], text, reterr));
     TRY(build_places(rrweb, "keep", &r->place[MASK_PLACE_KEEP - 1], text, reterr));
+    sieve_places(r);
     return build_own(root, text, r, reterr);
 }
 
@@ -562,6 +570,7 @@ static bool get_all(struct rd *rd, struct mask_rules *r)
         if (!get_places(rd, &r->place[k]))
             return false;
     }
+    sieve_places(r);
     return get_own(rd, r);
 }
 
@@ -650,6 +659,16 @@ bool mask_rules_attribute(const struct mask_rules *r, struct span name)
             return true;
     }
     return false;
+}
+
+bool mask_rules_place_attr(const struct mask_rules *r, struct span name, struct span raw)
+{
+    return mask_sieve_attr(&r->sieve, name, raw);
+}
+
+bool mask_rules_place_tags(const struct mask_rules *r)
+{
+    return r->sieve.tags;
 }
 
 enum mask_place mask_rules_place(const struct mask_rules *r, const struct mask_element *e)
