@@ -67,6 +67,55 @@ static void assert_print_is_stable(const struct policy *p)
     buf_deinit(&twice);
 }
 
+/* The code block number n (from 0) after "## Example" of docs/formats/policy.md, with its last newline. */
+static void block(int n, struct buf *out)
+{
+    struct buf doc;
+    const char *at, *end = NULL;
+
+    test_read_file(test_source("docs/formats/policy.md"), &doc);
+    at = strstr(buf_cstr(&doc), "\n## Example");
+    for (int i = 0; i <= n; i++) {
+        assert_non_null(at);
+        at = strstr(at, "\n```\n");
+        assert_non_null(at);
+        end = strstr(at + 4, "\n```");
+        assert_non_null(end);
+        if (i < n)
+            at = end + 4;
+    }
+    *out = BUF_INIT(65536);
+    buf_add(out, at + 5, (size_t) (end - at - 4));
+    buf_deinit(&doc);
+}
+
+static void the_documents_example(void **state)
+{
+    struct buf text, print, hash, ours = BUF_INIT(POLICY_PRINT_MAX), hex = BUF_INIT(256);
+    const struct policy *p;
+    struct arena arena;
+    uint8_t h[POLICY_HASH_LEN];
+
+    (void) state;
+    block(0, &text);
+    block(1, &print);
+    block(2, &hash);
+    p = load(buf_cstr(&text), &arena);
+    policy_print(p, &ours);
+    assert_span_eq(buf_span(&ours), buf_span(&print));
+    assert_ok(policy_hash(p, h, NULL));
+    for (size_t i = 0; i < sizeof(h); i++)
+        buf_addf(&hex, "%02x", h[i]);
+    buf_add_c(&hex, '\n');
+    assert_span_eq(buf_span(&hex), buf_span(&hash));
+    arena_deinit(&arena);
+    buf_deinit(&text);
+    buf_deinit(&print);
+    buf_deinit(&hash);
+    buf_deinit(&ours);
+    buf_deinit(&hex);
+}
+
 /* Every option once, after the example of STANDARDS 2.6. */
 static const char full[] =
     "purpose \"debugging\" { }\n"
@@ -1572,6 +1621,7 @@ static void test_last_sides(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_documents_example),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_may_vote),
         cmocka_unit_test(test_refused_files),

@@ -716,9 +716,11 @@ static void test_page(void **state)
                            .origin_ctx = ORIGIN, .ath = token_sha, .nonce_key = k, .node = 1, .now_s = 1060 };
     struct dpop_parts parts;
     struct dpop_claims claims;
-    struct buf doc, text = BUF_INIT(4096);
+    struct buf doc, text = BUF_INIT(4096), plain = BUF_INIT(4096);
+    struct span head = SPAN_EMPTY, body = SPAN_EMPTY, rest = SPAN_EMPTY;
     const char *at;
     bool renew = false;
+    size_t n = 0;
 
     (void) state;
     test_read_file(test_source("docs/formats/proof.md"), &doc);
@@ -732,6 +734,13 @@ static void test_page(void **state)
     assert_int_equal(dpop_check(buf_span(&text), &w, &parts, &claims, &renew), DPOP_OK);
     assert_true(renew);
     assert_non_null(strstr(buf_cstr(&doc), parts.jkt));
+    /* the payload as the page shows it */
+    assert_true(span_cut(buf_span(&text), '.', &head, &rest) && span_cut(rest, '.', &body, &rest));
+    assert_true(base64url_parse(body, buf_reserve(&plain, 4096), 4096, &n));
+    assert_non_null(at = strstr(at, "```json\n"));
+    at += 8;
+    assert_span_eq(span_of(plain.p, n), span_of(at, strcspn(at, "\n")));
+    buf_deinit(&plain);
     w.now_s = 1121;
     assert_int_equal(dpop_check(buf_span(&text), &w, &parts, &claims, &renew), DPOP_NONCE);
     w.now_s = 999;
