@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,17 +56,33 @@ enum err os_dir_sub(int dirfd, const char *name, int *ret_fd, struct err_info *r
     return os_file_open(dirfd, name, O_RDONLY | O_DIRECTORY, ret_fd, reterr);
 }
 
-enum err os_file_open(int dirfd, const char *name, int flags, int *ret_fd, struct err_info *reterr)
+static int open_beneath(int dirfd, const char *name, int flags, uint64_t resolve)
 {
     struct open_how how = {
         .flags = (uint64_t) (flags | O_CLOEXEC),
         .mode = (flags & O_CREAT) != 0 ? 0600 : 0, /* openat2 refuses a mode where nothing is made */
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | resolve,
     };
-    int fd = (int) syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+    return (int) syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+}
+
+enum err os_file_open(int dirfd, const char *name, int flags, int *ret_fd, struct err_info *reterr)
+{
+    int fd = open_beneath(dirfd, name, flags, 0);
 
     if (fd < 0)
         return ERR_RAISE_SYS(reterr, err_of(errno), errno, "open %s", name);
+    *ret_fd = fd;
+    return ERR_OK;
+}
+
+enum err os_file_open_at_hand(int dirfd, const char *path, int flags, int *ret_fd, struct err_info *reterr)
+{
+    int fd = open_beneath(dirfd, path, flags, RESOLVE_CACHED);
+
+    if (fd < 0) /* whatever else is wrong, a worker finds out */
+        return ERR_RAISE(reterr, ERR_AGAIN, "%s is not at hand", path);
     *ret_fd = fd;
     return ERR_OK;
 }
@@ -137,6 +154,16 @@ enum err os_pread_all(int fd, uint64_t at, void *to, size_t n, struct err_info *
         at += (uint64_t) got;
         n -= (size_t) got;
     }
+    return ERR_OK;
+}
+
+enum err os_pread_at_hand(int fd, uint64_t at, void *to, size_t n, struct err_info *reterr)
+{
+    struct iovec v = { to, n };
+    ssize_t got = preadv2(fd, &v, 1, (off_t) at, RWF_NOWAIT);
+
+    if (got < 0 || (size_t) got < n) /* part of it, or the end of the file: a worker finds out */
+        return ERR_RAISE(reterr, ERR_AGAIN, "not at hand");
     return ERR_OK;
 }
 

@@ -40,6 +40,13 @@ NODISCARD enum err os_file_size(int fd, uint64_t *ret, struct err_info *reterr);
 NODISCARD enum err os_write_all(int fd, struct span bytes, struct err_info *reterr);
 NODISCARD enum err os_pread_all(int fd, uint64_t at, void *to, size_t n, struct err_info *reterr);
 
+/*
+ * The same of what is in memory, for a loop that must not wait for a disk. ERR_AGAIN: it is not (or the file system cannot say);
+ * ask again from a worker. os_file_open_at_hand takes a path of several names.
+ */
+NODISCARD enum err os_file_open_at_hand(int dirfd, const char *path, int flags, int *ret_fd, struct err_info *reterr);
+NODISCARD enum err os_pread_at_hand(int fd, uint64_t at, void *to, size_t n, struct err_info *reterr);
+
 NODISCARD enum err os_sync(int fd, struct err_info *reterr);
 
 /* Removing what is not there is fine. */

@@ -153,7 +153,25 @@ enum err store_get(const struct store *s, const struct store_piece *p, struct st
     TRY(open_recording(s, p->project, p->rid, /* create= */ false, &dir, reterr));
     TRY(os_file_open(dir, name, O_RDONLY | O_NONBLOCK, &fd, reterr)); /* a planted fifo does not hold us up */
     TRY(os_file_size(fd, &size, reterr));
-    *ret = (struct store_file){ fd, size };
+    *ret = (struct store_file){ .fd = fd, .size = size };
+    fd = -1;
+    return ERR_OK;
+}
+
+enum err store_get_at_hand(const struct store *s, const struct store_piece *p, struct store_file *ret,
+                           struct err_info *reterr)
+{
+    CLEANUP(os_closep) int fd = -1;
+    char path[3 * ID_CAP + NAME_CAP];
+    uint64_t size = 0;
+
+    if (!id_check(p->project, ID_PROJECT) || !id_check(p->rid, ID_RECORDING))
+        return ERR_RAISE(reterr, ERR_INVAL, "store: not the ids of a project and a recording");
+    (void) snprintf(path, sizeof(path), "%.*s/%.2s/%.*s/%u" SUFFIX, SPAN_ARG(p->project), (const char *) p->rid.p + 2,
+                    SPAN_ARG(p->rid), p->seg_no);
+    TRY(os_file_open_at_hand(s->dir, path, O_RDONLY | O_NONBLOCK, &fd, reterr));
+    TRY(os_file_size(fd, &size, reterr));
+    *ret = (struct store_file){ .fd = fd, .size = size, .at_hand = true };
     fd = -1;
     return ERR_OK;
 }
@@ -168,7 +186,7 @@ static enum err read_file(void *ctx, uint64_t at, void *to, size_t n, struct err
 {
     const struct store_file *f = ctx;
 
-    return os_pread_all(f->fd, at, to, n, reterr);
+    return f->at_hand ? os_pread_at_hand(f->fd, at, to, n, reterr) : os_pread_all(f->fd, at, to, n, reterr);
 }
 
 struct khseg_source store_source(const struct store_file *f)

@@ -6,7 +6,8 @@
  * and follows no symbolic link. A file appears whole or not at all: temporary name, fsync, rename, fsync of the
  * directory. What a crash leaves behind are temporary files and files without a row: store_each finds both.
  *
- * Threads: any; the store itself never changes after store_open. All calls block on the disk: run them in workers.
+ * Threads: any; the store itself never changes after store_open. All calls block on the disk: run them in workers, but for
+ * store_get_at_hand and reads of a file that is at_hand.
  */
 #include "format/khseg.h"
 
@@ -35,12 +36,16 @@ NODISCARD enum err store_put(const struct store *s, const struct store_piece *p,
 struct store_file {
     int fd;
     uint64_t size;
+    bool at_hand; /* read what is in memory only: else ERR_AGAIN (os/file.h). May be changed between reads */
 };
-#define STORE_FILE_NONE ((struct store_file){ -1, 0 })
+#define STORE_FILE_NONE ((struct store_file){ .fd = -1 })
 
 /* ERR_NOTFOUND, ERR_INVAL, ERR_IO; ERR_CORRUPT: not a regular file. */
 NODISCARD enum err store_get(const struct store *s, const struct store_piece *p, struct store_file *ret,
                              struct err_info *reterr);
+/* The same without waiting for a disk, and at_hand: for a loop. ERR_AGAIN: a worker has to do it. */
+NODISCARD enum err store_get_at_hand(const struct store *s, const struct store_piece *p, struct store_file *ret,
+                                     struct err_info *reterr);
 void store_close(struct store_file *f); /* safe twice */
 
 /* Reads by pread; *f is borrowed. Several readers may share one file. */

@@ -51,6 +51,30 @@ static struct store_piece piece(uint32_t n)
     return (struct store_piece){ .project = PID, .rid = RID, .seg_no = n };
 }
 
+/* What was just written is in memory: read without waiting. Whatever else there is, a worker has to find out. */
+static void at_hand(void **state)
+{
+    const struct store *s = *state;
+    struct store_piece p = piece(3), none = piece(4), bad = { .project = SPAN("p_"), .rid = RID };
+    struct store_file f = STORE_FILE_NONE;
+    struct khseg_source src;
+    uint8_t got[16];
+
+    assert_ok(store_put(s, &p, SPAN("content"), NULL));
+    assert_err(store_get_at_hand(s, &none, &f, NULL), ERR_AGAIN);
+    assert_err(store_get_at_hand(s, &bad, &f, NULL), ERR_INVAL);
+    assert_ok(store_get_at_hand(s, &p, &f, NULL));
+    assert_true(f.at_hand);
+    assert_int_equal(f.size, 7);
+    src = store_source(&f);
+    assert_ok(src.read(src.ctx, 3, got, 4, NULL));
+    assert_memory_equal(got, "tent", 4);
+    assert_err(src.read(src.ctx, 3, got, 5, NULL), ERR_AGAIN);
+    f.at_hand = false;
+    assert_err(src.read(src.ctx, 3, got, 5, NULL), ERR_CORRUPT); /* a worker says what it is */
+    store_close(&f);
+}
+
 static void there_and_back(void **state)
 {
     const struct store *s = *state;
@@ -279,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(there_and_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(at_hand, setup, teardown),
         cmocka_unit_test_setup_teardown(a_number_is_never_used_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_are_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(links_and_odd_files_are_refused, setup, teardown),
