@@ -10,6 +10,7 @@
 #include "gate/handlers.h"
 #include "gate/proof.h"
 #include "gate/refusals.h"
+#include "gate/shelf.h"
 #include "gate/viewer.h"
 #include "os/clock.h"
 
@@ -270,6 +271,7 @@ static void on_tick(void *arg)
     refusals_flush(l->refusals, l->keeper);
     viewers_tick(l);
     feeds_tick(l);
+    shelves_tick(l);
     foreign_tick(l);
 }
 
@@ -295,6 +297,8 @@ enum err lane_new(struct gate *g, unsigned index, struct lane **ret, struct err_
     map_init(&l->viewers, g->hash_secret, VIEWERS_MAX);
     map_init(&l->viewer_keys, g->hash_secret, VIEWERS_MAX);
     map_init(&l->feeds, g->hash_secret, VIEWERS_MAX);
+    map_init(&l->shelves, g->hash_secret, VIEWERS_MAX);
+    list_init(&l->shelf_lru);
     map_init(&l->foreign, g->hash_secret, FOREIGN_CACHE_MAX);
     list_init(&l->replays);
     list_init(&l->watches);
@@ -336,6 +340,7 @@ void lane_end(struct lane *l)
     map_deinit(&l->viewers);
     map_deinit(&l->viewer_keys);
     map_deinit(&l->feeds);
+    map_deinit(&l->shelves);
     l->allowances = allow_free(l->allowances);
 }
 

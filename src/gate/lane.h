@@ -29,6 +29,9 @@ struct lane {
     struct map viewer_keys; /* the same by SHA-256 of the key's bytes that were verified */
     struct map feeds;     /* struct feed (feed.h) by recording: what is followed here */
     size_t feed_bytes;    /* of events that feeds keep: at most this loop's part of gate.cache */
+    struct map shelves;   /* struct shelf (shelf.h) by recording: what was opened, kept for its viewers here */
+    struct list shelf_lru;
+    size_t shelf_bytes;   /* with feed_bytes at most this loop's part of gate.cache */
     struct list replays;  /* struct replay (replay.h): everything under a key that is under way */
     struct list watches;  /* struct watch (watch.c) */
     struct list imports;  /* struct import (import.c) */

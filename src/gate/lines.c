@@ -3,62 +3,12 @@
 #include <stdlib.h>
 
 #include "crypto/secret.h"
-#include "gate/reader.h"
-#include "os/clock.h"
 
 void lines_wipe(struct buf *b)
 {
     if (b->p != NULL)
         secret_wipe(b->p, b->cap);
     buf_deinit(b);
-}
-
-/* ---- blocks ---- */
-
-/* Where its lines end, and what their own times are: found once, however many read them. */
-static void look_at_lines(struct block *b, bool terminal, time_us base)
-{
-    size_t at = 0;
-
-    for (uint32_t i = 0; i < b->meta.n_events && at < b->bytes.n; i++) {
-        const uint8_t *from = b->bytes.p + at, *end = memchr(from, '\n', b->bytes.n - at);
-        struct block_line *l = &b->lines[b->n_lines++];
-
-        l->at = (uint32_t) at;
-        l->n = end == NULL ? (uint32_t) (b->bytes.n - at) : (uint32_t) (end - from);
-        if (!reader_event_time(terminal, base, span_of(from, l->n), &l->own))
-            l->own = INT64_MIN;
-        at += l->n + 1;
-    }
-}
-
-struct block *block_new(struct viewer_read *r, const struct viewer *v)
-{
-    struct block *b = calloc(1, sizeof(*b) + r->meta.n_events * sizeof(b->lines[0]));
-
-    if (b == NULL) {
-        lines_wipe(&r->bytes);
-        return NULL;
-    }
-    *b = (struct block){ .refs = 1, .made = clock_boot_ms(), .bytes = r->bytes, .meta = r->meta, .kn = r->kn };
-    r->bytes = BUF_INIT(0);
-    look_at_lines(b, viewer_facts(v)->terminal, r->base != 0 ? r->base : viewer_base(v));
-    return b;
-}
-
-struct block *block_ref(struct block *b)
-{
-    b->refs++;
-    return b;
-}
-
-struct block *block_unref(struct block *b)
-{
-    if (b == NULL || --b->refs > 0)
-        return NULL;
-    lines_wipe(&b->bytes);
-    free(b);
-    return NULL;
 }
 
 /* ---- lines ---- */
@@ -88,23 +38,44 @@ void lines_take(struct lines *l, struct block *b)
     lines_seek(l, seq);
 }
 
-static void on_read(void *ctx, struct viewer_read *read)
+/* b: NULL when it failed. */
+static void loaded(struct replay *r, enum err e, struct block *b)
 {
-    struct replay *r = ctx;
     struct lines *l = r->state; /* every user has its lines first in its state */
     bool wanted = !r->over && r->call->ex != NULL;
-    struct block *b = NULL;
 
     l->loading = false;
-    if (!wanted || read->err != ERR_OK)
-        lines_wipe(&read->bytes);
-    else if ((b = block_new(read, r->viewer)) == NULL)
-        read->err = ERR_NOMEM;
-    else
+    if (!wanted)
+        (void) block_unref(b);
+    else if (b != NULL)
         lines_take(l, b);
     if (wanted)
-        l->on_loaded(r, read->err);
+        l->on_loaded(r, e);
     call_unref(r->call);
+}
+
+static void on_later(void *arg)
+{
+    struct replay *r = arg;
+    struct lines *l = r->state;
+    struct block *b = l->ready;
+
+    l->ready = NULL;
+    loaded(r, ERR_OK, b);
+}
+
+static void on_block(void *ctx, enum err e, struct block *b, bool inside)
+{
+    struct replay *r = ctx;
+    struct lines *l = r->state;
+
+    if (!inside || b == NULL) {
+        loaded(r, e, b);
+        return;
+    }
+    l->ready = b;
+    l->later = (struct loop_deferred){ .fn = on_later, .arg = r };
+    loop_defer(r->call->lane->loop, &l->later);
 }
 
 struct viewer_want lines_want(const struct lines *l)
@@ -120,7 +91,7 @@ void lines_load(struct lines *l)
     l->loaded = false;
     l->loading = true;
     (void) call_ref(l->replay->call);
-    viewer_read(l->replay->viewer, &want, on_read, l->replay);
+    viewer_block(l->replay->viewer, &want, on_block, l->replay);
 }
 
 /* Seek time of one event: its own time inside its chunk, but never before the event before it. */

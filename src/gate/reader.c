@@ -271,6 +271,28 @@ static enum err read_changed(struct run *x, struct piece *p)
     return ERR_OK;
 }
 
+/* What follows from chunk n of the piece on, as far as indexes are open and times are known. */
+static void look_ahead(struct run *x, const struct piece *p, uint32_t n)
+{
+    struct read_ahead *a = x->ret->ahead;
+    uint64_t sum = x->ret->meta.raw;
+    struct segment_chunk c;
+
+    for (size_t at = p->at; at < x->r->n && at <= x->r->n_timed; at++, n = 0) {
+        p = x->r->pieces[at];
+        if (p->kind != KHSEG_KIND || p->index == NULL || !piece_is_clean(p))
+            return;
+        for (; n < p->n_chunks; n++) {
+            if (a->n == READ_AHEAD_MAX || !piece_chunk_at(p, n, &c) || sum + c.raw > LEASE_BYTES_MAX)
+                return;
+            sum += c.raw;
+            a->chunks[a->n].to_seq = c.first_seq + c.n_events - 1;
+            a->chunks[a->n].to_ms = c.t_last / 1000;
+            a->chunks[a->n++].bytes = c.raw;
+        }
+    }
+}
+
 static enum err read_chunk(struct run *x)
 {
     struct piece *p = piece_of_chunk(x->r, x->want->chunk);
@@ -284,7 +306,11 @@ static enum err read_chunk(struct run *x)
     if (reveals(x, p->kn) || !piece_is_clean(p))
         return read_changed(x, p);
     x->ret->stored = x->want->kind == READ_STORED && p->kind == KHSEG_KIND;
-    return piece_chunk(x, p, x->want->chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta);
+    x->ret->shared = p->kind == KHSEG_KIND && !x->r->unmask;
+    TRY(piece_chunk(x, p, x->want->chunk - p->first_chunk, &x->ret->bytes, &x->ret->meta));
+    if (x->ret->ahead != NULL && x->ret->shared)
+        look_ahead(x, p, x->want->chunk - p->first_chunk + 1);
+    return ERR_OK;
 }
 
 static enum err read_block(struct run *x, uint64_t seq, struct buf *out, struct segment_chunk *ret)
@@ -302,7 +328,7 @@ enum err reader_base(struct run *x)
 {
     const struct viewer_want first = { .kind = READ_EVENTS, .until = UINT64_MAX, .has_floor = true };
     struct viewer_read read = { .err = ERR_OK };
-    struct run y = { x->r, x->keys, &first, &read, x->reterr };
+    struct run y = { x->r, x->keys, &first, &read, x->reterr, x->at_hand };
     struct reader *r = x->r;
     enum err e;
 
@@ -313,7 +339,7 @@ enum err reader_base(struct run *x)
     buf_init(&read.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
     e = read_block(&y, 0, &read.bytes, &read.meta);
     if (e == ERR_OK) {
-        (void) scan_base(buf_span(&read.bytes), &r->base); /* none has one: what the keeper says */
+        r->based = scan_base(buf_span(&read.bytes), &r->base); /* none has one: what the keeper says */
     } else if (e == ERR_AGAIN || e == ERR_NOTFOUND) {
         r->has_base = false;
     } else { /* the beginning is damaged: what follows need not be */
@@ -342,6 +368,7 @@ static enum err read_events(struct run *x)
     TRY(reader_base(x));
     TRY(read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta));
     p = piece_of_seq(x->r, x->want->seq);
+    x->ret->shared = p != NULL && p->kind == KHSEG_KIND && !x->r->unmask && piece_is_clean(p);
     TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
     if (p != NULL && !piece_is_clean(p)) /* what is in the log passed the sanitiser of this process */
         TRY(clean_events(x, p, &x->ret->bytes));
@@ -512,6 +539,17 @@ static enum err open_all(struct run *x)
     return ERR_OK;
 }
 
+/* A finished recording under one key, all in segments: who has that key may see all of it, and it stays as it is. */
+static bool is_one(const struct reader *r, uint16_t *ret_kn)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->pieces[i]->kind != KHSEG_KIND || r->pieces[i]->kn != r->pieces[0]->kn)
+            return false;
+    }
+    *ret_kn = r->n == 0 ? 0 : r->pieces[0]->kn;
+    return r->n > 0 && !r->live && !r->unmask;
+}
+
 /* {"head":…,"chunks":[…],"keyframes":[…],"markers":[…],"notes":{…}}: the gate's thread adds what is not content. */
 static enum err read_manifest(struct run *x)
 {
@@ -526,6 +564,7 @@ static enum err read_manifest(struct run *x)
     if (e == ERR_OK || e == ERR_NOTFOUND)
         e = open_all(x);
     x->ret->revealed = reveals_any(x->r);
+    x->ret->shared = is_one(x->r, &x->ret->kn);
     if (e == ERR_OK) {
         jsonw_init(&w, &x->ret->bytes);
         jsonw_obj(&w);
@@ -544,31 +583,91 @@ static enum err read_manifest(struct run *x)
 
 /* ---- doors ---- */
 
-void reader_run(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
-                struct viewer_read *ret)
+static void run(struct run *x)
 {
-    struct run x = { r, keys, want, ret, &ret->why };
+    const struct viewer_want *want = x->want;
+    struct viewer_read *ret = x->ret;
+    struct reader *r = x->r;
 
     ret->need = READ_NEED_NOTHING;
     switch (want->kind) {
-    case READ_MANIFEST: ret->err = read_manifest(&x); break;
-    case READ_LOCATE: ret->err = read_locate(&x); break;
+    case READ_MANIFEST: ret->err = read_manifest(x); break;
+    case READ_LOCATE: ret->err = read_locate(x); break;
     case READ_STORED:
-    case READ_CHUNK: ret->err = read_chunk(&x); break;
-    case READ_EVENTS: ret->err = read_events(&x); break;
-    case READ_HEAD: ret->err = read_head(&x, &ret->bytes); break;
+    case READ_CHUNK: ret->err = read_chunk(x); break;
+    case READ_EVENTS: ret->err = read_events(x); break;
+    case READ_HEAD: ret->err = read_head(x, &ret->bytes); break;
     case READ_PIECES: ret->err = ERR_OK; break;
     }
     ret->base = r->base;
+    ret->based = r->based;
     ret->sealed = reader_sealed(r);
+}
+
+void reader_run(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
+                struct viewer_read *ret)
+{
+    struct run x = { r, keys, want, ret, &ret->why, false };
+
+    run(&x);
     if (want->kind != READ_STORED && want->kind != READ_CHUNK && want->kind != READ_EVENTS)
         pieces_close(r);
+}
+
+void reader_know_base(struct reader *r, time_us base)
+{
+    if (r->has_base || r->terminal)
+        return;
+    r->base = base;
+    r->has_base = r->based = true;
+}
+
+/* The chunk that 'want' asks for, if it needs nothing but pages. */
+static bool is_at_hand(const struct run *x)
+{
+    const struct viewer_want *w = x->want;
+    const struct segment_chunk *c;
+    const struct piece *p = NULL;
+    uint32_t n = 0;
+
+    if (w->kind == READ_STORED || w->kind == READ_CHUNK)
+        p = piece_of_chunk(x->r, w->chunk);
+    else if (w->kind == READ_EVENTS && w->seq < w->until && (x->r->terminal || x->r->has_base))
+        p = piece_of_seq(x->r, w->seq);
+    if (p == NULL || p->kind != KHSEG_KIND || p->index == NULL || p->at > x->r->n_timed || x->r->unmask || !piece_is_clean(p))
+        return false;
+    if (w->kind != READ_EVENTS)
+        n = w->chunk - p->first_chunk;
+    else if (!segment_find_seq(p->index, w->seq, &n))
+        return false;
+    c = segment_chunk_at(p->index, n);
+    return c != NULL && c->raw <= READ_AT_HAND_MAX && c->stored <= READ_AT_HAND_MAX;
+}
+
+bool reader_run_at_hand(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
+                        struct viewer_read *ret)
+{
+    struct run x = { r, keys, want, ret, &ret->why, true };
+    const bool beginning = want->kind == READ_LOCATE && want->from <= 0 && want->until > 0 && (r->terminal || r->has_base);
+    struct buf bytes;
+
+    if (!beginning && !is_at_hand(&x))
+        return false;
+    run(&x);
+    if (ret->err == ERR_OK)
+        return true;
+    bytes = ret->bytes;
+    if (bytes.p != NULL)
+        secret_wipe(bytes.p, bytes.cap);
+    buf_reset(&bytes);
+    *ret = (struct viewer_read){ .bytes = bytes, .ahead = ret->ahead };
+    return false;
 }
 
 bool reader_run_newest(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
                        struct viewer_read *ret)
 {
-    struct run x = { r, keys, want, ret, &ret->why };
+    struct run x = { r, keys, want, ret, &ret->why, true };
 
     if (!r->live || (!r->terminal && !r->has_base) || want->seq < reader_sealed(r) || want->seq >= want->until || reveals_any(r))
         return false;

@@ -53,6 +53,15 @@ void reader_run(struct reader *r, const struct reader_keys *keys, const struct v
                 struct viewer_read *ret);
 
 /*
+ * The same without waiting for anything, for a loop: LOCATE of the beginning, and a chunk or its events out of a segment whose
+ * index is open, whose pages are in memory, of at most READ_AT_HAND_MAX bytes. False: a worker has to do it; nothing was done.
+ */
+bool reader_run_at_hand(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
+                        struct viewer_read *ret);
+/* What another reader of the recording has read from its events: the timestamp of time 0. */
+void reader_know_base(struct reader *r, time_us base);
+
+/*
  * The same for EVENTS that are new in the log and few bytes, in well under a millisecond: for a loop. False: not such a
  * one, nothing was done.
  */

@@ -90,7 +90,7 @@ struct reader {
     bool terminal, live;
     time_us started; /* of the keeper's row */
     time_us base;    /* rrweb: the first timestamp */
-    bool has_base;
+    bool has_base, based;  /* based: read from its events */
     struct wrap_row *wraps;
     size_t n_wraps;
     struct khlog_key *tail_key; /* of the log file read last */
@@ -106,6 +106,7 @@ struct run {
     const struct viewer_want *want;
     struct viewer_read *ret;
     struct err_info *reterr;
+    bool at_hand; /* nothing may be waited for: ERR_AGAIN */
 };
 
 /* The key of that number and track; else ERR_AGAIN with ret->need. */

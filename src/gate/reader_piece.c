@@ -54,12 +54,13 @@ static enum err open_file(struct run *x, struct piece *p)
 
     if (p->used == 0) {
         close_oldest(r);
-        e = store_get(r->store, &name, &p->file, x->reterr);
+        e = x->at_hand ? store_get_at_hand(r->store, &name, &p->file, x->reterr) : store_get(r->store, &name, &p->file, x->reterr);
         if (e == ERR_NOTFOUND)
             return run_stale(x, "a piece is gone");
         TRY(e);
         p->source = store_source(&p->file);
     }
+    p->file.at_hand = x->at_hand;
     p->used = ++r->turn;
     return ERR_OK;
 }

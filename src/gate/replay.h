@@ -6,8 +6,8 @@
  * themselves -> check again -> bytes. Whenever a grant, a key or the authority changes, replay_recheck ends what may not
  * go on: unsent bytes are dropped at once.
  */
+#include "gate/block.h"
 #include "gate/handlers.h"
-#include "gate/viewer.h"
 
 struct replay;
 
@@ -79,29 +79,6 @@ bool replay_query_str(const struct replay *r, const char *name, struct span *ret
 extern const struct replay_ops replay_manifest_ops, replay_chunk_ops, replay_events_ops, replay_stream_ops,
     replay_follow_ops, replay_export_ops;
 
-/* ---- blocks: events as they came out of a chunk or of the tail; shared by those on one loop who may see them ---- */
-
-struct block_line {
-    uint32_t at, n; /* in bytes, without the newline */
-    time_us own;    /* INT64_MIN: it has none */
-};
-
-struct block {
-    unsigned refs;
-    struct list node; /* feed.c */
-    time_ms made;
-    struct buf bytes; /* NDJSON */
-    struct segment_chunk meta;
-    uint16_t kn;      /* opened by it: only for viewers to whom the vault released that */
-    uint32_t n_lines;
-    struct block_line lines[];
-};
-
-/* Takes r->bytes, which v has read. NULL: no memory, r->bytes is freed. */
-struct block *block_new(struct viewer_read *r, const struct viewer *v);
-struct block *block_ref(struct block *b);
-struct block *block_unref(struct block *b); /* the last one wipes; takes NULL, returns NULL */
-
 /* ---- lines: events one by one, shared by events, export, stream and follow ---- */
 
 struct lines {
@@ -112,6 +89,8 @@ struct lines {
     time_us time;     /* seek time of the line last read */
     bool sequential;  /* 'time' is known to be that of the event before 'seq' */
     bool loaded, loading;
+    struct loop_deferred later; /* it was at hand: on_loaded comes in the next turn all the same */
+    struct block *ready;
     void (*on_loaded)(struct replay *r, enum err e);
 };
 

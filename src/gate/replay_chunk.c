@@ -64,7 +64,7 @@ static void write_watermark(const struct replay *r, struct jsonw *w)
     jsonw_kcstr(w, "watermark", text);
 }
 
-static void write_manifest(struct replay *r, const struct viewer_read *read, struct buf *out)
+static void write_manifest(struct replay *r, const struct block *read, struct buf *out)
 {
     const struct viewer_facts *f = viewer_facts(r->viewer);
     const struct key_claims *k = viewer_claims(r->viewer);
@@ -118,19 +118,20 @@ static void send_content(struct replay *r, const char *mime, const struct http_h
         exchange_abort(r->call->ex);
 }
 
-static void on_manifest_read(void *ctx, struct viewer_read *read)
+static void on_manifest_read(void *ctx, enum err e, struct block *b, bool inside)
 {
     struct replay *r = ctx;
     struct buf out = BUF_INIT(16u << 20);
     int code;
 
+    (void) inside;
     if (!r->over && r->call->ex != NULL) {
         enum key_verdict v = replay_may(r, &code);
 
-        if (v == KEY_OK && read->err != ERR_OK)
-            v = read->err == ERR_AGAIN ? KEY_AUTHORITY_STALE : KEY_KEEPER_UNAVAILABLE;
+        if (v == KEY_OK && e != ERR_OK)
+            v = e == ERR_AGAIN ? KEY_AUTHORITY_STALE : KEY_KEEPER_UNAVAILABLE;
         if (v == KEY_OK) {
-            write_manifest(r, read, &out);
+            write_manifest(r, b, &out);
             v = out.failed ? KEY_AUTHORITY_STALE : KEY_OK;
         }
         if (v == KEY_OK) {
@@ -140,7 +141,7 @@ static void on_manifest_read(void *ctx, struct viewer_read *read)
         }
     }
     lines_wipe(&out);
-    lines_wipe(&read->bytes);
+    (void) block_unref(b);
     call_unref(r->call);
 }
 
@@ -154,7 +155,7 @@ static void read_manifest(void *ctx, enum key_verdict v)
         call_unref(r->call);
         return;
     }
-    viewer_read(r->viewer, &want, on_manifest_read, r);
+    viewer_block(r->viewer, &want, on_manifest_read, r);
 }
 
 static void manifest_begin(struct replay *r)
@@ -187,9 +188,8 @@ const struct replay_ops replay_manifest_ops = { .begin = manifest_begin, .end = 
 struct chunk {
     struct viewer_turn turn;
     uint32_t n;
-    bool stored; /* the client takes zstd */
-    struct buf bytes;
-    struct segment_chunk meta;
+    bool zstd; /* the client takes it */
+    struct block *block;
 };
 
 static bool takes_zstd(const struct http_head *h)
@@ -206,14 +206,28 @@ static bool takes_zstd(const struct http_head *h)
     return false;
 }
 
+static void give_block(void *block)
+{
+    (void) block_unref(block);
+}
+
+/* The block itself goes to the socket, shared with whoever else has it: nothing is copied. */
 static void send_chunk(struct replay *r)
 {
     static const struct http_header coding = { SPAN("content-encoding"), SPAN("zstd") };
-    struct chunk *c = r->state;
+    const struct block *b = ((struct chunk *) r->state)->block;
+    struct http_header h[CALL_HEADERS_MAX * 2];
+    size_t n = call_headers(r->call, h, "application/x-ndjson", true);
 
-    send_content(r, "application/x-ndjson", &coding, c->stored ? 1 : 0, buf_span(&c->bytes));
-    if (c->meta.n_events > 0)
-        viewer_sent(r->viewer, c->meta.first_seq, c->meta.first_seq + c->meta.n_events - 1, c->meta.raw);
+    if (b->stored)
+        h[n++] = coding;
+    r->begun = r->call->answered = true;
+    replay_sent_all(r);
+    if (exchange_respond_ref(r->call->ex, 200, h, n, buf_span(&b->bytes), give_block,
+                             block_ref((struct block *) (uintptr_t) b)) != ERR_OK)
+        exchange_abort(r->call->ex);
+    if (b->meta.n_events > 0)
+        viewer_sent(r->viewer, b->meta.first_seq, b->meta.first_seq + b->meta.n_events - 1, b->meta.raw);
 }
 
 static void on_chunk_leased(void *ctx, enum key_verdict v)
@@ -235,13 +249,14 @@ static void on_chunk_leased(void *ctx, enum key_verdict v)
 static void lease_chunk(struct replay *r)
 {
     struct chunk *c = r->state;
+    const struct segment_chunk *meta = &c->block->meta;
     struct viewer_span span = {
         .what = LEASE_CHUNK,
-        .from_seq = c->meta.first_seq,
-        .to_seq = c->meta.first_seq + c->meta.n_events - 1,
-        .from_ms = c->meta.t_first / 1000,
-        .to_ms = c->meta.t_last / 1000,
-        .bytes = c->meta.raw,
+        .from_seq = meta->first_seq,
+        .to_seq = meta->first_seq + meta->n_events - 1,
+        .from_ms = meta->t_first / 1000,
+        .to_ms = meta->t_last / 1000,
+        .bytes = meta->raw,
     };
     enum key_verdict v = viewer_charge(r->viewer, &span, /* paced= */ false);
 
@@ -249,31 +264,30 @@ static void lease_chunk(struct replay *r)
         replay_refuse(r, v, "");
         return;
     }
-    if (c->meta.n_events == 0) { /* a recording's head, or a batch of nothing: chunks of KHSPL1 without events */
+    if (meta->n_events == 0) { /* a recording's head, or a batch of nothing: chunks of KHSPL1 without events */
         send_chunk(r);
         return;
     }
+    viewer_span_ahead(r->viewer, &span, &c->block->ahead, c->n);
     (void) call_ref(r->call);
     replay_ask_lease(r, &span, on_chunk_leased, r);
 }
 
-static void on_chunk_read(void *ctx, struct viewer_read *read)
+static void on_chunk_read(void *ctx, enum err e, struct block *b, bool inside)
 {
     struct replay *r = ctx;
     struct chunk *c = r->state;
 
-    if (r->over || r->call->ex == NULL || read->err != ERR_OK) {
-        lines_wipe(&read->bytes);
-        if (read->err == ERR_NOTFOUND && !r->over && r->call->ex != NULL) {
-            r->over = true;
-            call_problem(r->call, "not-found", "The recording has no chunk of that number.");
-        } else if (read->err != ERR_OK) {
-            replay_refuse(r, KEY_AUTHORITY_STALE, "The recording cannot be read right now.");
-        }
+    (void) inside;
+    if (r->over || r->call->ex == NULL) {
+        (void) block_unref(b);
+    } else if (e == ERR_NOTFOUND) {
+        r->over = true;
+        call_problem(r->call, "not-found", "The recording has no chunk of that number.");
+    } else if (e != ERR_OK) {
+        replay_refuse(r, KEY_AUTHORITY_STALE, "The recording cannot be read right now.");
     } else {
-        c->bytes = read->bytes;
-        c->meta = read->meta;
-        c->stored = read->stored;
+        c->block = b;
         lease_chunk(r);
     }
     call_unref(r->call);
@@ -283,10 +297,10 @@ static void on_chunk_turn(void *ctx)
 {
     struct replay *r = ctx;
     struct chunk *c = r->state;
-    const struct viewer_want want = { .kind = c->stored ? READ_STORED : READ_CHUNK, .chunk = c->n };
+    const struct viewer_want want = { .kind = c->zstd ? READ_STORED : READ_CHUNK, .chunk = c->n };
 
     (void) call_ref(r->call);
-    viewer_read(r->viewer, &want, on_chunk_read, r);
+    viewer_block(r->viewer, &want, on_chunk_read, r);
 }
 
 static void chunk_begin(struct replay *r)
@@ -305,8 +319,7 @@ static void chunk_begin(struct replay *r)
         return;
     }
     c->n = (uint32_t) n;
-    c->stored = takes_zstd(exchange_head(r->call->ex));
-    buf_init(&c->bytes, 0);
+    c->zstd = takes_zstd(exchange_head(r->call->ex));
     c->turn.fn = on_chunk_turn;
     c->turn.ctx = r;
     r->state = c;
@@ -327,7 +340,7 @@ static void chunk_free(struct replay *r)
     struct chunk *c = r->state;
 
     if (c != NULL)
-        lines_wipe(&c->bytes);
+        c->block = block_unref(c->block);
 }
 
 const struct replay_ops replay_chunk_ops = {

@@ -383,7 +383,7 @@ static void load(struct replay *r)
     struct viewer_read read;
 
     if (b == NULL && viewer_read_newest(r->viewer, &want, &read)) {
-        b = block_new(&read, r->viewer);
+        b = block_new(&read, r->viewer, true);
         if (b != NULL)
             feed_put(&f->m, b);
     }

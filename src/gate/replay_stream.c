@@ -152,16 +152,18 @@ static void lease_ahead(struct replay *r, const struct lines *look)
     replay_ask_lease(r, &a->span, on_ahead, a);
 }
 
-static void on_fetched(void *ctx, struct viewer_read *read)
+static void on_fetched(void *ctx, enum err e, struct block *b, bool inside)
 {
     struct replay *r = ctx;
     struct stream *s = r->state;
 
     s->fetching = false;
-    if (!r->over && r->call->ex != NULL && read->err == ERR_OK && s->next == NULL)
-        s->next = block_new(read, r->viewer);
-    lines_wipe(&read->bytes);
-    pump(r); /* it failed: it is read again when it is needed, and then that counts */
+    s->enough = e != ERR_OK; /* it is read again when it is needed, and then that counts */
+    if (!r->over && r->call->ex != NULL && e == ERR_OK && s->next == NULL)
+        s->next = block_ref(b);
+    (void) block_unref(b);
+    if (!inside)
+        pump(r);
     call_unref(r->call);
 }
 
@@ -180,16 +182,16 @@ static void look_ahead(struct replay *r)
     look.time = s->leased_at;
     if (look.seq >= look.until || look.time / 1000 > s->s.to_ms)
         return;
-    if (!lines_peek(&look, &l) && s->next != NULL)
-        look.block = s->next;
-    if (lines_peek(&look, &l)) {
-        lease_ahead(r, &look);
-    } else if (s->next == NULL) {
+    if (!lines_peek(&look, &l) && s->next == NULL) {
         want = lines_want(&look);
         s->fetching = true;
         (void) call_ref(r->call);
-        viewer_read(r->viewer, &want, on_fetched, r);
+        viewer_block(r->viewer, &want, on_fetched, r);
     }
+    if (!lines_peek(&look, &l) && s->next != NULL)
+        look.block = s->next;
+    if (lines_peek(&look, &l))
+        lease_ahead(r, &look);
 }
 
 /* ---- the pump ---- */

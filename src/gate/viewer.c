@@ -33,6 +33,7 @@ void viewer_wipe(struct viewer *v)
     v->keys = NULL;
     v->n_keys = 0;
     v->wiped = true;
+    v->shelf = shelf_leave(v->shelf);
 }
 
 /* Bytes that were verified need not be verified again; of one key, the last ones (signatures are malleable). */

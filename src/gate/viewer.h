@@ -84,6 +84,24 @@ struct viewer_span {
  */
 void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx);
 
+/* Chunks that follow the one that was read, up to LEASE_BYTES_MAX with it: what a lease may name beside it. */
+#define READ_AHEAD_MAX 16
+struct read_ahead {
+    unsigned n;
+    struct {
+        uint64_t to_seq;
+        int64_t to_ms;
+        uint32_t bytes; /* of its events, before compression */
+    } chunks[READ_AHEAD_MAX];
+};
+
+/*
+ * 'span' names chunk n, and is about to be leased. When chunks are asked for one after the other the lease may name those that
+ * follow: as many as were asked for so, so that a key that stops reading is over-stated by no more than what it read, and never
+ * more than LEASE_BYTES_MAX. Their bytes are charged, or they are left out.
+ */
+void viewer_span_ahead(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint32_t n);
+
 /* Index of the record of the newest lease that this key was given; 0: none yet. */
 uint64_t viewer_last_lease(const struct viewer *v);
 
@@ -131,7 +149,11 @@ struct viewer_read {
     bool tail;                 /* EVENTS: from the log */
     uint16_t cols, rows;
     uint16_t kn;               /* the key number that opened it */
-    time_us base;              /* rrweb: the timestamp of time 0 */
+    time_us base;              /* rrweb: the timestamp of time 0, 0: not known yet */
+    bool based;                /* it was read from the events */
+    bool shared;               /* who has the key of 'kn' may see it: no originals in it, and it will not change */
+    bool at_hand;              /* the callback runs inside the call */
+    struct read_ahead *ahead;  /* STORED, CHUNK: valid until the callback returns */
     uint64_t sealed;           /* events in the pieces known */
     enum read_need need;       /* between reader and viewer */
     uint16_t need_kn;
@@ -140,9 +162,20 @@ struct viewer_read {
     struct err_info why;       /* of err: for the log; names no content */
 };
 
-/* r belongs to the callback, which buf_deinits r->bytes (wiped). Reads of one viewer come in order. */
+/*
+ * r belongs to the callback, which buf_deinits r->bytes (wiped). Reads of one viewer come in order. What is in memory anyway (a
+ * segment whose index is open, in the page cache, at most READ_AT_HAND_MAX bytes) is read at once, inside the call.
+ */
+#define READ_AT_HAND_MAX (512u << 10)
 typedef void (*viewer_read_fn)(void *ctx, struct viewer_read *r);
 void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_fn fn, void *ctx);
+/*
+ * MANIFEST, STORED, CHUNK, EVENTS as a block, which viewers of the recording on this loop share where they may (shelf.h). b: a
+ * reference of the callback's, NULL when e is not ERR_OK; inside: the callback runs inside the call.
+ */
+struct block;
+typedef void (*viewer_block_fn)(void *ctx, enum err e, struct block *b, bool inside);
+void viewer_block(struct viewer *v, const struct viewer_want *want, viewer_block_fn fn, void *ctx);
 /* EVENTS that are new in the log, and few bytes, at once. False: viewer_read does it. Else as its callback's r. */
 bool viewer_read_newest(struct viewer *v, const struct viewer_want *want, struct viewer_read *r);
 /* Has the vault released this key number to this viewer? What another one opened with it may be shown here, too. */

@@ -4,6 +4,7 @@
 
 #include "crypto/secret.h"
 #include "gate/reader.h"
+#include "gate/shelf.h"
 
 #define VIEWER_ASK_MS     5000
 #define VIEWER_LEASED_MAX 64
@@ -41,6 +42,7 @@ struct viewer {
     struct viewer_key *keys; /* what the vault released */
     size_t n_keys;
     bool wiped;            /* something ended: the keys are gone for good */
+    struct shelf *shelf;   /* with the first key; NULL: nothing is shared */
     time_us base;
 
     struct viewer_range leased[VIEWER_LEASED_MAX];
@@ -48,6 +50,8 @@ struct viewer {
     bool manifest_leased;
     bool series;            /* something was leased since the last settlement */
     uint64_t first_lease, last_lease;
+    uint32_t next_chunk;    /* after the one that was asked for last: */
+    unsigned in_row;        /* chunks that were asked for one after the other */
     struct viewer_range sent[VIEWER_RANGES_MAX];
     size_t n_sent;
     bool more_sent;

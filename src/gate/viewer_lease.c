@@ -117,6 +117,8 @@ static bool take_key(struct viewer *v, struct viewer_release key, struct span rk
     if (s == NULL)
         return false;
     v->keys[v->n_keys++] = (struct viewer_key){ key.kn, key.track, s };
+    if (v->shelf == NULL && !viewer_unmasks(v)) /* what he reads has originals in it, and is nobody else's */
+        v->shelf = shelf_join(v->lane, v->claims.rid);
     return true;
 }
 
@@ -296,6 +298,33 @@ enum key_verdict viewer_charge(struct viewer *v, struct viewer_span *want, bool 
         verdict = use(v, again ? USE_AGAIN : paced ? USE_PACED : USE_BYTES, want->bytes);
     want->charged = verdict == KEY_OK && !again;
     return verdict;
+}
+
+/* Two at once may come in another order: a chunk is 'next' when it is the one awaited, or beside it. */
+static unsigned in_row(struct viewer *v, uint32_t n)
+{
+    const bool next = n + 1 >= v->next_chunk && n <= v->next_chunk + 1;
+
+    v->in_row = !next ? 1 : v->in_row < READ_AHEAD_MAX ? v->in_row + 1 : READ_AHEAD_MAX;
+    v->next_chunk = n + 1;
+    return v->in_row;
+}
+
+void viewer_span_ahead(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint32_t n)
+{
+    struct viewer_span whole = *span;
+    const unsigned most = in_row(v, n) - 1;
+
+    if (covered(v, span))
+        return;
+    for (unsigned i = 0; i < ahead->n && i < most; i++) {
+        whole.to_seq = ahead->chunks[i].to_seq;
+        whole.to_ms = ahead->chunks[i].to_ms;
+        whole.bytes += ahead->chunks[i].bytes;
+    }
+    /* its rate is looked at when each of them is asked for */
+    if (whole.bytes > span->bytes && use(v, USE_PACED, whole.bytes - span->bytes) == KEY_OK)
+        *span = whole;
 }
 
 enum key_verdict viewer_charge_live(struct viewer *v, uint64_t bytes)

@@ -14,6 +14,7 @@ struct job {
     struct viewer *viewer;
     struct viewer_want want;
     struct viewer_read result;
+    struct read_ahead ahead; /* the result's */
     struct reader_key *keys; /* copies: the viewer's own may be wiped while this runs */
     size_t n_keys;
     unsigned asked; /* for fresh pieces */
@@ -56,7 +57,7 @@ static bool copy_keys(struct job *j)
     return j->keys != NULL;
 }
 
-static void finish_job(struct job *j)
+static void end_job(struct job *j)
 {
     struct viewer *v = j->viewer;
 
@@ -67,6 +68,14 @@ static void finish_job(struct job *j)
         log_event(LOG_WARN, "replay.unreadable", LOG_STR("rid", v->claims.rid), LOG_STR("text", j->result.why.text));
     j->fn(j->ctx, &j->result);
     free(j);
+    viewer_unref(v);
+}
+
+static void finish_job(struct job *j)
+{
+    struct viewer *v = viewer_ref(j->viewer);
+
+    end_job(j);
     next_job(v);
     viewer_unref(v);
 }
@@ -85,7 +94,8 @@ static void rerun_job(struct job *j)
     if (bytes.p != NULL)
         secret_wipe(bytes.p, bytes.cap);
     buf_reset(&bytes);
-    j->result = (struct viewer_read){ .bytes = bytes, .fresh = j->asked > 0 };
+    j->ahead.n = 0;
+    j->result = (struct viewer_read){ .bytes = bytes, .fresh = j->asked > 0, .ahead = &j->ahead };
     start_job(j);
 }
 
@@ -163,18 +173,38 @@ static void start_job(struct job *j)
     }
 }
 
+/* Inside the call, when that takes nothing but memory. */
+static bool done_at_hand(struct job *j)
+{
+    struct viewer *v = j->viewer;
+    struct reader_key keys[VIEWER_KEYS_MAX];
+
+    if (v->wiped)
+        return false;
+    for (size_t i = 0; i < v->n_keys; i++)
+        keys[i] = (struct reader_key){ v->keys[i].kn, v->keys[i].track, v->keys[i].rk };
+    if (v->shelf != NULL && shelf_base(v->shelf) != 0)
+        reader_know_base(v->reader, shelf_base(v->shelf));
+    j->result.at_hand = reader_run_at_hand(v->reader, &(struct reader_keys){ keys, v->n_keys }, &j->want, &j->result);
+    return j->result.at_hand;
+}
+
+/* A loop, for what is at hand ends before it returns. */
 static void next_job(struct viewer *v)
 {
-    struct job *j;
+    (void) viewer_ref(v);
+    while (!v->reading && !list_empty(&v->reads)) {
+        struct job *j = LIST_ENTRY(list_pop(&v->reads), struct job, node);
 
-    if (v->reading || list_empty(&v->reads))
-        return;
-    j = LIST_ENTRY(list_pop(&v->reads), struct job, node);
-    v->reading = true;
-    if (j->want.kind == READ_PIECES)
-        ask_again(j);
-    else
-        start_job(j);
+        v->reading = true;
+        if (j->want.kind == READ_PIECES)
+            ask_again(j);
+        else if (done_at_hand(j))
+            end_job(j);
+        else
+            start_job(j);
+    }
+    viewer_unref(v);
 }
 
 void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_fn fn, void *ctx)
@@ -189,8 +219,81 @@ void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_f
     }
     *j = (struct job){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx };
     buf_init(&j->result.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
+    j->result.ahead = &j->ahead;
     list_append(&v->reads, &j->node);
     next_job(v);
+}
+
+/* ---- blocks ---- */
+
+struct asking {
+    struct viewer *viewer;
+    enum shelf_kind kind;
+    uint64_t at;
+    viewer_block_fn fn;
+    void *ctx;
+};
+
+static enum shelf_kind place_of(const struct viewer_want *w, uint64_t *ret_at)
+{
+    *ret_at = w->kind == READ_MANIFEST ? w->until : w->kind == READ_EVENTS ? w->seq : w->chunk;
+    return w->kind == READ_MANIFEST ? SHELF_MANIFEST : w->kind == READ_EVENTS ? SHELF_EVENTS
+           : w->kind == READ_STORED ? SHELF_STORED : SHELF_CHUNK;
+}
+
+/* What another viewer has opened, if the vault released its key to this one, too. */
+static struct block *take_shared(struct viewer *v, enum shelf_kind kind, uint64_t at)
+{
+    struct block *b = v->shelf == NULL ? NULL : shelf_find(v->shelf, kind, at);
+
+    if (b == NULL)
+        return NULL;
+    if (!viewer_has_key(v, b->kn))
+        return block_unref(b);
+    if (b->base != 0)
+        v->base = b->base;
+    return b;
+}
+
+static void on_block_read(void *ctx, struct viewer_read *r)
+{
+    struct asking *a = ctx;
+    struct viewer *v = a->viewer;
+    const bool events = a->kind == SHELF_EVENTS;
+    const bool share = r->shared && (!events || v->facts.terminal || r->based); /* times of lines need the base */
+    struct block *b = NULL;
+
+    if (r->err == ERR_OK && (b = block_new(r, v, events)) == NULL)
+        r->err = ERR_NOMEM;
+    if (b != NULL && share && v->shelf != NULL)
+        shelf_put(v->shelf, a->kind, events ? b->meta.first_seq : a->at, b);
+    if (r->bytes.p != NULL)
+        secret_wipe(r->bytes.p, r->bytes.cap);
+    buf_deinit(&r->bytes);
+    a->fn(a->ctx, r->err, b, r->at_hand);
+    viewer_unref(v);
+    free(a);
+}
+
+void viewer_block(struct viewer *v, const struct viewer_want *want, viewer_block_fn fn, void *ctx)
+{
+    struct asking *a;
+    struct block *b;
+    uint64_t at;
+    enum shelf_kind kind = place_of(want, &at);
+
+    b = want->kind == READ_EVENTS && at >= want->until ? NULL : take_shared(v, kind, at);
+    if (b != NULL) {
+        fn(ctx, ERR_OK, b, true);
+        return;
+    }
+    a = calloc(1, sizeof(*a));
+    if (a == NULL) {
+        fn(ctx, ERR_NOMEM, NULL, true);
+        return;
+    }
+    *a = (struct asking){ viewer_ref(v), kind, at, fn, ctx };
+    viewer_read(v, want, on_block_read, a);
 }
 
 bool viewer_read_newest(struct viewer *v, const struct viewer_want *want, struct viewer_read *r)

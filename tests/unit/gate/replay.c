@@ -100,9 +100,11 @@ static void chunks(void **state)
         assert_string_equal(client_header(&c, "content-type"), "application/x-ndjson");
         if (n % 2 == 1) {
             struct buf raw = BUF_INIT(1 << 20);
+            size_t size;
 
             assert_string_equal(client_header(&c, "content-encoding"), "zstd");
-            assert_ok(zframe_read(buf_span(&c.body), (size_t) w.leases[w.n_leases - 1].bytes, &raw, NULL));
+            assert_ok(zframe_size(buf_span(&c.body), 1 << 20, &size, NULL));
+            assert_ok(zframe_read(buf_span(&c.body), size, &raw, NULL));
             buf_reset(&c.body);
             buf_add_span(&c.body, buf_span(&raw));
             buf_deinit(&raw);
@@ -123,6 +125,124 @@ static void chunks(void **state)
     assert_span_eq(buf_span(&got), buf_span(&events));
     buf_deinit(&events);
     buf_deinit(&got);
+}
+
+/* On a connection that is kept: all of it meets one loop. */
+static void next_of(struct client *c, const char *key, const char *rid, const char *what)
+{
+    c->status = 0;
+    c->whole = false;
+    client_sendf(c, "GET /v1/replay/%s/%s HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: Bearer %s\r\n\r\n", rid, what, w.port, key);
+    client_answer(c);
+}
+
+/* Returns its number of events. */
+static size_t next_chunk(struct client *c, const char *key, const char *rid, unsigned n)
+{
+    char what[32];
+
+    (void) snprintf(what, sizeof(what), "chunks/%u", n);
+    next_of(c, key, rid, what);
+    return c->status == 200 ? count_lines(buf_span(&c->body)) : 0;
+}
+
+/* Who reads on gets leases that name more and more of what follows, never more than was read in a row, and none is asked twice. */
+static void leases_ahead(void **state)
+{
+    static const unsigned begins[] = { 0, 1, 3, 7, 15 }; /* chunks with which a lease begins */
+    struct buf events = BUF_INIT(64 << 20);
+    const char *rid = make_cast(9000, 300, &events);
+    struct key_claims k = world_claims(rid);
+    const char *key = world_sign(&k);
+    struct client c;
+    size_t seq = 0, before = 0, lines;
+    unsigned n, leases = 1; /* the manifest's */
+
+    (void) state;
+    client_open(&c, w.port);
+    next_of(&c, key, rid, "manifest"); /* opens every index */
+    for (n = 0; (lines = next_chunk(&c, key, rid, n)) > 0; n++) {
+        assert_true(world_leased(k.jti, seq, seq + lines - 1));
+        leases += n == 0 || n == 1 || n == 3 || n == 7 || n == 15;
+        assert_int_equal(w.n_leases, leases);
+        assert_int_equal(w.leases[leases - 1].what, LEASE_CHUNK);
+        assert_true(w.leases[leases - 1].bytes <= 4u << 20);
+        if (leases < 7 && n == begins[leases - 2]) {
+            assert_int_equal(w.leases[leases - 1].from_seq, seq);
+            assert_true(w.leases[leases - 1].to_seq + 1 - seq <= before + lines + 1000); /* a chunk has fewer events than that */
+        }
+        seq += lines;
+        before = seq;
+    }
+    assert_true(n > 8 && n < 31);
+    assert_int_equal(seq, 9000);
+    client_close(&c);
+    buf_deinit(&events);
+}
+
+/* Here and there: each lease names one chunk. */
+static void leases_here_and_there(void **state)
+{
+    static const unsigned order[] = { 8, 3, 6, 0, 5, 2, 7 };
+    struct buf events = BUF_INIT(64 << 20);
+    const char *rid = make_cast(9000, 300, &events);
+    struct key_claims k = world_claims(rid);
+    const char *key = world_sign(&k);
+    struct client c;
+
+    (void) state;
+    client_open(&c, w.port);
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        size_t lines = next_chunk(&c, key, rid, order[i]);
+
+        assert_int_equal(w.n_leases, 2 + i);
+        assert_int_equal(w.leases[1 + i].to_seq + 1 - w.leases[1 + i].from_seq, lines);
+    }
+    client_close(&c);
+    buf_deinit(&events);
+}
+
+/* A chunk that another viewer's request has opened is sent to nobody without a lease, a release and a live grant of his own. */
+static void shared_and_still_guarded(void **state)
+{
+    struct buf events = BUF_INIT(64 << 20), first = BUF_INIT(1 << 20);
+    const char *rid = make_cast(3000, 300, &events);
+    struct key_claims a = world_claims(rid), b = world_claims(rid), d = world_claims(rid), e = world_claims(rid);
+    const char *keys[4];
+    struct client c;
+    unsigned opens;
+
+    (void) state;
+    keys[0] = world_sign(&a), keys[1] = world_sign(&b), keys[2] = world_sign(&d), keys[3] = world_sign(&e);
+    client_open(&c, w.port); /* one connection: one loop, one shelf */
+    assert_true(next_chunk(&c, keys[0], rid, 0) > 0);
+    buf_add_span(&first, buf_span(&c.body));
+    opens = w.n_open;
+    assert_true(next_chunk(&c, keys[1], rid, 0) > 0);
+    assert_span_eq(buf_span(&c.body), buf_span(&first));
+    assert_int_equal(w.n_open, opens + 1); /* the vault released the key to this one, too */
+    assert_true(world_leased(b.jti, 0, 10));
+    world_lock();
+    w.ways.lease = KEY_AUDIT_UNAVAILABLE;
+    world_unlock();
+    assert_int_equal(next_chunk(&c, keys[2], rid, 0), 0);
+    assert_int_equal(c.status, 503);
+    world_lock();
+    w.ways.lease = KEY_OK;
+    w.ways.open = KEY_REVOKED;
+    world_unlock();
+    assert_int_equal(next_chunk(&c, keys[3], rid, 0), 0);
+    assert_int_equal(c.status, 401);
+    world_lock();
+    w.ways.open = KEY_OK;
+    world_unlock();
+    world_end_grant(GRANT_REVOKED, 4411);
+    for (int i = 0; i < 200 && next_chunk(&c, keys[1], rid, 0) > 0; i++) /* until the gate has heard of it */
+        (void) usleep(1000);
+    assert_int_equal(c.status, 403);
+    client_close(&c);
+    buf_deinit(&first);
+    buf_deinit(&events);
 }
 
 /* The lines between {"from":…} and {"end":…}. */
@@ -460,6 +580,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(manifest, world_reset),
         cmocka_unit_test_setup(chunks, world_reset),
+        cmocka_unit_test_setup(leases_ahead, world_reset),
+        cmocka_unit_test_setup(leases_here_and_there, world_reset),
+        cmocka_unit_test_setup(shared_and_still_guarded, world_reset),
         cmocka_unit_test_setup(events_all, world_reset),
         cmocka_unit_test_setup(nothing_before_the_lease, world_reset),
         cmocka_unit_test_setup(slow_reader, world_reset),
