@@ -6,6 +6,8 @@
 #include "base/utf8.h"
 #include "codec/importer_int.h"
 
+#define CANDIDATES_MAX 64
+
 void foreign_init(struct foreign *f, enum foreign_client client)
 {
     *f = (struct foreign){ .client = client };
@@ -34,6 +36,13 @@ static enum err too_large(struct foreign *f)
                                 FOREIGN_UNPACKED_MAX);
 }
 
+/* ---- unpacking ---- */
+
+struct head {
+    struct buf *to;
+    bool full;
+};
+
 static enum err append(void *ctx, struct span out, struct err_info *reterr)
 {
     struct buf *to = ctx;
@@ -42,9 +51,37 @@ static enum err append(void *ctx, struct span out, struct err_info *reterr)
     return to->failed ? ERR_RAISE(reterr, ERR_LIMIT, "unpacked-size") : ERR_OK;
 }
 
-enum err foreign_unpack(struct foreign *f, struct span body, bool given, enum unpack_codec codec, struct buf *out)
+static enum err append_head(void *ctx, struct span out, struct err_info *reterr)
+{
+    struct head *h = ctx;
+    const size_t room = FOREIGN_HEAD_MAX - h->to->n;
+
+    buf_add_span(h->to, span_sub(out, 0, room));
+    h->full = out.n >= room;
+    return h->full || h->to->failed ? ERR_RAISE(reterr, ERR_LIMIT, "enough") : ERR_OK;
+}
+
+enum err foreign_unpack_head(struct foreign *f, struct span body, bool given, enum unpack_codec codec, struct buf *out)
 {
     const struct unpack_limits limits = { .out_max = FOREIGN_UNPACKED_MAX, .zstd_window_log = 23 };
+    CLEANUP(unpack_freep) struct unpack *u = NULL;
+    struct head head = { .to = out };
+    struct err_info why = { 0 };
+    enum err e;
+
+    if (!given && unpack_sniff(span_sub(body, 0, UNPACK_SNIFF_MIN), &codec, &why) != ERR_OK)
+        return foreign_fail(f, ERR_UNSUPPORTED, FOREIGN_BROKEN, "packed in a way that is not taken here");
+    u = unpack_new(codec, &limits);
+    if (u == NULL)
+        return foreign_fail(f, ERR_NOMEM, FOREIGN_BROKEN, "unpacker");
+    e = unpack_feed(u, body, append_head, &head, &why);
+    return e == ERR_OK || head.full ? ERR_OK : importer_error_unpack(&f->error, e, &why, u, &limits);
+}
+
+enum err foreign_unpack(struct foreign *f, struct span body, bool given, enum unpack_codec codec, struct buf *out)
+{
+    const struct unpack_limits limits = { .out_max = f->known != NULL ? FOREIGN_UNNAMED_MAX : FOREIGN_UNPACKED_MAX,
+                                          .zstd_window_log = 23 };
     CLEANUP(unpack_freep) struct unpack *u = NULL;
     struct err_info why = { 0 };
     enum err e;
@@ -77,6 +114,42 @@ enum err foreign_check(struct foreign *f, struct span json, uint64_t at)
 static bool is_word(uint8_t c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+/* The next quoted word that begins as our tokens do ("kit_", "kib_"), off *rest. */
+static bool next_candidate(struct span *rest, struct span *ret)
+{
+    const uint8_t *at;
+
+    while (rest->n > 0 && (at = memmem(rest->p, rest->n, "\"ki", 3)) != NULL) {
+        size_t n = 1;
+
+        *rest = span_of(at, rest->n - (size_t) (at - rest->p));
+        while (n < rest->n && n <= FOREIGN_TEXT_MAX && is_word(rest->p[n]))
+            n++;
+        *ret = span_sub(*rest, 1, n - 1);
+        *rest = span_sub(*rest, n, rest->n);
+        if ((span_starts(*ret, "kit_") || span_starts(*ret, "kib_")) && rest->n > 0 && rest->p[0] == '"')
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Only a look, so that what strangers send costs little: which token counts is what the reader finds. Words that only look like tokens are
+ * passed over, up to a number that no page of ours has.
+ */
+enum err foreign_check_token(struct foreign *f, struct span text)
+{
+    struct span rest = text, word;
+
+    if (f->known == NULL)
+        return ERR_OK;
+    for (unsigned i = 0; i < CANDIDATES_MAX && next_candidate(&rest, &word); i++) {
+        if (f->known(f->known_ctx, word))
+            return ERR_OK;
+    }
+    return foreign_fail(f, ERR_INVAL, FOREIGN_STRANGER, "it names no project's token");
 }
 
 bool foreign_name(struct json_value v, char *to, size_t cap)

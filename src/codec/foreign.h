@@ -17,6 +17,8 @@
 #include "codec/importer.h"
 
 #define FOREIGN_UNPACKED_MAX (100u << 20)
+#define FOREIGN_UNNAMED_MAX  (16u << 20) /* of a body that names its token somewhere inside: nobody knows yet whose it is */
+#define FOREIGN_HEAD_MAX     (64u << 10) /* within which an envelope's header has to end, then */
 #define FOREIGN_LINES_MAX    200000 /* events of a body of lines: each has a hash here */
 #define FOREIGN_LINKS_MAX    64
 #define FOREIGN_NAME_MAX     100 /* of a session's or window's id */
@@ -28,6 +30,7 @@ enum foreign_fault {
     FOREIGN_BROKEN, /* as the error says */
     FOREIGN_MIXED,  /* more than one session, window or token in one body */
     FOREIGN_VIDEO,  /* a recording of a phone's screen, as pictures */
+    FOREIGN_STRANGER, /* it names no token that is known */
 };
 
 struct foreign_link {
@@ -36,8 +39,13 @@ struct foreign_link {
     time_ms at; /* since 1970; 0: not known */
 };
 
+/* Is this word the token of a project? Asked for words that look like one of ours. */
+typedef bool foreign_known(void *ctx, struct span word);
+
 struct foreign {
     enum foreign_client client;
+    foreign_known *known; /* NULL: whose it is has been said. Else little is unpacked, and nothing parsed, until one is found in it */
+    void *known_ctx;
     char token[FOREIGN_TEXT_MAX + 1];   /* of the project, as the body names it; "": it does not */
     char session[FOREIGN_NAME_MAX + 1]; /* "": nothing in it belongs to a recording */
     char window[FOREIGN_NAME_MAX + 1];  /* a session of several windows is a recording each */
@@ -60,6 +68,12 @@ void foreign_deinit(struct foreign *f);
 
 /* The one layer around a body: as Content-Encoding says (given), else by its first bytes. Appends to *out. */
 NODISCARD enum err foreign_unpack(struct foreign *f, struct span body, bool given, enum unpack_codec codec, struct buf *out);
+
+/* Its first FOREIGN_HEAD_MAX bytes. */
+NODISCARD enum err foreign_unpack_head(struct foreign *f, struct span body, bool given, enum unpack_codec codec, struct buf *out);
+
+/* ERR_INVAL, FOREIGN_STRANGER: f->known is set, and no quoted word of the text is a token that it knows. */
+NODISCARD enum err foreign_check_token(struct foreign *f, struct span text);
 
 /* One event a line; what is no event is found by the reader behind. 'secret' keys the hashes. */
 NODISCARD enum err foreign_lines(struct foreign *f, struct span body, const uint8_t secret[16]);

@@ -67,9 +67,16 @@ static enum err broken(struct err_info *reterr)
     return ERR_RAISE(reterr, ERR_CORRUPT, "the form is not as RFC 7578 has it");
 }
 
+static struct span unread(const struct multipart *m)
+{
+    return span_sub(buf_span(&m->held), m->at, m->held.n);
+}
+
 static const uint8_t *find(const struct multipart *m, const char *what, size_t n)
 {
-    return m->held.n == 0 ? NULL : memmem(m->held.p, m->held.n, what, n);
+    const struct span s = unread(m);
+
+    return s.n == 0 ? NULL : memmem(s.p, s.n, what, n);
 }
 
 /* Is this the part that is wanted? */
@@ -93,39 +100,41 @@ static bool is_wanted(const struct multipart *m, struct span headers)
 /* Up to the delimiter, or what cannot belong to one. *ret_cut: a delimiter stood there and is gone. */
 static enum err take_until(struct multipart *m, multipart_sink *sink, void *ctx, bool *ret_cut)
 {
+    const struct span s = unread(m);
     const uint8_t *at = find(m, m->delimiter, m->delimiter_len);
-    size_t n = at != NULL ? (size_t) (at - m->held.p) : m->held.n >= m->delimiter_len ? m->held.n - m->delimiter_len + 1 : 0;
+    size_t n = at != NULL ? (size_t) (at - s.p) : s.n >= m->delimiter_len ? s.n - m->delimiter_len + 1 : 0;
     enum err e = ERR_OK;
 
     *ret_cut = at != NULL;
     if (n > 0 && m->state == MULTIPART_FILE)
-        e = sink(ctx, span_of(m->held.p, n));
-    buf_drop(&m->held, n + (at != NULL ? m->delimiter_len : 0));
+        e = sink(ctx, span_sub(s, 0, n));
+    m->at += n + (at != NULL ? m->delimiter_len : 0);
     return e;
 }
 
 /* After a delimiter: "--" ends the form, a line break begins a part. *ret_more: something was decided. */
 static enum err take_headers(struct multipart *m, bool *ret_more, struct err_info *reterr)
 {
+    const struct span s = unread(m);
     const uint8_t *end;
     size_t n;
 
     *ret_more = false;
-    if (m->held.n < 2)
+    if (s.n < 2)
         return ERR_OK;
-    if (memcmp(m->held.p, "--", 2) == 0) {
+    if (memcmp(s.p, "--", 2) == 0) {
         m->state = MULTIPART_OVER;
         return ERR_OK;
     }
-    if (memcmp(m->held.p, "\r\n", 2) != 0)
+    if (memcmp(s.p, "\r\n", 2) != 0)
         return broken(reterr);
     end = find(m, "\r\n\r\n", 4);
     if (end == NULL)
-        return m->held.n > HEADERS_MAX ? broken(reterr) : ERR_OK;
-    n = (size_t) (end - m->held.p);
-    m->state = !m->found && is_wanted(m, span_of(m->held.p, n)) ? MULTIPART_FILE : MULTIPART_OTHER;
+        return s.n > HEADERS_MAX ? broken(reterr) : ERR_OK;
+    n = (size_t) (end - s.p);
+    m->state = !m->found && is_wanted(m, span_sub(s, 0, n)) ? MULTIPART_FILE : MULTIPART_OTHER;
     m->found |= m->state == MULTIPART_FILE;
-    buf_drop(&m->held, n + 4);
+    m->at += n + 4;
     *ret_more = true;
     return ERR_OK;
 }
@@ -148,6 +157,8 @@ enum err multipart_feed(struct multipart *m, struct span in, multipart_sink *sin
                 m->state = MULTIPART_HEADERS;
         }
     }
+    buf_drop(&m->held, m->at);
+    m->at = 0;
     return ERR_OK;
 }
 

@@ -18,6 +18,7 @@ struct multipart {
     size_t delimiter_len;
     const char *name;
     struct buf held; /* may be the beginning of a delimiter, or a part's headers */
+    size_t at;       /* so much of 'held' is read; it goes at the end of a feed, all at once: a form may have a million parts */
     bool found;      /* the file's part was there */
 };
 

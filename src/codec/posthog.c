@@ -54,6 +54,8 @@ static enum err read_body(struct foreign *f, struct span body, bool given, enum 
             e = foreign_unpack(f, buf_span(&layer), false, UNPACK_IDENTITY, text);
     }
     buf_deinit(&layer);
+    if (e == ERR_OK)
+        e = foreign_check_token(f, buf_span(text));
     return e == ERR_OK ? foreign_check(f, buf_span(text), 0) : e;
 }
 

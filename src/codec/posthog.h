@@ -8,7 +8,7 @@
  */
 #include "codec/foreign.h"
 
-/* POST /s/. One session and one window: else FOREIGN_MIXED. ERR_INVAL: no snapshot in it, or one without its session. */
+/* POST /s/. A token that has to be found (f->known) is looked for in the text before it is parsed. One session and one window: else FOREIGN_MIXED. ERR_INVAL: no snapshot in it, or one without its session. */
 NODISCARD enum err posthog_read(struct foreign *f, struct span body, bool given, enum unpack_codec codec);
 
 /*

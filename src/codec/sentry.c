@@ -322,12 +322,38 @@ static enum err read_items(struct reading *r)
     return ERR_OK;
 }
 
+/* The token stands in the first line: nothing else is unpacked for somebody who has none. */
+static enum err check_token(struct foreign *f, struct span body, bool given, enum unpack_codec codec)
+{
+    struct buf head = BUF_INIT(FOREIGN_HEAD_MAX);
+    char token[sizeof(f->token)];
+    struct span line = SPAN_EMPTY, rest;
+    struct json_value v;
+    enum err e;
+
+    if (f->known == NULL)
+        return ERR_OK;
+    e = foreign_unpack_head(f, body, given, codec, &head);
+    if (e == ERR_OK) {
+        (void) span_cut(buf_span(&head), '\n', &line, &rest);
+        e = foreign_check(f, line, 0);
+    }
+    if (e == ERR_OK && (!json_find(json_value(line), "dsn", &v) || v.type != JSON_STRING || !sentry_dsn_key(v.raw, token, sizeof(token)) ||
+                        !f->known(f->known_ctx, span_str(token))))
+        e = foreign_fail(f, ERR_INVAL, FOREIGN_STRANGER, "it names no project's token");
+    f->known = NULL;
+    buf_deinit(&head);
+    return e;
+}
+
 enum err sentry_read(struct foreign *f, struct span body, bool given, enum unpack_codec codec)
 {
     struct buf text = BUF_INIT(FOREIGN_UNPACKED_MAX);
     struct reading r = { .f = f };
-    enum err e = foreign_unpack(f, body, given, codec, &text);
+    enum err e = check_token(f, body, given, codec);
 
+    if (e == ERR_OK)
+        e = foreign_unpack(f, body, given, codec, &text);
     r.body = buf_span(&text);
     if (e == ERR_OK)
         e = read_items(&r);

@@ -13,6 +13,7 @@
 #include "codec/foreign.h"
 
 /*
+ * With f->known the first line's dsn has to have a token that it knows; before that no more is unpacked.
  * One envelope, or (of a file) several one after another. One replay: else FOREIGN_MIXED. The token is that of the header's
  * dsn, when it has one. An envelope without anything of a replay is fine: the session is empty then.
  */

@@ -115,7 +115,7 @@ bool cors_may_begin(struct call *c, const struct live_token *t)
 
     if (!t->browser)
         return true;
-    wait = new_rate_take(&c->lane->gate->new_rate, span_str(t->tid), call_prefix(c), clock_boot_ms());
+    wait = new_rate_take(&c->lane->gate->new_rate, NEW_RATE_RECORDING, span_str(t->tid), call_prefix(c), clock_boot_ms());
     if (wait == 0)
         return true;
     p.retry_after_s = (int) ((wait + 999) / 1000);

@@ -144,6 +144,23 @@ static bool take_token(struct live_job *j, struct span token)
 
 /* ---- reading ---- */
 
+/* In a worker. */
+static bool is_known(void *ctx, struct span word)
+{
+    struct live_job *j = ctx;
+    struct live_token t;
+    uint8_t sum[SHA256_LEN];
+
+    sha256(word, sum);
+    switch (live_tokens_find(&j->from->gate->tokens, TOKEN_INGEST, sum, &t)) {
+    case LIVE_TOKEN_OK: return true;
+    case LIVE_TOKEN_UNSURE: j->foreign->unsure = true; return false;
+    case LIVE_TOKEN_UNKNOWN:
+    case LIVE_TOKEN_OVER: break;
+    }
+    return false;
+}
+
 static enum err read_in(struct live_job *j)
 {
     struct foreign_part *p = j->foreign;
@@ -152,6 +169,10 @@ static enum err read_in(struct live_job *j)
     struct buf plain;
     enum err e = ERR_OK;
 
+    if (p->token[0] == '\0') {
+        p->in.known = is_known;
+        p->in.known_ctx = j;
+    }
     switch (p->route) {
     case FOREIGN_SNAPSHOTS: return posthog_read(&p->in, body, p->given, j->codec);
     case FOREIGN_CAPTURES:
@@ -224,6 +245,11 @@ static void read_done(void *arg)
 
     if (p->read == ERR_LIMIT && token[0] == '\0') {
         answer_broken(j->call, &p->in); /* its size alone */
+        done_with(j);
+    } else if (p->read != ERR_OK && p->in.fault == FOREIGN_STRANGER) {
+        const bool away = p->unsure || live_keeper_away(j->from); /* it may be new */
+
+        refuse(j, away ? "keeper-unavailable" : "login-needed", away ? "" : NOT_VALID);
         done_with(j);
     } else if (token[0] == '\0') {
         refuse(j, "login-needed", p->read == ERR_OK ? "The project's token is nowhere in this." : "No project's token can be read in this.");
@@ -321,7 +347,11 @@ static bool find_token(struct call *c, struct foreign_part *p)
         return false;
     }
     if (p->route != FOREIGN_ENVELOPE) { /* posthog-js beside its own service has that one's token in the body */
-        if (uploader_query(c, "token", &v) && uploader_is_browser(v))
+        if (!uploader_query(c, "token", &v))
+            return true;
+        if (uploader_in_address(c, v))
+            return false;
+        if (uploader_is_browser(v))
             (void) is_word(v, p->token, sizeof(p->token));
         return true;
     }
@@ -330,9 +360,13 @@ static bool find_token(struct call *c, struct foreign_part *p)
         call_problem(c, "bad-request", "The query is not well-formed.");
         return false;
     }
-    if (tree_get_str(tree_root(buf_span(&tree)), "sentry_key", &v))
+    if (tree_get_str(tree_root(buf_span(&tree)), "sentry_key", &v)) {
+        if (uploader_in_address(c, v)) {
+            buf_deinit(&tree);
+            return false;
+        }
         (void) is_word(v, p->token, sizeof(p->token));
-    else if (http_head_count(h, "x-sentry-auth") == 1 && http_head_get(h, "x-sentry-auth", &v))
+    } else if (http_head_count(h, "x-sentry-auth") == 1 && http_head_get(h, "x-sentry-auth", &v))
         (void) sentry_header(v, p->token, sizeof(p->token));
     buf_deinit(&tree);
     return true;
@@ -419,6 +453,7 @@ void foreign_answer(struct call *c)
     enum foreign_client client;
     enum foreign_route route;
     struct live_job *j;
+    bool unnamed;
 
     if (!route_of(c, &route, &client)) {
         call_problem(c, "not-found", "");
@@ -435,9 +470,14 @@ void foreign_answer(struct call *c)
     }
     c->state = j;
     c->ops = &ops;
-    if (exchange_accept_body(c->ex, LIVE_BODY_MAX) != ERR_OK) {
-        const struct problem p = { .code = SPAN("too-large"), .detail = "A batch has at most 25 MiB on the wire.",
-                                   .members = SPAN("{\"limit\":{\"name\":\"batch-size\",\"value\":26214400}}") };
+    unnamed = j->foreign->token[0] == '\0' && client == FOREIGN_POSTHOG;
+    if (exchange_accept_body(c->ex, unnamed ? FOREIGN_UNNAMED_MAX : LIVE_BODY_MAX) != ERR_OK) {
+        const struct problem p = {
+            .code = SPAN("too-large"),
+            .detail = unnamed ? "A body that does not say in its address whose it is (token=) has at most 16 MiB." : "A batch has at most 25 MiB on the wire.",
+            .members = unnamed ? SPAN("{\"limit\":{\"name\":\"batch-size\",\"value\":16777216}}")
+                               : SPAN("{\"limit\":{\"name\":\"batch-size\",\"value\":26214400}}"),
+        };
 
         j->refused = true;
         call_problem_full(c, &p, NULL, 0);
@@ -472,7 +512,7 @@ void foreign_config(struct call *c)
     }
     if (!is_word(c->params[0], token, sizeof(token))) {
         call_problem(c, "not-found", "");
-    } else if (take_token(j, span_str(token))) {
+    } else if (!uploader_in_address(c, c->params[0]) && take_token(j, span_str(token))) {
         buf_addf(&b, config, token);
         call_respond(c, 200, "application/json", NULL, 0, buf_span(&b));
     }

@@ -35,6 +35,7 @@ enum foreign_route { FOREIGN_SNAPSHOTS, FOREIGN_CAPTURES, FOREIGN_FLAGS, FOREIGN
 struct foreign_part {
     enum foreign_route route;
     bool browser;               /* the token is a public one */
+    bool unsure;                /* what may be a token in it is not known yet */
     bool given;                 /* Content-Encoding was there: j->codec */
     char token[FOREIGN_TEXT_MAX + 1]; /* as URL or headers name it; "": the body does */
     char session[FOREIGN_NAME_MAX + 1]; /* as the URL names it */

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "codec/json.h"
@@ -17,6 +18,8 @@
 #define START_BEFORE_MS (7 * 24 * 3600 * 1000LL) /* a client's clock within these is believed for the start */
 #define START_AFTER_MS  (10 * 60 * 1000LL)
 #define EARLY_MS        (2 * 60 * 1000)
+#define EARLY_MAX       1000 /* sessions of one loop of which only links are known */
+#define EARLY_LINKS     16   /* of one of them */
 #define OPEN_MAX        (LIVE_OPEN_MAX / 2) /* of one token: visitors, not recorders */
 
 enum session_state {
@@ -29,7 +32,7 @@ struct session {
     char key[FOREIGN_KEY_CAP];
     enum session_state state;
     char rid[ID_CAP];
-    struct foreign_link *early; /* FOREIGN_LINKS_MAX of them; NULL: none */
+    struct foreign_link *early; /* EARLY_LINKS at most; NULL: none */
     size_t n_early;
     struct list waiting; /* of struct live_job */
     struct lane *lane;
@@ -39,18 +42,19 @@ struct session {
 
 static void session_forget(struct session *s)
 {
+    s->lane->foreign_early -= s->state == EARLY;
     (void) map_del(&s->lane->foreign, span_str(s->key));
     free(s->early);
     free(s);
 }
 
-static void forget_oldest(struct lane *l)
+static void forget_oldest(struct lane *l, bool early)
 {
     struct session *oldest = NULL;
 
     MAP_FOREACH(struct session, s, &l->foreign)
     {
-        if (s->state != ASKING && (oldest == NULL || s->heard < oldest->heard))
+        if (s->state != ASKING && (!early || s->state == EARLY) && (oldest == NULL || s->heard < oldest->heard))
             oldest = s;
     }
     if (oldest != NULL)
@@ -88,11 +92,12 @@ static struct session *session_new(struct lane *l, const struct live_job *j)
     s->lane = l;
     s->heard = loop_now_ms(l->loop);
     if (l->foreign.n >= FOREIGN_CACHE_MAX)
-        forget_oldest(l);
+        forget_oldest(l, false);
     if (!map_put(&l->foreign, span_str(s->key), s, NULL)) {
         free(s);
         return NULL;
     }
+    l->foreign_early++; /* EARLY, for a start */
     return s;
 }
 
@@ -210,6 +215,7 @@ static void ask(struct session *s, const struct live_job *j)
     struct span pid;
 
     (void) span_cut(span_str(s->key), '\n', &pid, &m.foreign); /* the project is the token's */
+    l->foreign_early -= s->state == EARLY;
     s->state = ASKING;
     if (in->first_at > now - START_BEFORE_MS && in->first_at < now + START_AFTER_MS)
         m.started_ms = in->first_at;
@@ -220,7 +226,7 @@ static void ask(struct session *s, const struct live_job *j)
 /* Public tokens begin recordings at a rate. A session that this loop has forgotten costs one, too. False: answered. */
 static bool may_begin(struct live_job *j)
 {
-    const int64_t wait = new_rate_take(&j->from->gate->new_rate, span_str(j->tid), span_of(j->prefix, j->prefix_len),
+    const int64_t wait = new_rate_take(&j->from->gate->new_rate, NEW_RATE_RECORDING, span_str(j->tid), span_of(j->prefix, j->prefix_len),
                                        clock_boot_ms());
 
     if (wait == 0)
@@ -230,17 +236,35 @@ static bool may_begin(struct live_job *j)
     return false;
 }
 
-/* An error is often told before the first events of its session are. */
+/* Room for one more session of which nothing but links is known: anybody can name any number of them. */
+static bool may_wait(struct lane *l, const struct live_job *j)
+{
+    if (j->foreign->browser &&
+        new_rate_take(&l->gate->new_rate, NEW_RATE_EARLY, span_str(j->tid), span_of(j->prefix, j->prefix_len), clock_boot_ms()) != 0)
+        return false;
+    if (l->foreign_early >= EARLY_MAX)
+        forget_oldest(l, true);
+    return true;
+}
+
+/* An error is often told before the first events of its session are. Where there is no room, the links are lost: its client goes on. */
 static void keep_early(struct lane *l, struct session *s, const struct live_job *j)
 {
     const struct foreign *in = &j->foreign->in;
+    struct foreign_link *more;
+    size_t n;
 
-    if (s == NULL)
+    if (s == NULL && may_wait(l, j))
         s = session_new(l, j);
-    if (s != NULL && s->early == NULL)
-        s->early = calloc(FOREIGN_LINKS_MAX, sizeof(*s->early));
-    for (size_t i = 0; s != NULL && s->early != NULL && i < in->n_links && s->n_early < FOREIGN_LINKS_MAX; i++)
-        s->early[s->n_early++] = in->links[i];
+    n = s == NULL ? 0 : EARLY_LINKS - s->n_early < in->n_links ? EARLY_LINKS - s->n_early : in->n_links;
+    if (n == 0)
+        return;
+    more = realloc(s->early, (s->n_early + n) * sizeof(*more));
+    if (more == NULL)
+        return;
+    memcpy(more + s->n_early, in->links, n * sizeof(*more));
+    s->early = more;
+    s->n_early += n;
 }
 
 static void take_early(struct session *s, struct live_job *j)

@@ -38,6 +38,7 @@ struct lane {
     struct list lives;     /* struct live_rec (live.h): recordings that this loop owns */
     struct map foreign;    /* sessions of other recorders' clients that are at home here (foreign_home.c) */
     time_ms foreign_swept;
+    size_t foreign_early; /* of them: only links are known */
     struct list live_jobs; /* struct live_job: batches of its connections that an owner has */
     uint64_t last_watch;
     struct allowances *allowances; /* what gateways may serve (allow.h); NULL: nobody asked yet */

@@ -65,7 +65,7 @@ static void sweep(struct new_rate *r, int64_t boot)
 
 static struct rate_row *row_of(struct new_rate *r, char kind, struct span a, struct span b, int64_t boot)
 {
-    const bool token = kind == 't';
+    const bool token = kind == 't' || kind == 'T';
     struct rate_row *row;
     uint8_t key[KEY_MAX];
     size_t n = 0;
@@ -105,16 +105,17 @@ static int64_t wait_of(const struct rate_row *row)
     return row->left >= 1000 ? 0 : (1000 - row->left) * 1000 / row->per_s + 1;
 }
 
-int64_t new_rate_take(struct new_rate *r, struct span tid, struct span source, int64_t boot)
+int64_t new_rate_take(struct new_rate *r, enum new_rate_of of, struct span tid, struct span source, int64_t boot)
 {
+    const char token = of == NEW_RATE_EARLY ? 'T' : 't', one = of == NEW_RATE_EARLY ? 'S' : 's';
     struct rate_row *by_token, *by_source;
     int64_t wait = 1000, a, b;
 
     pthread_mutex_lock(&r->lock);
-    by_token = row_of(r, 't', tid, SPAN_EMPTY, boot);
-    by_source = by_token == NULL ? NULL : row_of(r, 's', tid, source, boot);
+    by_token = row_of(r, token, tid, SPAN_EMPTY, boot);
+    by_source = by_token == NULL ? NULL : row_of(r, one, tid, source, boot);
     /* A sweep for the second may have taken the first away: it was full then, and is made anew. */
-    by_token = by_source == NULL ? NULL : row_of(r, 't', tid, SPAN_EMPTY, boot);
+    by_token = by_source == NULL ? NULL : row_of(r, token, tid, SPAN_EMPTY, boot);
     if (by_token != NULL && by_source != NULL) {
         refill(by_token, boot);
         refill(by_source, boot);

@@ -27,5 +27,8 @@ struct new_rate {
 NODISCARD enum err new_rate_init(struct new_rate *r, const uint8_t secret[16], struct err_info *reterr);
 void new_rate_deinit(struct new_rate *r);
 
+/* What begins: a recording; a session of another recorder's client of which only links are known yet. Each has counters of its own. */
+enum new_rate_of { NEW_RATE_RECORDING, NEW_RATE_EARLY };
+
 /* 0: taken. Otherwise nothing is taken, and it is worth asking again after so many milliseconds. boot: monotonic, in ms. */
-int64_t new_rate_take(struct new_rate *r, struct span tid, struct span source, int64_t boot);
+int64_t new_rate_take(struct new_rate *r, enum new_rate_of of, struct span tid, struct span source, int64_t boot);

@@ -21,6 +21,14 @@ bool uploader_query(struct call *c, const char *name, struct span *ret)
     return there && ret->n > 0;
 }
 
+bool uploader_in_address(struct call *c, struct span token)
+{
+    if (!span_starts(token, "kit_"))
+        return false;
+    call_problem(c, "login-needed", "A secret token does not belong in an address, where logs keep it. Make a public one (keyhole token add --ingest --browser), and end this one.");
+    return true;
+}
+
 /* ?token= of a public token, when no header names anybody. */
 static bool query_credential(struct call *c, struct credential *ret)
 {
@@ -36,6 +44,10 @@ static bool query_credential(struct call *c, struct credential *ret)
 
 bool uploader_credential(struct call *c, struct credential *ret, const char *nobody)
 {
+    struct span token;
+
+    if (c->route->auth == AUTH_INGEST && uploader_query(c, "token", &token) && uploader_in_address(c, token))
+        return false;
     if (query_credential(c, ret)) /* a cookie that the browser sent along authenticates nothing */
         return true;
     switch (credential_of(c, ret)) {

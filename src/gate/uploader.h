@@ -24,6 +24,11 @@ bool uploader_credential(struct call *c, struct credential *ret, const char *nob
 
 /* An ingest token by its form: nothing else records live. */
 bool uploader_is_ingest(const struct credential *cred);
+/*
+ * A secret token stands in the address (?token=, ?sentry_key=, a path): whoever sees the address has it, so it is refused, good or not.
+ * True: it is one, and answered.
+ */
+bool uploader_in_address(struct call *c, struct span token);
 /* A public one, for pages (gate/cors.h). */
 bool uploader_is_browser(struct span token);
 

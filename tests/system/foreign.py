@@ -19,6 +19,7 @@ from _server import (KEYHOLE, SLOW, Client, Server, Skip, Tests, rrweb_events, s
 
 test = Tests()
 s = Server(config="gate { threads = 2 }\nlive { vanish_after = 5s }").cast()
+s.page = Client(s, token=s.admin.post("/v1/tokens", {"kind": "ingest", "project": s.project(), "browser": True}).want(201).json["token"])
 T0 = int(time.time() * 1000) - 60_000
 
 
@@ -162,10 +163,11 @@ def _():
 
 @test("PostHog: what it asks before it records")
 def _():
-    a = Client(s).get(f"/array/{s.recorder.token}/config").want(200).json
+    a = Client(s).get(f"/array/{s.page.token}/config").want(200).json
     same(a["sessionRecording"]["endpoint"], "/s/", "where to")
     same(a["hasFeatureFlags"], False, "flags")
-    Client(s).get("/array/kit_nobody/config").want(401, "login-needed")
+    Client(s).get("/array/kib_nobody/config").want(401, "login-needed")
+    Client(s).get(f"/array/{s.recorder.token}/config").want(401, "login-needed")  # a secret in an address
     Client(s).get("/array/x%20y/config").want(404)
     same(ph({"token": s.recorder.token, "distinct_id": "x"}, path="/flags/?v=2").want(200).json["featureFlags"], {}, "no flags")
     ph({"token": s.recorder.token}, path="/decide/?v=3").want(200)
@@ -188,7 +190,9 @@ def _():
     ph(capture("ph-x", page(1)), {"Content-Encoding": "br"}).want(415)
     ph(json.dumps(capture("ph-x", [], **{"$snapshot_source": "mobile"})).encode()).want(422, "replay-video-unsupported")
     a = ph(gzip.compress(b" " * (101 << 20), 1)).want(413, "too-large")
-    same(a.json["limit"]["name"], "unpacked-size", "the limit")
+    same(a.json["limit"], {"name": "unpacked-size", "value": 16 << 20}, "the limit")
+    a = ph(gzip.compress(b" " * (101 << 20), 1), path=f"/s/?token={s.page.token}").want(413, "too-large")
+    same(a.json["limit"], {"name": "unpacked-size", "value": 100 << 20}, "the limit")
     bomb = {"type": 3, "timestamp": T0, "cv": "2024-10", "data": {"source": 0, "adds": gzip.compress(b" " * (64 << 20) + b"[]").decode("latin-1")}}
     ph(capture("ph-x", [bomb])).want(413, "too-large")
     same(Client(s).get("/s/").status, 405, "GET")
@@ -210,7 +214,7 @@ def envelope(replay, segment, events, pack=zlib.compress, header=None, errors=()
 
 
 def sentry(body, query=None, headers=None):
-    q = "?" + urllib.parse.urlencode({"sentry_version": 7, "sentry_key": s.recorder.token, "sentry_client": "sentry.javascript.browser/9"}) if query is None else query
+    q = "?" + urllib.parse.urlencode({"sentry_version": 7, "sentry_key": s.page.token, "sentry_client": "sentry.javascript.browser/9"}) if query is None else query
     return Client(s).post("/api/1/envelope/" + q, body, headers={"Content-Type": "text/plain;charset=UTF-8", **(headers or {})})
 
 
@@ -282,12 +286,16 @@ def _():
 @test("Sentry: where the key may stand")
 def _():
     body, token = envelope(REPLAY.format(5), 0, page(1)), s.recorder.token
+    sentry(body, f"?sentry_key={s.page.token}").want(200)
     sentry(body, "", {"X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={token}, sentry_client=x/1"}).want(200)
     sentry(envelope(REPLAY.format(5), 0, page(1), header={"dsn": f"https://{token}@k.test/1"}), "").want(200)
     sentry(body, "").want(401, "login-needed")
-    sentry(body, "?sentry_key=kit_no").want(401, "login-needed")
+    sentry(body, "?sentry_key=kib_no").want(401, "login-needed")
+    for path in ("/api/1/envelope/?sentry_key=", "/s/?token=", "/v1/recordings?token="):  # a secret in an address, whatever else is said
+        a = Client(s, token=token).post(path + token, body, headers={"Content-Type": "text/plain"}).want(401, "login-needed")
+        true("address" in a.json["detail"], a.json)
     sentry(body, "?sentry_key=a&sentry_key=b").want(400)
-    same(len(found(f"replay:{REPLAY.format(5)}")), 1, "one recording")
+    same(len(found(f"replay:{REPLAY.format(5)}", 2)), 2, "one recording by the public token, one by the secret one: neither gets into the other's")
 
 
 @test("Sentry: bodies full of newlines, and what is refused")
@@ -303,8 +311,40 @@ def _():
     sentry(envelope(replay, 1, page(1))[:-3]).want(422, "import-broken")
     sentry(envelope(replay, 1, page(1), lambda b: zlib.compress(b)[:-4])).want(422, "import-broken")
     sentry(b"nothing").want(422, "import-broken")
+    for nobody in (b"nothing", b"{}\n", gzip.compress(b'{"dsn":"https://kib_no@x.test/1"}\n' + b" " * (80 << 20), 1)):  # whose it is, nobody can tell
+        sentry(nobody, "").want(401, "login-needed")
     a = sentry(envelope(replay, 1, [], lambda b: zlib.compress(b" " * (101 << 20), 1))).want(413, "too-large")
     same(a.json["limit"]["name"], "unpacked-size", "the limit")
+
+
+def rss(role):
+    pid = next(json.loads(line)["pid"] for line in reversed(s.log().splitlines()) if f'"role.started","name":"{role}"' in line)
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+@test("errors of sessions without events: few are kept, and of one public client only at a rate")
+def _():
+    def early(session, n, token):
+        event = {"event_id": "e" * 30 + "00", "timestamp": T0 / 1000, "replay_id": session, "error_ids": [f"{session}-{i}" for i in range(n)]}
+        body = json.dumps({"dsn": f"https://{token}@x.test/1"}).encode() + b'\n{"type":"replay_event"}\n' + json.dumps(event).encode()
+        c = clients.setdefault(threading.get_ident(), Client(s))
+        c.post("/api/1/envelope/", body, headers={"Content-Type": "text/plain"}).want(200)
+
+    clients = {}
+    before = rss("gate")
+    for i in range(2500):
+        early(f"early-{i}", 60, s.recorder.token)
+    grown = rss("gate") - before
+    true(grown < 16 << 20, f"{grown >> 20} MiB for 2,500 sessions of which nothing is known but links")
+    sentry_lines = lambda session: sentry(envelope(session, 0, page(2)), "", {"X-Sentry-Auth": f"Sentry sentry_key={s.recorder.token}"}).want(200)
+    sentry_lines("early-2499")
+    same(len([x for x in found("replay:early-2499")[0]["links"] if x["type"] == "error"]), 15, "links of the newest, as many as are kept beside its own id")
+    for i in range(80):
+        early(f"page-{i}", 1, s.page.token)
+    for session, links in (("page-0", 1), ("page-79", 0)):
+        sentry(envelope(session, 0, page(2))).want(200)
+        time.sleep(0.2)
+        same(len([x for x in found(f"replay:{session}")[0]["links"] if x["type"] == "error"]), links, f"links of {session}")
 
 
 # ---- rrweb's browser client ----

@@ -602,6 +602,94 @@ static void test_held_exports(void **state)
     }
 }
 
+struct asked {
+    const char *good;
+    unsigned n;
+};
+
+static bool known(void *ctx, struct span word)
+{
+    struct asked *a = ctx;
+
+    a->n++;
+    return span_eq_str(word, a->good);
+}
+
+/* Whose a body is, is looked for before it is parsed, and before more of it is unpacked than is needed for that. */
+static void test_strangers(void **state)
+{
+    static const char mine[] = CAPTURE("s-1", "w1", "[" EV1 "," EV2 "]"), broken[] = "[{\"token\":\"kit_abc\"";
+    struct asked a = { .good = "kit_abc" };
+    struct buf big = BUF_INIT(40u << 20), gz = BUF_INIT(80u << 20), body = BUF_INIT(1 << 16), many = BUF_INIT(1 << 16);
+    struct foreign f;
+
+    (void) state;
+    for (int i = 0; i < 2; i++) { /* known, and not */
+        const bool good = i == 0;
+
+        a.good = good ? "kit_abc" : "kit_xyz";
+        foreign_init(&f, FOREIGN_POSTHOG);
+        f.known = known;
+        f.known_ctx = &a;
+        assert_int_equal(posthog_read(&f, span_str(mine), false, UNPACK_IDENTITY), good ? ERR_OK : ERR_INVAL);
+        assert_int_equal(f.fault, good ? FOREIGN_BROKEN : FOREIGN_STRANGER);
+        foreign_deinit(&f);
+        foreign_init(&f, FOREIGN_POSTHOG);
+        f.known = known;
+        f.known_ctx = &a;
+        assert_int_not_equal(posthog_read_captures(&f, span_str(broken), false, UNPACK_IDENTITY, 1), ERR_OK);
+        assert_int_equal(f.fault, good ? FOREIGN_BROKEN : FOREIGN_STRANGER); /* not even that it is broken */
+        foreign_deinit(&f);
+        body.n = 0;
+        envelope(&body, REPLAY, 4, SPAN("no zlib, no JSON"));
+        foreign_init(&f, FOREIGN_SENTRY);
+        f.known = known;
+        f.known_ctx = &a;
+        assert_int_not_equal(sentry_read(&f, buf_span(&body), false, UNPACK_IDENTITY), ERR_OK);
+        assert_int_equal(f.fault, good ? FOREIGN_BROKEN : FOREIGN_STRANGER);
+        foreign_deinit(&f);
+    }
+    /* Words that are none of a project's: not looked up without end. */
+    for (int i = 0; i < 1000; i++)
+        buf_addf(&many, "\"kib_%d\",\"kim\",", i);
+    a = (struct asked){ .good = "kit_abc" };
+    foreign_init(&f, FOREIGN_POSTHOG);
+    f.known = known;
+    f.known_ctx = &a;
+    assert_int_equal(foreign_check_token(&f, buf_span(&many)), ERR_INVAL);
+    assert_in_range(a.n, 10, 64);
+    foreign_deinit(&f);
+    /* 33 MiB of blanks behind a name: more than a stranger's body may unpack to, less than one that says whose it is. */
+    buf_add_str(&big, mine);
+    memset(buf_reserve(&big, 33u << 20), ' ', 33u << 20);
+    big.n += 33u << 20;
+    (void) gzipped(buf_span(&big), &gz);
+    foreign_init(&f, FOREIGN_POSTHOG);
+    f.known = known;
+    f.known_ctx = &a;
+    assert_int_equal(posthog_read(&f, buf_span(&gz), false, UNPACK_IDENTITY), ERR_LIMIT);
+    assert_int_equal(f.error.limit_value, FOREIGN_UNNAMED_MAX);
+    foreign_deinit(&f);
+    assert_ok(posthog(&f, buf_span(&gz)));
+    foreign_deinit(&f);
+    /* An envelope says it in its first line, or is nobody's: what follows stays packed. */
+    big.n = 0;
+    memset(buf_reserve(&big, 33u << 20), '\n', 33u << 20);
+    big.n += 33u << 20;
+    gz.n = 0;
+    (void) gzipped(buf_span(&big), &gz);
+    foreign_init(&f, FOREIGN_SENTRY);
+    f.known = known;
+    f.known_ctx = &a;
+    assert_int_not_equal(sentry_read(&f, buf_span(&gz), false, UNPACK_IDENTITY), ERR_OK);
+    assert_int_equal(f.error.code == ERR_LIMIT, false);
+    foreign_deinit(&f);
+    buf_deinit(&big);
+    buf_deinit(&gz);
+    buf_deinit(&body);
+    buf_deinit(&many);
+}
+
 /* Every cut of a good body is refused or is one with less in it, and none is read past its end (sanitizers watch). */
 static void test_cuts(void **state)
 {
@@ -640,6 +728,7 @@ int main(void)
         cmocka_unit_test(test_dsn),             cmocka_unit_test(test_too_many_lines),
         cmocka_unit_test(test_lines),           cmocka_unit_test(test_exports),
         cmocka_unit_test(test_held_exports),    cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_strangers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

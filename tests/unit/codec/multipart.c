@@ -1,5 +1,6 @@
 /* Forms with a file: as asciinema sends them, cut into pieces of every size, with other parts around, and broken. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "codec/multipart.h"
 #include "test.h"
@@ -88,9 +89,27 @@ static void endless_headers(void **state)
     buf_deinit(&out);
 }
 
+/* As many parts as fit: each costs what it is long, not what is behind it. */
+static void many_parts(void **state)
+{
+    struct buf body = BUF_INIT(4 << 20), out = BUF_INIT(64);
+    clock_t before;
+
+    (void) state;
+    while (body.n < (4u << 20) - 400)
+        buf_add_str(&body, "--b\r\n\r\n\r\n\r\n");
+    buf_add_str(&body, PART "x\r\n--b--");
+    before = clock();
+    assert_ok(run("multipart/form-data; boundary=b", buf_span(&body), body.n, &out));
+    assert_true(clock() - before < 2 * CLOCKS_PER_SEC);
+    assert_span_str(buf_span(&out), "x");
+    buf_deinit(&body);
+    buf_deinit(&out);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(forms), cmocka_unit_test(endless_headers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(forms), cmocka_unit_test(endless_headers), cmocka_unit_test(many_parts) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -881,7 +881,7 @@ static void others_batches_have_a_limit(void **state)
         const int n = snprintf(text, sizeof(text), head, i);
 
         client_open(&c[i], w.port);
-        client_sendf(&c[i], "POST /api/1/envelope/?sentry_key=" TOKEN " HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: %d\r\n\r\n%s", w.port, n + SIZE,
+        client_sendf(&c[i], "POST /api/1/envelope/?sentry_key=" PAGES " HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: %d\r\n\r\n%s", w.port, n + SIZE,
                      text);
         client_send_n(&c[i], blanks, SIZE);
         (void) usleep(100000);

@@ -25,7 +25,7 @@ static int end(void **state)
 
 static int64_t take(const char *tid, const char *source, int64_t boot)
 {
-    return new_rate_take(&r, span_str(tid), span_str(source), boot);
+    return new_rate_take(&r, NEW_RATE_RECORDING, span_str(tid), span_str(source), boot);
 }
 
 static void by_source(void **state)
@@ -36,6 +36,7 @@ static void by_source(void **state)
     assert_in_range(take("t_A", "\x0a\x01", 5000), 1, NEW_RATE_SOURCE_MS + 1);
     assert_int_equal(take("t_A", "\x0a\x02", 5000), 0); /* another source */
     assert_int_equal(take("t_B", "\x0a\x01", 5000), 0); /* another token */
+    assert_int_equal(new_rate_take(&r, NEW_RATE_EARLY, SPAN("t_A"), SPAN("\x0a\x01"), 5000), 0); /* another thing */
     assert_in_range(take("t_A", "\x0a\x01", 5000 + NEW_RATE_SOURCE_MS / 2), 1, NEW_RATE_SOURCE_MS / 2 + 1);
     assert_int_equal(take("t_A", "\x0a\x01", 5000 + NEW_RATE_SOURCE_MS), 0);
     assert_int_not_equal(take("t_A", "\x0a\x01", 5000 + NEW_RATE_SOURCE_MS), 0);
