@@ -60,7 +60,7 @@ struct batch {
 
     struct buf head;       /* as it will be stored; empty: none came */
     struct buf head_was;   /* before something was taken out; empty: nothing was */
-    struct track main, reveal;
+    struct track main, reveal, marks;
     uint64_t n_events, raw_bytes;
 };
 
@@ -619,6 +619,7 @@ struct batch *batch_new(const struct batch_state *before, enum unpack_codec code
     buf_init(&b->head_was, BATCH_HEAD_MAX + 1);
     track_init(&b->main);
     track_init(&b->reveal);
+    track_init(&b->marks);
     b->intake = intake;
     b->in_seq = before->next_seq;
     if (intake != NULL) {
@@ -653,6 +654,7 @@ struct batch *batch_free(struct batch *b)
     buf_deinit(&b->head_was);
     track_deinit(&b->main);
     track_deinit(&b->reveal);
+    track_deinit(&b->marks);
     asciicast_deinit(&b->cast);
     rrweb_deinit(&b->rrweb);
     free(b);
@@ -775,8 +777,36 @@ static size_t place_frames(struct track *t)
     return n;
 }
 
+static enum err add_marks(struct batch *b, const struct intake_late *m, size_t n, struct batch_frame f)
+{
+    f.first_seq = b->now.next_seq;
+    if (n == 0)
+        return ERR_OK;
+    buf_reset(&b->marks.raw);
+    intake_late_write(m, n, &b->marks.raw);
+    return b->marks.raw.failed ? no_memory(b) : add_frame(b, &b->marks, buf_span(&b->marks.raw), f);
+}
+
+/* What turned out late, and what may. */
+static enum err end_marks(struct batch *b, struct intake_unsure *ret)
+{
+    const struct intake_late *late;
+    size_t n;
+
+    *ret = (struct intake_unsure){ .first = UINT64_MAX, .reach = UINT64_MAX };
+    if (b->intake == NULL)
+        return ERR_OK;
+    late = intake_late(b->intake, &n);
+    TRY(add_marks(b, late, n, (struct batch_frame){ .late = true }));
+    if (!intake_unsure(b->intake, ret))
+        return no_memory(b);
+    return add_marks(b, ret->marks, ret->n, (struct batch_frame){ .unsure = true });
+}
+
 enum err batch_finish(struct batch *b, struct batch_out *ret)
 {
+    struct intake_unsure open;
+
     if (b->err.code != ERR_OK)
         return b->err.code;
     if (b->finished)
@@ -786,10 +816,15 @@ enum err batch_finish(struct batch *b, struct batch_out *ret)
     TRY(cut_frame(b, &b->main));
     TRY(cut_frame(b, &b->reveal));
     TRY(end_head(b));
+    TRY(end_marks(b, &open));
     b->finished = true;
     *ret = (struct batch_out){ .n_frames = place_frames(&b->main), .n_reveal = place_frames(&b->reveal), .n_events = b->n_events,
                                .raw_bytes = b->raw_bytes, .zstd_bytes = b->main.zstd.n + b->reveal.zstd.n,
                                .n_masked = b->n_masked, .n_sanitised = b->n_sanitised, .after = b->now };
+    ret->n_marks = place_frames(&b->marks);
+    ret->marks = (const struct batch_frame *) (const void *) b->marks.frames.p;
+    ret->open_seq = open.first;
+    ret->reach_seq = open.reach;
     ret->frames = (const struct batch_frame *) (const void *) b->main.frames.p;
     ret->reveal = (const struct batch_frame *) (const void *) b->reveal.frames.p;
     return ERR_OK;

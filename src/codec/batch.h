@@ -82,6 +82,7 @@ struct batch_state batch_state_resume(enum importer_kind kind, uint64_t next_seq
 
 struct batch_frame {
     bool head;          /* the recording's head (JSON), not events: the first frame, n_events 0 */
+    bool late, unsure;  /* marks of either kind, not events */
     uint64_t first_seq; /* of a head: the next event's */
     uint32_t n_events;
     uint32_t raw;       /* bytes before compression */
@@ -97,6 +98,9 @@ struct batch_out {
      */
     const struct batch_frame *reveal;
     size_t n_reveal;
+    const struct batch_frame *marks; /* of track 0, after its frames: late marks and what is unsure (codec/intake.h), at most one each */
+    size_t n_marks;
+    uint64_t open_seq, reach_seq; /* of intake_open: first and reach */
     uint64_t n_events;
     uint64_t raw_bytes; /* of events, newlines counted */
     size_t zstd_bytes;  /* of all frames */

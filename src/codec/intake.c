@@ -22,6 +22,7 @@ struct intake {
     bool waits;
 
     struct mask_term term;
+    struct buf unsure; /* struct intake_late */
     struct buf head;
 
     /* as it was at the last commit */
@@ -39,6 +40,7 @@ static bool init(struct intake *in, size_t event_max)
     if (mask_scanner_new(&in->scanner, &e) != ERR_OK)
         return false;
     buf_init(&in->head, (size_t) 64 << 20);
+    buf_init(&in->unsure, INTAKE_LATE_MAX * sizeof(struct intake_late));
     sanitize_init(&in->clean, event_max);
     if (in->kind == IMPORTER_TERMINAL)
         mask_term_init(&in->term, in->rules, in->scanner, in->counts.hits, event_max);
@@ -80,6 +82,7 @@ struct intake *intake_free(struct intake *in)
     idmap_deinit(&in->was_nodes);
     mask_term_state_deinit(&in->was_term);
     buf_deinit(&in->head);
+    buf_deinit(&in->unsure);
     (void) mask_scanner_free(in->scanner);
     (void) mask_rules_unref(in->rules);
     free(in);
@@ -91,8 +94,14 @@ void intake_freep(struct intake **in)
     *in = intake_free(*in);
 }
 
-void intake_lost(struct intake *in)
+static void save(struct intake *in);
+
+void intake_lost(struct intake *in, bool unsure)
 {
+    if (in->kind == IMPORTER_TERMINAL) {
+        mask_term_lost(&in->term, unsure);
+        save(in);
+    }
     in->clean.state = in->was_clean = sanitize_state_unknown();
     in->rrweb.lost = in->was_lost = true;
     in->rrweb.places = in->was_places = true;
@@ -258,8 +267,91 @@ void intake_commit(struct intake *in)
 
 const struct intake_late *intake_late(const struct intake *in, size_t *ret_n)
 {
-    *ret_n = in->kind == IMPORTER_TERMINAL ? in->term.late.n / sizeof(struct intake_late) : 0;
-    return (const struct intake_late *) (const void *) in->term.late.p;
+    struct intake_late *m = (struct intake_late *) (void *) in->term.late.p; /* malloc'd, all of one size */
+
+    *ret_n = in->kind == IMPORTER_TERMINAL ? in->term.late.n / sizeof(*m) : 0;
+    for (size_t i = 0; i < *ret_n; i++)
+        m[i].keep = in->keep;
+    return m;
+}
+
+bool intake_unsure(struct intake *in, struct intake_unsure *ret)
+{
+    struct intake_late *m;
+
+    *ret = (struct intake_unsure){ .first = UINT64_MAX, .reach = UINT64_MAX };
+    if (in->kind != IMPORTER_TERMINAL)
+        return true;
+    buf_reset(&in->unsure);
+    if (!mask_term_unsure(&in->term, &in->unsure))
+        return false;
+    ret->reach = mask_term_reach(&in->term, &in->unsure);
+    ret->marks = m = (struct intake_late *) (void *) in->unsure.p;
+    ret->n = in->unsure.n / sizeof(*m);
+    for (size_t i = 0; i < ret->n; i++) {
+        m[i].keep = in->keep;
+        ret->first = m[i].seq < ret->first ? m[i].seq : ret->first;
+    }
+    return true;
+}
+
+void intake_late_write(const struct intake_late *marks, size_t n, struct buf *out)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_addf(out, "[%llu,%u,%u,%d]\n", (unsigned long long) marks[i].seq, marks[i].from, marks[i].to, marks[i].keep);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct intake_late *x = a, *y = b;
+
+    if (x->seq != y->seq)
+        return x->seq < y->seq ? -1 : 1;
+    return x->from != y->from ? (x->from < y->from ? -1 : 1) : (x->to > y->to) - (x->to < y->to);
+}
+
+void intake_late_sort(struct intake_late *marks, size_t n)
+{
+    if (n > 1)
+        qsort(marks, n, sizeof(*marks), by_place);
+}
+
+const struct intake_late *intake_late_of(const struct intake_late *marks, size_t n, uint64_t seq, size_t *ret_n)
+{
+    size_t low = 0, high = n, end;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (marks[mid].seq < seq)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (end = low; end < n && marks[end].seq == seq;)
+        end++;
+    *ret_n = end - low;
+    return end > low ? marks + low : NULL;
+}
+
+enum err intake_late_read(struct span lines, struct buf *out, struct err_info *reterr)
+{
+    struct span line;
+
+    while (span_cut(lines, '\n', &line, &lines)) {
+        struct json_iter it = json_iter(json_value(line));
+        struct json_value v;
+        int64_t of[4];
+        int n = 0;
+
+        while (n < 4 && json_next(&it, &v) && json_int(v.raw, &of[n]) && of[n] >= 0)
+            n++;
+        if (n < 4 || of[1] > UINT32_MAX || of[2] > UINT32_MAX)
+            return ERR_RAISE(reterr, ERR_CORRUPT, "log: a record of late marks that holds none");
+        buf_add(out, &(struct intake_late){ .seq = (uint64_t) of[0], .from = (uint32_t) of[1], .to = (uint32_t) of[2], .keep = of[3] != 0 },
+                sizeof(struct intake_late));
+    }
+    return buf_check(out, reterr);
 }
 
 enum err intake_mask_late(struct span json, uint64_t seq, const struct intake_late *marks, size_t n, struct buf *out, bool *ret_masked,

@@ -25,7 +25,7 @@
 #include "codec/mask.h"
 
 #define INTAKE_STATE_MAX (1u << 20) /* with what a refused batch goes back to */
-#define INTAKE_LATE_MAX  1024 /* marks between two commits; more are not told */
+#define INTAKE_LATE_MAX  65536 /* marks of one batch; one that has more is refused: nothing stays unmasked for that */
 
 struct intake;
 
@@ -57,9 +57,10 @@ void intake_freep(struct intake **in);
 
 /*
  * The recording began in another process: what is not known of nodes is masked until the next full snapshot where rules go by
- * nodes, and values of inputs always.
+ * nodes, and values of inputs always. Of a terminal: what is typed until its line ends; unsure (text may have been left open): what is shown up to the
+ * end of the first line, too.
  */
-void intake_lost(struct intake *in);
+void intake_lost(struct intake *in, bool unsure);
 
 /* The recording's head: an asciicast header, or what stands around a list of rrweb events. Before its events. */
 NODISCARD enum err intake_head(struct intake *in, struct span json, struct intake_out *ret, struct err_info *reterr);
@@ -84,10 +85,31 @@ struct intake_late {
     uint64_t seq;
     uint32_t from, to;
     uint16_t rule;
+    bool keep; /* the original is kept for those who may see it: the rules of the moment said so */
 };
 
 /* Those since the last begin, in no order. Valid until the next call. */
 const struct intake_late *intake_late(const struct intake *in, size_t *ret_n);
+
+/*
+ * After a flush: what stands open. marks, n: text of events that may be part of a match that later ones complete; whoever never hears of later ones
+ * masks it. first: the oldest of these events, reach: the oldest of which anything may still be marked late (it is no more than first). Both
+ * UINT64_MAX: none. Valid until the next call. False: no memory.
+ */
+struct intake_unsure {
+    const struct intake_late *marks;
+    size_t n;
+    uint64_t first, reach;
+};
+NODISCARD bool intake_unsure(struct intake *in, struct intake_unsure *ret);
+
+/* Marks as they are stored (docs/formats/log.md): a line [seq,from,to,keep] each, without the rule. read appends struct intake_late. */
+void intake_late_write(const struct intake_late *marks, size_t n, struct buf *out);
+NODISCARD enum err intake_late_read(struct span lines, struct buf *out, struct err_info *reterr);
+/* By event, then place. */
+void intake_late_sort(struct intake_late *marks, size_t n);
+/* Those of one event, of sorted ones. NULL: none. */
+const struct intake_late *intake_late_of(const struct intake_late *marks, size_t n, uint64_t seq, size_t *ret_n);
 
 /*
  * A stored event of a terminal with the marks of its seq (others are passed over) masked, into *out (reset first). *ret_masked false: there were none, *out is

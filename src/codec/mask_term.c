@@ -41,6 +41,9 @@ bool mask_term_state_copy(struct mask_term_state *to, const struct mask_term_sta
     to->prompt = from->prompt;
     to->typed_esc = from->typed_esc;
     to->typed_open = from->typed_open;
+    to->lost = from->lost;
+    to->lost_row = from->lost_row;
+    to->lost_n = from->lost_n;
     to->n_typed = from->n_typed;
     to->n_unseen = from->n_unseen;
     to->seen = from->seen;
@@ -103,12 +106,14 @@ static void spend(struct mask_term *t, size_t n)
 
 static void mark(struct mask_term *t, uint64_t seq, size_t from, size_t to, uint16_t rule)
 {
-    struct intake_late m = { seq, (uint32_t) from, (uint32_t) to, rule };
+    struct intake_late m = { .seq = seq, .from = (uint32_t) from, .to = (uint32_t) to, .rule = rule };
 
     if (from >= to)
         return;
     if (seq < t->oldest) {
-        buf_add(&t->late, &m, sizeof(m)); /* past its ceiling they are not told */
+        buf_add(&t->late, &m, sizeof(m));
+        if (t->late.failed)
+            fail(t, ERR_LIMIT); /* what cannot be told would stay */
         return;
     }
     buf_add(&t->marks, &m, sizeof(m));
@@ -468,6 +473,8 @@ static void output(struct mask_term *t, struct span text, uint64_t seq)
     mask_grid_end(&t->s.grid, calls_of(t));
     if (t->s.grid.plain)
         return;
+    if (t->s.lost && !mask_term_rest(t))
+        fail(t, ERR_NOMEM);
     echoed(t, seq);
     if (mask_rules_typed(t->json.rules) != MASK_TYPED_PASSWORDS)
         return;

@@ -42,6 +42,9 @@ struct mask_term_state {
     struct mask_grid grid;
     bool prompt;        /* what is typed now is a password */
     uint8_t typed_esc;  /* inside a key's sequence */
+    bool lost;          /* the row with this id goes on with what nobody knows, */
+    uint32_t lost_row;
+    uint32_t lost_n;    /* for so many events */
     uint32_t n_typed;
     struct mask_typed_char typed[MASK_TYPED_MAX];
     bool typed_open;
@@ -84,6 +87,11 @@ void mask_term_state_init(struct mask_term_state *s);
 void mask_term_state_deinit(struct mask_term_state *s);
 NODISCARD bool mask_term_state_copy(struct mask_term_state *to, const struct mask_term_state *from);
 
+/* What went before is not known: see intake_lost. */
+void mask_term_lost(struct mask_term *t, bool unsure);
+/* Of what an event wrote: the rest of the line that was being written when it was lost (mask_term_open.c). */
+NODISCARD bool mask_term_rest(struct mask_term *t); /* false: no memory */
+
 /* Size from an asciicast header. */
 void mask_term_size(struct mask_term *t, int cols, int rows);
 
@@ -91,6 +99,14 @@ NODISCARD enum err mask_term_add(struct mask_term *t, const struct intake_item *
 NODISCARD enum err mask_term_flush(struct mask_term *t, struct err_info *reterr);
 /* 'reveal' is the original where something was taken out, else empty. */
 bool mask_term_take(struct mask_term *t, struct intake_out *ret);
+
+/*
+ * After a flush (mask_term_open.c). Appends struct intake_late: what of the text would have to be masked if nobody ever said how it goes on. False: no
+ * memory, or past the ceiling of 'out'.
+ */
+NODISCARD bool mask_term_unsure(struct mask_term *t, struct buf *out);
+/* The oldest event of which something may still be marked late, 'unsure' being what the call above gave. UINT64_MAX: none. */
+uint64_t mask_term_reach(struct mask_term *t, const struct buf *unsure);
 
 /* What waits goes; the state is the caller's to set. */
 void mask_term_forget(struct mask_term *t);

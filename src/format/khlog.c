@@ -9,7 +9,8 @@
 
 #define LABEL       "keyhole/log/v1" /* its NUL is part of info */
 #define CONTEXT_LEN KHSEG_CONTEXT_LEN
-#define FLAGS       ((uint32_t) (KHLOG_HEAD | KHLOG_LAST))
+#define FLAGS       ((uint32_t) (KHLOG_HEAD | KHLOG_LAST | KHLOG_LATE | KHLOG_UNSURE))
+#define NO_EVENTS   ((uint32_t) (KHLOG_HEAD | KHLOG_LATE | KHLOG_UNSURE))
 #define CRC_AT      4
 
 static const char *magic(enum khlog_file kind)
@@ -315,7 +316,7 @@ static bool read_data(struct rd *r, struct khlog_data *d)
     d->flags = rd_u32le(r);
     d->ct = rd_bytes(r, r->n);
     /* Whole, and with a tag: khlog_peek wants KHLOG_DATA_MIN bytes. */
-    return (d->flags & ~FLAGS) == 0 && ((d->flags & KHLOG_HEAD) == 0 || d->n_events == 0) &&
+    return (d->flags & ~FLAGS) == 0 && ((d->flags & NO_EVENTS) == 0 || d->n_events == 0) &&
            d->first_seq <= UINT64_MAX - d->n_events;
 }
 

@@ -36,6 +36,8 @@ enum khlog_type { KHLOG_OPEN = 1, KHLOG_DATA = 2, KHLOG_CLOSE = 3 };
 enum khlog_flag {
     KHLOG_HEAD = 1, /* the recording's head (JSON), not events */
     KHLOG_LAST = 2, /* of its batch */
+    KHLOG_LATE = 4, /* marks, not events (codec/intake.h): what of earlier events belongs to a match that this batch completed */
+    KHLOG_UNSURE = 8, /* marks: what of this batch and before it may become part of a match; counts while no later batch is there */
 };
 
 /* Where a recording's data in one file belongs. Spans borrow. */

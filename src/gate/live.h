@@ -31,6 +31,10 @@
 #define LIVE_BODY_SMALL (64u << 10)  /* is taken all the same: one recorder with large batches does not stop the others */
 #define LIVE_QUEUE_MAX   64          /* batches that wait in one recording */
 #define LIVE_SPACE_RETRY_S 5
+#define LIVE_RECENT    64    /* batches over which text that is not over is known */
+#define LIVE_OPEN_MS   30000 /* a seal waits so long for what was begun: from the last batch on */
+#define LIVE_HOLD_MS   1000  /* followers wait so long for text that may become a match: from the last batch on, */
+#define LIVE_HELD_MS   5000  /* and from the first one that was held on */
 #define LIVE_NUMBER_MAX  (UINT64_C(1) << 53)
 #define LIVE_NO_NUMBER   UINT64_MAX
 
@@ -111,9 +115,15 @@ struct live_rec {
     struct mask_rules *rules;
     struct intake *intake;        /* with 'batch' in whichever thread has that */
     struct buf blank_full, blank_rest; /* frames of track 1 for events from which nothing was taken: until the batch is durable */
-    struct intake_late *late;     /* of events that no segment has yet */
-    size_t n_late;
-    struct intake_late *sealing_late; /* what the seal at work was given of them */
+    struct buf carry;             /* struct intake_late: of a masker that gave way to other rules, for the next batch */
+    struct buf carry_frame;       /* of that batch */
+    uint64_t recent[LIVE_RECENT]; /* first events of the last durable batches, */
+    size_t n_recent;              /* of which there were so many */
+    uint64_t hold_seq;            /* the batch with this first event, and what follows, may still be marked late: seals leave it; UINT64_MAX: none */
+    struct loop_timer show;       /* what followers wait for is shown all the same */
+    uint64_t held_seq;            /* what is held begins here, */
+    time_ms held_since;           /* and has since then (loop time) */
+    uint64_t sealing_seq;         /* events below are in a segment, or in one that is being made */
 
     /* batches, in order */
     struct batch_state parse; /* after the last durable batch */
@@ -197,12 +207,14 @@ const char *live_masks_now(struct live_rec *r);
 /* Frames of track 1 for r->out, as many as live_masks_n_frames says; they live until the batch is durable or given up. */
 size_t live_masks_n_frames(const struct live_rec *r);
 NODISCARD enum err live_masks_frames(struct live_rec *r, struct reclog_frame *out, struct err_info *reterr);
+/* Frames of marks, which come after those of track 0: as many as live_masks_n_marks says. */
+size_t live_masks_n_marks(const struct live_rec *r);
+NODISCARD enum err live_masks_marks(struct live_rec *r, struct reclog_frame *out, struct err_info *reterr);
+/* r->out is about to be appended: followers will not see yet what is not over. */
+void live_masks_hold(struct live_rec *r);
 /* r->out is durable. */
 void live_masks_durable(struct live_rec *r);
-/* What the seal that begins has to mask besides, in r->sealed. False: no memory. */
-bool live_masks_seal(struct live_rec *r);
-/* Events below r->sealed_seq are in segments. */
-void live_masks_sealed(struct live_rec *r);
+void live_masks_show(void *rec);
 void live_masks_end(struct live_rec *r);
 
 /* ---- live_seal.c ---- */

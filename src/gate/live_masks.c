@@ -7,12 +7,11 @@
  */
 #include "gate/live.h"
 
-#include <stdlib.h>
-
+#include "base/log.h"
 #include "format/zframe.h"
+#include "gate/recover.h"
 
 #define BLANKS_MAX (BATCH_FRAME_MAX / 2) /* lines of `0` in one frame */
-#define LATE_MAX   16384                 /* marks that wait for their seal: more are forgotten, the oldest first */
 
 static bool keeps(const struct live_rec *r)
 {
@@ -21,16 +20,39 @@ static bool keeps(const struct live_rec *r)
 
 /* ---- rules ---- */
 
+/* What the masker that goes leaves open. An original is kept only if both rules say so. */
+static bool carry_over(struct live_rec *r, bool keep, bool *ret_unsure)
+{
+    struct intake_unsure open;
+    struct intake_late m;
+
+    *ret_unsure = recover_unsure(r->gate, span_str(r->place.rid));
+    if (r->intake == NULL)
+        return true;
+    intake_begin(r->intake); /* a batch that was refused leaves nothing */
+    if (!intake_unsure(r->intake, &open))
+        return false;
+    for (size_t i = 0; i < open.n; i++) {
+        m = open.marks[i];
+        m.keep = m.keep && keep;
+        buf_add(&r->carry, &m, sizeof(m));
+    }
+    *ret_unsure = open.n > 0;
+    return !r->carry.failed;
+}
+
 static bool renew(struct live_rec *r, struct mask_rules *rules, bool lost)
 {
     struct intake *fresh = intake_new(r->kind, rules, BATCH_EVENT_MAX);
+    bool unsure;
 
-    if (fresh == NULL) {
+    if (fresh == NULL || !carry_over(r, mask_rules_reveal(rules) == MASK_KEEP, &unsure)) {
+        (void) intake_free(fresh);
         (void) mask_rules_unref(rules);
         return false;
     }
     if (lost)
-        intake_lost(fresh);
+        intake_lost(fresh, unsure);
     (void) mask_rules_unref(r->rules);
     (void) intake_free(r->intake);
     r->rules = rules;
@@ -113,70 +135,126 @@ enum err live_masks_frames(struct live_rec *r, struct reclog_frame *out, struct 
         const struct batch_frame *f = r->out.n_reveal > 0 ? &r->out.reveal[i] : NULL;
 
         if (f != NULL) {
-            out[i] = (struct reclog_frame){ f->zstd, f->first_seq, f->n_events, f->head, 1 };
+            out[i] = (struct reclog_frame){ f->zstd, f->first_seq, f->n_events, f->head, 1, 0 };
             continue;
         }
         out[i] = (struct reclog_frame){ buf_span(left >= BLANKS_MAX ? &r->blank_full : &r->blank_rest), seq,
-                                        (uint32_t) (left >= BLANKS_MAX ? BLANKS_MAX : left), false, 1 };
+                                        (uint32_t) (left >= BLANKS_MAX ? BLANKS_MAX : left), false, 1, 0 };
         seq += out[i].n_events;
     }
     return ERR_OK;
 }
 
-/* ---- late marks ---- */
+/* ---- marks ---- */
 
-static void forget_late(struct live_rec *r, size_t n)
+size_t live_masks_n_marks(const struct live_rec *r)
 {
-    memmove(r->late, r->late + n, (r->n_late - n) * sizeof(*r->late));
-    r->n_late -= n;
+    return r->out.n_marks + (r->carry.n > 0);
+}
+
+/* What stood open when the rules changed: nobody knows how it would have gone on, so it goes. */
+static enum err carry_frame(struct live_rec *r, struct err_info *reterr)
+{
+    CLEANUP(zframe_writer_freep) struct zframe_writer *w = zframe_writer_new(1);
+    struct buf lines = BUF_INIT(16u << 20);
+    enum err e;
+
+    if (w == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "zstd");
+    intake_late_write((const struct intake_late *) (const void *) r->carry.p, r->carry.n / sizeof(struct intake_late), &lines);
+    buf_reset(&r->carry_frame);
+    e = buf_check(&lines, reterr);
+    if (e == ERR_OK)
+        e = zframe_write(w, buf_span(&lines), &r->carry_frame, reterr);
+    buf_deinit(&lines);
+    return e;
+}
+
+enum err live_masks_marks(struct live_rec *r, struct reclog_frame *out, struct err_info *reterr)
+{
+    const uint64_t next = r->parse.next_seq + r->out.n_events;
+    size_t k = 0;
+
+    if (r->carry.n > 0) {
+        TRY(carry_frame(r, reterr));
+        out[k++] = (struct reclog_frame){ .zstd = buf_span(&r->carry_frame), .first_seq = next, .marks = KHLOG_LATE };
+    }
+    for (size_t i = 0; i < r->out.n_marks; i++) {
+        const struct batch_frame *f = &r->out.marks[i];
+
+        out[k++] = (struct reclog_frame){ .zstd = f->zstd, .first_seq = f->first_seq, .marks = f->late ? KHLOG_LATE : KHLOG_UNSURE };
+    }
+    return ERR_OK;
+}
+
+/* Seals leave out what may still be marked, but not for ever: what went into a segment before stays as it is, and it is said. */
+static void count_lost(const struct live_rec *r, const struct intake_late *late, size_t n)
+{
+    size_t lost = 0;
+
+    for (size_t i = 0; i < n; i++)
+        lost += late[i].seq < r->sealing_seq;
+    if (lost > 0)
+        log_event(LOG_WARN, "live.late-sealed", LOG_STR("rid", r->place.rid), LOG_INT("marks", (int64_t) lost));
+}
+
+/* The first event of the batch with this one; of an older one than we know, of the oldest. */
+static uint64_t batch_of(const struct live_rec *r, uint64_t seq)
+{
+    const size_t known = r->n_recent < LIVE_RECENT ? r->n_recent : LIVE_RECENT;
+    uint64_t first = seq;
+
+    if (seq == UINT64_MAX)
+        return UINT64_MAX;
+    for (size_t i = 1; i <= known; i++) {
+        first = r->recent[(r->n_recent - i) % LIVE_RECENT];
+        if (first <= seq)
+            break;
+    }
+    return first;
+}
+
+/*
+ * The batch is noted before it is durable, so that nobody hears of it too early; one that fails comes again and is noted twice, which moves nothing.
+ * Text that stays open for long is shown in the end: somebody who stops in the middle of a word must not stop the picture.
+ */
+void live_masks_hold(struct live_rec *r)
+{
+    const time_ms at = loop_now_ms(r->place.lane->loop);
+    uint64_t hold;
+
+    r->recent[r->n_recent++ % LIVE_RECENT] = r->parse.next_seq;
+    hold = batch_of(r, r->out.open_seq);
+    if (hold != r->held_seq) {
+        r->held_seq = hold;
+        r->held_since = at;
+    }
+    if (at - r->held_since >= LIVE_HELD_MS)
+        hold = UINT64_MAX;
+    reclog_hold(r->log, hold);
+    loop_timer_cancel(&r->show);
+    if (hold != UINT64_MAX)
+        loop_timer_arm(&r->show, LIVE_HOLD_MS);
+}
+
+void live_masks_show(void *rec)
+{
+    struct live_rec *r = rec;
+
+    reclog_show(r->log);
 }
 
 void live_masks_durable(struct live_rec *r)
 {
+    const struct intake_late *late;
     size_t n;
-    const struct intake_late *late = intake_late(r->intake, &n);
-    struct intake_late *more;
 
-    n = n > INTAKE_LATE_MAX ? INTAKE_LATE_MAX : n;
-    if (n > 0 && r->n_late + n > LATE_MAX)
-        forget_late(r, r->n_late + n - LATE_MAX);
-    more = n == 0 ? NULL : realloc(r->late, (r->n_late + n) * sizeof(*more));
-    if (more != NULL) {
-        r->late = more;
-        memcpy(r->late + r->n_late, late, n * sizeof(*more));
-        r->n_late += n;
-    }
+    late = intake_late(r->intake, &n);
+    count_lost(r, late, n);
+    count_lost(r, (const struct intake_late *) (const void *) r->carry.p, r->carry.n / sizeof(*late));
+    buf_reset(&r->carry);
+    r->hold_seq = batch_of(r, r->out.reach_seq);
     intake_commit(r->intake);
-}
-
-bool live_masks_seal(struct live_rec *r)
-{
-    struct seal_job *s = &r->sealed;
-
-    free(r->sealing_late);
-    r->sealing_late = NULL;
-    s->late = NULL;
-    s->n_late = 0;
-    if (r->n_late == 0)
-        return true;
-    r->sealing_late = malloc(r->n_late * sizeof(*r->late));
-    if (r->sealing_late == NULL)
-        return false;
-    memcpy(r->sealing_late, r->late, r->n_late * sizeof(*r->late));
-    s->late = r->sealing_late;
-    s->n_late = r->n_late;
-    return true;
-}
-
-void live_masks_sealed(struct live_rec *r)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < r->n_late; i++) {
-        if (r->late[i].seq >= r->sealed_seq)
-            r->late[kept++] = r->late[i];
-    }
-    r->n_late = kept;
 }
 
 void live_masks_end(struct live_rec *r)
@@ -185,8 +263,6 @@ void live_masks_end(struct live_rec *r)
     r->rules = mask_rules_unref(r->rules);
     buf_deinit(&r->blank_full);
     buf_deinit(&r->blank_rest);
-    free(r->late);
-    free(r->sealing_late);
-    r->late = r->sealing_late = NULL;
-    r->n_late = 0;
+    buf_deinit(&r->carry);
+    buf_deinit(&r->carry_frame);
 }

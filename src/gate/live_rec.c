@@ -35,7 +35,11 @@ struct live_rec *live_rec_new(struct lane *l, struct span rid)
     list_init(&r->enders);
     buf_init(&r->blank_full, 0);
     buf_init(&r->blank_rest, 0);
+    buf_init(&r->carry, INTAKE_LATE_MAX * sizeof(struct intake_late));
+    buf_init(&r->carry_frame, 16u << 20);
+    r->hold_seq = UINT64_MAX;
     loop_timer_init(&r->due, l->loop, live_seal_due, r);
+    loop_timer_init(&r->show, l->loop, live_masks_show, r);
     r->last_batch = loop_now_ms(l->loop);
     list_append(&l->lives, &r->node);
     return r;
@@ -69,6 +73,7 @@ static void rec_free(struct live_rec *r)
     struct lane *l = r->place.lane;
 
     loop_timer_cancel(&r->due);
+    loop_timer_cancel(&r->show);
     live_table_remove(&r->gate->live_recs, r);
     list_remove(&r->node);
     r->batch = batch_free(r->batch);
@@ -130,6 +135,7 @@ void live_rec_over(struct live_rec *r)
 {
     r->state = LIVE_OVER;
     loop_timer_cancel(&r->due);
+    loop_timer_cancel(&r->show);
     (void) live_rec_settle(r);
 }
 
@@ -225,7 +231,7 @@ static void on_durable(void *ctx, enum err e)
 static bool append(struct live_rec *r, uint64_t log_number, const char **ret_code)
 {
     struct reclog_frame few[FRAMES_FEW] = { 0 }, *frames = few;
-    const size_t n_reveal = live_masks_n_frames(r), n = n_reveal + r->out.n_frames;
+    const size_t n_reveal = live_masks_n_frames(r), n_events = n_reveal + r->out.n_frames, n = n_events + live_masks_n_marks(r);
     struct err_info why = { 0 };
     enum err e;
 
@@ -238,8 +244,11 @@ static bool append(struct live_rec *r, uint64_t log_number, const char **ret_cod
     for (size_t i = 0; i < r->out.n_frames; i++) {
         const struct batch_frame *f = &r->out.frames[i];
 
-        frames[n_reveal + i] = (struct reclog_frame){ f->zstd, f->first_seq, f->n_events, f->head, 0 };
+        frames[n_reveal + i] = (struct reclog_frame){ f->zstd, f->first_seq, f->n_events, f->head, 0, 0 };
     }
+    if (e == ERR_OK)
+        e = live_masks_marks(r, frames + n_events, &why);
+    live_masks_hold(r);
     if (e == ERR_OK)
         e = reclog_append(r->log, log_number, frames, n, on_durable, r, &why);
     if (frames != few)

@@ -261,7 +261,6 @@ static void on_put(void *ctx, enum err err, enum ipc_type type, const void *body
         r->put_bytes = r->sealed.bytes;
         reclog_sealed(r->log, r->sealed.next_batch);
         r->sealed_seq = r->sealed.next_seq;
-        live_masks_sealed(r);
         seal_job_reset(&r->sealed);
         go_on(r);
     } else if (err == ERR_OK && type == IPC_T_DONE && is_lost(d)) {
@@ -360,6 +359,12 @@ static void merge_work(void *arg)
     seal_merge_run(&r->sealed);
 }
 
+/* The newest text may still become part of a match: once it is in a segment it could not be masked any more. */
+static bool waits_for_text(const struct live_rec *r)
+{
+    return r->state == LIVE_OPEN && !r->pressed && r->hold_seq != UINT64_MAX && now(r) < r->last_batch + LIVE_OPEN_MS;
+}
+
 static void start(struct live_rec *r, enum live_work what)
 {
     const struct gate_settings *s = gate_settings(r->gate);
@@ -367,11 +372,13 @@ static void start(struct live_rec *r, enum live_work what)
     r->work = what;
     r->sealed.zstd_level = s->zstd_level;
     r->sealed.target_bytes = (size_t) s->seal_bytes;
+    r->sealed.upto_seq = what == LIVE_SEALING && waits_for_text(r) ? r->hold_seq : 0;
+    r->sealing_seq = r->sealed.upto_seq > 0 ? r->sealed.upto_seq : r->parse.next_seq;
     if (what == LIVE_SEALING)
         r->pressed = false;
     else
         r->merged = true;
-    if (live_masks_seal(r) && pool_work(r->gate->pool, r->place.lane->loop, what == LIVE_SEALING ? seal_work : merge_work, seal_done, r) == ERR_OK)
+    if (pool_work(r->gate->pool, r->place.lane->loop, what == LIVE_SEALING ? seal_work : merge_work, seal_done, r) == ERR_OK)
         return;
     r->work = LIVE_IDLE;
     r->merged = false;
@@ -394,7 +401,12 @@ static bool due_for_seal(const struct live_rec *r, time_ms *ret_at)
         return false;
     }
     *ret_at = s->seal_after_ms > 0 ? u.since + s->seal_after_ms : INT64_MAX;
-    return r->pressed || u.bytes >= s->seal_bytes || now(r) >= *ret_at;
+    if (!r->pressed && u.bytes < s->seal_bytes && now(r) < *ret_at)
+        return false;
+    if (!waits_for_text(r) || r->hold_seq > r->sealed_seq)
+        return true;
+    *ret_at = r->last_batch + LIVE_OPEN_MS;
+    return false;
 }
 
 static bool anything_unsealed(const struct live_rec *r)

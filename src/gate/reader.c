@@ -156,6 +156,7 @@ struct reader *reader_new(const struct store *store, struct reclog *log, const c
     r->store = store;
     r->log = log;
     r->unmask = unmask;
+    late_init(&r->tail_late);
     memcpy(r->pid, pid, sizeof(r->pid));
     memcpy(r->rid, rid, sizeof(r->rid));
     r->terminal = span_eq_str(m->kind, "terminal");
@@ -170,6 +171,7 @@ struct reader *reader_free(struct reader *r)
     free_pieces(r->reveal, r->n_reveal);
     r->reveal_key = khlog_key_free(r->reveal_key);
     r->tail_key = khlog_key_free(r->tail_key);
+    late_deinit(&r->tail_late);
     free(r->wraps);
     free(r);
     return NULL;

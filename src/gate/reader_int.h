@@ -1,12 +1,13 @@
 #pragma once
 /*
  * Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times),
- * reader_reveal.c (originals of what was masked), reader_clean.c (what an older sanitiser made).
+ * reader_reveal.c (originals of what was masked), reader_late.c (marks that came later), reader_clean.c (what an older sanitiser made).
  */
 #include "codec/facts.h"
 #include "codec/json.h"
 #include "codec/rrweb.h"
 #include "format/khspl.h"
+#include "gate/late.h"
 #include "gate/reader.h"
 #include "store/reclog.h"
 
@@ -63,6 +64,8 @@ struct piece {
     struct segment_reader *index; /* KHSEG1; NULL: not opened yet */
     struct khspl *spl;            /* KHSPL1, the same */
     bool unlocked;                /* spl has its key */
+    bool late_known;
+    struct late late;             /* of its events; of a terminal's KHSPL1 */
     struct record_times *times;   /* KHSPL1; NULL: not walked yet */
     struct facts_notes *notes;    /* the same */
     time_us floor, end;           /* seek time before its first event, and of its last; set by pieces_timed */
@@ -97,6 +100,7 @@ struct reader {
     uint16_t tail_kn;
     struct khlog_key *reveal_key; /* the same of track 1 */
     uint16_t reveal_kn;
+    struct late tail_late; /* of the tail, as it was when this run began to read it */
 };
 
 /* One call of reader_run. */
@@ -123,8 +127,10 @@ enum err pieces_timed(struct run *x, size_t n);
 enum err pieces_end(struct run *x, time_us *ret);
 void pieces_close(struct reader *r);
 void piece_close(struct piece *p);
-/* Record i of a KHSPL1 piece, opened before. */
+/* Record i of a KHSPL1 piece, opened before; late marks are in it. */
 enum err piece_record(struct run *x, struct piece *p, size_t i, struct buf *out);
+/* As it is stored: its zstd frame. */
+enum err piece_frame(struct run *x, struct piece *p, size_t i, struct buf *out);
 void piece_free(struct piece *p);
 /* Chunk n of the piece as NDJSON, with its times. */
 enum err piece_chunk(struct run *x, struct piece *p, uint32_t n, struct buf *out, struct segment_chunk *ret);
@@ -165,6 +171,15 @@ bool reveals_any(const struct reader *r);
 enum err reveal_events(struct run *x, uint16_t kn, uint64_t first, struct buf *io);
 /* The recording's head as it was, if something was taken out of it. */
 enum err reveal_head(struct run *x, struct buf *io);
+
+/* ---- reader_late.c ---- */
+
+/* *io holds record i of a KHSPL1 piece, of either track. */
+enum err late_in_record(struct run *x, struct piece *p, size_t i, struct buf *io);
+/* Before the tail is read: r->tail_late is of its events from 'from' on. ERR_LIMIT: there is something to read, and 'newest_only'. */
+enum err late_of_tail(struct run *x, uint64_t from, bool newest_only);
+/* *io holds events of the tail from 'first' on. */
+enum err late_in_tail(struct run *x, uint16_t kn, uint8_t track, uint64_t first, struct buf *io);
 
 /* ---- reader_clean.c ---- */
 

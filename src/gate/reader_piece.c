@@ -96,6 +96,7 @@ void piece_free(struct piece *p)
     p->index = segment_reader_free(p->index);
     p->spl = khspl_free(p->spl);
     free(p->times);
+    late_deinit(&p->late);
     piece_notes_free(p);
     store_close(&p->file);
     free(p);
@@ -115,15 +116,35 @@ enum err frame_open(struct span frame, size_t raw_max, struct buf *out, struct e
     return zframe_read(frame, n, out, reterr);
 }
 
-enum err piece_record(struct run *x, struct piece *p, size_t i, struct buf *out)
+enum err piece_frame(struct run *x, struct piece *p, size_t i, struct buf *out)
+{
+    return khspl_read(p->spl, i, out, x->reterr);
+}
+
+static enum err open_record(struct run *x, struct piece *p, size_t i, struct buf *out)
 {
     struct buf frame = BUF_INIT(KHLOG_FRAME_MAX);
-    enum err e = khspl_read(p->spl, i, &frame, x->reterr);
+    enum err e = piece_frame(x, p, i, &frame);
 
     if (e == ERR_OK)
         e = frame_open(buf_span(&frame), RECORD_RAW_MAX, out, x->reterr);
     buf_deinit(&frame);
     return e;
+}
+
+enum err piece_record(struct run *x, struct piece *p, size_t i, struct buf *out)
+{
+    struct buf one = BUF_INIT(RECORD_RAW_MAX);
+    enum err e;
+
+    if (!p->reader->terminal || khspl_at(p->spl, i)->n_events == 0)
+        return open_record(x, p, i, out);
+    e = open_record(x, p, i, &one);
+    if (e == ERR_OK)
+        e = late_in_record(x, p, i, &one);
+    buf_add_span(out, buf_span(&one));
+    wipe(&one);
+    return e == ERR_OK ? buf_check(out, x->reterr) : e;
 }
 
 static enum err walk_record(struct run *x, struct piece *p, size_t i, struct scan *s, struct record_times *t)

@@ -110,6 +110,8 @@ static enum err read_record(struct run *x, struct reclog_tail *t, size_t i, stru
         e = frame_open(buf_span(&frame), RECORD_RAW_MAX, out, x->reterr);
     else
         r->reveal_key = khlog_key_free(r->reveal_key);
+    if (e == ERR_OK && t->records[i].n_events > 0)
+        e = late_in_tail(x, t->kn, 1, t->records[i].first_seq, out);
     buf_deinit(&frame);
     return e;
 }

@@ -29,7 +29,7 @@ static enum err snapshot(struct run *x, uint64_t from, size_t max, struct reclog
 static enum err read_record(struct run *x, struct reclog_tail *t, size_t i, size_t raw_max, struct buf *out)
 {
     struct reader *r = x->r;
-    struct buf frame = BUF_INIT(KHLOG_FRAME_MAX);
+    struct buf frame = BUF_INIT(KHLOG_FRAME_MAX), one = BUF_INIT(RECORD_RAW_MAX);
     const struct secret *rk;
     enum err e;
 
@@ -39,11 +39,15 @@ static enum err read_record(struct run *x, struct reclog_tail *t, size_t i, size
     r->tail_kn = t->kn;
     e = reclog_tail_read(t, i, rk, &r->tail_key, &frame, x->reterr);
     if (e == ERR_OK)
-        e = frame_open(buf_span(&frame), raw_max, out, x->reterr);
+        e = frame_open(buf_span(&frame), raw_max, &one, x->reterr);
     else
         r->tail_key = khlog_key_free(r->tail_key);
+    if (e == ERR_OK && t->records[i].n_events > 0)
+        e = late_in_tail(x, t->kn, 0, t->records[i].first_seq, &one);
+    buf_add_span(out, buf_span(&one));
+    wipe(&one);
     buf_deinit(&frame);
-    return e;
+    return e == ERR_OK ? buf_check(out, x->reterr) : e;
 }
 
 static bool is_events(const struct reclog_record *rec)
@@ -126,6 +130,7 @@ enum err tail_events(struct run *x, uint64_t seq, bool newest_only)
 {
     CLEANUP(reclog_tail_freep) struct reclog_tail *t = NULL;
 
+    TRY(late_of_tail(x, seq, newest_only));
     TRY(snapshot(x, seq, JOIN_RECORDS, &t));
     if (t == NULL || seq < t->sealed_seq || seq >= t->next_seq)
         return not_here(x, t, seq);
@@ -169,6 +174,7 @@ enum err tail_scan(struct run *x, struct scan *s)
     TRY(reader_base(x));
     s->terminal = x->r->terminal;
     s->base = x->r->base;
+    TRY(late_of_tail(x, from, false));
     TRY(snapshot(x, from, 0, &t));
     if (t == NULL && (!x->r->live || x->want->until <= from))
         return ERR_OK;

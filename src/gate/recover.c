@@ -57,6 +57,8 @@ struct recover {
     struct err_info why;
     struct loop_timer retry;
     struct recover_counts counts;
+    char (*closed)[ID_CAP]; /* recordings whose last batch left no text open, sorted; fixed once it is over */
+    size_t n_closed;
     _Atomic bool over;
 };
 
@@ -490,10 +492,44 @@ static void finish(void *arg)
         }
 }
 
+/* Without memory none is known, and all are taken to be open. Items are sorted by recording, what they have by key number and track. */
+static void remember_closed(struct recover *r)
+{
+    r->closed = calloc(r->n_items + 1, sizeof(*r->closed));
+    for (size_t i = 0; r->closed != NULL && i < r->n_items; i++) {
+        const struct item *it = &r->items[i];
+        const struct reclog_found *last = NULL;
+
+        for (size_t k = 0; k < it->n; k++) {
+            const struct reclog_found *f = reclog_recovery_at(r->found, it->first + k);
+
+            last = f->track == 0 ? f : last;
+        }
+        if (last != NULL && !last->unsure && !it->hole && span_to_str(last->rid, r->closed[r->n_closed], ID_CAP))
+            r->n_closed++;
+    }
+}
+
+static int by_rid(const void *a, const void *b)
+{
+    return span_cmp(span_str(a), span_str(b));
+}
+
+bool recover_unsure(const struct gate *g, struct span rid)
+{
+    const struct recover *r = g->recover;
+    char id[ID_CAP];
+
+    return r == NULL || !recover_over(r) || r->n_closed == 0 || !span_to_str(rid, id, sizeof(id)) ||
+           bsearch(id, r->closed, r->n_closed, sizeof(*r->closed), by_rid) == NULL;
+}
+
 static void finished(void *arg)
 {
     struct recover *r = arg;
     const struct recover_counts *c = &r->counts;
+
+    remember_closed(r);
 
     if (r->failed)
         log_err(LOG_WARN, "recover.not-removed", &r->why);
@@ -562,6 +598,7 @@ struct recover *recover_free(struct recover *r)
         free(r->items[i].pieces);
     free(r->items);
     (void) reclog_recovery_free(r->found);
+    free(r->closed);
     free(r);
     return NULL;
 }

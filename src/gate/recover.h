@@ -58,3 +58,6 @@ void recover_counts(const struct recover *r, struct recover_counts *ret); /* on 
  * process did not begin are 503 `starting`, and so is the replay of recordings that are still being made.
  */
 bool recover_done(const struct gate *g);
+
+/* After that: may the text that a recording begins with here be the rest of a match? False: what was recovered of it ended with text that is over. */
+bool recover_unsure(const struct gate *g, struct span rid);

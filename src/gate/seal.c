@@ -20,6 +20,8 @@ struct seal *seal_new(const struct seal_params *p)
     buf_init(&s->meta, SEGMENT_EVENT_MAX);
     buf_init(&s->text, SEAL_TEXT_MAX);
     buf_init(&s->late, SEGMENT_EVENT_MAX);
+    buf_init(&s->late_before, SEGMENT_EVENT_MAX);
+    late_init(&s->marks);
     if (!span_to_str(p->project, s->pid, sizeof(s->pid)) || !span_to_str(p->rid, s->rid, sizeof(s->rid)))
         return seal_free(s);
     s->store = p->store;
@@ -56,7 +58,7 @@ void seal_job_reset(struct seal_job *job)
     free(job->pieces);
     free(job->gone);
     *job = (struct seal_job){ .seal = job->seal, .rk = job->rk, .reveal = job->reveal, .tail = job->tail,
-                              .reveal_tail = job->reveal_tail, .late = job->late, .n_late = job->n_late, .zstd_level = job->zstd_level,
+                              .reveal_tail = job->reveal_tail, .upto_seq = job->upto_seq, .zstd_level = job->zstd_level,
                               .target_bytes = job->target_bytes };
 }
 
@@ -179,14 +181,44 @@ void seal_unput(struct seal *s)
 
 /* ---- the tail ---- */
 
-/* Records that belong to whole batches: those up to the last one that ends a batch. */
-static size_t whole_batches(const struct reclog_tail *t)
+/* Records before the first batch with an event from 'upto' on; 0: all. */
+static size_t before(const struct reclog_tail *t, uint64_t upto)
 {
-    size_t n = t->n;
+    size_t n = 0, i;
+
+    if (upto == 0)
+        return t->n;
+    while (n < t->n && (t->records[n].n_events == 0 || t->records[n].first_seq < upto))
+        n++;
+    for (i = n; n < t->n && i > 0 && t->records[i - 1].batch_seq == t->records[n].batch_seq;)
+        i--;
+    return i;
+}
+
+/* Records that belong to whole batches: those up to the last one that ends a batch. */
+static size_t whole_batches(const struct reclog_tail *t, uint64_t upto)
+{
+    size_t n = before(t, upto);
 
     while (n > 0 && (t->records[n - 1].flags & KHLOG_LAST) == 0)
         n--;
     return n;
+}
+
+/* What turned out late, in all of the tail. */
+static enum err read_marks(struct seal *s, struct khlog_key **key, struct buf *frame, struct err_info *reterr)
+{
+    const struct reclog_tail *t = s->job->tail;
+
+    for (size_t i = 0; i < t->n; i++) {
+        if ((t->records[i].flags & KHLOG_LATE) == 0)
+            continue;
+        buf_reset(frame);
+        TRY(reclog_tail_read(s->job->tail, i, s->job->rk, key, frame, reterr));
+        TRY(late_read(&s->marks, buf_span(frame), reterr));
+    }
+    late_sort(&s->marks);
+    return ERR_OK;
 }
 
 static enum err seal_record(struct seal *s, size_t i, struct khlog_key **key, struct buf *frame, struct buf *raw,
@@ -218,9 +250,9 @@ static enum err seal_record(struct seal *s, size_t i, struct khlog_key **key, st
 static enum err seal_tail(struct seal *s, struct err_info *reterr)
 {
     struct buf frame = BUF_INIT(KHLOG_FRAME_MAX), raw = BUF_INIT(SEGMENT_EVENT_MAX + 1);
-    size_t n = whole_batches(s->job->tail);
+    size_t n = whole_batches(s->job->tail, s->job->upto_seq);
     struct khlog_key *key = NULL;
-    enum err e = ERR_OK;
+    enum err e = read_marks(s, &key, &frame, reterr);
 
     for (size_t i = 0; i < n && e == ERR_OK; i++)
         e = seal_record(s, i, &key, &frame, &raw, reterr);

@@ -48,8 +48,7 @@ struct seal_job {
     const struct secret *reveal; /* as rk, of track 1; NULL: there is none */
     struct reclog_tail *tail; /* of seal_run: from the first unsealed event on (reclog_tail); borrowed while it runs */
     struct reclog_tail *reveal_tail; /* as tail, of track 1, taken after it; NULL without 'reveal' */
-    const struct intake_late *late; /* what is to be masked besides in events of the tail, in no order; borrowed */
-    size_t n_late;
+    uint64_t upto_seq;        /* batches with events from here on stay where they are: their text goes on; 0: all */
     int zstd_level;           /* store.zstd; 0 = 3 */
     size_t target_bytes;      /* of a segment; 0 = 1 MiB */
 
@@ -67,7 +66,7 @@ struct seal_job {
 };
 
 /*
- * Everything in job->tail up to its last whole batch becomes segments. No pieces and ERR_OK: the tail held nothing but
+ * Everything in job->tail up to its last whole batch (and below upto_seq) becomes segments; what the tail's late marks say is masked first. No pieces and ERR_OK: the tail held nothing but
  * batches without events and head (next_batch is still right). The job's pieces may be put again and again until the keeper
  * answers; they are the recording's next ones, whatever happens to the tail meanwhile.
  */

@@ -39,8 +39,11 @@ void seal_events_done(struct seal *s)
     seal_reveal_done(s);
     if (s->late.p != NULL)
         secret_wipe(s->late.p, s->late.cap);
+    if (s->late_before.p != NULL)
+        secret_wipe(s->late_before.p, s->late_before.cap);
     buf_deinit(&s->late);
-    s->late_before = SPAN_EMPTY;
+    buf_deinit(&s->late_before);
+    late_deinit(&s->marks);
     s->meta_waits = false;
     buf_deinit(&s->meta);
     buf_deinit(&s->text);
@@ -147,20 +150,24 @@ static enum err screen_after(struct seal *s, const struct asciicast_event *ev, s
     return ERR_OK;
 }
 
-/* What belongs to a match that ended in a later batch: there it is masked already, here it is now. */
+/* What belongs to a match that ended in a later batch: there it is masked already, here it is now. Its original is what the marks leave that do not keep one. */
 static enum err mask_late(struct seal *s, struct span *io, struct err_info *reterr)
 {
-    bool masked = false;
+    bool dropped = false, masked = false;
 
-    s->late_before = SPAN_EMPTY;
-    if (s->job->n_late == 0)
+    buf_reset(&s->late_before);
+    if (!late_any(&s->marks))
         return ERR_OK;
-    TRY(intake_mask_late(*io, s->at.next_seq, s->job->late, s->job->n_late, &s->late, &masked, reterr));
-    if (masked) {
-        s->late_before = *io;
-        *io = buf_span(&s->late);
-    }
-    return ERR_OK;
+    TRY(late_event(&s->marks, LATE_DROPPED, s->at.next_seq, *io, &s->late_before, &dropped, reterr));
+    TRY(late_event(&s->marks, LATE_ALL, s->at.next_seq, *io, &s->late, &masked, reterr));
+    if (!masked)
+        return ERR_OK;
+    if (!dropped)
+        buf_add_span(&s->late_before, *io);
+    if (span_eq(buf_span(&s->late_before), buf_span(&s->late)))
+        buf_reset(&s->late_before); /* nothing of it is kept */
+    *io = buf_span(&s->late);
+    return buf_check(&s->late_before, reterr);
 }
 
 static enum err cast_line(struct seal *s, struct span json, struct err_info *reterr)

@@ -9,6 +9,7 @@
 #include "codec/screen.h"
 #include "format/id.h"
 #include "format/segment.h"
+#include "gate/late.h"
 #include "gate/seal.h"
 
 /* Where a recording stands between two jobs: a value, so that a job that fails can be forgotten. */
@@ -38,6 +39,7 @@ struct seal_reveal {
     struct buf frame, raw;
     struct span rest;      /* lines of 'raw' that are to come */
     uint64_t seq;          /* the event of the first of them */
+    struct buf late;       /* a line that was masked once more */
     struct segment_builder *builder;
     uint32_t seg_no;       /* the builder's */
 };
@@ -68,8 +70,9 @@ struct seal {
     struct segment_builder *builder;
     uint32_t seg_no; /* the builder's */
     struct seal_reveal reveal;
-    struct buf late;         /* an event that was masked once more */
-    struct span late_before; /* what it was until then; empty: it was not */
+    struct late marks;       /* late ones of the tail */
+    struct buf late;         /* an event that was masked once more, */
+    struct buf late_before;  /* and what may be kept of what it was until then; empty: nothing */
     struct asciicast cast;
     struct rrweb rrweb;
     bool meta_waits;

@@ -11,7 +11,7 @@
 
 void seal_reveal_begin(struct seal *s)
 {
-    s->reveal = (struct seal_reveal){ .frame = BUF_INIT(KHLOG_FRAME_MAX), .raw = BUF_INIT(SEGMENT_EVENT_MAX + 1) };
+    s->reveal = (struct seal_reveal){ .frame = BUF_INIT(KHLOG_FRAME_MAX), .raw = BUF_INIT(SEGMENT_EVENT_MAX + 1), .late = BUF_INIT(SEGMENT_EVENT_MAX) };
 }
 
 void seal_reveal_done(struct seal *s)
@@ -24,6 +24,9 @@ void seal_reveal_done(struct seal *s)
         secret_wipe(v->raw.p, v->raw.cap);
     buf_deinit(&v->raw);
     buf_deinit(&v->frame);
+    if (v->late.p != NULL)
+        secret_wipe(v->late.p, v->late.cap);
+    buf_deinit(&v->late);
     *v = (struct seal_reveal){ .rest = SPAN_EMPTY };
 }
 
@@ -91,13 +94,18 @@ static enum err next_line(struct seal *s, struct span *ret, struct err_info *ret
 enum err seal_reveal_event(struct seal *s, time_us seek, struct err_info *reterr)
 {
     struct seal_reveal *v = &s->reveal;
+    bool masked = false;
     struct span line;
 
     if (s->job->reveal == NULL)
         return ERR_OK;
     TRY(next_line(s, &line, reterr));
-    if (s->late_before.n > 0 && span_eq(line, NOTHING)) /* it was whole until now */
-        line = s->late_before;
+    if (span_eq(line, NOTHING)) { /* it was whole until now, perhaps */
+        line = s->late_before.n > 0 ? buf_span(&s->late_before) : line;
+    } else if (late_any(&s->marks)) { /* marks of rules that keep nothing count in an original, too */
+        TRY(late_event(&s->marks, LATE_DROPPED, s->at.next_seq, line, &v->late, &masked, reterr));
+        line = masked ? buf_span(&v->late) : line;
+    }
     TRY(builder_open(s, reterr));
     TRY(segment_add_event(v->builder, s->at.next_seq, seek, line, reterr));
     return segment_builder_full(v->builder) ? cut_segment(s, reterr) : ERR_OK;

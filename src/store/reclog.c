@@ -317,6 +317,7 @@ static struct reclog_rec *new_rec(struct reclog *l, const struct reclog_begin *b
     r->ctx = b->ctx;
     r->base_batch = r->q_next_batch = r->w_next_batch = r->next_batch = b->next_batch;
     r->q_next_seq = r->w_next_seq = r->next_seq = r->sealed_seq = b->next_seq;
+    r->hold = r->q_hold = UINT64_MAX;
     list_init(&r->jobs);
     list_init(&r->places);
     list_init(&r->hubs);
@@ -372,7 +373,7 @@ static bool check_track(const struct reclog_rec *r, struct reclog_job *j, uint8_
     for (; *i < j->n && j->frames[*i].track == track; ++*i) {
         const struct reclog_frame *f = &j->frames[*i];
 
-        if (f->first_seq != seq || (f->is_head && f->n_events > 0) || f->zstd.n > KHLOG_FRAME_MAX ||
+        if (f->first_seq != seq || ((f->is_head || f->marks != 0) && f->n_events > 0) || f->zstd.n > KHLOG_FRAME_MAX ||
             seq > UINT64_MAX - f->n_events)
             return false;
         seq += f->n_events;
@@ -467,7 +468,7 @@ enum err reclog_append(struct reclog_rec *r, uint64_t batch_seq, const struct re
     j = n > UINT32_MAX ? NULL : calloc(1, sizeof(*j) + n * (sizeof(j->frames[0]) + sizeof(j->made[0])));
     if (j == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "log: batch");
-    *j = (struct reclog_job){ .rec = r, .batch_seq = batch_seq, .done = done, .ctx = ctx, .n = n };
+    *j = (struct reclog_job){ .rec = r, .batch_seq = batch_seq, .done = done, .ctx = ctx, .n = n, .hold = r->q_hold };
     memcpy(j->frames, frames, n * sizeof(*frames));
     j->made = (struct reclog_made *) (void *) (j->frames + n);
     e = check_frames(r, j, reterr);
@@ -484,6 +485,22 @@ enum err reclog_append(struct reclog_rec *r, uint64_t batch_seq, const struct re
     r->q_next_seq += j->n_events;
     r->q_next_batch = batch_seq + 1;
     return ERR_OK;
+}
+
+void reclog_hold(struct reclog_rec *r, uint64_t seq)
+{
+    r->q_hold = seq;
+}
+
+void reclog_show(struct reclog_rec *r)
+{
+    r->q_hold = UINT64_MAX;
+    reclog_enter(r->log);
+    if (r->hold != UINT64_MAX) {
+        r->hold = UINT64_MAX;
+        reclog_news(r);
+    }
+    reclog_leave(r->log);
 }
 
 void reclog_unsealed(const struct reclog_rec *r, struct reclog_unsealed *ret)

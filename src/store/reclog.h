@@ -86,13 +86,14 @@ struct reclog_begin {
 NODISCARD enum err reclog_begin(struct reclog *l, const struct reclog_begin *b, struct reclog_rec **ret,
                                 struct err_info *reterr);
 
-/* A zstd frame: events from first_seq on as NDJSON, or the head (n_events 0). Borrowed until 'done'. */
+/* A zstd frame: events from first_seq on as NDJSON, or the head or marks (n_events 0). Borrowed until 'done'. */
 struct reclog_frame {
     struct span zstd;
-    uint64_t first_seq; /* the head's: the next event's */
+    uint64_t first_seq; /* the head's, of marks: the next event's */
     uint32_t n_events;
     bool is_head;
     uint8_t track;
+    uint8_t marks; /* KHLOG_LATE or KHLOG_UNSURE; 0: it holds none */
 };
 
 /*
@@ -112,6 +113,13 @@ typedef void (*reclog_done)(void *ctx, enum err e);
  */
 NODISCARD enum err reclog_append(struct reclog_rec *r, uint64_t batch_seq, const struct reclog_frame *frames, size_t n,
                                  reclog_done done, void *ctx, struct err_info *reterr);
+
+/*
+ * Of the next append: once it is durable, followers are told of events below seq only (and of those in pieces), whatever else is durable. It holds until
+ * the append after it is durable, reclog_show, or the end. UINT64_MAX: of all. Tails show everything always.
+ */
+void reclog_hold(struct reclog_rec *r, uint64_t seq);
+void reclog_show(struct reclog_rec *r);
 
 /* What is durable and in no piece, of track 0. The time is of CLOCK_BOOTTIME: about when the oldest of it became durable; 0: nothing. */
 struct reclog_unsealed {
@@ -175,6 +183,9 @@ NODISCARD enum err reclog_tail(struct reclog *l, struct span rid, uint64_t from_
 /* The same of track 1. ERR_NOTFOUND: also of a recording without one. One taken after a tail of track 0 has all of its batches. */
 NODISCARD enum err reclog_tail_reveal(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
                                       struct reclog_tail **ret, struct err_info *reterr);
+/* Of track 0 only the records with KHLOG_LATE that may speak of events from from_seq on. */
+NODISCARD enum err reclog_tail_late(struct reclog *l, struct span rid, uint64_t from_seq, struct reclog_tail **ret,
+                                    struct err_info *reterr);
 struct reclog_tail *reclog_tail_free(struct reclog_tail *t);
 void reclog_tail_freep(struct reclog_tail **t);
 
@@ -190,7 +201,7 @@ NODISCARD enum err reclog_tail_read(struct reclog_tail *t, size_t i, const struc
 /* ---- following ---- */
 
 struct reclog_news {
-    uint64_t next_seq, next_batch; /* after everything durable */
+    uint64_t next_seq, next_batch; /* after everything durable; next_seq: and shown (reclog_hold) */
     uint64_t sealed_seq;           /* grows: pieces changed */
     bool ended;                    /* the last call */
 };
@@ -222,6 +233,7 @@ struct reclog_found {
     uint64_t first_seq, next_seq;     /* events */
     uint64_t first_batch, next_batch; /* next_batch: after the last batch that ends here */
     uint32_t n_records;
+    bool unsure;                      /* the last batch has a record with KHLOG_UNSURE */
 };
 
 /*

@@ -106,6 +106,7 @@ struct reclog_job {
     struct list mine; /* loop: in reclog_rec.jobs */
     struct reclog_rec *rec;
     uint64_t batch_seq, first_seq, n_events;
+    uint64_t hold;  /* of reclog_hold */
     uint64_t after; /* comes after the batches below this one; a batch without events is told by that alone */
     size_t bytes, encoded; /* of all frames; of their records */
     reclog_done done;
@@ -144,6 +145,7 @@ struct reclog_rec {
     uint64_t base_batch;
 
     uint64_t q_next_seq, q_next_batch; /* loop: after what is queued */
+    uint64_t q_hold;                   /* loop: of the next append */
     struct list jobs;                  /* loop: not yet answered */
 
     uint64_t w_next_seq, w_next_batch; /* writer: after what is in the group */
@@ -152,6 +154,7 @@ struct reclog_rec {
 
     uint64_t next_seq, next_batch; /* lock, writer writes: durable */
     uint64_t sealed_seq;           /* lock */
+    uint64_t hold;                 /* lock: followers hear of events below */
     struct list places;            /* lock: of both tracks */
     uint64_t unsealed_bytes;       /* lock: of track 0 */
     time_ms since;                 /* lock */
@@ -229,6 +232,7 @@ struct reclog_port *reclog_port_of(struct reclog *l, struct loop *loop); /* a ne
 void reclog_port_unref(struct reclog_port *p);
 void reclog_port_kick(struct reclog_port *p); /* something was put into one of its lists */
 void reclog_news(struct reclog_rec *r);       /* tell the followers */
+uint64_t reclog_shown(const struct reclog_rec *r); /* up to where */
 
 /* ---- reclog_write.c ---- */
 

@@ -68,6 +68,13 @@ void reclog_news(struct reclog_rec *r)
     }
 }
 
+uint64_t reclog_shown(const struct reclog_rec *r)
+{
+    const uint64_t upto = r->hold > r->sealed_seq ? r->hold : r->sealed_seq;
+
+    return r->ended || upto > r->next_seq ? r->next_seq : upto;
+}
+
 /* ---- on the loop ---- */
 
 static void answer(struct reclog *l, struct reclog_job *j)
@@ -118,7 +125,7 @@ static void tell(struct reclog *l, struct reclog_hub *h)
     }
     f = LIST_ENTRY(list_pop(&h->todo), struct reclog_follower, node); /* a hub without followers is gone */
     list_append(&h->followers, &f->node);
-    news = (struct reclog_news){ .next_seq = h->rec->next_seq, .next_batch = h->rec->next_batch,
+    news = (struct reclog_news){ .next_seq = reclog_shown(h->rec), .next_batch = h->rec->next_batch,
                                  .sealed_seq = h->rec->sealed_seq, .ended = h->rec->ended };
     (void) pthread_mutex_unlock(&l->lock);
     f->fn(f->ctx, &news);
@@ -206,7 +213,7 @@ static enum err follow(struct reclog *l, struct span rid, struct loop *loop, str
     if (f->hub == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "log: follower");
     list_append(&f->hub->followers, &f->node);
-    *ret_now = (struct reclog_news){ .next_seq = r->next_seq, .next_batch = r->next_batch,
+    *ret_now = (struct reclog_news){ .next_seq = reclog_shown(r), .next_batch = r->next_batch,
                                      .sealed_seq = r->sealed_seq };
     return ERR_OK;
 }

@@ -365,6 +365,8 @@ static bool summarize(struct local *x, struct reclog_found *ret)
     for (size_t i = 0; i < n; i++) {
         if ((x->records[i].flags & KHLOG_LAST) != 0)
             ret->next_batch = x->records[i].batch_seq + 1;
+        if ((x->records[i].flags & KHLOG_UNSURE) != 0)
+            ret->unsure = x->records[i].batch_seq == x->records[n - 1].batch_seq;
     }
     return true;
 }

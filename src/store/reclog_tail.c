@@ -50,16 +50,28 @@ static struct tail *new_tail(size_t n, size_t n_places)
     return t;
 }
 
-static void fill(struct tail *t, const struct reclog_rec *r, size_t from, size_t n)
+/* What is wanted of a track: records of events from 'seq' on, at most so many; or those with a flag alone. */
+struct wanted {
+    unsigned track;
+    uint64_t seq;
+    size_t max; /* 0: all */
+    uint32_t flag; /* 0: whatever it is */
+};
+
+static void fill(struct tail *t, const struct reclog_rec *r, size_t from, size_t n, uint32_t flag)
 {
-    for (size_t i = 0; i < n; i++) {
+    size_t k = 0;
+
+    for (size_t i = 0; k < n; i++) {
         const struct reclog_entry *e = &t->track->entries[t->track->head + from + i];
 
-        t->records[i] = (struct reclog_record){
+        if (flag != 0 && (e->flags & flag) == 0)
+            continue;
+        t->records[k] = (struct reclog_record){
             .first_seq = e->first_seq, .batch_seq = r->base_batch + e->batch, .n_events = e->n_events,
             .flags = e->flags, .len = e->len - (uint32_t) khlog_data_size(0),
         };
-        t->where[i] = (struct where){ reclog_place_of(r, e->place), e->at, e->len, e->number };
+        t->where[k++] = (struct where){ reclog_place_of(r, e->place), e->at, e->len, e->number };
     }
     t->pub = (struct reclog_tail){
         .kn = r->kn, .track = (uint8_t) (t->track - r->tracks), .growing = !r->ended, .next_seq = r->next_seq, .next_batch = r->next_batch,
@@ -67,21 +79,31 @@ static void fill(struct tail *t, const struct reclog_rec *r, size_t from, size_t
     };
 }
 
-static enum err snapshot(struct reclog_rec *r, unsigned track, uint64_t from_seq, size_t max, struct tail **ret,
-                         struct err_info *reterr)
+static size_t flagged(const struct reclog_track *t, size_t from, uint32_t flag)
 {
-    size_t from = first_of(&r->tracks[track], from_seq), n = r->tracks[track].n - from, n_places = 0;
+    size_t n = 0;
+
+    for (size_t i = from; i < t->n; i++)
+        n += (t->entries[t->head + i].flags & flag) != 0;
+    return n;
+}
+
+static enum err snapshot(struct reclog_rec *r, struct wanted w, struct tail **ret, struct err_info *reterr)
+{
+    size_t from = first_of(&r->tracks[w.track], w.seq), n = r->tracks[w.track].n - from, n_places = 0;
     struct tail *t;
 
-    if (max > 0 && n > max)
-        n = max;
+    if (w.flag != 0)
+        n = flagged(&r->tracks[w.track], from, w.flag);
+    if (w.max > 0 && n > w.max)
+        n = w.max;
     LIST_FOREACH (node, &r->places)
         n_places++;
     t = new_tail(n, n_places);
     if (t == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "tail of %zu records", n);
-    t->track = &r->tracks[track];
-    fill(t, r, from, n);
+    t->track = &r->tracks[w.track];
+    fill(t, r, from, n, w.flag);
     LIST_FOREACH (node, &r->places) {
         t->places[t->n_places] = LIST_ENTRY(node, struct reclog_place, node);
         t->places[t->n_places++]->refs++;
@@ -92,8 +114,7 @@ static enum err snapshot(struct reclog_rec *r, unsigned track, uint64_t from_seq
     return ERR_OK;
 }
 
-static enum err tail_of(struct reclog *l, struct span rid, unsigned track, uint64_t from_seq, size_t max_records,
-                        struct reclog_tail **ret, struct err_info *reterr)
+static enum err tail_of(struct reclog *l, struct span rid, struct wanted w, struct reclog_tail **ret, struct err_info *reterr)
 {
     struct reclog_rec *r;
     struct tail *t = NULL;
@@ -101,10 +122,10 @@ static enum err tail_of(struct reclog *l, struct span rid, unsigned track, uint6
 
     reclog_enter(l);
     r = map_get(&l->recs, rid);
-    if (r == NULL || (track > 0 && !r->reveal))
+    if (r == NULL || (w.track > 0 && !r->reveal))
         e = ERR_RAISE(reterr, ERR_NOTFOUND, "log: the recording is not being written here");
     else
-        e = snapshot(r, track, from_seq, max_records, &t, reterr);
+        e = snapshot(r, w, &t, reterr);
     reclog_leave(l);
     TRY(e);
     *ret = &t->pub;
@@ -114,13 +135,18 @@ static enum err tail_of(struct reclog *l, struct span rid, unsigned track, uint6
 enum err reclog_tail(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
                      struct reclog_tail **ret, struct err_info *reterr)
 {
-    return tail_of(l, rid, 0, from_seq, max_records, ret, reterr);
+    return tail_of(l, rid, (struct wanted){ 0, from_seq, max_records, 0 }, ret, reterr);
 }
 
 enum err reclog_tail_reveal(struct reclog *l, struct span rid, uint64_t from_seq, size_t max_records,
                             struct reclog_tail **ret, struct err_info *reterr)
 {
-    return tail_of(l, rid, 1, from_seq, max_records, ret, reterr);
+    return tail_of(l, rid, (struct wanted){ 1, from_seq, max_records, 0 }, ret, reterr);
+}
+
+enum err reclog_tail_late(struct reclog *l, struct span rid, uint64_t from_seq, struct reclog_tail **ret, struct err_info *reterr)
+{
+    return tail_of(l, rid, (struct wanted){ 0, from_seq, 0, KHLOG_LATE }, ret, reterr);
 }
 
 struct reclog_tail *reclog_tail_free(struct reclog_tail *pub)

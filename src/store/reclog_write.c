@@ -263,7 +263,7 @@ static enum err write_open(struct reclog *l, struct reclog_rec *r, uint8_t track
 /* The last of its batch in its track. */
 static uint32_t frame_flags(const struct reclog_job *j, size_t i)
 {
-    return (j->frames[i].is_head ? KHLOG_HEAD : 0) | (i + 1 == j->n || i + 1 == j->n_reveal ? KHLOG_LAST : 0);
+    return j->frames[i].marks | (j->frames[i].is_head ? KHLOG_HEAD : 0) | (i + 1 == j->n || i + 1 == j->n_reveal ? KHLOG_LAST : 0);
 }
 
 static enum err write_data(struct reclog *l, struct reclog_job *j, size_t i, struct err_info *reterr)
@@ -434,6 +434,7 @@ static void show_job(struct reclog *l, struct reclog_job *j)
     }
     r->next_seq = j->first_seq + j->n_events;
     r->next_batch = j->batch_seq + 1;
+    r->hold = j->hold;
     r->w_failed = ERR_OK;
     l->stats.appends++;
     l->stats.records += j->n;

@@ -345,6 +345,124 @@ def _():
     same("".join(json.loads(l)[2] for l in events(unmasking(r.id))), "card 4111 1111 1111 1111 paid\r\n", "with unmask")
 
 
+CARD = "card 4111 1111 1111 1111 paid\r\n"
+HALVES = [line(0.1, CARD[:15]), line(0.2, CARD[15:])]
+
+
+def die():
+    s.kill("gate")
+    s.wait_ready()
+    rid = s.add(FILE, client=drop_client)
+    key = s.keyed(rid, ["play"])
+    until(lambda: key.get(f"{key.path}/events").status == 200, 10 * SLOW, "the new gate replays")
+
+
+def halves_hidden(rid, what, lost=()):
+    """Nobody without unmask gets four digits of it, by any way; width stays."""
+    stored = everywhere_masked(rid, what)
+    text = "".join(json.loads(l)[2] for l in stored)
+    true("4111" not in text and "1111" not in text, f"{what}: half a card is shown: {text[-300:]!r}")
+    for cut in lost:
+        true(cut in text, f"{what}: {cut!r} is gone from {text[-300:]!r}")
+    true(text.startswith("".join(json.loads(l)[2] for l in chunks(s.keyed(rid, ["play"])))), f"{what}: chunks")
+    return text
+
+
+@test("a secret over two batches is masked as soon as its second half is there: before the seal, over kill -9, after the end")
+def _():
+    r = Live(keeper_client)
+    r.add(HALVES[:1])
+    r.add(HALVES[1:])
+    r.add([line(0.3, "next\r\n")])
+    want = CARD + "next\r\n"
+    text = halves_hidden(r.id, "in the tail", ["card ", " paid", "next"])
+    same(len(text), len(want), "the width")
+    same("".join(json.loads(l)[2] for l in events(unmasking(r.id))), want, "in the tail, with unmask")
+    die()
+    halves_hidden(r.id, "recovered", ["card ", " paid", "next"])
+    same("".join(json.loads(l)[2] for l in events(unmasking(r.id))), want, "recovered, with unmask")
+    r.add([line(0.4, "after\r\n")])
+    halves_hidden(r.id, "gone on with", ["after"])
+    r.end()
+    halves_hidden(r.id, "ended", ["card ", " paid", "next", "after"])
+    same("".join(json.loads(l)[2] for l in events(unmasking(r.id))), want + "after\r\n", "ended, with unmask")
+
+
+@test("kill -9 between the halves: nobody knows what it was, so what was open goes, and the rest of the line")
+def _():
+    for client in (keeper_client, drop_client):
+        r, whole = Live(client), Live(client)
+        r.add([line(0.05, "first\r\n")])
+        r.add(HALVES[:1])
+        whole.add([line(0.05, "a line that is over\r\n")])
+        die()
+        halves_hidden(r.id, "half of it, recovered", ["first"])
+        r.add(HALVES[1:])
+        r.add([line(0.3, "then\r\n")])
+        whole.add([line(0.1, "another one\r\n")])
+        halves_hidden(r.id, "gone on with", ["first", "then"])
+        r.end()
+        whole.end()
+        text = halves_hidden(r.id, "ended", ["first", "then"])
+        same(len(text), len("first\r\n" + CARD + "then\r\n"), "the width")
+        same("".join(json.loads(l)[2] for l in events(s.keyed(whole.id))), "a line that is over\r\nanother one\r\n", "a recording that ended with a line")
+
+
+@test("rules that change from keep to drop between the halves keep no half of it")
+def _():
+    for first, second in ((KEEP, "reveal = drop\n"), ("reveal = drop\n", KEEP)):
+        pid, client = project(f"half{len(first)}", KEEP)
+        r = Live(client)
+        rules(pid, first)
+        time.sleep(0.2 * SLOW)
+        r.add(HALVES[:1])
+        rules(pid, second)
+        time.sleep(0.2 * SLOW)
+        r.add(HALVES[1:])
+        r.add([line(0.3, "next\r\n")])
+        for what in ("live", "ended"):
+            halves_hidden(r.id, f"{what}, {first.strip()} then {second.strip()}", ["next"])
+            text = "".join(events(unmasking(r.id)))
+            true("4111" not in text, f"{what}, with unmask: {text}")
+            if what == "live":
+                r.end()
+
+
+@test("a seal leaves text that may still become a match where it can be masked")
+def _():
+    r = Live(keeper_client)
+    pad = lambda: "".join(random.choices("abcdefghijklmnopqrstuvwxyzABCDEF", k=20000)) + "\r\n"
+    for i in range(5):
+        r.add([line(1 + i / 10, pad())])
+    r.add([line(2, pad() + CARD[:15])])
+    until(lambda: db("SELECT 1 FROM piece WHERE rid=?", r.id), 20 * SLOW, "a segment")
+    time.sleep(0.3)
+    r.add([line(3, CARD[15:])])
+    r.end()
+    text = halves_hidden(r.id, "sealed between", ["card "])
+    true("live.late-sealed" not in s.log(), "a mark came too late")
+    true(CARD in "".join(json.loads(l)[2] for l in events(unmasking(r.id))), "with unmask")
+
+
+@test("who follows does not see the first half while it may become a match, and sees an unfinished word after a moment")
+def _():
+    r = Live(keeper_client)
+    r.add([line(0.05, "first\r\n")])
+    st = s.keyed(r.id, ["play", "live"]).stream("?follow=1&from_ms=0")
+    st.wait_events(1)
+    r.add(HALVES[:1])
+    time.sleep(0.3)
+    same(len(st.content()), 1, "events while it is open")
+    r.add(HALVES[1:])
+    st.wait_events(3)
+    text = "".join(json.loads(d)[2] for _, d in st.content())
+    true("4111" not in text and "1111" not in text and "paid" in text, f"followed: {text!r}")
+    r.add([line(0.3, "a word, unfinishe")])
+    st.wait_events(4)
+    same(json.loads(st.content()[3][1])[2], "a word, unfinishe", "shown in the end")
+    st.close()
+
+
 @test("erased with the recording: nothing of it stays when a beginning is taken back")
 def _():
     before = len(db("SELECT 1 FROM wrap"))

@@ -592,7 +592,7 @@ static void test_state(void **state)
 
     (void) state;
     bed_init(&b, "rrweb { mask = { \".private\" } }");
-    intake_lost(b.in);
+    intake_lost(b.in, false);
     assert_true(pass_str(&b, TYPED(77)));
     assert_true(pass_str(&b, MUTATION("\"texts\":[{\"id\":5,\"value\":\"anything\"}]")));
     assert_false(pass_str(&b, PAGE("{\"type\":3,\"id\":5,\"textContent\":\"x\"}")));

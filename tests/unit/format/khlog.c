@@ -418,7 +418,9 @@ static void fields_that_cannot_be(void **state)
     CLEANUP(khlog_key_freep) struct khlog_key *k = vector_key(rk, &o);
     static const struct khlog_data bad[] = {
         { .number = 0, .flags = KHLOG_HEAD, .n_events = 1 },
-        { .number = 1, .flags = 4 },
+        { .number = 1, .flags = KHLOG_LATE, .n_events = 1 },
+        { .number = 1, .flags = KHLOG_UNSURE, .n_events = 1 },
+        { .number = 1, .flags = 16 },
         { .number = 2, .flags = 0x80000000 },
         { .number = 3, .n_events = 2, .first_seq = UINT64_MAX - 1 },
     };
