@@ -18,6 +18,9 @@ s = Server(config=SMALL).cast()
 BOTH = ["play", "live"]
 
 
+CRLF = "\r\n"
+
+
 class Live:
     """One recording being made."""
 
@@ -44,7 +47,7 @@ class Live:
         """n events of a terminal, or so many of a page, going on from what there is."""
         at = len(self.sent)
         if self.kind == "terminal":
-            new = [f'[{round((at + i) * step, 3):.3f},"o",{json.dumps(f"line {at + i} " + "x" * pad)}]' for i in range(n)]
+            new = [f'[{round((at + i) * step, 3):.3f},"o",{json.dumps(f"line {at + i} " + "x" * pad + CRLF)}]' for i in range(n)]  # lines that are over: a word that is not waits a second
         else:
             new = rrweb_events(at + n, step_ms=int(step * 1000), text="node {} " + "x" * pad)[at:]
         self.add(new).want(200)
@@ -432,7 +435,7 @@ def _():
         y = until(lambda: resumed(live, g, got[-1][0]), 15, "a follower again", step=0.3)
         # A page is snapshot anew: what changes in nodes that this gate has not seen is masked until then.
         again = (rrweb_events(2, base=1700000000000 + 2300) + rrweb_events(240, 10, "node {} ")[232:] if kind == "rrweb" else
-                 [f'[{2.3 + i / 100:.3f},"o","after {i}"]' for i in range(10)])
+                 [f'[{2.3 + i / 100:.3f},"o",{json.dumps(f"after {i}" + CRLF)}]' for i in range(10)])
         until(lambda: live.add(again).status == 200, 15, "the recorder again", step=0.3)
         live.more(5)
         y.wait(lambda y: len(seqs(y)) == 15, 10, "what came after")

@@ -172,7 +172,7 @@ def _():
 
         def add(n):
             nonlocal at
-            new = [f'[{(len(lines) + i) / 100:.3f},"o","line {len(lines) + i}"]' for i in range(n)]
+            new = [f'[{(len(lines) + i) / 100:.3f},"o","line {len(lines) + i}\\r\\n"]' for i in range(n)]
             batch = "".join(x + "\n" for x in new).encode()
             r = c.get(f"/v1/recordings/{rid}/events", method="POST", token=to, body=batch,
                       headers=[("content-type", "application/x-ndjson"), ("batch-seq", str(at))])
