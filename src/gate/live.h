@@ -113,6 +113,7 @@ struct live_rec {
 
     /* masking: live_masks.c */
     struct mask_rules *rules;
+    bool unsure;                  /* the process before left text that may be half of something */
     struct intake *intake;        /* with 'batch' in whichever thread has that */
     struct buf blank_full, blank_rest; /* frames of track 1 for events from which nothing was taken: until the batch is durable */
     struct buf carry;             /* struct intake_late: of a masker that gave way to other rules, for the next batch */
@@ -200,6 +201,8 @@ bool live_rec_settle(struct live_rec *r);
 
 /* ---- live_masks.c ---- */
 
+/* It goes on with what another process began, whose pieces have the numbers below: is it in the middle of something? */
+void live_masks_resume(struct live_rec *r, uint32_t next_seg);
 /* The project's rules as they are now, in r->intake. lost: the recording began elsewhere. NULL, or the code of a refusal. */
 const char *live_masks_begin(struct live_rec *r, bool lost, bool *ret_keep);
 /* The same before a batch: rules may have changed. */

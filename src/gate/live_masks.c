@@ -26,7 +26,7 @@ static bool carry_over(struct live_rec *r, bool keep, bool *ret_unsure)
     struct intake_unsure open;
     struct intake_late m;
 
-    *ret_unsure = recover_unsure(r->gate, span_str(r->place.rid));
+    *ret_unsure = r->unsure;
     if (r->intake == NULL)
         return true;
     intake_begin(r->intake); /* a batch that was refused leaves nothing */
@@ -58,6 +58,35 @@ static bool renew(struct live_rec *r, struct mask_rules *rules, bool lost)
     r->rules = rules;
     r->intake = fresh;
     return true;
+}
+
+/*
+ * Of a gate before the one before us there is only what it recovered, and that begins as KHSPL1 does. Segments end where text is over, but for those that had
+ * to be made: then it was silent for long.
+ */
+static bool ends_as_log(const struct live_rec *r, uint32_t next_seg)
+{
+    const struct store_piece name = { span_str(r->place.pid), span_str(r->place.rid), next_seg - 1 };
+    struct store_file file = { .fd = -1 };
+    struct khseg_source source;
+    uint8_t magic[6] = { 0 };
+    enum err e = store_get(r->gate->store, &name, &file, NULL);
+
+    if (e == ERR_OK) {
+        source = store_source(&file);
+        e = source.read(source.ctx, 0, magic, sizeof(magic), NULL);
+    }
+    store_close(&file);
+    return e != ERR_OK || memcmp(magic, "KHSPL1", sizeof(magic)) == 0;
+}
+
+void live_masks_resume(struct live_rec *r, uint32_t next_seg)
+{
+    switch (recover_end(r->gate, span_str(r->place.rid))) {
+    case RECOVER_OPEN: r->unsure = true; break;
+    case RECOVER_OVER: r->unsure = false; break;
+    case RECOVER_NOTHING: r->unsure = r->kind == IMPORTER_TERMINAL && next_seg > 0 && ends_as_log(r, next_seg); break;
+    }
 }
 
 const char *live_masks_begin(struct live_rec *r, bool lost, bool *ret_keep)

@@ -105,6 +105,7 @@ static enum err take_over(struct live_rec *r, const struct ipc_ingest_state *s, 
     r->parse = batch_state_resume(from.kind, s->next_seq, s->last_us, s->bytes, from.times);
     r->told_times = s->time_kind;
     r->kind = from.kind;
+    live_masks_resume(r, s->next_seg);
     code = live_masks_begin(r, /* lost= */ true, &keep);
     if (code != NULL) {
         *ret_code = code;

@@ -43,6 +43,12 @@ struct item {
     struct err_info why;
 };
 
+/* How a recording's text ended. */
+struct recover_text {
+    char rid[ID_CAP];
+    bool open;
+};
+
 struct recover {
     struct recover_params p;
     struct link *keeper;
@@ -57,8 +63,8 @@ struct recover {
     struct err_info why;
     struct loop_timer retry;
     struct recover_counts counts;
-    char (*closed)[ID_CAP]; /* recordings whose last batch left no text open, sorted; fixed once it is over */
-    size_t n_closed;
+    struct recover_text *ends; /* by recording; fixed once it is over */
+    size_t n_ends;
     _Atomic bool over;
 };
 
@@ -492,36 +498,38 @@ static void finish(void *arg)
         }
 }
 
-/* Without memory none is known, and all are taken to be open. Items are sorted by recording, what they have by key number and track. */
-static void remember_closed(struct recover *r)
+/* Without memory all are taken to be open. Items are sorted by recording, what they have by key number and track. */
+static void remember_ends(struct recover *r)
 {
-    r->closed = calloc(r->n_items + 1, sizeof(*r->closed));
-    for (size_t i = 0; r->closed != NULL && i < r->n_items; i++) {
+    r->ends = calloc(r->n_items + 1, sizeof(*r->ends));
+    for (size_t i = 0; r->ends != NULL && i < r->n_items; i++) {
         const struct item *it = &r->items[i];
-        const struct reclog_found *last = NULL;
+        struct recover_text *end = &r->ends[r->n_ends++];
 
+        (void) span_to_str(reclog_recovery_at(r->found, it->first)->rid, end->rid, sizeof(end->rid)); /* an id: it fits */
         for (size_t k = 0; k < it->n; k++) {
             const struct reclog_found *f = reclog_recovery_at(r->found, it->first + k);
 
-            last = f->track == 0 ? f : last;
+            end->open = it->hole || (f->track == 0 ? f->unsure : end->open);
         }
-        if (last != NULL && !last->unsure && !it->hole && span_to_str(last->rid, r->closed[r->n_closed], ID_CAP))
-            r->n_closed++;
     }
 }
 
 static int by_rid(const void *a, const void *b)
 {
-    return span_cmp(span_str(a), span_str(b));
+    return strcmp(((const struct recover_text *) a)->rid, ((const struct recover_text *) b)->rid);
 }
 
-bool recover_unsure(const struct gate *g, struct span rid)
+enum recover_end recover_end(const struct gate *g, struct span rid)
 {
     const struct recover *r = g->recover;
-    char id[ID_CAP];
+    struct recover_text key = { .open = false };
+    const struct recover_text *end;
 
-    return r == NULL || !recover_over(r) || r->n_closed == 0 || !span_to_str(rid, id, sizeof(id)) ||
-           bsearch(id, r->closed, r->n_closed, sizeof(*r->closed), by_rid) == NULL;
+    if (r == NULL || !recover_over(r) || r->ends == NULL || !span_to_str(rid, key.rid, sizeof(key.rid)))
+        return RECOVER_OPEN;
+    end = bsearch(&key, r->ends, r->n_ends, sizeof(key), by_rid);
+    return end == NULL ? RECOVER_NOTHING : end->open ? RECOVER_OPEN : RECOVER_OVER;
 }
 
 static void finished(void *arg)
@@ -529,7 +537,7 @@ static void finished(void *arg)
     struct recover *r = arg;
     const struct recover_counts *c = &r->counts;
 
-    remember_closed(r);
+    remember_ends(r);
 
     if (r->failed)
         log_err(LOG_WARN, "recover.not-removed", &r->why);
@@ -598,7 +606,7 @@ struct recover *recover_free(struct recover *r)
         free(r->items[i].pieces);
     free(r->items);
     (void) reclog_recovery_free(r->found);
-    free(r->closed);
+    free(r->ends);
     free(r);
     return NULL;
 }

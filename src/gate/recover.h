@@ -59,5 +59,6 @@ void recover_counts(const struct recover *r, struct recover_counts *ret); /* on 
  */
 bool recover_done(const struct gate *g);
 
-/* After that: may the text that a recording begins with here be the rest of a match? False: what was recovered of it ended with text that is over. */
-bool recover_unsure(const struct gate *g, struct span rid);
+/* After that: did what was recovered of it end with text that may be the beginning of a match? */
+enum recover_end { RECOVER_OPEN, RECOVER_OVER, RECOVER_NOTHING /* nothing was, here */ };
+enum recover_end recover_end(const struct gate *g, struct span rid);
