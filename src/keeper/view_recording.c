@@ -98,15 +98,15 @@ static void rank(struct job *c, const struct meta_access *a, int64_t at_ms, stru
     }
 }
 
-static enum err write_access(struct job *c, struct span rid, struct err_info *reterr)
+/* The best of what the caller has or waits for; *word "none" stays when there is nothing. */
+static enum err find_access(struct job *c, struct span rid, struct meta_access *best, const char **word,
+                            struct err_info *reterr)
 {
     const struct meta_access_filter f = { .person = c->me->id, .recording = rid };
     const struct meta_page page = { .limit = 20 };
-    struct meta_access best = { 0 };
     struct meta_request_list rows;
     struct meta_grant_list grants;
     struct meta_pos next;
-    const char *word = "none";
     int64_t best_ms = 0;
 
     /* Grants first: a viewer has one without having asked, and one may have been widened to this recording. */
@@ -115,7 +115,7 @@ static enum err write_access(struct job *c, struct span rid, struct err_info *re
         const struct meta_grant *g = &grants.rows[i];
         const struct meta_access a = { .rid = rid, .state = g->state, .request = g->request, .gid = g->id };
 
-        rank(c, &a, g->created_ms, &best, &best_ms, &word);
+        rank(c, &a, g->created_ms, best, &best_ms, word);
     }
     TRY(meta_requests(c->v, &f, &page, c->mem, &rows, &next, reterr));
     for (size_t i = 0; i < rows.n; i++) {
@@ -125,8 +125,20 @@ static enum err write_access(struct job *c, struct span rid, struct err_info *re
 
         TRY(meta_grants_of_request(c->v, q->id, c->mem, &opened, reterr));
         if (opened.n == 0)
-            rank(c, &a, q->created_ms, &best, &best_ms, &word);
+            rank(c, &a, q->created_ms, best, &best_ms, word);
     }
+    return ERR_OK;
+}
+
+static enum err write_access(struct job *c, struct span rid, struct err_info *reterr)
+{
+    struct meta_access best = { 0 };
+    const char *word = "none";
+    bool any;
+
+    TRY(meta_access_any(c->v, rid, &any, reterr)); /* of most rows of a list there is none */
+    if (any)
+        TRY(find_access(c, rid, &best, &word, reterr));
     jsonw_kcstr(&c->w, "access", word);
     view_text(c, "access_request", best.request);
     if (strcmp(word, "open") == 0 || strcmp(word, "scheduled") == 0) {

@@ -116,6 +116,8 @@ NODISCARD enum err meta_frozen(struct meta_view *v, struct span project, bool *r
 struct meta_access {
     struct span rid, state, gid, request;
 };
+/* Is there a request or a grant of anybody that names the recording? Of most there is none: cheap to ask before looking closer. */
+NODISCARD enum err meta_access_any(struct meta_view *v, struct span rid, bool *ret, struct err_info *reterr);
 /* Grants and requests of the person in these states. */
 NODISCARD enum err meta_access_of(struct meta_view *v, struct span person, const struct span *states, size_t n_states,
                                   struct arena *a, struct meta_access **ret, size_t *ret_n, struct err_info *reterr);

@@ -118,8 +118,10 @@ static bool live_grant_covers(struct job *c, struct span rid)
     const struct meta_page page = { .limit = 1 };
     struct meta_grant_list rows;
     struct meta_pos next;
+    bool any;
 
-    return meta_grants(c->v, &f, &page, c->mem, &rows, &next, NULL) == ERR_OK && rows.n > 0 &&
+    return meta_access_any(c->v, rid, &any, NULL) == ERR_OK && any &&
+           meta_grants(c->v, &f, &page, c->mem, &rows, &next, NULL) == ERR_OK && rows.n > 0 &&
            c->now.real < rows.rows[0].window_end_ms;
 }
 

@@ -332,6 +332,16 @@ static enum err access_rows(struct meta_view *v, const char *sql, struct span pe
     }
 }
 
+enum err meta_access_any(struct meta_view *v, struct span rid, bool *ret, struct err_info *reterr)
+{
+    int64_t any;
+
+    TRY(db_int(v, &any, reterr, "SELECT EXISTS(SELECT 1 FROM grant_recording WHERE rid=?1) OR EXISTS(SELECT 1 FROM request_recording WHERE rid=?1)", "t",
+               rid));
+    *ret = any != 0;
+    return ERR_OK;
+}
+
 enum err meta_access_of(struct meta_view *v, struct span person, const struct span *states, size_t n_states,
                         struct arena *a, struct meta_access **ret, size_t *ret_n, struct err_info *reterr)
 {

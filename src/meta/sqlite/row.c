@@ -46,8 +46,11 @@ int64_t db_seq(const struct db_table *t, const void *row)
 
 void db_columns(const struct db_table *t, const char *prefix, struct buf *b)
 {
-    for (size_t i = 0; i < t->n_cols; i++)
-        buf_addf(b, "%s%s%s", i == 0 ? "" : ",", prefix, t->cols[i].name);
+    for (size_t i = 0; i < t->n_cols; i++) { /* of every query: printf was a third of what a list costs */
+        buf_add_str(b, i == 0 ? "" : ",");
+        buf_add_str(b, prefix);
+        buf_add_str(b, t->cols[i].name);
+    }
 }
 
 /* ---- writing ---- */
