@@ -104,7 +104,15 @@ NODISCARD bool json_minify(struct span in, const struct json_limits *lim, struct
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
-struct json_token; /* codec/json_tape.h */
+/*
+ * Where a value begins and ends, found when it was read (codec/json_tape.h). In the order of the text: a container before what lies in
+ * it, a member's name before its value.
+ */
+struct json_token {
+    uint32_t from, to; /* its bytes, brackets and quotes included; counted from the first byte of the value that was read */
+    uint32_t n;        /* tokens in it, itself included */
+    enum json_type type;
+};
 
 struct json_value {
     enum json_type type;
@@ -124,16 +132,43 @@ struct json_iter {
 
 /* Over an object's members or an array's elements; over anything else there is nothing. */
 struct json_iter json_iter(struct json_value container);
-bool json_next(struct json_iter *it, struct json_value *ret);
+bool json_next_bytes(struct json_iter *it, struct json_value *ret); /* without tokens */
+
+/* A token's text; of a string what is between the quotes. */
+static inline struct span json_token_text(const uint8_t *base, const struct json_token *k)
+{
+    size_t quote = k->type == JSON_STRING;
+
+    return (struct span){ base + k->from + quote, k->to - k->from - 2 * quote };
+}
+
+static inline bool json_next(struct json_iter *it, struct json_value *ret)
+{
+    const struct json_token *k = it->token;
+
+    if (k == NULL)
+        return json_next_bytes(it, ret);
+    if (k == it->end)
+        return false;
+    ret->key = it->object ? json_token_text(it->at.p, k++) : SPAN_EMPTY;
+    ret->type = k->type;
+    ret->raw = json_token_text(it->at.p, k);
+    ret->token = k;
+    it->token = k + k->n;
+    return true;
+}
 
 bool json_raw_eq_slow(struct span raw, const char *text);
 
-/* Most comparisons end at the first byte: written as itself, or else as an escape. */
+/* Most comparisons end at the first byte. Where the bytes part, only an escape can still mean the same. */
 static inline bool json_raw_eq_n(struct span raw, const char *text, size_t n)
 {
-    if (raw.n < n || (raw.n > 0 && raw.p[0] != (uint8_t) text[0] && raw.p[0] != '\\'))
+    if (raw.n < n) /* an escape is longer than what it means */
         return false;
-    return raw.n == n ? n == 0 || memcmp(raw.p, text, n) == 0 : json_raw_eq_slow(raw, text); /* an escape makes it longer, never shorter */
+    for (size_t i = 0; i < n; i++)
+        if (raw.p[i] != (uint8_t) text[i])
+            return raw.p[i] == '\\' && json_raw_eq_slow(raw, text);
+    return raw.n == n;
 }
 
 /* Does the raw name or string mean exactly this text, escapes decoded? */

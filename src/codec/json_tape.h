@@ -14,13 +14,6 @@
 
 #define JSON_TAPE_MAX (128u << 20) /* the most that an event of 16 MiB can have */
 
-/* In the order of the text: a container before what lies in it, a member's name before its value. */
-struct json_token {
-    uint32_t from, to; /* its bytes, brackets and quotes included; counted from the first byte of the value that was read */
-    uint32_t n;        /* tokens in it, itself included */
-    enum json_type type;
-};
-
 struct json_tape {
     struct json_token *v;
     uint32_t n, cap;

@@ -185,34 +185,10 @@ struct json_iter json_iter(struct json_value c)
     return (struct json_iter){ .at = span_sub(c.raw, 1, c.raw.n - 2), .object = object };
 }
 
-/* Between the quotes of a string. */
-static struct span content(const uint8_t *base, const struct json_token *k)
+bool json_next_bytes(struct json_iter *it, struct json_value *ret)
 {
-    return span_of(base + k->from + 1, k->to - k->from - 2);
-}
+    struct span key = SPAN_EMPTY, at = json_skip_space(it->at);
 
-static bool next_token(struct json_iter *it, struct json_value *ret)
-{
-    const struct json_token *k = it->token;
-    const uint8_t *base = it->at.p;
-
-    if (k == it->end)
-        return false;
-    ret->key = it->object ? content(base, k++) : SPAN_EMPTY;
-    ret->type = k->type;
-    ret->raw = k->type == JSON_STRING ? content(base, k) : span_of(base + k->from, k->to - k->from);
-    ret->token = k;
-    it->token = k + k->n;
-    return true;
-}
-
-bool json_next(struct json_iter *it, struct json_value *ret)
-{
-    struct span key = SPAN_EMPTY, at;
-
-    if (it->token != NULL)
-        return next_token(it, ret);
-    at = json_skip_space(it->at);
     if (at.n > 0 && *at.p == ',')
         at = json_skip_space(span_sub(at, 1, at.n));
     if (at.n == 0)
@@ -321,8 +297,17 @@ bool json_find(struct json_value obj, const char *key, struct json_value *ret)
 
 bool json_int(struct span raw, int64_t *ret)
 {
-    int64_t v;
+    int64_t v = 0;
+    size_t i = 0;
 
+    if (raw.n > 0 && raw.n < 19 && raw.p[0] != '0') { /* most of them */
+        while (i < raw.n && raw.p[i] >= '0' && raw.p[i] <= '9')
+            v = v * 10 + (raw.p[i++] - '0');
+        if (i == raw.n) {
+            *ret = v;
+            return true;
+        }
+    }
     if (!num_i64(raw, &v) || (raw.n > 1 && (*raw.p == '0' || (*raw.p == '-' && raw.p[1] == '0'))))
         return false;
     *ret = v;

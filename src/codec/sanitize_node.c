@@ -297,10 +297,9 @@ static enum name name_of(struct span raw)
         NAME(""), NAME("type"), NAME("tagName"), NAME("attributes"), NAME("childNodes"), NAME("id"), NAME("rootId"), NAME("textContent"),
         NAME("name"), NAME("publicId"), NAME("systemId"), NAME("__proto__"),
     };
-    bool plain = raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL;
 
     for (int i = NAME_TYPE; i < N_NAMES; i++)
-        if (plain ? names[i].len == raw.n && memcmp(names[i].text, raw.p, raw.n) == 0 : json_raw_eq(raw, names[i].text))
+        if (json_raw_eq_n(raw, names[i].text, names[i].len))
             return (enum name) i;
     return NAME_OTHER;
 }
