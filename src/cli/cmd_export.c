@@ -223,7 +223,7 @@ const struct command cmd_export = {
     .heading = "Recordings",
     .summary = "Writes a recording to a file, under access that lets you export",
     .synopsis = "RID -o FILE [--format asciicast-v2|asciicast-v3|rrweb|text]",
-    .text = "The file appears when it is whole; a connection that breaks on the way is taken up where it stopped (a text begins anew). In it\n"
+    .text = "The file appears when it is whole; a connection that breaks on the way is taken up where it stopped (a text where a key ended). In it\n"
             "stands who took it, when, and which record of the audit log says so. Ask for it with\n"
             "keyhole request RID --action export. From then on the file is yours to protect: it is readable by you alone.",
     .example = "$ keyhole export r_2Dz2Sr-SnSlnd8aT -o checkout.json\n812 events",

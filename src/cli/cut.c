@@ -1,5 +1,7 @@
 #include "cli/cut.h"
 
+#include "base/num.h"
+
 void cut_init(struct cut *c, enum cut_shape shape)
 {
     *c = (struct cut){ .shape = shape };
@@ -55,6 +57,28 @@ static void array_byte(struct cut *c, uint8_t b)
     }
 }
 
+/* What a text's last line says when the key was over before the recording. No line of the recording begins with '#'. */
+static void text_byte(struct cut *c, uint8_t b)
+{
+    static const char joint[] = "# goes on with from_seq=";
+    size_t n = (size_t) (c->at - 1 - c->began);
+    uint64_t events;
+
+    c->paused = false;
+    if (b != '\n') {
+        if (n < sizeof(c->line))
+            c->line[n] = (char) b;
+        return;
+    }
+    if (n > sizeof(joint) - 1 && n <= sizeof(c->line) && memcmp(c->line, joint, sizeof(joint) - 1) == 0 &&
+        num_u64(span_of(c->line + sizeof(joint) - 1, n - (sizeof(joint) - 1)), 1ull << 53, &events) && events > 0) {
+        c->paused = true;
+        c->good = c->began;
+        c->events = events;
+    }
+    c->began = c->at;
+}
+
 void cut_feed(struct cut *c, struct span bytes)
 {
     for (size_t i = 0; i < bytes.n; i++) {
@@ -63,6 +87,8 @@ void cut_feed(struct cut *c, struct span bytes)
             line_byte(c, bytes.p[i]);
         else if (c->shape == CUT_ARRAY)
             array_byte(c, bytes.p[i]);
+        else
+            text_byte(c, bytes.p[i]);
     }
 }
 
@@ -74,7 +100,7 @@ void cut_restart(struct cut *c)
         return;
     }
     c->at = c->began = c->good;
-    c->mark = false;
+    c->mark = c->paused = false;
     c->in_string = c->escaped = c->closed = false;
     c->depth = c->shape == CUT_ARRAY ? 1 : 0;
     c->joining = c->shape == CUT_ARRAY;
@@ -97,6 +123,6 @@ const char *cut_joins(struct cut *c, struct span *piece)
 bool cut_whole(const struct cut *c)
 {
     if (c->shape == CUT_TEXT)
-        return c->at > 0;
+        return c->at > 0 && !c->paused && c->began == c->at;
     return c->shape == CUT_ARRAY ? c->closed : c->header && c->began == c->at;
 }

@@ -239,6 +239,27 @@ void transcript_event(struct transcript *t, struct span json, time_us time, stru
     }
 }
 
+void transcript_resume(struct transcript *t, int cols, int rows, struct span init, time_us time)
+{
+    t->time = time;
+    screen_resize(t->screen, cols, rows);
+    screen_feed(t->screen, init);
+    transcript_settle(t);
+}
+
+void transcript_settle(struct transcript *t)
+{
+    t->alternate = screen_alternate(t->screen);
+    t->dirty = false;
+    resized(t);
+}
+
+void transcript_pause(struct transcript *t, struct buf *out)
+{
+    t->out = out;
+    look(t, false);
+}
+
 void transcript_end(struct transcript *t, struct buf *out)
 {
     t->out = out;

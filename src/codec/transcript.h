@@ -23,6 +23,16 @@ struct transcript;
 struct transcript *transcript_new(int cols, int rows);
 struct transcript *transcript_free(struct transcript *t);
 
+/*
+ * Goes on from the middle: this screen stood before the event that comes next ('init' as codec/screen dumps it; empty: a new screen). Then events up
+ * to where an earlier text stopped, whose lines nobody wants, and transcript_settle: what stands there now was said, but the line with the cursor.
+ */
+void transcript_resume(struct transcript *t, int cols, int rows, struct span init, time_us time);
+void transcript_settle(struct transcript *t);
+
+/* The text stops here and goes on elsewhere: what is new, but the line with the cursor. */
+void transcript_pause(struct transcript *t, struct buf *out);
+
 /* A stored event ([seconds, code, data], valid JSON without white space) and its seek time. Appends lines, each with its newline. */
 void transcript_event(struct transcript *t, struct span json, time_us time, struct buf *out);
 

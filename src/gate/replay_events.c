@@ -80,16 +80,30 @@ static void events_end(struct replay *r, int code)
 static void end_expired(struct replay *r)
 {
     struct events *e = r->state;
-    struct buf b = BUF_INIT(EXCHANGE_FINAL_MAX);
+    struct buf b = BUF_INIT(SEGMENT_SCREEN_MAX);
 
-    add_end_line(r, 4401, &b);
-    if (e->format != FORMAT_EVENTS || exchange_write(r->call->ex, buf_span(&b)) != ERR_OK) {
+    if (e->format == FORMAT_EVENTS)
+        add_end_line(r, 4401, &b);
+    else if (e->format == FORMAT_TEXT)
+        export_pause(r, &b);
+    if (b.n == 0 || b.failed || exchange_write(r->call->ex, buf_span(&b)) != ERR_OK) {
         events_end(r, 4401);
     } else {
         replay_sent_all(r);
         exchange_end(r->call->ex);
     }
-    buf_deinit(&b);
+    lines_wipe(&b);
+}
+
+/* Between two chunks. */
+static void stop(struct replay *r, enum key_verdict v)
+{
+    int code;
+
+    if (v == KEY_EXPIRED && r->begun && replay_may(r, &code) == KEY_EXPIRED && code == 4401)
+        end_expired(r);
+    else
+        replay_stop(r, v);
 }
 
 static void add_event(struct replay *r, const struct line *l, struct buf *out)
@@ -167,6 +181,8 @@ void events_pump(struct replay *r)
             return;
         } else if (!has_room(r)) {
             return;
+        } else if (e->format == FORMAT_TEXT && export_pauses(r)) {
+            end_expired(r);
         } else if (e->format == FORMAT_TEXT) {
             export_text(r); /* in a worker: events_pump follows */
             return;
@@ -185,7 +201,7 @@ static void on_leased(void *ctx, enum key_verdict v)
         if (v == KEY_OK)
             events_pump(r);
         else
-            replay_stop(r, v);
+            stop(r, v);
     }
     call_unref(r->call);
 }
@@ -222,20 +238,26 @@ static void lease_loaded(struct replay *r)
         return;
     }
     if (v != KEY_OK) {
-        replay_stop(r, v);
+        stop(r, v);
         return;
     }
     (void) call_ref(r->call);
     replay_ask_lease(r, &span, on_leased, r);
 }
 
-static void next_step(struct replay *r)
+void events_next(struct replay *r)
 {
     struct events *e = r->state;
     struct line l;
 
+    if (e->silent && e->lines.seq >= (uint64_t) e->from_seq) {
+        e->silent = false;
+        export_settle(r);
+    }
     if (!lines_peek(&e->lines, &l)) { /* resumed after the last event of this chunk */
         load_next(r);
+    } else if (e->silent) {
+        export_text(r); /* events_next follows */
     } else if (past_end(e) && (r->begun || !e->start.has_screen)) {
         finish(r);
     } else {
@@ -252,10 +274,11 @@ static void on_loaded(struct replay *r, enum err err)
     } else if (err != ERR_OK) {
         replay_stop(r, KEY_AUTHORITY_STALE);
     } else {
-        if (e->resumed)
-            export_resume(r);
+        bool resumed = e->resumed;
+
         e->resumed = false;
-        next_step(r);
+        if (!resumed || export_resume(r))
+            events_next(r);
     }
 }
 
@@ -353,7 +376,7 @@ static void on_waited(void *arg)
     struct replay *r = arg;
 
     if (!r->over && r->call->ex != NULL)
-        next_step(r);
+        events_next(r);
 }
 
 struct events *events_new(struct replay *r)

@@ -22,6 +22,7 @@
 #include "os/clock.h"
 
 #define TEXT_OUT_MAX (64u << 20)
+#define PAUSE_MS     1000 /* before a key ends a text stops where it can go on: what a worker makes of the next chunk may be too late */
 
 struct export {
     struct buf head;    /* of the recording, until the answer begins */
@@ -134,10 +135,6 @@ void export_begin(struct replay *r)
 
     if (e == NULL || !choose_format(r, e) || !replay_query_int(r, "from_seq", INT64_MAX, &e->from_seq))
         return;
-    if (e->format == FORMAT_TEXT && e->from_seq > 0) {
-        replay_bad_parameter(r, "from_seq", "A text is made from the beginning.");
-        return;
-    }
     e->export = export_new();
     if (e->export == NULL) {
         replay_refuse(r, KEY_AUTHORITY_STALE, "");
@@ -226,14 +223,16 @@ static enum err write_head(struct replay *r, struct buf *out)
     return buf_check(out, NULL);
 }
 
-/* What makes text of events: of a terminal its screen, of a page its time line. */
-static bool text_new(struct replay *r, struct export *x)
+/* What makes text of events: of a terminal its screen, of a page its time line. start: in the middle, from that keyframe; else NULL. */
+static bool text_new(struct replay *r, struct export *x, const struct viewer_read *start)
 {
     struct json_value v, head;
     struct asciicast cast;
     uint8_t secret[16];
     int64_t version = 2;
 
+    if (x->transcript != NULL || x->timeline != NULL)
+        return true;
     if (!viewer_facts(r->viewer)->terminal) {
         random_fill(secret, sizeof(secret));
         x->timeline = timeline_new(secret);
@@ -249,6 +248,8 @@ static bool text_new(struct replay *r, struct export *x)
     }
     asciicast_deinit(&cast);
     x->transcript = transcript_new((int) cast.cols, (int) cast.rows);
+    if (x->transcript != NULL && start != NULL && start->has_screen)
+        transcript_resume(x->transcript, start->cols, start->rows, buf_span(&start->bytes), start->at);
     return x->transcript != NULL;
 }
 
@@ -270,7 +271,7 @@ bool export_head(struct replay *r)
                     e->format == FORMAT_RRWEB ? "json" : e->format == FORMAT_TEXT ? "txt" : "cast");
     disposition.value = span_str(name);
     make_mark(r, x);
-    if (e->format == FORMAT_TEXT && !text_new(r, x))
+    if (e->format == FORMAT_TEXT && !text_new(r, x, NULL))
         replay_refuse(r, KEY_AUTHORITY_STALE, "");
     else if (e->from_seq == 0 && write_head(r, &first) != ERR_OK)
         replay_refuse(r, KEY_AUTHORITY_STALE, "The recording's head cannot be written.");
@@ -345,13 +346,85 @@ void export_event(struct replay *r, const struct line *l, struct buf *out)
     }
 }
 
+/* ---- going on ---- */
+
+/* The keyframe before: from there on all is read silently. */
+static void on_text_located(void *ctx, struct viewer_read *read)
+{
+    struct replay *r = ctx;
+    struct events *e = r->state;
+    int code;
+
+    if (!r->over && r->call->ex != NULL) {
+        enum key_verdict v = replay_may(r, &code);
+
+        if (v != KEY_OK || read->err != ERR_OK || !text_new(r, e->export, read)) {
+            replay_refuse(r, v == KEY_OK ? KEY_AUTHORITY_STALE : v, "");
+        } else {
+            e->silent = true;
+            lines_begin(&e->lines, read->seq, read->at);
+            events_load(r);
+        }
+    }
+    lines_wipe(&read->bytes);
+    call_unref(r->call);
+}
+
+static void locate_text(struct replay *r)
+{
+    struct events *e = r->state;
+    struct viewer_want want = { .kind = READ_LOCATE, .until = (uint64_t) e->from_seq };
+    struct line before;
+
+    want.from = lines_peek(&e->lines, &before) ? before.time : 0;
+    (void) call_ref(r->call);
+    viewer_read(r->viewer, &want, on_text_located, r);
+}
+
+void export_settle(struct replay *r)
+{
+    const struct events *e = r->state;
+    struct export *x = e->export;
+
+    if (x->transcript != NULL) {
+        transcript_settle(x->transcript);
+    } else {
+        timeline_take(x->timeline, true, &x->out);
+        wipe_free(&x->out);
+        buf_init(&x->out, TEXT_OUT_MAX);
+    }
+}
+
+bool export_pauses(const struct replay *r)
+{
+    const struct events *e = r->state;
+
+    return e->last_seq >= e->from_seq && viewer_claims(r->viewer)->exp * 1000 - clock_wall_ms() < PAUSE_MS;
+}
+
+void export_pause(struct replay *r, struct buf *out)
+{
+    const struct events *e = r->state;
+    struct export *x = e->export;
+
+    if (x->transcript != NULL)
+        transcript_pause(x->transcript, out);
+    else
+        timeline_take(x->timeline, true, out);
+    buf_addf(out, "# goes on with from_seq=%llu\n", (unsigned long long) e->lines.seq);
+}
+
 /* v3 writes intervals, from the event before, which is the one loaded; a snapshot there may have lost its overlay. */
-void export_resume(struct replay *r)
+bool export_resume(struct replay *r)
 {
     struct events *e = r->state;
     struct export *x = e->export;
     struct line before;
 
+    if (e->format == FORMAT_TEXT) {
+        locate_text(r);
+        return false;
+    }
     if (e->format == FORMAT_RRWEB && lines_peek(&e->lines, &before) && is_snapshot(before.json)) {
         make_mark(r, x);
         add_overlay(r, &before, &x->overlay_bytes);
@@ -360,6 +433,7 @@ void export_resume(struct replay *r)
     }
     lines_seek(&e->lines, (uint64_t) e->from_seq);
     x->previous = x->last = e->lines.time;
+    return true;
 }
 
 /* ---- text ---- */
@@ -372,7 +446,7 @@ static void run_text(void *arg)
     struct line l;
     int64_t at_ms = 0;
 
-    while (lines_peek(&x->lines, &l)) {
+    while (lines_peek(&x->lines, &l) && (!e->silent || l.seq < (uint64_t) e->from_seq)) {
         if (x->transcript != NULL) {
             transcript_event(x->transcript, l.json, l.time, &x->out);
         } else {
@@ -402,6 +476,12 @@ static void text_done(void *arg)
         } else {
             e->lines.seq = x->lines.seq;
             e->lines.time = x->lines.time;
+        }
+        if (v == KEY_OK && e->silent) {
+            wipe_free(&x->out);
+            buf_init(&x->out, TEXT_OUT_MAX);
+            events_next(r);
+        } else if (v == KEY_OK) {
             e->last_seq = x->last_seq;
             e->last_ms = x->last / 1000;
             events_send(r, &x->out, x->first);

@@ -112,9 +112,44 @@ static void not_whole(void **state)
     assert_true(cut_whole(&c));
 }
 
+/* A text that ends with the line that says where it goes on; anything like it elsewhere counts for nothing. */
+static void texts(void **state)
+{
+    static const struct {
+        const char *text;
+        bool whole;
+        uint64_t events, good;
+    } cases[] = {
+        { "# Exported by ada\n\n   0:01.0  a\n# Exported by ada\n", true, 0, 0 },
+        { "", false, 0, 0 },
+        { "   0:01.0  a", false, 0, 0 },
+        { "ab\n# goes on with from_seq=7\n", false, 7, 3 },
+        { "ab\n# goes on with from_seq=7", false, 0, 0 },
+        { "ab\n# goes on with from_seq=7\nmore\n", true, 7, 3 },
+        { "ab\n# goes on with from_seq=\n", true, 0, 0 },
+        { "ab\n# goes on with from_seq=0\n", true, 0, 0 },
+        { "ab\n# goes on with from_seq=7x\n", true, 0, 0 },
+        { "ab\n# goes on with from_seq=99999999999999999999999999999999999999999\n", true, 0, 0 },
+        { "   0:01.0  # goes on with from_seq=7\n", true, 0, 0 },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct cut c;
+
+        cut_init(&c, CUT_TEXT);
+        for (size_t k = 0; cases[i].text[k] != '\0'; k++)
+            cut_feed(&c, span_of(cases[i].text + k, 1));
+        if (cut_whole(&c) != cases[i].whole || c.events != cases[i].events || c.good != cases[i].good)
+            fail_msg("%s: whole %d, %llu events, good %llu", cases[i].text, cut_whole(&c), (unsigned long long) c.events, (unsigned long long) c.good);
+        cut_restart(&c);
+        assert_true(c.at == cases[i].good && c.at == c.began && !cut_whole(&c) == (c.at == 0));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(lines), cmocka_unit_test(arrays), cmocka_unit_test(not_whole) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lines), cmocka_unit_test(arrays), cmocka_unit_test(texts), cmocka_unit_test(not_whole) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
