@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "gate/handlers.h"
+#include "gate/looks.h"
 #include "gate/seen.h"
 #include "link/link.h"
 
@@ -295,6 +296,7 @@ static void close_all(struct process *p)
     key_ring_deinit(&g->ring);
     g->nonce_key = secret_free(g->nonce_key);
     g->seen = seen_free(g->seen);
+    g->looks = looks_free(g->looks);
     buf_deinit(&g->jwks);
     (void) gate_settings_free((struct gate_settings *) (uintptr_t) gate_settings(g));
     (void) pthread_rwlock_destroy(&g->keys_lock);
@@ -327,6 +329,9 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
         return ERR_RAISE(reterr, ERR_NOMEM, "no slot for the key of nonces");
     TRY(mask_init(reterr));
     TRY(seen_new(&g->seen, reterr));
+    g->looks = looks_new(g->hash_secret);
+    if (g->looks == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "looks");
     TRY(lane_new(g, 0, &g->lanes[0], reterr));
     g->n_lanes = 1;
     return link_new(g->lanes[0]->loop, control_fd, true, &control_ops, p, &p->control, reterr);

@@ -146,8 +146,8 @@ bool reader_update(struct reader *r, const struct ipc_key_facts *m)
     return good;
 }
 
-struct reader *reader_new(const struct store *store, struct reclog *log, const char *pid, const char *rid, bool unmask,
-                          const struct ipc_key_facts *m)
+struct reader *reader_new(const struct store *store, struct reclog *log, struct looks *looks, const char *pid, const char *rid,
+                          bool unmask, const struct ipc_key_facts *m)
 {
     struct reader *r = calloc(1, sizeof(*r));
 
@@ -160,6 +160,7 @@ struct reader *reader_new(const struct store *store, struct reclog *log, const c
     memcpy(r->pid, pid, sizeof(r->pid));
     memcpy(r->rid, rid, sizeof(r->rid));
     r->terminal = span_eq_str(m->kind, "terminal");
+    r->look = look_get(unmask ? NULL : looks, rid); /* who sees originals shares nothing */
     return reader_update(r, m) ? r : reader_free(r);
 }
 
@@ -172,6 +173,7 @@ struct reader *reader_free(struct reader *r)
     r->reveal_key = khlog_key_free(r->reveal_key);
     r->tail_key = khlog_key_free(r->tail_key);
     late_deinit(&r->tail_late);
+    r->look = look_put(r->look);
     free(r->wraps);
     free(r);
     return NULL;
@@ -315,7 +317,7 @@ static enum err read_chunk(struct run *x)
     return ERR_OK;
 }
 
-static enum err read_block(struct run *x, uint64_t seq, struct buf *out, struct segment_chunk *ret)
+enum err reader_block(struct run *x, uint64_t seq, struct buf *out, struct segment_chunk *ret)
 {
     struct piece *p = piece_of_seq(x->r, seq);
 
@@ -339,7 +341,7 @@ enum err reader_base(struct run *x)
     r->base = r->started;
     r->has_base = true; /* times of KHSPL1 ask for it again: its first record is read without times */
     buf_init(&read.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
-    e = read_block(&y, 0, &read.bytes, &read.meta);
+    e = reader_block(&y, 0, &read.bytes, &read.meta);
     if (e == ERR_OK) {
         r->based = scan_base(buf_span(&read.bytes), &r->base); /* none has one: what the keeper says */
     } else if (e == ERR_AGAIN || e == ERR_NOTFOUND) {
@@ -368,7 +370,7 @@ static enum err read_events(struct run *x)
     if (x->want->seq >= x->want->until)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no event of that number");
     TRY(reader_base(x));
-    TRY(read_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta));
+    TRY(reader_block(x, x->want->seq, &x->ret->bytes, &x->ret->meta));
     p = piece_of_seq(x->r, x->want->seq);
     x->ret->shared = p != NULL && p->kind == KHSEG_KIND && !x->r->unmask && piece_is_clean(p);
     TRY(reveal_events(x, x->ret->kn, x->ret->meta.first_seq, &x->ret->bytes));
@@ -379,7 +381,7 @@ static enum err read_events(struct run *x)
 }
 
 /* The first one there is; a recovered piece may hold nothing but a batch before it. */
-static enum err read_head(struct run *x, struct buf *out)
+enum err reader_head(struct run *x, struct buf *out)
 {
     enum err e = ERR_NOTFOUND;
 
@@ -391,14 +393,14 @@ static enum err read_head(struct run *x, struct buf *out)
     return tail_head(x, out);
 }
 
-/* A keyframe of the tail: an event of rrweb (there are no screens of a terminal there). ERR_NOTFOUND: none. */
+/* A keyframe of the tail: an event of rrweb (screens of terminals are made). ERR_NOTFOUND: none. */
 static enum err locate_tail(struct run *x)
 {
     struct scan s = { .until = x->want->until, .from = x->want->from };
 
     if (x->r->terminal || reader_sealed(x->r) >= x->want->until)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "no keyframe");
-    TRY(tail_scan(x, &s));
+    TRY(x->want->from == INT64_MAX && x->want->until == UINT64_MAX ? tail_newest(x, &s) : tail_scan(x, &s));
     if (!s.found)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "no keyframe");
     x->ret->seq = s.seq;
@@ -429,7 +431,9 @@ static enum err read_locate(struct run *x)
         e = piece_keyframe(x, p, x->want->from, x->want->until);
         x->ret->kn = p->kn;
     }
-    return e == ERR_NOTFOUND ? ERR_OK : e; /* seq 0, time 0 */
+    if (e != ERR_OK && e != ERR_NOTFOUND) /* not found: seq 0, time 0 */
+        return e;
+    return x->r->terminal ? screen_locate(x) : ERR_OK;
 }
 
 /* ---- manifest ---- */
@@ -560,7 +564,7 @@ static enum err read_manifest(struct run *x)
     enum err e = x->want->until > 0 ? reader_base(x) : ERR_OK;
 
     if (e == ERR_OK)
-        e = read_head(x, &head);
+        e = reader_head(x, &head);
     if (e == ERR_OK)
         e = reveal_head(x, &head);
     if (e == ERR_OK || e == ERR_NOTFOUND)
@@ -598,7 +602,7 @@ static void run(struct run *x)
     case READ_STORED:
     case READ_CHUNK: ret->err = read_chunk(x); break;
     case READ_EVENTS: ret->err = read_events(x); break;
-    case READ_HEAD: ret->err = read_head(x, &ret->bytes); break;
+    case READ_HEAD: ret->err = reader_head(x, &ret->bytes); break;
     case READ_PIECES: ret->err = ERR_OK; break;
     }
     ret->base = r->base;

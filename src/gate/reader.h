@@ -17,6 +17,7 @@
 
 struct reader;
 struct reclog;
+struct looks;
 
 /* Recording keys (track 0) and reveal keys (1) that the vault released to this viewer. */
 struct reader_key {
@@ -31,11 +32,11 @@ struct reader_keys {
 };
 
 /*
- * NULL: no memory, or the pieces do not fit together (chunks dense, numbers rising). log: NULL when there is none. unmask: the
- * viewer's key says so.
+ * NULL: no memory, or the pieces do not fit together (chunks dense, numbers rising). log: NULL when there is none. looks: what readers
+ * of the recording share, NULL: nothing. unmask: the viewer's key says so.
  */
-struct reader *reader_new(const struct store *store, struct reclog *log, const char *pid, const char *rid, bool unmask,
-                          const struct ipc_key_facts *m);
+struct reader *reader_new(const struct store *store, struct reclog *log, struct looks *looks, const char *pid, const char *rid,
+                          bool unmask, const struct ipc_key_facts *m);
 struct reader *reader_free(struct reader *r);
 
 /* Fresh pieces and keys; what is open of a piece that stays is kept. False: as reader_new's NULL; old ones stay, or none. */

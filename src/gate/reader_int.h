@@ -1,13 +1,15 @@
 #pragma once
 /*
  * Inside the reader: reader.c (what is asked for), reader_piece.c (files), reader_tail.c (the log), reader_scan.c (times),
- * reader_reveal.c (originals of what was masked), reader_late.c (marks that came later), reader_clean.c (what an older sanitiser made).
+ * reader_screen.c (where playing can start, of terminals), reader_reveal.c (originals of what was masked), reader_late.c (marks that came later),
+ * reader_clean.c (what an older sanitiser made).
  */
 #include "codec/facts.h"
 #include "codec/json.h"
 #include "codec/rrweb.h"
 #include "format/khspl.h"
 #include "gate/late.h"
+#include "gate/looks.h"
 #include "gate/reader.h"
 #include "store/reclog.h"
 
@@ -101,6 +103,7 @@ struct reader {
     struct khlog_key *reveal_key; /* the same of track 1 */
     uint16_t reveal_kn;
     struct late tail_late; /* of the tail, as it was when this run began to read it */
+    struct look *look; /* NULL: no memory */
 };
 
 /* One call of reader_run. */
@@ -159,6 +162,8 @@ enum err tail_events(struct run *x, uint64_t seq, bool newest_only);
 enum err tail_head(struct run *x, struct buf *out);
 /* Walks all of it from the end of the pieces on. */
 enum err tail_scan(struct run *x, struct scan *s);
+/* The newest keyframe of a page's tail, going on where the last reader stopped. */
+enum err tail_newest(struct run *x, struct scan *s);
 /* Pieces that we do not know hold what this process has sealed. */
 enum err tail_check(struct run *x);
 
@@ -180,6 +185,10 @@ enum err late_in_record(struct run *x, struct piece *p, size_t i, struct buf *io
 enum err late_of_tail(struct run *x, uint64_t from, bool newest_only);
 /* *io holds events of the tail from 'first' on. */
 enum err late_in_tail(struct run *x, uint16_t kn, uint8_t track, uint64_t first, struct buf *io);
+/* ---- reader_screen.c ---- */
+
+/* After x->ret has the newest keyframe of an index at or before the place: of a terminal, a screen nearer to it where that is far. */
+enum err screen_locate(struct run *x);
 
 /* ---- reader_clean.c ---- */
 
@@ -188,5 +197,9 @@ bool piece_is_clean(const struct piece *p);
 /* *io holds the NDJSON of events: what could act is taken out. */
 enum err clean_events(struct run *x, const struct piece *p, struct buf *io);
 
+/* NDJSON with event 'seq', masked as it is stored; x->want is of READ_EVENTS, x->ret->bytes the same as 'out'. */
+enum err reader_block(struct run *x, uint64_t seq, struct buf *out, struct segment_chunk *ret);
+/* The recording's head. ERR_NOTFOUND: it has none. */
+enum err reader_head(struct run *x, struct buf *out);
 /* Makes sure of r->base. */
 enum err reader_base(struct run *x);

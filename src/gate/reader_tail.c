@@ -165,15 +165,21 @@ static enum err scan_record(struct run *x, struct reclog_tail *t, size_t i, stru
     return e;
 }
 
-enum err tail_scan(struct run *x, struct scan *s)
+static enum err tail_begin(struct run *x, struct scan *s)
 {
-    CLEANUP(reclog_tail_freep) struct reclog_tail *t = NULL;
-    uint64_t from = reader_sealed(x->r);
-
     TRY(pieces_end(x, &s->time));
     TRY(reader_base(x));
     s->terminal = x->r->terminal;
     s->base = x->r->base;
+    return ERR_OK;
+}
+
+/* Records from event *io_from on, and where they end. */
+static enum err scan_records(struct run *x, struct scan *s, uint64_t *io_from, uint16_t *ret_kn)
+{
+    CLEANUP(reclog_tail_freep) struct reclog_tail *t = NULL;
+    uint64_t from = *io_from, n = 0;
+
     TRY(late_of_tail(x, from, false));
     TRY(snapshot(x, from, 0, &t));
     if (t == NULL && (!x->r->live || x->want->until <= from))
@@ -181,10 +187,52 @@ enum err tail_scan(struct run *x, struct scan *s)
     if (t == NULL || t->sealed_seq > from)
         return run_stale(x, "the tail begins later");
     for (size_t i = 0; i < t->n && t->records[i].first_seq < s->until; i++) {
-        if (is_events(&t->records[i]))
-            TRY(scan_record(x, t, i, s));
+        if (!is_events(&t->records[i]))
+            continue;
+        TRY(scan_record(x, t, i, s));
+        n += t->records[i].n_events;
     }
+    *io_from = t->next_seq;
+    *ret_kn = t->kn;
+    if (x->r->look != NULL)
+        look_add_read(x->r->look, n);
     return ERR_OK;
+}
+
+enum err tail_scan(struct run *x, struct scan *s)
+{
+    uint64_t from = reader_sealed(x->r);
+    uint16_t kn;
+
+    TRY(tail_begin(x, s));
+    return scan_records(x, s, &from, &kn);
+}
+
+enum err tail_newest(struct run *x, struct scan *s)
+{
+    struct look_scan *k;
+    const struct secret *key;
+    enum err e = ERR_OK;
+
+    _Static_assert(sizeof(*s) <= sizeof(k->state), "a scan is kept in a look");
+    if (x->r->look == NULL)
+        return tail_scan(x, s);
+    look_lock(x->r->look);
+    k = look_scan(x->r->look);
+    if (k->next < reader_sealed(x->r) || k->next == 0) {
+        e = tail_begin(x, s);
+        k->next = reader_sealed(x->r);
+    } else {
+        e = run_key(x, k->kn, 0, &key);
+        memcpy(s, k->state, sizeof(*s));
+    }
+    if (e == ERR_OK)
+        e = scan_records(x, s, &k->next, &k->kn);
+    memcpy(k->state, s, sizeof(*s));
+    if (e != ERR_OK)
+        k->next = 0;
+    look_unlock(x->r->look);
+    return e;
 }
 
 enum err tail_check(struct run *x)

@@ -90,6 +90,7 @@ struct gate {
     struct store *store;
     struct recover *recover; /* recover.h; of loop 0 */
     struct reclog *reclog; /* what is acknowledged of live recordings and in no piece yet; NULL before the start is over */
+    struct looks *looks;    /* looks.h: what readers share */
     struct net_limits *limits;
     struct tls_ctx *_Atomic tls; /* written by loop 0; an older one is kept by those who use it */
     struct lane *lanes[GATE_LANES_MAX];

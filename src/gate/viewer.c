@@ -184,7 +184,7 @@ static enum key_verdict take_facts(struct viewer *v, const struct ipc_key_facts 
     viewer_know(v, m);
     v->base = m->started_ms * 1000;
     gate_use_volume(gate, v->use, m->volume, 0);
-    v->reader = reader_new(gate->store, gate->reclog, v->claims.pid, v->claims.rid, viewer_unmasks(v), m);
+    v->reader = reader_new(gate->store, gate->reclog, gate->looks, v->claims.pid, v->claims.rid, viewer_unmasks(v), m);
     return v->reader == NULL ? KEY_KEEPER_UNAVAILABLE : KEY_OK;
 }
 

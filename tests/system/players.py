@@ -129,6 +129,64 @@ def _():
     same((sum(m["notes"]["activity"]["bins"]), len(m["notes"]["idle"]), len(m["markers"])), (len(rows) - 1, 1, 1), "after joining: the same")
 
 
+def screens(key, moments):
+    """Of each moment: where a seek to it begins, and how much comes between."""
+    out = []
+    for ms in moments:
+        head, events = seek(key, f"events?from_ms={ms}&to_ms={ms}", ms)
+        out.append((head, sum(len(e) for e in events)))
+    return out
+
+
+@test("a seek into what is not sealed, what a dead gate left, and what another gate wrote begins at a screen as near as in an import")
+def _():
+    t = Server(config="gate { threads = 2 }\nstore { seal_bytes = 192KiB }").cast()
+    lines, _ = long_terminal(40)
+    head = {"version": 2, "width": 100, "height": 30}
+    copy = t.keyed(t.add(("\n".join([json.dumps(head)] + lines) + "\n").encode(), "the same, imported"))
+    rid = t.recorder.post("/v1/recordings", {"kind": "terminal", "title": "live", "head": head}).want(201).json["id"]
+    sent, number, life = 0, 0, len(lines) // 8
+
+    def more(n):
+        nonlocal sent, number
+        while n > 0:
+            part = lines[sent:sent + min(n, 400)]
+            a = until(lambda: (lambda x: x if x.status == 200 else None)(t.recorder.call(
+                "POST", f"/v1/recordings/{rid}/events", ("\n".join(part) + "\n").encode(),
+                headers={"Batch-Seq": str(number), "Content-Type": "application/x-ndjson"})), 20, "a batch is taken", step=0.1)
+            number = a.json["next_batch"]
+            sent += len(part)
+            n -= len(part)
+
+    def compare(what, first, last):
+        moments = sorted(rng.randrange(int(json.loads(lines[first])[0] * 1000), int(json.loads(lines[last - 1])[0] * 1000)) for _ in range(12))
+        rng.shuffle(moments)
+        key = t.keyed(rid, ["play", "live"])
+        for ms, (want, size), (got, n) in zip(moments, screens(copy, moments), screens(key, moments)):
+            same((got["seq"], got["at_ms"]), (want["seq"], want["at_ms"]), f"{what}: a seek to {ms}")
+            true(got["seq"] == 0 or got["screen"] == want["screen"], f"{what}: another screen at {ms}")
+            true(n <= 600_000, f"{what}: {n} bytes from the screen to {ms}")
+
+    more(life * 2)
+    while t.keyed(rid).manifest()["sealed_to_seq"] == sent - 1:
+        more(25)  # some of it is not sealed
+    compare("live", 0, sent)
+    t.kill("gate")
+    more(life)
+    compare("after the gate", life, sent)
+    more(len(lines) - sent)
+    compare("written by another", life * 2, sent)
+    # who follows begins at the newest screen, not at the last one of an index
+    x = t.keyed(rid, ["live"]).stream("?follow=1").wait(lambda y: y.named("from"), 20, "a follower's beginning")
+    begin = x.named("from")[0]
+    x.close()
+    newest = screens(copy, [int(json.loads(lines[sent - 1])[0] * 1000)])[0][0]
+    same((begin["seq"], begin["screen"]), (newest["seq"], newest["screen"]), "where a follower begins")
+    t.recorder.call("POST", f"/v1/recordings/{rid}/end", {}).want(200)
+    compare("ended", 0, sent)
+    t.finish()
+
+
 def shop(hours=0.05):
     """Many pages, errors, failed requests and angry clicks: (events, how many of each)."""
     out, n, t = [], 0, BASE

@@ -73,7 +73,7 @@ static struct viewer_read run(const struct ipc_row_piece *rows, uint32_t n, cons
     f.pieces.n = n;
     f.wraps.rows = wraps;
     f.wraps.n = n > 1 ? 2 : 1;
-    reader = reader_new(store, NULL, PID, RID, unmask, &f);
+    reader = reader_new(store, NULL, NULL, PID, RID, unmask, &f);
     assert_non_null(reader);
     buf_init(&r.bytes, SEGMENT_EVENT_MAX);
     reader_run(reader, &have, &want, &r);
