@@ -105,8 +105,7 @@ static void drop_body(struct live_job *j)
     if (j->body.p != NULL)
         secret_wipe(j->body.p, j->body.n);
     buf_deinit(&j->body);
-    (void) atomic_fetch_sub(&j->from->gate->live_bodies, j->charged);
-    j->charged = 0;
+    live_bodies_give(&j->from->gate->live_bodies, &j->hold);
 }
 
 static void refuse(struct live_job *j, const char *code, const char *detail)
@@ -224,8 +223,7 @@ static bool take_events(struct live_job *j)
     j->body = p->in.events;
     p->in.events = BUF_INIT(0);
     j->codec = UNPACK_IDENTITY;
-    j->charged = j->body.n;
-    (void) atomic_fetch_add(&j->from->gate->live_bodies, j->charged);
+    (void) live_bodies_take(&j->from->gate->live_bodies, &j->hold, j->pid, j->tid, j->body.n); /* FOREIGN_BODIES_MAX is its limit */
     p->unpacked = j->body.n;
     if (atomic_fetch_add(&j->from->gate->foreign_bodies, p->unpacked) + p->unpacked > FOREIGN_BODIES_MAX &&
         p->unpacked > LIVE_BODY_SMALL) {

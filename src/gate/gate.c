@@ -320,6 +320,7 @@ static enum err begin(struct process *p, int control_fd, struct err_info *reterr
     if (pthread_rwlock_init(&g->keys_lock, NULL) != 0 || pthread_rwlock_init(&g->live_lock, NULL) != 0 ||
         pthread_mutex_init(&g->streams_lock, NULL) != 0)
         return ERR_RAISE(reterr, ERR_NOMEM, "make a lock");
+    TRY(live_bodies_init(&g->live_bodies, g->hash_secret, reterr));
     TRY(live_table_init(&g->live_recs, g->hash_secret, reterr));
     TRY(live_tokens_init(&g->tokens, g->hash_secret, reterr));
     TRY(masks_init(&g->masks, g->hash_secret, reterr));

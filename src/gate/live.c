@@ -136,6 +136,7 @@ void live_end(struct gate *g)
     }
     g->reclog = reclog_free(g->reclog);
     live_table_deinit(&g->live_recs);
+    live_bodies_deinit(&g->live_bodies);
     live_tokens_deinit(&g->tokens);
     masks_deinit(&g->masks);
     new_rate_deinit(&g->new_rate);

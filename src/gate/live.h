@@ -20,6 +20,7 @@
  */
 #include "codec/batch.h"
 #include "codec/intake.h"
+#include "gate/live_bodies.h"
 #include "gate/live_table.h"
 #include "gate/seal.h"
 #include "gate/uploader.h"
@@ -27,8 +28,6 @@
 #define LIVE_CALL_MS     10000       /* waiting for the keeper */
 #define LIVE_RETRY_MS    3000        /* until a seal or piece that failed is tried again */
 #define LIVE_BODY_MAX    (25u << 20) /* of a batch on the wire */
-#define LIVE_BODIES_MAX  (512u << 20) /* of all batches of this gate that are under way */
-#define LIVE_BODY_SMALL (64u << 10)  /* is taken all the same: one recorder with large batches does not stop the others */
 #define LIVE_QUEUE_MAX   64          /* batches that wait in one recording */
 #define LIVE_SPACE_RETRY_S 5
 #define LIVE_RECENT    64    /* batches over which text that is not over is known */
@@ -74,7 +73,7 @@ struct live_job {
     uint64_t number;     /* Batch-Seq (foreign: given when its turn comes); of END: batches sent, or LIVE_NO_NUMBER */
     enum unpack_codec codec;
     struct buf body;
-    uint64_t charged;    /* bytes of the body that count against LIVE_BODIES_MAX */
+    struct live_hold hold; /* what its body counts: live_bodies.h */
     bool refused;        /* answered already: the rest of the body is dropped */
     struct foreign_part *foreign; /* another recorder's client sent it (foreign.h); NULL: ours */
     struct live_answer answer;

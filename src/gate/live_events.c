@@ -41,7 +41,7 @@ struct live_job *live_job_free(struct live_job *j)
     if (j == NULL)
         return NULL;
     list_remove(&j->mine);
-    (void) atomic_fetch_sub(&j->from->gate->live_bodies, j->charged);
+    live_bodies_give(&j->from->gate->live_bodies, &j->hold);
     if (j->foreign != NULL)
         (void) atomic_fetch_sub(&j->from->gate->foreign_bodies, j->foreign->unpacked);
     if (j->body.p != NULL)
@@ -168,16 +168,14 @@ static void refuse(struct live_job *j, const char *code, const char *detail)
     if (j->body.p != NULL)
         secret_wipe(j->body.p, j->body.n);
     buf_deinit(&j->body);
-    (void) atomic_fetch_sub(&j->from->gate->live_bodies, j->charged);
-    j->charged = 0;
+    live_bodies_give(&j->from->gate->live_bodies, &j->hold);
     live_problem(j->call, code, detail);
 }
 
 bool live_body_take(struct live_job *j, struct gate *g, struct span bytes, const char **ret_why)
 {
     *ret_why = "";
-    j->charged += bytes.n;
-    if (atomic_fetch_add(&g->live_bodies, bytes.n) + bytes.n > LIVE_BODIES_MAX && j->charged > LIVE_BODY_SMALL) {
+    if (!live_bodies_take(&g->live_bodies, &j->hold, j->pid, j->tid, bytes.n)) {
         *ret_why = "Too much is being recorded at once.";
         return false;
     }

@@ -12,6 +12,7 @@
 #include "access/quota.h"
 #include "format/ipc.h"
 #include "format/key.h"
+#include "gate/live_bodies.h"
 #include "gate/live_table.h"
 #include "gate/live_tokens.h"
 #include "gate/masks.h"
@@ -80,7 +81,7 @@ struct gate {
     struct masks masks;           /* rules of projects: masks_get at each batch and import */
     struct new_rate new_rate;     /* recordings that public ones begin */
     struct live_table live_recs;  /* recordings that are being made */
-    _Atomic uint64_t live_bodies; /* bytes of their batches that are under way */
+    struct live_bodies live_bodies; /* bytes of their batches that are under way */
     _Atomic uint64_t foreign_bodies; /* of those, what others' clients sent, unpacked (foreign.h) */
     _Atomic uint64_t bodies;      /* bytes of the control plane's bodies that are held: gate_body_take */
     _Atomic int64_t space_at;     /* when the disk was looked at last, boot clock */

@@ -10,6 +10,7 @@ import pathlib
 import random
 import re
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -619,6 +620,31 @@ def _():
             true(one == want or reader.alike(one, want), f"{path.name}: event {i}: got {one[:300]!r}, want {want[:300]!r}")
         done[kind] += 1
     true(min(done.values()) > 0, f"{done}")
+
+
+@test("bodies that are sent by half: a token that holds its share keeps nobody else out, and gets it back when they go")
+def _():
+    size, many = 24 << 20, 6
+    other, half = s.ingest(), []
+    mine, its = Live(), Live(client=other)
+    for n in range(many):
+        c = socket.create_connection(("127.0.0.1", s.port))
+        c.sendall(f"POST /v1/recordings/{mine.id}/events HTTP/1.1\r\nHost: localhost:{s.port}\r\nAuthorization: Bearer {s.recorder.token}\r\nBatch-Seq: {n}\r\n"
+                  f"Content-Type: application/x-ndjson\r\nContent-Length: {size}\r\n\r\n".encode())
+        half.append(c)
+        if n < many - 1:
+            c.sendall(b" " * (size - 1))
+    line = json.dumps([0.1, "o", "x" * 200_000])
+    big = (line + "\n").encode()
+    # five of them hold all but 8 MiB of what a token may have
+    half[-1].settimeout(15)
+    half[-1].sendall(b" " * (9 << 20))
+    true(b" 503 " in half[-1].recv(65536).split(b"\r\n")[0], "the sixth is refused in its midst")
+    its.add([line])
+    mine.add([json.dumps([0.1, "o", "small"])])
+    for c in half:
+        c.close()
+    until(lambda: mine.send([line]).status == 200, 10, "a large one again")
 
 
 @test("a recorder that vanishes: what it sent is sealed, and the recording is complete")
