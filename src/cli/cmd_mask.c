@@ -101,6 +101,10 @@ static int run_set(struct cli *c)
     code = cli_send_fresh(c, "PUT", &path, body_end(&b), &r);
     if (code == EXIT_DONE && c->json) {
         print_json(r.root);
+    } else if (code == EXIT_DONE && r.status == 202) {
+        (void) printf("change waiting " SPAN_FMT "\n", SPAN_ARG(get(r.root, "id")));
+        note("these rules take out less, or keep what was dropped: another administrator approves them with keyhole changes approve " SPAN_FMT "%s",
+             SPAN_ARG(get(r.root, "id")), get(r.root, "effective_at").n > 0 ? ", or they work in a day" : "");
     } else if (code == EXIT_DONE) {
         (void) printf("masks ");
         print_safe(stdout, span_str(c->args.words[0]));

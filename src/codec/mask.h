@@ -79,6 +79,12 @@ NODISCARD enum err mask_init(struct err_info *reterr);
 NODISCARD enum err mask_rules_parse(struct span text, struct buf *tree, struct err_info *reterr);
 
 /*
+ * Do the rules 'now' take out less than 'was', or keep originals that were dropped? Trees as above; anything that is not at least as strict word for
+ * word counts. After mask_init.
+ */
+bool mask_rules_looser(struct tree was, struct tree now);
+
+/*
  * Compiles a tree (tree_check has passed it). 'text' is what it was made of: for line numbers, and its hash is the rules' name.
  * Costs up to some 200 ms with own patterns at their limits: never on a loop. ERR_INVAL, ERR_LIMIT: "masks:LINE: …".
  */

@@ -233,7 +233,7 @@ static void tell(struct job *c, const struct meta_change *row)
 
 /* ---- holding one ---- */
 
-static const char *const touch_words[] = { "members", "roles", "person", "subjects", "credentials", "project" };
+static const char *const touch_words[] = { "members", "roles", "person", "subjects", "credentials", "project", "masking" };
 
 static struct span touches_text(struct job *c, unsigned touches)
 {
@@ -265,7 +265,7 @@ static struct span body_without_secrets(struct job *c, struct tree body, const c
     size_t mark = tree_begin(&b, SPAN_EMPTY, TREE_OBJ);
 
     for (struct span at = body.payload; body.tag == TREE_OBJ && tree_next(&at, &child);) {
-        if (span_eq_str(child.key, "current_password"))
+        if (span_eq_str(child.key, "current_password") || (mask == NULL && span_eq_str(child.key, "tree"))) /* the gate's, of a text that is shown */
             continue;
         if (!span_eq_str(child.key, "password"))
             add_node(&b, child);

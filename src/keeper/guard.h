@@ -2,7 +2,7 @@
 /*
  * The guard (STANDARDS 2.6): who may change the rules is guarded as the rules are. It covers what a policy rests on: groups and roles that
  * the policy in force names and their members, person and subject ids, credentials of such people; and always the roles that decide or
- * open by themselves: admin, approver, breakglass.
+ * open by themselves: admin, approver, breakglass; and masking rules that become looser.
  *
  * A guarded change waits for a second administrator. While there is one, it is marked sole-admin and works at once in the first 24 h
  * after init, or as long as nobody else may vote; otherwise after 24 h, in which whoever may vote was told and can stop it.
@@ -24,6 +24,7 @@ enum guard_touch {
     GUARD_SUBJECTS = 8,
     GUARD_CREDENTIALS = 16,
     GUARD_PROJECT = 32,
+    GUARD_MASKING = 64, /* less is taken out of what is recorded, or more of it kept */
 };
 
 /* How things stand for a change that 'by' wants (NULL: init). */

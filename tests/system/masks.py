@@ -107,6 +107,16 @@ def _():
     true(EMAIL not in text and CARD not in text and STAFF in text, text[-300:])
 
 
+@test("an event's code that is written as an escape is that code: what it shows and what is typed is masked")
+def _():
+    put("").want(200)
+    head = json.dumps({"version": 2, "width": 80, "height": 24})
+    text = head + f'\n[0.1,"\\u006f","mail {EMAIL} now\\r\\n"]\n[0.2,"\\u0069","{CARD}\\r"]\n'
+    true("\\u006f" in text, text)
+    got = stored(s.add(text.encode()))
+    true(EMAIL not in got and CARD not in got and "mail ****" in got, got[-300:])
+
+
 @test("rules change under recordings that are being made: each batch goes by those in force, on every loop")
 def _():
     made = [s.recorder.post("/v1/recordings", {"kind": "terminal", "head": {"version": 2, "width": 80, "height": 24}}).want(201).json["id"] for _ in range(6)]

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "keeper/accounts.h"
 #include "keeper/api/api.h"
+#include "keeper/guard.h"
 #include "keeper/masks.h"
 #include "keeper/view.h"
 
@@ -108,13 +109,38 @@ static bool read_text(struct job *c, enum body_need need, struct span *ret_text,
     return true;
 }
 
+static struct tree tree_of(struct span text, struct span tree)
+{
+    return text.n > 0 && tree_check(tree) ? tree_root(tree) : (struct tree){ .tag = TREE_OBJ };
+}
+
+/* Rules that take out less, or keep what was dropped, wait for a second administrator as what decides does; stricter ones work at once. A text that cannot be
+ * used does not wait: it is refused. */
+static enum err hold_looser(struct job *c, const struct meta_project *p, struct span text, struct span tree, bool *ret_held,
+                            struct err_info *reterr)
+{
+    struct mask_rules *rules = NULL;
+    struct meta_masks row;
+    struct err_info why;
+
+    *ret_held = false;
+    TRY(masks_row(c, p->id, &row, reterr));
+    TRY(mask_init(reterr));
+    if (!mask_rules_looser(tree_of(row.text, row.tree), tree_of(text, tree)))
+        return ERR_OK;
+    if (text.n > 0 && (!tree_check(tree) || mask_rules_build(tree_root(tree), text, &rules, &why) != ERR_OK))
+        return ERR_OK; /* masks_set says why */
+    (void) mask_rules_unref(rules);
+    return guard_hold(c, GUARD_MASKING, p->id, SPAN_EMPTY, ret_held, reterr);
+}
+
 enum err api_mask_put(struct job *c, struct err_info *reterr)
 {
     struct span text = SPAN_EMPTY, tree;
     struct err_info why = { 0 };
     struct meta_project p;
     struct meta_masks row;
-    bool found;
+    bool found, held;
     enum err e;
 
     TRY(find(c, c->in->id1, &p, &found, reterr));
@@ -127,6 +153,9 @@ enum err api_mask_put(struct job *c, struct err_info *reterr)
     BODY_ONLY(&c->body, "", c->args, "text", "tree");
     if (!read_text(c, BODY_REQUIRED, &text, &tree) || c->body.errors.n > 0)
         return job_invalid(c);
+    TRY(hold_looser(c, &p, text, tree, &held, reterr));
+    if (held)
+        return ERR_OK;
     e = masks_set(c, &p, text, tree, &row, &why, reterr);
     if (e == ERR_INVAL || e == ERR_LIMIT)
         return refuse_bad(c, &why);

@@ -721,9 +721,59 @@ static void real_input(void **state)
     v.s = mask_scanner_free(v.s);
 }
 
+/* Each way to be looser, and that the other way is not. */
+static void test_looser(void **state)
+{
+    static const struct {
+        const char *was, *now;
+        bool looser, back;
+    } t[] = {
+        { "", "", false, false },
+        { "", "reveal = keep", true, false },
+        { "reveal = drop", "", false, false },
+        { "", "patterns = { email, card, ssn, phone, iban, jwt, cloud-key, api-key, bearer, private-key, url-password }", false, false },
+        { "", "patterns = { email, card, ssn, phone, iban, jwt, cloud-key, api-key, bearer, private-key }", true, false },
+        { "patterns = { email }", "patterns = { card }", true, true },
+        { "patterns = { email }", "patterns = { card, email }", false, true },
+        { "own \"a\" { pattern = \"x1\" }", "", true, false },
+        { "own \"a\" { pattern = \"x1\" }", "own \"b\" { pattern = \"y\" } own \"a\" { pattern = \"x1\" }", false, true },
+        { "own \"a\" { pattern = \"x1\" }", "own \"a\" { pattern = \"x2\" }", true, true },
+        { "own \"a\" { pattern = \"x1\" }", "own \"a\" { pattern = \"x1\" words = yes }", true, true },
+        { "own \"a\" { pattern = \"x1\" }", "own \"a\" { pattern = \"x1\" nocase = yes }", true, true },
+        { "rrweb { text = all }", "", true, false },
+        { "rrweb { inputs = all }", "rrweb { inputs = fields }", true, false },
+        { "rrweb { fields = { \"a\" } }", "rrweb { fields = { \"a\", \"b\" } }", false, true },
+        { "rrweb { attributes = { \"a\" } }", "rrweb { attributes = { \"a\", \"b\" } }", false, true },
+        { "rrweb { mask = { \".a\" } }", "rrweb { mask = { \".a\", \".b\" } }", false, true },
+        { "rrweb { block = { \".a\" } }", "", true, false },
+        { "rrweb { keep = { \".a\" } }", "rrweb { keep = { \".a\", \".b\" } }", true, false },
+        { "", "rrweb { default_fields = no }", true, false },
+        { "", "terminal { typed = all }", false, true },
+        { "", "terminal { typed = none }", true, false },
+        { "terminal { typed = all }", "terminal { typed = none }", true, false },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct buf a = BUF_INIT(1 << 20), b = BUF_INIT(1 << 20);
+        struct err_info e = { 0 };
+
+        assert_ok_err(mask_init(&e), &e);
+        assert_ok_err(mask_rules_parse(span_str(t[i].was), &a, &e), &e);
+        assert_ok_err(mask_rules_parse(span_str(t[i].now), &b, &e), &e);
+        if (mask_rules_looser(tree_root(buf_span(&a)), tree_root(buf_span(&b))) != t[i].looser)
+            fail_msg("%s -> %s", t[i].was, t[i].now);
+        if (mask_rules_looser(tree_root(buf_span(&b)), tree_root(buf_span(&a))) != t[i].back)
+            fail_msg("back: %s -> %s", t[i].now, t[i].was);
+        buf_deinit(&a);
+        buf_deinit(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_looser),
         cmocka_unit_test(precision_and_recall),
         cmocka_unit_test(refusals),
         cmocka_unit_test(own_limits),

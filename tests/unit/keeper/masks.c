@@ -125,6 +125,38 @@ static void trying(void **state)
     assert_reply(&h, r, 403, "forbidden");
 }
 
+/* What takes out less, or keeps more, waits for the second administrator; what is stricter does not. */
+static void looser_rules_wait(void **state)
+{
+    const char *second, *id;
+    struct reply r = house_call(&h, h.admin, ROUTE_user_create, NULL, NULL,
+                                "{\"name\":\"second\",\"password\":\"" HOUSE_PASSWORD "\",\"groups\":[\"admins\"]}");
+
+    (void) state;
+    assert_reply(&h, r, 201, "");
+    r = put(h.admin, ROUTE_mask_put, "store", "own \"staff\" { pattern = \"EMP-[0-9]{6}\" }\nrrweb { fields = { \"salary\" } }", NULL);
+    assert_reply(&h, r, 200, "");
+    house_forget(&h);
+    r = put(h.admin, ROUTE_mask_put, "store", "reveal = keep\nown \"staff\" { pattern = \"EMP-[0-9]{6}\" }\nrrweb { fields = { \"salary\" } }", NULL);
+    assert_reply(&h, r, 202, "");
+    id = reply_str(&h, &r, "id");
+    assert_string_equal(reply_str(&h, &r, "touches.0"), "masking");
+    assert_true(reply_has(&r, "body.text"));
+    assert_false(reply_has(&r, "body.tree"));
+    assert_int_equal(house_pushed(&h, IPC_T_MASK_RULES), 0);
+    r = get();
+    assert_string_equal(reply_str(&h, &r, "reveal"), "drop");
+    r = put(h.admin, ROUTE_mask_put, "store", "reveal = keep\nown \"x\" { pattern = \"(a\" }", NULL); /* what cannot be used does not wait */
+    assert_reply(&h, r, 422, "masks-invalid");
+    second = house_login(&h, "second");
+    r = house_call(&h, second, ROUTE_change_approve, id, NULL, "{}");
+    assert_reply(&h, r, 200, "");
+    assert_string_equal(reply_str(&h, &r, "state"), "done");
+    assert_int_equal(house_pushed(&h, IPC_T_MASK_RULES), 1);
+    r = get();
+    assert_string_equal(reply_str(&h, &r, "reveal"), "keep");
+}
+
 /* Begins a recording; the rules go out before the answer. */
 static void uploading(void **state)
 {
@@ -173,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refusals, begin, end),
         cmocka_unit_test_setup_teardown(trying, begin, end),
         cmocka_unit_test_setup_teardown(uploading, begin, end),
+        cmocka_unit_test_setup_teardown(looser_rules_wait, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,7 +196,7 @@ export type GuardedChange = {
   /** what was asked; a password is never in it */
   body?: Record<string, unknown>;
   /** why it is guarded */
-  touches: ("members" | "roles" | "person" | "subjects" | "credentials" | "project")[];
+  touches: ("members" | "roles" | "person" | "subjects" | "credentials" | "project" | "masking")[];
   proposed_by: Person;
   proposed_at: Time;
   /** when it works by itself; null: only by a second administrator's approval */

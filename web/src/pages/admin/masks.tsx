@@ -1,13 +1,13 @@
 /* What is taken out of a project's recordings: the rules' text, and a place to try it. */
 import { useSignal } from "@preact/signals";
-import type { MaskTest, Masks, Project } from "../../api/types";
+import type { GuardedChange, MaskTest, Masks, Project } from "../../api/types";
 import { useLoad } from "../../lib/load";
 import { useSession } from "../../lib/session";
 import { t } from "../../texts";
 import { ActTrouble, useAct } from "../../ui/act";
 import { Button, Dialog, Field, Loading, Trouble } from "../../ui/parts";
 
-function Form({ project, masks, onDone, onClose }: { project: Project; masks: Masks; onDone: (m: Masks) => void; onClose: () => void }) {
+function Form({ project, masks, onDone, onClose }: { project: Project; masks: Masks; onDone: (m: Masks | GuardedChange) => void; onClose: () => void }) {
   const s = useSession();
   const act = useAct();
   const text = useSignal(masks.text);
@@ -15,7 +15,7 @@ function Form({ project, masks, onDone, onClose }: { project: Project; masks: Ma
   const tried = useSignal<MaskTest | null>(null);
 
   async function save(): Promise<void> {
-    const done = await act.run("save", () => s.client.send<Masks>("PUT", `/v1/projects/${project.id}/masks`, { text: text.value }));
+    const done = await act.run("save", () => s.client.send<Masks | GuardedChange>("PUT", `/v1/projects/${project.id}/masks`, { text: text.value }));
     if (done !== undefined) onDone(done);
   }
   async function attempt(): Promise<void> {
@@ -49,7 +49,7 @@ function Form({ project, masks, onDone, onClose }: { project: Project; masks: Ma
   );
 }
 
-export function MasksDialog({ project, onDone, onClose }: { project: Project; onDone: (m: Masks) => void; onClose: () => void }) {
+export function MasksDialog({ project, onDone, onClose }: { project: Project; onDone: (m: Masks | GuardedChange) => void; onClose: () => void }) {
   const s = useSession();
   const masks = useLoad<Masks>((signal) => s.client.get(`/v1/projects/${project.id}/masks`, {}, signal), [project.id], () => false);
   return (
