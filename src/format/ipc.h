@@ -82,6 +82,9 @@
     F(SPAN, rid) F(SPAN, pid) F(U8, found)                                                                             \
     F(U64, next_seq) F(U64, next_batch) F(I64, last_us) F(U32, next_seg) F(U32, next_chunk)
 
+/* A batch of another recorder's client that is durable. last_segment -1: it counts none. */
+#define IPC_ROW_SEEN(F, L) F(I64, last_segment) F(SPAN, hashes)
+
 /* ---- gate -> keeper ---- */
 
 /* A control-plane call. The keeper finds the person by 'cred' and checks every right itself. Answer: ANSWER. */
@@ -162,10 +165,17 @@
     F(U32, next_seg) F(U32, next_chunk) F(U16, next_kn)                                                                \
     F(U32, epoch) F(SPAN, epoch_pk)                                                                                    \
     L(piece, pieces)                                                                                                   \
-    F(SPAN, secret)         /* as in INGEST_OPENED */
+    F(SPAN, secret)         /* as in INGEST_OPENED */                                                                  \
+    L(seen, seen)           /* of another recorder's client: FOREIGN_BATCH of those below next_batch, the newest first */
 
 /* Ids that came with the events of a live recording, and when. Those that are there stay as they are. Answer: DONE. */
 #define IPC_LINKS_ADD(F, L) F(SPAN, rid) L(link, links) F(SPAN, trace)
+
+/*
+ * Another recorder's batch is about to be written under this number: a repeat after the gate's restart is known by its hashes (8 bytes each,
+ * of the batch, then of its lines; keyed with the recording's secret). Answer: DONE, which nobody waits for.
+ */
+#define IPC_FOREIGN_BATCH(F, L) F(SPAN, rid) F(U64, number) F(I64, last_segment) F(SPAN, hashes)
 
 /* The wrap and each piece are durable when DONE comes back. */
 #define IPC_WRAP_PUT(F, L)  F(SPAN, rid) L(wrap, wraps)
@@ -345,7 +355,7 @@
 #define IPC_ROWS(X)                                                                                                    \
     X(GRANT, grant) X(DENY, deny) X(WRAP, wrap) X(PIECE, piece) X(RANGE, range) X(TAG, tag)                            \
     X(SIGNING_KEY, signing_key) X(HASH, hash) X(TEXT, text) X(NUMBER, number)                                          \
-    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover) X(HOOK, hook) X(LINK, link) X(ORIGINS, origins)
+    X(INGEST_TOKEN, ingest_token) X(RECOVER, recover) X(HOOK, hook) X(LINK, link) X(ORIGINS, origins) X(SEEN, seen)
 
 #define IPC_MESSAGES(X)                                                                                                \
     X(CONTROL, control) X(ANSWER, answer) X(WATCH_OPEN, watch_open) X(WATCH_CLOSE, watch_close)                        \
@@ -361,7 +371,7 @@
     X(VAULT_CONFIG, vault_config) X(PEER, peer) X(LISTENER, listener) X(TLS, tls) X(READY, ready)                      \
     X(SHUTDOWN, shutdown) X(DONE, done) X(GATEWAY_ALLOWED, gateway_allowed) X(ROTATE, rotate)            \
     X(MASK_RULES, mask_rules) \
-    X(LINKS_ADD, links_add)
+    X(LINKS_ADD, links_add) X(FOREIGN_BATCH, foreign_batch)
 
 enum ipc_type {
     IPC_T_NONE_ = 0,

@@ -10,7 +10,7 @@
  *   the way of every batch -> durable -> its links to the keeper -> 200 in the client's own words.
  *
  * These clients number nothing that we could trust, so a batch is told by the hash of its events; how far a recorder of ours
- * is, its Batch-Seq says. What was sent again after this gate was restarted may be there twice: a repaint, not a loss.
+ * is, its Batch-Seq says. The keeper has the hashes, too: what is sent again after this gate was restarted is known.
  *
  * A session whose recording ended (idle for vanish_after, or by an operator) begins another one with its next batch; one that
  * was erased does not.
@@ -76,6 +76,10 @@ struct foreign_seen *foreign_seen_free(struct foreign_seen *s);
 
 /* A job that came. True: it is to be queued now. False: it was answered, joined to an equal one, or waits for its turn. */
 bool foreign_take(struct live_rec *r, struct live_job *j);
+/* It is about to be written under j->number: the keeper hears what it is. */
+void foreign_tell(struct live_rec *r, const struct live_job *j);
+/* What the keeper has of batches before a restart. */
+void foreign_restore(struct live_rec *r, const struct ipc_ingest_state *state);
 /* It is durable: what it was is remembered, its links go to the keeper. */
 void foreign_durable(struct live_rec *r, const struct live_job *j);
 /* Segments whose turn has come are queued; the caller runs live_rec_next. */

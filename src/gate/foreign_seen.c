@@ -2,19 +2,24 @@
  * What a recording's owner remembers of another recorder's batches: hashes of those that are durable, how far its segments
  * go, and those that came before their turn.
  *
- * Hashes are keyed and 64 bits; a table forgets the older of two that share a place, and a repeat of a batch from long ago is
+ * Hashes are keyed with the recording's secret and 64 bits; the keeper keeps those of the newest batches, so that a repeat is known after this
+ * gate was restarted, too: a batch is told to it before it is written, and what was told and not written is dropped when the
+ * recording is taken over. A table forgets the older of two that share a place, and a repeat of a batch from long ago is
  * then taken for a new one: clients repeat within minutes.
  */
 #include "gate/foreign.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
+#include "crypto/hash.h"
 
 #define BATCHES 1024 /* powers of two */
 #define LINES   8192
 #define LINKS   256
+#define TOLD_LINES 1000 /* of a batch: the keeper takes no more hashes (FOREIGN_HASHES_MAX) */
 
 struct foreign_seen {
     uint64_t batches[BATCHES];
@@ -26,7 +31,14 @@ struct foreign_seen {
     size_t n_held;
     struct loop_timer due;
     struct live_rec *rec;
+    uint8_t key[16];
 };
+
+/* The reader's hashes are under a key that is no secret: anybody could find out by them what a batch said. */
+static uint64_t own(const struct foreign_seen *s, uint64_t hash)
+{
+    return siphash24(s->key, span_of(&hash, sizeof(hash)));
+}
 
 static void put(uint64_t *table, size_t n, uint64_t hash)
 {
@@ -50,7 +62,9 @@ static void on_due(void *arg)
 
 static struct foreign_seen *seen_of(struct live_rec *r)
 {
+    const struct span of[] = { SPAN("repeats "), span_str(r->place.secret) };
     struct foreign_seen *s = r->foreign;
+    uint8_t sum[SHA256_LEN];
 
     if (s != NULL)
         return s;
@@ -61,6 +75,8 @@ static struct foreign_seen *seen_of(struct live_rec *r)
     s->rec = r;
     s->numbered = r->parse.next_seq == 0; /* it begins here: with segment 0 */
     loop_timer_init(&s->due, r->place.lane->loop, on_due, s);
+    sha256_parts(of, 2, sum);
+    memcpy(s->key, sum, sizeof(s->key));
     r->foreign = s;
     return s;
 }
@@ -195,6 +211,59 @@ static void send_links(struct live_rec *r, struct foreign_seen *s, const struct 
         log_event(LOG_WARN, "foreign.links-lost", LOG_STR("rid", r->place.rid));
 }
 
+/* ---- over a restart ---- */
+
+static void on_told(void *ctx, enum err err, enum ipc_type type, const void *body)
+{
+    struct live_rec *r = ctx;
+
+    (void) err; /* then a repeat after a restart is there twice: a repaint, not a loss */
+    (void) type;
+    (void) body;
+    r->asking--;
+    (void) live_rec_settle(r);
+}
+
+void foreign_tell(struct live_rec *r, const struct live_job *j)
+{
+    struct foreign_seen *s = seen_of(r);
+    const struct foreign *in = &j->foreign->in;
+    const size_t n = in->lines == NULL ? 0 : in->n_events < TOLD_LINES ? in->n_events : TOLD_LINES;
+    struct buf hashes = BUF_INIT((n + 1) * 8);
+    struct ipc_foreign_batch m = { .rid = span_str(r->place.rid), .number = j->number + 1,
+                                   .last_segment = in->numbered ? (int64_t) in->last_segment : -1 };
+
+    if (s == NULL || live_keeper_away(r->place.lane))
+        return;
+    buf_u64le(&hashes, own(s, j->foreign->hash));
+    for (size_t i = 0; i < n; i++)
+        buf_u64le(&hashes, own(s, in->lines[i]));
+    m.hashes = buf_span(&hashes);
+    if (!hashes.failed && link_call(r->place.lane->keeper, IPC_T_FOREIGN_BATCH, &m, LIVE_CALL_MS, on_told, r) == ERR_OK)
+        r->asking++;
+    buf_deinit(&hashes);
+}
+
+void foreign_restore(struct live_rec *r, const struct ipc_ingest_state *state)
+{
+    struct foreign_seen *s = state->seen.n > 0 ? seen_of(r) : NULL;
+
+    for (uint32_t i = state->seen.n; s != NULL && i-- > 0;) { /* the newest last: it takes the place of older ones */
+        const struct ipc_row_seen *row = &state->seen.rows[i];
+        struct rd in = rd_of(row->hashes);
+
+        put(s->batches, BATCHES, rd_u64le(&in));
+        if (in.n > 0 && s->lines == NULL)
+            s->lines = calloc(LINES, sizeof(*s->lines));
+        while (s->lines != NULL && in.n > 0 && !in.failed)
+            put(s->lines, LINES, rd_u64le(&in));
+        if (row->last_segment >= 0 && row->last_segment < UINT32_MAX && (!s->numbered || row->last_segment >= s->next)) {
+            s->numbered = true;
+            s->next = (uint32_t) row->last_segment + 1;
+        }
+    }
+}
+
 /* ---- batches ---- */
 
 void foreign_durable(struct live_rec *r, const struct live_job *j)
@@ -204,9 +273,9 @@ void foreign_durable(struct live_rec *r, const struct live_job *j)
 
     if (s == NULL)
         return;
-    put(s->batches, BATCHES, j->foreign->hash);
+    put(s->batches, BATCHES, own(s, j->foreign->hash));
     for (size_t i = 0; s->lines != NULL && in->lines != NULL && i < in->n_events; i++)
-        put(s->lines, LINES, in->lines[i]);
+        put(s->lines, LINES, own(s, in->lines[i]));
     if (in->numbered && (!s->numbered || in->last_segment >= s->next)) {
         s->numbered = true;
         s->next = in->last_segment + 1;
@@ -218,7 +287,7 @@ void foreign_durable(struct live_rec *r, const struct live_job *j)
 /* Said durable already: as the answer of the first time, with its links all the same (the first answer may have been lost). */
 static bool known(struct live_rec *r, struct foreign_seen *s, struct live_job *j)
 {
-    if (j->foreign->in.n_events > 0 && !has(s->batches, BATCHES, j->foreign->hash))
+    if (j->foreign->in.n_events > 0 && !has(s->batches, BATCHES, own(s, j->foreign->hash)))
         return false;
     send_links(r, s, j);
     live_answer(j);
@@ -255,7 +324,7 @@ static bool drop_repeats(struct foreign_seen *s, struct live_job *j, size_t *ret
 
     *ret_left = 0;
     for (size_t i = 0; e == ERR_OK && i < in->n_events; i++) {
-        keep[i] = !has(s->lines, LINES, in->lines[i]);
+        keep[i] = !has(s->lines, LINES, own(s, in->lines[i]));
         *ret_left += keep[i];
     }
     if (e == ERR_OK && *ret_left > 0 && *ret_left < in->n_events) {

@@ -339,6 +339,8 @@ static void begin(struct live_rec *r, struct live_job *j)
         refuse(j, "overloaded", "");
         return;
     }
+    if (j->foreign != NULL)
+        foreign_tell(r, j);
     r->busy = true;
     r->current = j;
     r->rest = buf_span(&j->body);

@@ -128,6 +128,7 @@ static void resume(struct live_rec *r, const struct ipc_ingest_state *s)
     }
     log_event(LOG_INFO, "live.resumed", LOG_STR("rid", r->place.rid), LOG_INT("kn", r->kn));
     live_send_wrap(r);
+    foreign_restore(r, s);
     list_init(&waiting);
     while ((n = list_pop(&r->queue)) != NULL)
         list_append(&waiting, n);

@@ -73,6 +73,7 @@ void dispatch_fail(struct cmd *cmd, const char *code, struct list *outs)
     case IPC_T_WRAP_PUT:
     case IPC_T_PIECE_PUT:
     case IPC_T_LINKS_ADD:
+    case IPC_T_FOREIGN_BATCH:
     case IPC_T_RECOVER_ASK:
     case IPC_T_RECOVERED:
     case IPC_T_SETTLE: type = IPC_T_DONE; msg = &done; break;
@@ -258,6 +259,7 @@ static enum err message(struct job *c, struct err_info *reterr)
     case IPC_T_WRAP_PUT: return ingest_wrap(c, m, reterr);
     case IPC_T_PIECE_PUT: return ingest_piece(c, m, reterr);
     case IPC_T_LINKS_ADD: return foreign_links(c, m, reterr);
+    case IPC_T_FOREIGN_BATCH: return foreign_batch(c, m, reterr);
     case IPC_T_END: return ingest_end(c, m, reterr);
     case IPC_T_INGEST_RESUME: return ongoing_resume(c, m, reterr);
     case IPC_T_RECOVER_ASK: return recovered_ask(c, m, reterr);

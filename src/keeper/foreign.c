@@ -5,6 +5,7 @@
 #include "keeper/ingest.h"
 #include "keeper/masks.h"
 #include "keeper/notice.h"
+#include "keeper/ongoing.h"
 #include "keeper/statements.h"
 #include "keeper/trail.h"
 
@@ -124,4 +125,45 @@ enum err foreign_links(struct job *c, const struct ipc_links_add *in, struct err
         TRY(record(c, &r, n, reterr));
     }
     return ingest_done(c, 0, "", NULL, reterr);
+}
+
+/* ---- batches ---- */
+
+enum err foreign_batch(struct job *c, const struct ipc_foreign_batch *in, struct err_info *reterr)
+{
+    const struct meta_foreign_batch b = { .number = (int64_t) in->number, .last_segment = in->last_segment, .hashes = in->hashes };
+    struct meta_recording r;
+    enum err e = meta_recording_get(c->v, in->rid, c->mem, &r, reterr);
+
+    if (e == ERR_NOTFOUND)
+        return ingest_done(c, 404, "not-found", NULL, reterr);
+    TRY(e);
+    if (ongoing_is_past_gate(c) || !span_eq_str(r.state, "open"))
+        return ingest_done(c, 409, "conflict", NULL, reterr);
+    if (in->number > INT64_MAX || in->hashes.n == 0 || in->hashes.n > FOREIGN_HASHES_MAX || in->hashes.n % 8 != 0)
+        return ingest_done(c, 422, "invalid", NULL, reterr);
+    TRY(meta_foreign_batch_put(c->m, r.id, &b, reterr));
+    return ingest_done(c, 0, "", NULL, reterr);
+}
+
+enum err foreign_seen(struct job *c, struct span rid, uint64_t next_batch, struct ipc_ingest_state *io, struct err_info *reterr)
+{
+    struct meta_foreign_batch *rows;
+    size_t n, bytes = 0;
+
+    TRY(meta_foreign_batch_drop(c->m, rid, (int64_t) next_batch, reterr));
+    TRY(meta_foreign_batches(c->v, rid, c->mem, &rows, &n, reterr));
+    io->seen.rows = arena_alloc(c->mem, (n + 1) * sizeof(*io->seen.rows));
+    if (io->seen.rows == NULL)
+        return ERR_RAISE(reterr, ERR_NOMEM, "batches");
+    for (size_t i = 0; i < n && bytes + rows[i].hashes.n <= FOREIGN_SEEN_MAX; i++) {
+        bytes += rows[i].hashes.n;
+        io->seen.rows[io->seen.n++] = (struct ipc_row_seen){ rows[i].last_segment, rows[i].hashes };
+    }
+    return ERR_OK;
+}
+
+enum err foreign_ended(struct job *c, struct span rid, struct err_info *reterr)
+{
+    return meta_foreign_batch_drop(c->m, rid, 0, reterr);
 }

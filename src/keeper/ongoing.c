@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "keeper/append_secret.h"
+#include "keeper/foreign.h"
 #include "keeper/ingest.h"
 #include "keeper/masks.h"
 #include "keeper/notice.h"
@@ -307,6 +308,7 @@ static enum err take_over(struct job *c, struct meta_recording *r, struct err_in
     TRY(meta_recording_touch(c->m, r->id, c->now.real, reterr));
     claim_later(c, r->id);
     TRY(append_secret(c, r->project, r->id, &s.secret, reterr));
+    TRY(foreign_seen(c, r->id, s.next_batch, &s, reterr));
     TRY(masks_say(c, r->project, reterr));
     return ingest_reply(c, IPC_T_INGEST_STATE, &s, reterr);
 }
@@ -452,6 +454,7 @@ enum err ongoing_seal(struct job *c, struct meta_recording *r, const char *by, s
     r->state = SPAN("complete");
     r->touched_ms = c->now.real;
     TRY(meta_recording_put(c->m, r, reterr));
+    TRY(foreign_ended(c, r->id, reterr));
     TRY(write_sealed(c, r, pieces.n, by, reterr));
     release_later(c, r->id);
     tell(c, r, "complete");

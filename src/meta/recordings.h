@@ -50,6 +50,19 @@ NODISCARD enum err meta_recording_links(struct meta_view *v, struct span rid, st
  */
 NODISCARD enum err meta_foreign_get(struct meta_view *v, struct span project, struct span name, struct arena *a,
                                     struct span *ret_rid, struct err_info *reterr);
+/*
+ * Batches of such a client, by their number in the log: META_BATCHES_MAX of the newest are kept, the newest first in lists. drop: all of
+ * number 'from' and above.
+ */
+#define META_BATCHES_MAX 256
+struct meta_foreign_batch {
+    int64_t number, last_segment;
+    struct span hashes;
+};
+NODISCARD enum err meta_foreign_batch_put(struct meta *m, struct span rid, const struct meta_foreign_batch *b, struct err_info *reterr);
+NODISCARD enum err meta_foreign_batch_drop(struct meta *m, struct span rid, int64_t from, struct err_info *reterr);
+NODISCARD enum err meta_foreign_batches(struct meta_view *v, struct span rid, struct arena *a, struct meta_foreign_batch **ret, size_t *ret_n,
+                                        struct err_info *reterr);
 NODISCARD enum err meta_foreign_put(struct meta *m, struct span project, struct span name, struct span rid, time_ms now,
                                     struct err_info *reterr);
 /* Everything of it: row, tags, links, pieces, wraps, words. For an import that failed. */

@@ -353,6 +353,10 @@ def lines(events):
     return "\n".join(json.dumps(e) for e in events).encode()
 
 
+def rrweb(sid, events):
+    return s.recorder.post(f"/recordings/{sid}/events", lines(events), headers={"Content-Type": "application/x-ndjson"})
+
+
 @test("rrweb's client: lines; what it sends again beside new events is stored once")
 def _():
     meta = {"type": 5, "data": {"tag": "recording-meta", "payload": {"domain": "shop.test"}}, "timestamp": T0}
@@ -388,7 +392,10 @@ def _():
 @test("a session goes on over the death of the gate; its recording is the same")
 def _():
     s.expect_ends = True
+    replay = REPLAY.format(11)
     ph(capture("ph-kill", page(2))).want(200)
+    sentry(envelope(replay, 0, page(2))).want(200)
+    rrweb("rr-kill", page(3)).want(200)
     first = found("session:ph-kill")[0]["id"]
     s.kill("gate")
 
@@ -399,7 +406,15 @@ def _():
             return False
     until(again, 20, "the next gate", step=0.1)
     same(found("session:ph-kill")[0]["id"], first, "the recording")
+    # what was taken before the death comes again: its client may not have heard the answer
+    ph(capture("ph-kill", page(2))).want(200)
+    ph(capture("ph-kill", clicks(3, 4000))).want(200)
+    sentry(envelope(replay, 0, page(2))).want(200)
+    sentry(envelope(replay, 1, clicks(2, 5000))).want(200)
+    rrweb("rr-kill", page(3) + clicks(2, 6000)).want(200)
     same_events(stored(first), page(2) + clicks(3, 4000), "events")
+    same_events(stored(found(f"replay:{replay}")[0]["id"]), page(2) + clicks(2, 5000), "segments")
+    same_events(stored(found("session:rr-kill")[0]["id"]), page(3) + clicks(2, 6000), "lines")
 
 
 @test("a recording that was made so is what the audit says")

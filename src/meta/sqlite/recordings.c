@@ -183,6 +183,51 @@ enum err meta_foreign_put(struct meta *m, struct span project, struct span name,
                   "ttti", project, name, rid, now);
 }
 
+enum err meta_foreign_batch_put(struct meta *m, struct span rid, const struct meta_foreign_batch *b, struct err_info *reterr)
+{
+    TRY(db_run(m, NULL, reterr,
+               "INSERT INTO foreign_batch(rid,number,last_segment,hashes) VALUES(?,?,?,?)"
+               " ON CONFLICT DO UPDATE SET last_segment=excluded.last_segment, hashes=excluded.hashes",
+               "tiib", rid, b->number, b->last_segment, b->hashes));
+    return db_run(m, NULL, reterr, "DELETE FROM foreign_batch WHERE rid=? AND number<=?", "ti", rid, b->number - META_BATCHES_MAX);
+}
+
+enum err meta_foreign_batch_drop(struct meta *m, struct span rid, int64_t from, struct err_info *reterr)
+{
+    return db_run(m, NULL, reterr, "DELETE FROM foreign_batch WHERE rid=? AND number>=?", "ti", rid, from);
+}
+
+enum err meta_foreign_batches(struct meta_view *v, struct span rid, struct arena *a, struct meta_foreign_batch **ret, size_t *ret_n,
+                              struct err_info *reterr)
+{
+    void *rows = NULL;
+    size_t n = 0, cap = 0;
+    sqlite3_stmt *st;
+    bool row;
+
+    TRY(db_query(v, &st, reterr, "SELECT number,last_segment,hashes FROM foreign_batch WHERE rid=? ORDER BY number DESC", "t", rid));
+    for (;; n++) {
+        struct meta_foreign_batch *b;
+        enum err e;
+
+        TRY(db_step(v, st, &row, reterr));
+        if (!row)
+            break;
+        b = db_slot(a, &rows, &cap, n, sizeof(*b));
+        e = b == NULL ? ERR_RAISE(reterr, ERR_NOMEM, "database: the answer is larger than its arena")
+                      : db_col_span(st, 2, a, &b->hashes, reterr);
+        if (e != ERR_OK) {
+            (void) sqlite3_reset(st); /* a read that ends early reports nothing */
+            return e;
+        }
+        b->number = sqlite3_column_int64(st, 0);
+        b->last_segment = sqlite3_column_int64(st, 1);
+    }
+    *ret = rows;
+    *ret_n = n;
+    return ERR_OK;
+}
+
 enum err meta_recording_forget(struct meta *m, struct span rid, struct err_info *reterr)
 {
     static const char *const tables[] = { "recording_tag", "recording_link", "piece", "wrap", "foreign_session", "foreign_batch" };

@@ -138,6 +138,9 @@ static bool more(struct link *to, const struct link_msg *m)
     case IPC_T_END:
         k.n_end++;
         return k.lose_end;
+    case IPC_T_FOREIGN_BATCH:
+        say(to, m->call, IPC_T_DONE, &(const struct ipc_done){ .status = 0 });
+        return true;
     default: return false;
     }
 }
@@ -881,7 +884,7 @@ static void others_batches_have_a_limit(void **state)
         const int n = snprintf(text, sizeof(text), head, i);
 
         client_open(&c[i], w.port);
-        client_sendf(&c[i], "POST /api/1/envelope/?sentry_key=" PAGES " HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: %d\r\n\r\n%s", w.port, n + SIZE,
+        client_sendf(&c[i], "POST /api/1/envelope/ HTTP/1.1\r\nX-Sentry-Auth: Sentry sentry_key=" TOKEN "\r\nHost: localhost:%d\r\nContent-Length: %d\r\n\r\n%s", w.port, n + SIZE,
                      text);
         client_send_n(&c[i], blanks, SIZE);
         (void) usleep(100000);

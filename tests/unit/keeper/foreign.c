@@ -118,6 +118,33 @@ static void names_have_a_limit(void **state)
     assert_int_equal(begin(shop, name).status, 0);
 }
 
+static uint16_t batch(struct span rid, uint64_t number, size_t n_hashes)
+{
+    static uint8_t hashes[8192 + 8];
+    const struct ipc_foreign_batch m = { .rid = rid, .number = number, .last_segment = -1, .hashes = span_of(hashes, n_hashes) };
+    struct ipc_done done;
+
+    house_send(&h, IPC_T_FOREIGN_BATCH, &m, IPC_T_DONE, &done);
+    return done.status;
+}
+
+/* Hashes of batches are taken while the recording is open, within their limits. (What becomes of them: tests/system/foreign.py.) */
+static void batches_are_told(void **state)
+{
+    const struct span rid = begin(shop, "rrweb\nb\n").rid;
+
+    (void) state;
+    assert_int_equal(batch(rid, 1, 8), 0);
+    assert_int_equal(batch(rid, 1, 8192), 0); /* the same number again: the one before was not written */
+    assert_int_equal(batch(rid, 2, 0), 422);
+    assert_int_equal(batch(rid, 2, 12), 422);
+    assert_int_equal(batch(rid, 2, 8200), 422);
+    assert_int_equal(batch(rid, UINT64_MAX, 8), 422);
+    assert_int_equal(batch(SPAN("r_AAAAAAAAAAAAAAAA"), 1, 8), 404);
+    end(rid);
+    assert_int_equal(batch(rid, 2, 8), 409);
+}
+
 static uint16_t add(struct span rid, const struct ipc_row_link *rows, uint32_t n)
 {
     struct ipc_row_link copy[256];
