@@ -207,6 +207,7 @@ int main(void)
         cmocka_unit_test(one_session_has_one_open_recording),
         cmocka_unit_test(a_page_has_its_own_session),
         cmocka_unit_test(names_have_a_limit),
+        cmocka_unit_test(batches_are_told),
         cmocka_unit_test(links_keep_their_first_moment),
         cmocka_unit_test(links_have_a_limit),
     };
