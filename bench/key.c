@@ -11,6 +11,8 @@
 #include "codec/base64.h"
 #include "crypto/hash.h"
 #include "crypto/openssl.h"
+#include "crypto/secret.h"
+#include "format/dpop.h"
 #include "format/key.h"
 
 #include <openssl/core_names.h>
@@ -34,6 +36,10 @@ static struct {
     struct live live;
     uint8_t digests[N_KEYS][32];
     struct key_claims claims;
+    struct buf proof;
+    struct es256_verifier *client; /* kept by the gate for a client key that it knows */
+    struct secret *nonce_key;
+    char jkt[KEY_JKT_LEN + 1];
 } b;
 
 static const char *const envs[] = { "prod" };
@@ -77,6 +83,31 @@ static double known(void *ctx)
                    "probe");
     }
     return N_PROBE;
+}
+
+static bool our_origin(const void *ctx, struct span origin)
+{
+    (void) ctx;
+    return span_eq_str(origin, "https://rec.example.com");
+}
+
+/* A request under a bound key that is known: the key by its digest, and a proof that was never seen. */
+static double proof(void *ctx)
+{
+    uint8_t digest[32];
+
+    (void) ctx;
+    for (int i = 0; i < N_SIGN; i++) {
+        const struct dpop_want want = { .method = "GET", .path = SPAN("/v1/replay/r_2Dz2Sr-SnSlnd8aT/chunks/17"), .origin_ok = our_origin,
+                                        .ath = digest, .jkt = b.jkt, .nonce_key = b.nonce_key, .node = 1, .now_s = 1000 };
+        struct dpop_parts parts;
+        struct dpop_claims claims;
+
+        sha256(buf_span(&b.token), digest);
+        bench_need(map_get(&b.seen, SPAN_OF(digest)) != NULL && dpop_begin(buf_span(&b.proof), &parts) == DPOP_OK &&
+                       dpop_finish(&parts, b.client, &want, &claims, NULL) == DPOP_OK, "a proof");
+    }
+    return N_SIGN;
 }
 
 static double bare_sha256(void *ctx)
@@ -145,6 +176,29 @@ static void make_key(void)
     (void) secret_free(priv);
 }
 
+static void make_proof(void)
+{
+    char nonce[DPOP_NONCE_LEN + 1];
+    struct es256_signer *signer = NULL;
+    struct secret *priv = NULL;
+    struct dpop_parts parts;
+    uint8_t pub[ES256_PUB_LEN];
+    struct dpop_make m = { .method = "GET", .url = "https://rec.example.com/v1/replay/r_2Dz2Sr-SnSlnd8aT/chunks/17", .iat = NOW_S,
+                           .key = buf_span(&b.token) };
+
+    b.proof = BUF_INIT(DPOP_LEN_MAX);
+    bench_need((b.nonce_key = secret_random(32)) != NULL && es256_generate(&priv, pub, NULL) == ERR_OK &&
+                   es256_signer_new(priv, pub, &signer, NULL) == ERR_OK && es256_verifier_new(pub, &b.client, NULL) == ERR_OK, "a client key");
+    bench_need(dpop_write(&m, signer, pub, &b.proof, NULL) == ERR_OK && dpop_begin(buf_span(&b.proof), &parts) == DPOP_OK, "dpop_write");
+    memcpy(b.jkt, parts.jkt, sizeof(b.jkt));
+    dpop_nonce_make(b.nonce_key, 1, 990, b.jkt, nonce); /* the nonce names the client key, which is known only now */
+    m.nonce = span_str(nonce);
+    buf_reset(&b.proof);
+    bench_need(dpop_write(&m, signer, pub, &b.proof, NULL) == ERR_OK, "dpop_write");
+    (void) es256_signer_free(signer);
+    (void) secret_free(priv);
+}
+
 static void make_tables(void)
 {
     static const uint8_t secret[16] = "bench table";
@@ -165,11 +219,13 @@ int main(void)
     static const struct bench_case cases[] = {
         { "bare ES256 check (OpenSSL)", "checks", NULL, bare_es256, NULL },
         { "key: first sight", "checks", "bare ES256 check (OpenSSL)", first_sight, NULL },
+        { "key: known, with a new proof", "checks", "bare ES256 check (OpenSSL)", proof, NULL },
         { "bare SHA-256 of the key (OpenSSL)", "checks", NULL, bare_sha256, NULL },
         { "key: by digest, with the live grant", "checks", "bare SHA-256 of the key (OpenSSL)", known, NULL },
     };
 
     make_key();
     make_tables();
+    make_proof();
     return bench_run(cases, sizeof(cases) / sizeof(cases[0]));
 }

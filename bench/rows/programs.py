@@ -13,6 +13,7 @@ RECORDING = ROOT / "demo" / "recordings" / "checkout.json"
 
 BARS = {
     "key: first sight": ("ratio>=", 0.9),
+    "key: known, with a new proof": ("ratio>=", 0.9),
     "key: by digest, with the live grant": (">=", 1e6),
     "import to segments, level 1": ("ratio>=", 0.5),
     "stored size: segments / zstd -3 of all of it": ("<=", 1.05),
