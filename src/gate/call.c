@@ -1,10 +1,13 @@
 #include "gate/call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "codec/url.h"
 #include "format/key.h"
 #include "gate/cors.h"
+
+#define SPREAD_MAX_S 5
 
 struct call *call_ref(struct call *c)
 {
@@ -105,12 +108,44 @@ void call_no_content(struct call *c)
     call_respond(c, 204, NULL, NULL, 0, SPAN_EMPTY);
 }
 
-void call_problem_full(struct call *c, const struct problem *p, const struct http_header *more, size_t n_more)
+/* Who was refused at the same moment must not come back at the same moment: up to 5 s more than is needed. */
+static int spread_s(const struct call *c, int after_s)
+{
+    const int most = after_s + 2 < SPREAD_MAX_S ? after_s + 2 : SPREAD_MAX_S;
+
+    return after_s + (int) (siphash24(c->lane->gate->hash_secret, span_of(c->trace, CALL_TRACE_LEN)) % (uint64_t) (most + 1));
+}
+
+/* The headers with their Retry-After spread; 'text' holds its new value. */
+static const struct http_header *spread_header(const struct call *c, const struct http_header *more, size_t n,
+                                               struct http_header *all, char text[16])
+{
+    for (size_t i = 0; i < n; i++) {
+        char was[16];
+
+        all[i] = more[i];
+        if (!span_eq_nocase(more[i].name, "retry-after") || !span_to_str(more[i].value, was, sizeof(was)))
+            continue;
+        (void) snprintf(text, 16, "%d", spread_s(c, atoi(was)));
+        all[i].value = span_str(text);
+    }
+    return all;
+}
+
+void call_problem_full(struct call *c, const struct problem *said, const struct http_header *more, size_t n_more)
 {
     const struct gate_settings *s = gate_settings(c->lane->gate);
+    struct http_header all[CALL_HEADERS_MAX];
+    struct problem spread = *said, *p = &spread;
+    char retry[16];
     struct buf b = BUF_INIT(1 << 20);
-    int status = problem_write(p, s->public_url, c->trace, &b);
+    int status;
 
+    if (p->retry_after_s > 0)
+        p->retry_after_s = spread_s(c, p->retry_after_s);
+    n_more = n_more < CALL_HEADERS_MAX ? n_more : CALL_HEADERS_MAX;
+    more = spread_header(c, more, n_more, all, retry);
+    status = problem_write(p, s->public_url, c->trace, &b);
     if (b.failed) { /* the keeper's members are too long: the problem itself still goes out */
         const struct problem bare = { .code = p->code, .detail = p->detail, .replay = p->replay };
 

@@ -525,7 +525,7 @@ static void proofs_are_limited(void **state)
         if (c.status == 429) {
             assert_true(++limited > 0 && sent >= 400);
             assert_string_equal(member(&c, "code"), "rate-limited");
-            assert_string_equal(client_header(&c, "retry-after"), "1");
+            assert_in_range(atoi(client_header(&c, "retry-after")), 1, 4); /* spread */
         }
     }
     assert_true(limited > 0 || clock_boot_ms() - began > 8000); /* a machine that cannot send them that fast needs no limit */

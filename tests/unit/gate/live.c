@@ -855,7 +855,7 @@ static void pages_begin_slowly(void **state)
     }
     assert_in_range(taken, 40, 75); /* begun ones of other tests count */
     assert_string_equal(allowed(&c), SHOP);
-    assert_string_equal(client_header(&c, "retry-after"), "1");
+    assert_in_range(atoi(client_header(&c, "retry-after")), 1, 4); /* spread */
     assert_code(&c, 429, "rate-limited");
     request(&c, "POST", "/v1/recordings", AUTH(TOKEN) JSON, SPAN("{\"kind\":\"terminal\"}"));
     assert_int_equal(c.status, 201);
