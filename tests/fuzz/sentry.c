@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     foreign_init(&f, FOREIGN_SENTRY);
-    e = sentry_read(&f, in, false, UNPACK_IDENTITY);
+    e = sentry_read(&f, in, (data[0] & 8) != 0, UNPACK_IDENTITY);
     MUST(e == f.error.code && (e == ERR_OK || f.error.cause[0] != '\0'));
     MUST(f.n_links <= FOREIGN_LINKS_MAX);
     if (e == ERR_OK && f.numbered)
