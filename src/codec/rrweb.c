@@ -14,6 +14,7 @@ void rrweb_init(struct rrweb *r, size_t max)
     buf_init(&r->inner, max);
     buf_init(&r->json, max);
     buf_init(&r->plain, max);
+    json_tape_init(&r->tape);
 }
 
 void rrweb_deinit(struct rrweb *r)
@@ -22,6 +23,7 @@ void rrweb_deinit(struct rrweb *r)
     buf_deinit(&r->inner);
     buf_deinit(&r->json);
     buf_deinit(&r->plain);
+    json_tape_deinit(&r->tape);
 }
 
 time_ms rrweb_started_at(const struct rrweb *r)
@@ -157,12 +159,7 @@ static struct members members_of(struct json_value obj)
     return m;
 }
 
-enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret, struct err_info *reterr)
-{
-    return rrweb_value(r, json_value(json), ret, reterr);
-}
-
-enum err rrweb_value(struct rrweb *r, struct json_value json, struct rrweb_event *ret, struct err_info *reterr)
+static enum err take_event(struct rrweb *r, struct json_value json, struct rrweb_event *ret, struct err_info *reterr)
 {
     struct json_value obj = json, v, inner;
     struct rrweb_event ev = { .source = -1, .json = json.raw, .tokens = json.token };
@@ -195,4 +192,17 @@ enum err rrweb_value(struct rrweb *r, struct json_value json, struct rrweb_event
     r->last = ev.own_us;
     *ret = ev;
     return ERR_OK;
+}
+
+enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret, struct err_info *reterr)
+{
+    return take_event(r, json_value(json), ret, reterr);
+}
+
+enum err rrweb_value(struct rrweb *r, struct json_value json, struct rrweb_event *ret, struct err_info *reterr)
+{
+    json_tape_rest(&r->tape);
+    if (json.type == JSON_OBJECT && json.token == NULL)
+        json = json_tape_of(&r->tape, json.raw);
+    return take_event(r, json, ret, reterr);
 }

@@ -10,7 +10,7 @@
  */
 #include "base/buf.h"
 #include "base/times.h"
-#include "codec/json.h"
+#include "codec/json_tape.h"
 
 enum rrweb_type {
     RRWEB_DOM,
@@ -32,6 +32,7 @@ struct rrweb {
     struct buf inner;    /* unpacked, */
     struct buf json;     /* and minified */
     struct buf plain;    /* an event with PostHog's packed members, without them */
+    struct json_tape tape; /* of an event whose reader had no tokens */
 };
 
 struct rrweb_event {
@@ -39,7 +40,7 @@ struct rrweb_event {
     int source;       /* of an incremental snapshot; -1: none */
     time_us own_us;   /* may be negative: before the first one */
     struct span json; /* as stored; borrows from the input or from struct rrweb, until the next event */
-    const struct json_token *tokens; /* of json, when the input's are; else NULL */
+    const struct json_token *tokens; /* of json, as long; NULL: not known */
 };
 
 /* 'max': bytes of one event, unpacked. */
@@ -52,7 +53,7 @@ void rrweb_deinit(struct rrweb *r);
  */
 NODISCARD enum err rrweb_event(struct rrweb *r, struct span json, struct rrweb_event *ret, struct err_info *reterr);
 
-/* The same, with its tokens (codec/json_tape.h). */
+/* The same with its tokens, which are found when it has none: for who goes on to look into it. */
 NODISCARD enum err rrweb_value(struct rrweb *r, struct json_value json, struct rrweb_event *ret, struct err_info *reterr);
 
 /* Since 1970; 0 when no event had a timestamp. */
