@@ -30,32 +30,33 @@ struct span call_prefix(const struct call *c)
     return span_of(c->prefix, c->prefix_len);
 }
 
-static void add(struct http_header *to, size_t *n, const char *name, const char *value)
-{
-    to[(*n)++] = (struct http_header){ span_str(name), span_str(value) };
-}
-
 size_t call_headers(struct call *c, struct http_header *to, const char *mime, bool content)
 {
+    static const struct http_header always[] = {
+        { SPAN("x-content-type-options"), SPAN("nosniff") },
+        { SPAN("referrer-policy"), SPAN("no-referrer") },
+    };
+    static const struct http_header of_content[] = {
+        { SPAN("x-accel-buffering"), SPAN("no") }, /* STANDARDS 1.8 rule 7 */
+        { SPAN("vary"), SPAN("authorization, accept-encoding") },
+        { SPAN("cross-origin-resource-policy"), SPAN("same-origin") },
+    };
     const struct gate_settings *s = gate_settings(c->lane->gate);
     size_t n = 0;
 
     if (mime != NULL)
-        add(to, &n, "content-type", mime);
-    add(to, &n, "cache-control", content ? "no-store, no-transform" : "no-store");
-    if (content) {
-        add(to, &n, "x-accel-buffering", "no"); /* STANDARDS 1.8 rule 7 */
-        add(to, &n, "vary", "authorization, accept-encoding");
-        add(to, &n, "cross-origin-resource-policy", "same-origin");
-    }
-    add(to, &n, "x-content-type-options", "nosniff");
-    add(to, &n, "referrer-policy", "no-referrer");
-    add(to, &n, "trace-id", c->trace);
+        to[n++] = (struct http_header){ SPAN("content-type"), span_str(mime) };
+    to[n++] = (struct http_header){ SPAN("cache-control"), content ? SPAN("no-store, no-transform") : SPAN("no-store") };
+    for (size_t i = 0; content && i < sizeof(of_content) / sizeof(of_content[0]); i++)
+        to[n++] = of_content[i];
+    for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+        to[n++] = always[i];
+    to[n++] = (struct http_header){ SPAN("trace-id"), span_of(c->trace, CALL_TRACE_LEN) };
     if (c->nonce[0] != '\0')
-        add(to, &n, "dpop-nonce", c->nonce);
+        to[n++] = (struct http_header){ SPAN("dpop-nonce"), span_str(c->nonce) };
     n += cors_headers(c, to + n);
     if (s->https)
-        add(to, &n, "strict-transport-security", "max-age=31536000");
+        to[n++] = (struct http_header){ SPAN("strict-transport-security"), SPAN("max-age=31536000") };
     return n;
 }
 

@@ -41,6 +41,7 @@ struct lane {
     size_t foreign_early; /* of them: only links are known */
     struct list live_jobs; /* struct live_job: batches of its connections that an owner has */
     uint64_t last_watch;
+    uint64_t traces; /* ids made here */
     struct allowances *allowances; /* what gateways may serve (allow.h); NULL: nobody asked yet */
     struct proof_keys *proof_keys; /* client keys that sent good proofs */
     struct refusals *refusals; /* counts before they go to the keeper */

@@ -462,7 +462,11 @@ static void read_tls(struct conn *c, uint8_t *to)
     c->tls_wants_write = false;
     for (int i = 0; i < READ_MAX / TLS_RECORD_MAX && wants_input(c); i++) {
         switch (tls_read(c->tls, to, READ_MAX, &n)) {
-        case TLS_OK: read_done(c, to, n); break;
+        case TLS_OK:
+            read_done(c, to, n);
+            if (!tls_pending(c->tls)) /* the loop says when the socket has more */
+                return;
+            break;
         case TLS_WANT_READ: return;
         case TLS_WANT_WRITE: c->tls_wants_write = true; return;
         case TLS_EOF: on_eof(c); return;

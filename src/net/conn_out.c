@@ -85,8 +85,12 @@ static size_t send_record(struct conn *c, struct span s)
 static bool send_tls(struct conn *c)
 {
     static _Thread_local uint8_t record[TLS_RECORD_MAX];
-    size_t n = send_record(c, out_gather(&c->out, record, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX));
+    struct span s = out_gather(&c->out, record, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX);
+    size_t n;
 
+    tls_more(c->tls, c->out.n > s.n);
+    n = send_record(c, s);
+    tls_more(c->tls, false);
     if (n > 0)
         took(c, n);
     return n > 0;

@@ -12,13 +12,17 @@
 
 struct tls {
     SSL *ssl;
+    int fd;
+    bool more; /* tls_more */
+    bool dry;  /* what is buffered is part of a record: only the socket has the rest */
 };
 
 /* ---- a BIO over the socket that never raises SIGPIPE ---- */
 
 static int sock_write(BIO *b, const char *p, int n)
 {
-    ssize_t r = send((int) (intptr_t) BIO_get_data(b), p, (size_t) n, MSG_NOSIGNAL);
+    const struct tls *t = BIO_get_data(b);
+    ssize_t r = send(t->fd, p, (size_t) n, MSG_NOSIGNAL | (t->more ? MSG_MORE : 0));
 
     BIO_clear_retry_flags(b);
     if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -28,7 +32,8 @@ static int sock_write(BIO *b, const char *p, int n)
 
 static int sock_read(BIO *b, char *p, int n)
 {
-    ssize_t r = recv((int) (intptr_t) BIO_get_data(b), p, (size_t) n, 0);
+    const struct tls *t = BIO_get_data(b);
+    ssize_t r = recv(t->fd, p, (size_t) n, 0);
 
     BIO_clear_retry_flags(b);
     if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -126,6 +131,7 @@ static bool configure(SSL_CTX *c)
                                       SSL_OP_IGNORE_UNEXPECTED_EOF);
     (void) SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     (void) SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_read_ahead(c, 1); /* one recv for a record's head and body */
     SSL_CTX_set_alpn_select_cb(c, pick_alpn, NULL);
     return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 && SSL_CTX_set_num_tickets(c, 0) == 1 &&
            SSL_CTX_set_cipher_list(c, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
@@ -189,7 +195,8 @@ enum err tls_new(struct tls_ctx *c, int fd, struct tls **ret, struct err_info *r
         (void) tls_free(t);
         return ERR_RAISE(reterr, ERR_NOMEM, "TLS connection");
     }
-    BIO_set_data(b, (void *) (intptr_t) fd);
+    t->fd = fd;
+    BIO_set_data(b, t);
     BIO_set_init(b, 1);
     SSL_set_bio(t->ssl, b, b);
     SSL_set_accept_state(t->ssl);
@@ -231,6 +238,7 @@ enum tls_result tls_read(struct tls *t, void *p, size_t n, size_t *ret_n)
     *ret_n = 0;
     ERR_clear_error();
     r = SSL_read(t->ssl, p, n > TLS_RECORD_MAX ? TLS_RECORD_MAX : (int) n);
+    t->dry = r <= 0;
     if (r > 0) {
         *ret_n = (size_t) r;
         return TLS_OK;
@@ -252,8 +260,14 @@ enum tls_result tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n)
     return result_of(t, r);
 }
 
+void tls_more(struct tls *t, bool more)
+{
+    t->more = more;
+}
+
 void tls_close(struct tls *t)
 {
+    t->more = false;
     ERR_clear_error();
     if (SSL_is_init_finished(t->ssl))
         (void) SSL_shutdown(t->ssl); /* best effort: the peer also sees the end of the connection */
@@ -271,5 +285,5 @@ bool tls_is_http2(const struct tls *t)
 
 bool tls_pending(const struct tls *t)
 {
-    return SSL_pending(t->ssl) > 0;
+    return !t->dry && SSL_has_pending(t->ssl) == 1;
 }

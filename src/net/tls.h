@@ -45,10 +45,13 @@ enum tls_result tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
  */
 enum tls_result tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n);
 
+/* The next tls_write is followed at once by another: the kernel need not send what is not a whole packet yet. */
+void tls_more(struct tls *t, bool more);
+
 /* Sends close_notify, if that is possible now. */
 void tls_close(struct tls *t);
 
-/* Bytes decrypted and not read yet: the socket will not become readable for them. */
+/* Bytes that were received and not read yet: the socket will not become readable for them. */
 bool tls_pending(const struct tls *t);
 
 #define TLS_RECORD_MAX 16384
