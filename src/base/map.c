@@ -1,5 +1,6 @@
 #include "base/map.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 static uint64_t rotl(uint64_t x, int b)
@@ -9,9 +10,10 @@ static uint64_t rotl(uint64_t x, int b)
 
 static uint64_t load64(const uint8_t *p)
 {
-    struct rd r = { p, 8, false };
+    uint64_t v;
 
-    return rd_u64le(&r);
+    memcpy(&v, p, sizeof(v));
+    return le64toh(v);
 }
 
 static void sip_round(uint64_t v[4])

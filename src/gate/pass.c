@@ -85,6 +85,7 @@ enum key_verdict pass_check(struct call *c, struct pass *p)
     if (!peer_knows(c, p->token, p->digest))
         sha256(p->token, p->digest);
     seen = viewer_find(c->lane, p->digest);
+    p->seen = seen;
     return seen != NULL ? check_seen(c, seen, p) : check_new(c, p);
 }
 
@@ -124,7 +125,7 @@ enum key_verdict pass_bind(struct call *c, const struct proof_want *want, struct
         if (p->proof.verdict != DPOP_OK)
             return KEY_BINDING;
     }
-    if (prefix.n == 0 || in_place(c, p, prefix))
+    if (prefix.n == 0 || (p->seen != NULL && viewer_was_at(p->seen, prefix)) || in_place(c, p, prefix))
         return KEY_OK;
     p->moved = bound;
     return KEY_BINDING;

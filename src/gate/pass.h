@@ -23,6 +23,7 @@ struct pass {
     bool known; /* claims are authentic: what is said of a refusal may name them */
     bool moved; /* all holds but the place: a fresh key helps */
     struct proof proof; /* verdict OK also when none was asked for */
+    const struct viewer *seen; /* the viewer of these bytes on this loop, of this call */
 };
 
 /* query: a tree, or a null node. OK, INVALID_REQUEST, MISSING, MALFORMED. *ret is all zero but for what is known. */

@@ -115,9 +115,10 @@ enum key_verdict replay_may(const struct replay *r, int *ret_code)
     enum key_verdict v = lane_authority(r->call->lane);
     enum live_verdict live;
 
-    *ret_code = atomic_load(&g->stopping) ? 1012 : replay_code_of(v);
-    if (v != KEY_OK)
+    if (v != KEY_OK) {
+        *ret_code = atomic_load(&g->stopping) ? 1012 : replay_code_of(v);
         return v;
+    }
     live = gate_probe(g, c, ret_code);
     if (live != LIVE_OK)
         return of_live(live);
@@ -334,8 +335,10 @@ static enum key_verdict check(struct replay *r, struct pass *k)
     v = pass_bind(c, &want, call_prefix(c), k);
     if (v == KEY_OK)
         v = viewer_get(c->lane, k->digest, &k->claims, k->kid, &r->viewer);
-    if (v == KEY_OK)
+    if (v == KEY_OK) {
+        viewer_placed(r->viewer, call_prefix(c));
         pass_keep(c, k);
+    }
     if (v == KEY_OK && k->scheme == PASS_DPOP) {
         r->proved = true;
         memcpy(r->proof, k->proof.sha256, sizeof(r->proof));

@@ -108,6 +108,17 @@ const char *viewer_kid(const struct viewer *v)
     return v->kid;
 }
 
+void viewer_placed(struct viewer *v, struct span prefix)
+{
+    v->place_n = prefix.n <= sizeof(v->place) ? (uint8_t) prefix.n : 0;
+    memcpy(v->place, prefix.p, v->place_n);
+}
+
+bool viewer_was_at(const struct viewer *v, struct span prefix)
+{
+    return v->place_n > 0 && span_eq(span_of(v->place, v->place_n), prefix);
+}
+
 void viewer_proved(struct viewer *v, const uint8_t proof[32])
 {
     memcpy(v->proof, proof, sizeof(v->proof));

@@ -43,6 +43,12 @@ void viewer_unref(struct viewer *v);
 const struct key_claims *viewer_claims(const struct viewer *v);
 /* Which signing key verified it. */
 const char *viewer_kid(const struct viewer *v);
+/*
+ * A request of this key was let in from this place: its `ctx` holds there, and need not be computed again (a kid has one K_ctx).
+ * The last place counts.
+ */
+void viewer_placed(struct viewer *v, struct span prefix);
+bool viewer_was_at(const struct viewer *v, struct span prefix);
 /* A request of this key was let in with this proof (SHA-256). */
 void viewer_proved(struct viewer *v, const uint8_t proof[32]);
 

@@ -29,6 +29,8 @@ struct viewer {
     char kid[KEY_KID_LEN + 1];
     uint8_t proof[32];        /* SHA-256 of the last one; of a bound key */
     bool proved;
+    uint8_t place[NET_PREFIX_LEN]; /* address prefix for which its ctx was found to hold */
+    uint8_t place_n;
     unsigned refs;
     bool in_map;
     enum viewer_state state;

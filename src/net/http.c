@@ -28,8 +28,10 @@ bool http_method_of(struct span name, enum http_method *ret)
 
 bool http_head_get(const struct http_head *h, const char *name, struct span *ret)
 {
+    const struct span wanted = span_str(name);
+
     for (size_t i = 0; i < h->n_headers; i++) {
-        if (span_eq_str(h->headers[i].name, name)) {
+        if (span_eq(h->headers[i].name, wanted)) {
             *ret = h->headers[i].value;
             return true;
         }
@@ -40,10 +42,11 @@ bool http_head_get(const struct http_head *h, const char *name, struct span *ret
 
 size_t http_head_count(const struct http_head *h, const char *name)
 {
+    const struct span wanted = span_str(name);
     size_t n = 0;
 
     for (size_t i = 0; i < h->n_headers; i++)
-        n += span_eq_str(h->headers[i].name, name);
+        n += span_eq(h->headers[i].name, wanted);
     return n;
 }
 
@@ -224,10 +227,11 @@ void http_lower(struct span s)
     }
 }
 
+/* The list is in lower case. */
 static bool is_one_of(struct span name, const char *const *list, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (span_eq_nocase(name, list[i]))
+    for (size_t i = 0; i < n; i++) { /* the first letter decides most of them */
+        if (name.n > 0 && (name.p[0] | 0x20) == list[i][0] && span_eq_nocase(name, list[i]))
             return true;
     }
     return false;
