@@ -83,7 +83,7 @@ struct conn {
     int64_t length_left;        /* of the answer; -1: unknown */
     uint64_t body_max, body_seen, window_seen;
     uint64_t sent_total, stall_mark;
-    bool accepted, body_end_due, full, cutting, eof, deaf, hup, tls_wants_write, peeked;
+    bool accepted, body_end_due, full, cutting, eof, deaf, hup, tls_wants_write, peeked, corked;
     size_t n_requests;
     void *slot;
     void (*slot_free)(void *slot);
@@ -112,8 +112,12 @@ void conn_drain(struct conn *c);
 /* conn_out.c */
 extern const struct exchange_transport conn_transport;
 void conn_flush(struct conn *c);             /* sends what the kernel takes */
-/* Gives bytes to the kernel; at most one TLS record. 0: it takes none now (or the connection is being killed). */
-size_t conn_send(struct conn *c, struct span s);
+/*
+ * Gives bytes to the kernel; at most one TLS record. 0: it takes none now (or the connection is being killed). more: others
+ * follow at once, it need not send what is not a whole packet yet; conn_push when none did after all.
+ */
+size_t conn_send(struct conn *c, struct span s, bool more);
+void conn_push(struct conn *c);
 size_t conn_kernel_unsent(const struct conn *c);
 void conn_kill(struct conn *c, enum conn_kill kill, enum exchange_end how);
 void conn_defer(struct conn *c);             /* a turn soon */

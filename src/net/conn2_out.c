@@ -8,6 +8,7 @@
 #define FLUSH_MAX   (256u << 10) /* in one round, then other connections get theirs */
 #define STALL_BYTES 4096       /* less than this in write_stall is no progress */
 #define FRAME_HEAD  9
+#define BATCH_SLACK 1024
 #define WINDOW      65535      /* of a stream, at first */
 
 static struct stream2 *of(struct exchange *ex)
@@ -142,11 +143,17 @@ void conn2_leave(struct stream2 *s, size_t at)
     list_append(&two(s)->leaving, &s->leaving);
 }
 
+/* A batch is this full only when there was more to put into it. */
+static bool is_full(size_t n)
+{
+    return n > HTTP2_BATCH - BATCH_SLACK;
+}
+
 /* Sends of the batch what the kernel takes. False: it waits. */
 static bool send_batch(struct conn *c, const uint8_t *p, size_t n, size_t *off)
 {
     while (*off < n) {
-        size_t k = conn_send(c, span_of(p + *off, n - *off));
+        size_t k = conn_send(c, span_of(p + *off, n - *off), is_full(n) || n - *off > TLS_RECORD_MAX);
 
         if (k == 0)
             return false;
@@ -194,6 +201,7 @@ static void send_frames(struct conn *c)
         t->n_batch = n;
         t->off = off;
     }
+    conn_push(c);
     if (sum >= FLUSH_MAX)
         conn_defer(c);
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -82,30 +84,47 @@ static size_t send_record(struct conn *c, struct span s)
     return 0;
 }
 
+static size_t send_one(struct conn *c, struct span s, bool more)
+{
+    size_t n;
+
+    tls_more(c->tls, more);
+    n = send_record(c, s);
+    tls_more(c->tls, false);
+    return n;
+}
+
 static bool send_tls(struct conn *c)
 {
     static _Thread_local uint8_t record[TLS_RECORD_MAX];
     struct span s = out_gather(&c->out, record, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX);
-    size_t n;
+    size_t n = send_one(c, s, c->out.n > s.n);
 
-    tls_more(c->tls, c->out.n > s.n);
-    n = send_record(c, s);
-    tls_more(c->tls, false);
     if (n > 0)
         took(c, n);
     return n > 0;
 }
 
-size_t conn_send(struct conn *c, struct span s)
+void conn_push(struct conn *c)
+{
+    int on = 1;
+
+    if (c->corked)
+        (void) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* sends what waits; a unix socket keeps nothing back */
+    c->corked = false;
+}
+
+size_t conn_send(struct conn *c, struct span s, bool more)
 {
     ssize_t n;
 
     if (c->kill != KILL_NO || s.n == 0)
         return 0;
+    c->corked = more;
     if (c->tls != NULL)
-        return send_record(c, span_sub(s, 0, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX));
+        return send_one(c, span_sub(s, 0, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX), more);
     do
-        n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+        n = send(c->fd, s.p, s.n, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         conn_kill(c, KILL_CLOSE, EXCHANGE_GONE);

@@ -443,7 +443,8 @@ void http2_stop(struct http2 *e, enum http2_code code)
 static nghttp2_nv pair(struct span name, struct span value)
 {
     /* Cookies are secrets: never in the shared table (RFC 7541 7.1.3). */
-    uint8_t flags = span_eq_nocase(name, "set-cookie") ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+    bool own = span_eq_nocase(name, "set-cookie") || span_eq_nocase(name, "trace-id"); /* the second is another one each time */
+    uint8_t flags = own ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
 
     /* nghttp2 copies both and makes the name lower case. */
     return (nghttp2_nv){ (uint8_t *) (uintptr_t) name.p, (uint8_t *) (uintptr_t) value.p, name.n, value.n, flags };
