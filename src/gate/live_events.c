@@ -298,9 +298,11 @@ static bool read_number(struct call *c, uint64_t *ret)
 
 const char *live_not_its(const struct live_place *at, const struct live_token *t, const char *secret)
 {
-    if (strcmp(at->pid, t->pid) != 0 || (t->browser && strcmp(at->tid, t->tid) != 0))
+    if (strcmp(at->pid, t->pid) != 0)
         return "not-found";
-    return !t->browser || (at->secret[0] != '\0' && secret_equal_span(span_str(at->secret), span_str(secret))) ? NULL : "recording-secret";
+    if (!t->browser || (at->secret[0] != '\0' && secret_equal_span(span_str(at->secret), span_str(secret))))
+        return NULL;
+    return strcmp(at->tid, t->tid) == 0 ? "recording-secret" : "not-found";
 }
 
 /* False: answered. */

@@ -118,6 +118,42 @@ static void names_have_a_limit(void **state)
     assert_int_equal(begin(shop, name).status, 0);
 }
 
+/* What its client says of whom it shows is left away when it is a secret, or when its token may not say so; the recording goes on. */
+static void words_are_left_away(void **state)
+{
+    static const struct {
+        const char *states, *subject, *want; /* want: "" for none */
+    } cases[] = {
+        { "[\"subject\",\"session\"]", "customer-7", "customer-7" },
+        { "[\"subject\",\"session\"]", "anna@example.org", "anna@example.org" },
+        { "[\"subject\",\"session\"]", "4111 1111 1111 1111", "" },
+        { "[\"session\"]", "customer-7", "" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ipc_ingest_open open = { .cred_kind = CRED_BEARER, .kind = SPAN("rrweb"), .live = 1, .foreign = SPAN("posthog\ns\nw"),
+                                        .subject = span_str(cases[i].subject), .session = SPAN("s") };
+        struct ipc_ingest_opened got;
+        char body[200];
+        struct reply r;
+
+        (void) snprintf(body, sizeof(body), "{\"kind\":\"ingest\",\"project\":\"shop\",\"browser\":true,\"states\":%s}", cases[i].states);
+        r = house_call(&h, h.admin, ROUTE_token_create, NULL, NULL, body);
+        assert_reply(&h, r, 201, "");
+        house_begin(&h, reply_str(&h, &r, "token"), &open, &got);
+        assert_int_equal(got.status, 0);
+        assert_int_equal(got.again, 0); /* each token has its own session of that name */
+        r = house_call(&h, h.admin, ROUTE_recording_get, arena_str(&h.mem, got.rid), NULL, NULL);
+        assert_reply(&h, r, 200, "");
+        assert_string_equal(reply_str(&h, &r, "session"), "s");
+        if (cases[i].want[0] != '\0')
+            assert_true(reply_has(&r, "subject"));
+        else
+            assert_false(reply_has(&r, "subject"));
+    }
+}
+
 static uint16_t batch(struct span rid, uint64_t number, size_t n_hashes)
 {
     static uint8_t hashes[8192 + 8];
@@ -208,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_page_has_its_own_session),
         cmocka_unit_test(names_have_a_limit),
         cmocka_unit_test(batches_are_told),
+        cmocka_unit_test(words_are_left_away),
         cmocka_unit_test(links_keep_their_first_moment),
         cmocka_unit_test(links_have_a_limit),
     };
