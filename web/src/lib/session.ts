@@ -67,8 +67,8 @@ export function createSession(token: string | null, nav: Nav, keys: Keys = brows
         ahead = Date.parse(me.now) - (before + Date.now()) / 2;
         await findSigner(me);
         s.trouble.value = null;
+        await live.start();
         s.me.value = me;
-        live.start();
       } catch (e) {
         const p = problemFrom(e);
         if (p.code === "login-needed") s.me.value = null;
