@@ -164,6 +164,27 @@ static void escape_from(struct buf *b, size_t at)
     buf_deinit(&copy);
 }
 
+size_t mask_edit_len(struct span hit, enum mask_style style)
+{
+    struct buf b = BUF_INIT(4 * hit.n + 4);
+    bool ascii = true;
+    size_t n;
+
+    for (size_t i = 0; i < hit.n && ascii; i++)
+        ascii = hit.p[i] < 0x80;
+    if (ascii)
+        return hit.n;
+    if (style == MASK_STYLE_TYPED)
+        typed_stars(hit, &b);
+    else if (style == MASK_STYLE_CELLS)
+        cell_stars(hit, &b);
+    else
+        mask_stars(hit, &b);
+    n = b.n;
+    buf_deinit(&b);
+    return n;
+}
+
 void mask_edit_string(struct mask_edit *e, struct span json, struct span raw, struct span text, const struct mask_hit *hits,
                       size_t n, enum mask_style style)
 {

@@ -31,6 +31,9 @@ void mask_edit_reset(struct mask_edit *e);
 void mask_edit_string(struct mask_edit *e, struct span json, struct span raw, struct span text, const struct mask_hit *hits,
                       size_t n, enum mask_style style);
 
+/* Bytes that stand in place of a hit, decoded. */
+size_t mask_edit_len(struct span hit, enum mask_style style);
+
 /* A number becomes a string of as many '*'. */
 void mask_edit_number(struct mask_edit *e, struct span json, struct span raw);
 

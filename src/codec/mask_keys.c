@@ -227,6 +227,26 @@ static bool is_env(const struct mask_in *in, size_t word, size_t name_end)
     return upper && (from == 0 || (in->p[from - 1] != '.' && in->p[from - 1] != '$' && in->p[from - 1] != '{'));
 }
 
+/* --password=…, --db-token=…: an option of a command line whose name ends with the word. */
+static bool is_option(const struct mask_in *in, size_t word, size_t name_end)
+{
+    size_t from = word;
+
+    while (from > 0 && word - from < ENV_MAX && is_name_char(in->p[from - 1]) && !mask_after_escape(in, from))
+        from--;
+    return name_end == word + 1 && name_end < in->n && in->p[name_end] == '=' && from + 2 < name_end && in->p[from] == '-' &&
+           in->p[from + 1] == '-' && (from == 0 || in->p[from - 1] == ' ' || in->p[from - 1] == '\'' || in->p[from - 1] == '"');
+}
+
+/* As a manual has it: --password=PASSWORD. */
+static bool is_metavariable(struct span v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (!mask_is_upper(v.p[i]) && v.p[i] != '_' && v.p[i] != '-')
+            return false;
+    return true;
+}
+
 /* What is written where a secret would be, and is none: $VAR, ${…}, <token>, %s, process.env. */
 static bool is_placeholder(struct span v)
 {
@@ -257,13 +277,14 @@ void mask_find_assignment(struct mask_scanner *s, const struct mask_in *in, size
 {
     size_t at = end, from, to, n;
     uint8_t open = 0, ignored;
-    bool env;
+    bool env, option;
     struct span v;
 
     if (end <= s->value_to)
         return; /* inside a value that was looked at */
     while (at < in->n && at - end < 24 && is_name_char(in->p[at]))
         at++;
+    option = is_option(in, end - 1, at);
     env = is_env(in, end - 1, at) && at < in->n && in->p[at] == '=';
     at += quote(in, at, &ignored);
     at = skip_blanks(in, at);
@@ -283,7 +304,7 @@ void mask_find_assignment(struct mask_scanner *s, const struct mask_in *in, size
         v.n--;
     if (v.n > VALUE_MAX || is_placeholder(v) || (open != 0 && to < in->n && in->p[to] != open && in->p[to] != '\\'))
         return;
-    if (!in->raw && !(env && v.n >= 4) && (v.n < 16 || !varied(v) || !has_digit(v)))
+    if (!in->raw && !(env && v.n >= 4) && !(option && v.n >= 4 && !is_metavariable(v)) && (v.n < 16 || !varied(v) || !has_digit(v)))
         return;
     (void) mask_add(s, MASK_API_KEY, from, from + v.n);
 }

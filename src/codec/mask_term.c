@@ -663,6 +663,41 @@ static bool decoded(struct buf *room, struct span raw, struct span *ret)
     return true;
 }
 
+/* Where a byte of the event's text stands once hits before it are masked. */
+static uint32_t moved(struct span text, const struct mask_hit *h, size_t n, enum mask_style style, uint32_t off)
+{
+    size_t to = off;
+
+    for (size_t i = 0; i < n && h[i].to <= off; i++)
+        to += mask_edit_len(span_sub(text, h[i].from, h[i].to - h[i].from), style) - (h[i].to - h[i].from);
+    return (uint32_t) to;
+}
+
+/* Late marks are of the event as it is stored: what is remembered of its text moves when something before it becomes shorter. */
+static void move_text(struct mask_term *t, uint64_t seq, struct span text, const struct mask_hit *h, size_t n, enum mask_style style)
+{
+    struct mask_run *r = (struct mask_run *) (void *) t->s.grid.runs.p;
+    struct mask_term_state *s = &t->s;
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++)
+        any = any || mask_edit_len(span_sub(text, h[i].from, h[i].to - h[i].from), style) != h[i].to - h[i].from;
+    if (!any)
+        return;
+    for (size_t i = 0; i < s->grid.runs.n / sizeof(*r); i++)
+        if (r[i].seq == seq)
+            r[i].off = moved(text, h, n, style, r[i].off);
+    for (uint32_t i = 0; i < s->grid.n_parts; i++)
+        if (s->grid.parts[i].seq == seq)
+            s->grid.parts[i].off = moved(text, h, n, style, s->grid.parts[i].off);
+    for (uint32_t i = 0; i < s->n_typed; i++)
+        if (s->typed[i].seq == seq)
+            s->typed[i].off = moved(text, h, n, style, s->typed[i].off);
+    for (uint32_t i = 0; i < s->n_unseen; i++)
+        if (s->unseen[i].seq == seq)
+            s->unseen[i].off = moved(text, h, n, style, s->unseen[i].off);
+}
+
 /* The event with its marks and whatever else is in it masked, appended to *out; nothing is when nothing changes. */
 static void rewrite(struct mask_term *t, const struct intake_item *ev, struct span json, const struct intake_late *m, size_t n,
                     struct buf *out)
@@ -688,6 +723,8 @@ static void rewrite(struct mask_term *t, const struct intake_item *ev, struct sp
             return;
         }
         n = hits_of(m, n, text.n, &t->chars);
+        move_text(t, ev->seq, text, (const struct mask_hit *) (const void *) t->chars.p, n,
+                  ev->type == 'i' ? MASK_STYLE_TYPED : MASK_STYLE_CELLS);
         mask_edit_string(&j->edit, json, data.raw, text, (const struct mask_hit *) (const void *) t->chars.p, n,
                          ev->type == 'i' ? MASK_STYLE_TYPED : MASK_STYLE_CELLS);
     }

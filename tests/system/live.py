@@ -550,7 +550,7 @@ def _():
 def _():
     s.expect_ends = True
     rng = random.Random(11)
-    lines = cast_events(3000, 0.01, pad=100)
+    lines = cast_events(3000, 0.01, text="line {} " + "." * 100 + "\r\n")  # text that is over: what is left open when the gate dies is masked
     r, parts = Live(head=HEAD), in_parts(lines, rng, 60)
     acked, kills, n = 0, 0, 0
     while n < len(parts):

@@ -224,6 +224,29 @@ static void test_cases(void **state)
     buf_deinit(&out);
 }
 
+/* Options of command lines, also over events and rows; manuals, variables and files stay. */
+static void test_options(void **state)
+{
+    static const char *const t[][2] = {
+        { "o$ db --password=hunter2 -u x --password=PASSWORD --token=$T --password-file=/run/x --token= y\r\n",
+          "o$ db --password=******* -u x --password=PASSWORD --token=$T --password-file=/run/x --token= y\r\n" },
+        { "o$ db --pass|oword=hun|oter2 -u\r\n", "o$ db --pass|oword=***|o**** -u\r\n" },
+        { "o$ db --db-secret=abcd --password='x y z w' --password=abc\r\n", "o$ db --db-secret=**** --password='x y z w' --password=abc\r\n" },
+    };
+    struct buf out = BUF_INIT(EVENT_MAX);
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct bed *b = bed_new("", 40, 10);
+
+        run_case(b, t[i][0]);
+        got(b, &out);
+        assert_span_str(buf_span(&out), t[i][1]);
+        bed_free(b);
+    }
+    buf_deinit(&out);
+}
+
 /* ---- sudo's cases: what log_passwords=false keeps of ttyin ---- */
 
 static void oracle(const char *name)
@@ -386,6 +409,128 @@ static void test_late(void **state)
     assert_int_equal(n, 0);
     bed_free(b);
     buf_deinit(&out);
+}
+
+/* A late mark counts bytes of what is stored: what was masked in the same event before it may be shorter now. */
+static void test_late_moved(void **state)
+{
+    struct bed *b = bed_new("own \"name\" { pattern = \"J\303\266rg\303\251\" }", 80, 24);
+    struct buf out = BUF_INIT(EVENT_MAX);
+    const struct intake_late *late;
+    struct err_info e;
+    bool masked;
+    size_t n;
+
+    (void) state;
+    intake_begin(b->in);
+    add(b, 'o', SPAN("J\303\266rg\303\251 <bob@exa"));
+    flush(b);
+    assert_span_str(event(b, 0), "[0,\"o\",\"***** <bob@exa\"]");
+    intake_commit(b->in);
+    intake_begin(b->in);
+    add(b, 'o', SPAN("mple.com> "));
+    flush(b);
+    late = intake_late(b->in, &n);
+    assert_int_equal(n, 1);
+    assert_ok_err(intake_mask_late(event(b, 0), 0, late, n, &out, &masked, &e), &e);
+    assert_true(masked);
+    assert_span_str(buf_span(&out), "[0,\"o\",\"***** <*******\"]");
+    bed_free(b);
+    buf_deinit(&out);
+}
+
+/* What stands open at the end of a batch, and from where on anything may still be marked. */
+static void test_unsure(void **state)
+{
+    static const struct {
+        const char *in, *all, *masked; /* events, code first, between '|'; their text; with what is unsure masked */
+        uint64_t reach;
+    } t[] = {
+        { "oall is over\r\n", "all is over\r\n", "all is over\r\n", UINT64_MAX },
+        { "oone\r\n|omail bob@exa", "one\r\nmail bob@exa", "one\r\n**** *******", 1 },
+        { "omail bo|ob@ex", "mail bob@ex", "**** ******", 0 },
+        { "oone\r\n|ocard 4111 1111 ", "one\r\ncard 4111 1111 ", "one\r\n**** **** **** ", 1 },
+        { "oa\x1b]2;title bob@ex", "a\x1b]2;title bob@ex", NULL, 0 },
+        { "o$ done. |r90x24", NULL, NULL, 0 }, /* the cursor may go back */
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct bed *b = bed_new("", 80, 24);
+        struct buf one = BUF_INIT(EVENT_MAX), text = BUF_INIT(EVENT_MAX);
+        struct span rest = span_str(t[i].in), ev;
+        struct intake_unsure open;
+        struct err_info e;
+        bool more = true;
+
+        intake_begin(b->in);
+        while (more) {
+            more = span_cut(rest, '|', &ev, &rest);
+            add(b, (char) ev.p[0], span_sub(ev, 1, ev.n));
+        }
+        flush(b);
+        assert_true(intake_unsure(b->in, &open));
+        if (open.reach != t[i].reach)
+            fail_msg("%s: reach %llu", t[i].in, (unsigned long long) open.reach);
+        assert_true(open.first >= open.reach);
+        for (size_t k = 0; k < b->taken; k++) {
+            struct json_iter it;
+            struct json_value v;
+            bool masked;
+
+            assert_ok_err(intake_mask_late(event(b, k), k, open.marks, open.n, &one, &masked, &e), &e);
+            it = json_iter(json_value(masked ? buf_span(&one) : event(b, k)));
+            assert_true(json_next(&it, &v) && json_next(&it, &v) && json_next(&it, &v) && json_string_decode(v.raw, &text));
+        }
+        if (t[i].masked != NULL)
+            assert_span_str(buf_span(&text), t[i].masked);
+        bed_free(b);
+        buf_deinit(&one);
+        buf_deinit(&text);
+    }
+}
+
+/* Who goes on with what another one began masks the rest of its line, and what is typed up to its end. */
+static void test_lost(void **state)
+{
+    static const struct {
+        const char *in, *out;
+        bool unsure;
+    } t[] = {
+        { "o1111 1111 paid\r\nnext", "o**** **** ****\r\nnext", true },
+        { "o1111 |o1111\x1b[1m pa\x1b[0mid\r\nnext", "o**** |o****\x1b[1m **\x1b[0m**\r\nnext", true },
+        { "o1111 1111 paid\r\nnext", "o1111 1111 paid\r\nnext", false },
+        { "ihunter2\rls\r|ols\r\n", "i*******\rls\r|ols\r\n", false },
+        { "oMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ\r\nC7VJTUt9Us8cKjMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3S\r\n",
+          "o**************************************************\r\n**********************************************\r\n", true },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct bed *b = bed_new("", 80, 24);
+        struct buf text = BUF_INIT(EVENT_MAX);
+        struct span rest = span_str(t[i].in), ev;
+        bool more = true;
+
+        intake_lost(b->in, t[i].unsure);
+        intake_begin(b->in);
+        while (more) {
+            more = span_cut(rest, '|', &ev, &rest);
+            add(b, (char) ev.p[0], span_sub(ev, 1, ev.n));
+        }
+        flush(b);
+        for (size_t k = 0; k < b->taken; k++) {
+            struct json_iter it = json_iter(json_value(event(b, k)));
+            struct json_value v;
+
+            assert_true(json_next(&it, &v) && json_next(&it, &v));
+            buf_addf(&text, "%s%c", k > 0 ? "|" : "", v.raw.p[0]);
+            assert_true(json_next(&it, &v) && json_string_decode(v.raw, &text));
+        }
+        assert_span_str(buf_span(&text), t[i].out);
+        bed_free(b);
+        buf_deinit(&text);
+    }
 }
 
 /* Every way to cut the output into batches and events: what is stored, with the late marks applied, is the same. */
@@ -859,6 +1004,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases), cmocka_unit_test(test_sudo),          cmocka_unit_test(test_typed_all),
         cmocka_unit_test(test_other), cmocka_unit_test(test_head),          cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_moved),
+        cmocka_unit_test(test_unsure),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_lost),
         cmocka_unit_test(test_cuts),  cmocka_unit_test(test_layout_random), cmocka_unit_test(test_layout_real),
         cmocka_unit_test(test_hold),  cmocka_unit_test(test_slow),          cmocka_unit_test(test_ordinary),
         cmocka_unit_test(test_slow_half),
