@@ -252,6 +252,75 @@ static void pieces_of_both(void **state)
     teardown(&t);
 }
 
+static void on_news(void *ctx, const struct reclog_news *news)
+{
+    *(struct reclog_news *) ctx = *news;
+}
+
+static void with_marks(struct two *t, uint64_t b, uint8_t marks, uint64_t hold)
+{
+    const uint64_t seq = b * 2;
+    struct reclog_frame f[] = { frame(0, seq, 2, "events"), frame(0, seq + 2, 0, "marks") };
+    int before = t->n_done;
+
+    f[1].marks = marks;
+    reclog_hold(t->rec, hold);
+    assert_ok(reclog_append(t->rec, b, f, marks != 0 ? 2 : 1, on_done, t, NULL));
+    world_until(&t->w, &t->n_done, before + 1);
+    assert_ok(t->last);
+}
+
+/* Records of marks beside events: found by what they may speak of; followers hear later, tails at once; recovery knows how it ended. */
+static void marks_and_holds(void **state)
+{
+    static const struct {
+        uint64_t from;
+        size_t n;
+    } t_late[] = { { 0, 2 }, { 3, 2 }, { 4, 1 }, { 7, 1 }, { 8, 0 } };
+    CLEANUP(reclog_recovery_freep) struct reclog_recovery *v = NULL;
+    struct reclog_follower *f = NULL;
+    struct reclog_news news, heard = { .next_seq = 99 };
+    struct reclog_frame bad = frame(0, 0, 1, "marks");
+    struct reclog_tail *tail = NULL;
+    struct two t;
+
+    (void) state;
+    setup(&t, false);
+    bad.marks = KHLOG_LATE;
+    assert_err(reclog_append(t.rec, 0, &bad, 1, on_done, &t, NULL), ERR_INVAL);
+    assert_ok(reclog_follow(t.w.log, SPAN(RID), t.w.loop, on_news, &heard, &f, &news, NULL));
+    with_marks(&t, 0, KHLOG_UNSURE, 0);
+    with_marks(&t, 1, KHLOG_LATE, 2);
+    assert_int_equal(heard.next_seq, 2);
+    with_marks(&t, 2, KHLOG_UNSURE, UINT64_MAX);
+    assert_int_equal(heard.next_seq, 6);
+    with_marks(&t, 3, KHLOG_LATE, 1); /* lower than what was told: the follower's to know */
+    assert_int_equal(heard.next_seq, 1);
+    reclog_show(t.rec);
+    with_marks(&t, 4, KHLOG_UNSURE, 8);
+    assert_int_equal(heard.next_seq, 8);
+    assert_ok(reclog_tail(t.w.log, SPAN(RID), 0, 0, &tail, NULL));
+    assert_true(tail->next_seq == 10 && tail->n == 10);
+    assert_true((tail->records[9].flags & (KHLOG_UNSURE | KHLOG_LAST)) == (KHLOG_UNSURE | KHLOG_LAST) && tail->records[8].flags == 0);
+    tail = reclog_tail_free(tail);
+    for (size_t i = 0; i < sizeof(t_late) / sizeof(t_late[0]); i++) {
+        assert_ok(reclog_tail_late(t.w.log, SPAN(RID), t_late[i].from, &tail, NULL));
+        assert_int_equal(tail->n, t_late[i].n);
+        for (size_t k = 0; k < tail->n; k++)
+            assert_true((tail->records[k].flags & KHLOG_LATE) != 0);
+        tail = reclog_tail_free(tail);
+    }
+    f = reclog_unfollow(f);
+    world_close(&t.w);
+    t.rec = reclog_end(t.rec);
+    world_open(&t.w);
+    assert_ok(reclog_recover_scan(t.w.log, &v, NULL));
+    assert_int_equal(reclog_recovery_n(v), 1);
+    assert_true(reclog_recovery_at(v, 0)->unsure && reclog_recovery_at(v, 0)->next_seq == 10);
+    v = reclog_recovery_free(v);
+    teardown(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +328,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_together),
         cmocka_unit_test(cut_at_each_byte),
         cmocka_unit_test(pieces_of_both),
+        cmocka_unit_test(marks_and_holds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
