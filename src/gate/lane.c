@@ -133,8 +133,36 @@ void lane_remove_files(struct lane *l, struct span pid, struct span rid)
         free(x);
 }
 
+/* For each loop. */
+struct forgetting {
+    struct lane *lane;
+    char rid[ID_CAP];
+};
+
+static void on_forget(void *arg)
+{
+    struct forgetting *f = arg;
+
+    shelf_forget(f->lane, f->rid);
+    free(f);
+}
+
+static void forget_opened(struct gate *g, struct span rid)
+{
+    for (unsigned i = 0; i < g->n_lanes; i++) {
+        struct forgetting *f = calloc(1, sizeof(*f));
+
+        if (f == NULL)
+            abort(); /* as tell_lanes */
+        f->lane = g->lanes[i];
+        if (!span_to_str(rid, f->rid, sizeof(f->rid)) || loop_post(f->lane->loop, on_forget, f) != ERR_OK)
+            free(f);
+    }
+}
+
 static void take_gone(struct lane *l, const struct ipc_gone *m)
 {
+    forget_opened(l->gate, m->rid);
     if (!live_gone(l, m->pid, m->rid))
         lane_remove_files(l, m->pid, m->rid);
 }

@@ -83,15 +83,29 @@ struct shelf *shelf_join(struct lane *l, const char *rid)
     return s;
 }
 
+static void empty(struct shelf *s)
+{
+    for (size_t i = 0; i < SHELF_KINDS_N_; i++) {
+        while (s->rows[i].n > 0)
+            drop(s->rows[i].places[s->rows[i].n - 1]);
+    }
+}
+
+void shelf_forget(struct lane *l, const char *rid)
+{
+    struct shelf *s = map_get(&l->shelves, span_str(rid));
+
+    if (s != NULL)
+        empty(s);
+}
+
 struct shelf *shelf_leave(struct shelf *s)
 {
     if (s == NULL || --s->members > 0)
         return NULL;
-    for (size_t i = 0; i < SHELF_KINDS_N_; i++) {
-        while (s->rows[i].n > 0)
-            drop(s->rows[i].places[s->rows[i].n - 1]);
+    empty(s);
+    for (size_t i = 0; i < SHELF_KINDS_N_; i++)
         free(s->rows[i].places);
-    }
     (void) map_del(&s->lane->shelves, span_str(s->rid));
     free(s);
     return NULL;

@@ -39,5 +39,8 @@ void shelf_put(struct shelf *s, enum shelf_kind kind, uint64_t at, struct block 
 /* Time 0 of the recording, as a block that was put here knows it; 0: none did. */
 time_us shelf_base(const struct shelf *s);
 
+/* The recording is gone: nothing of it is served from memory. */
+void shelf_forget(struct lane *l, const char *rid);
+
 /* Each second. */
 void shelves_tick(struct lane *l);

@@ -115,6 +115,22 @@ static void ends_with_the_last_viewer(void **state)
     assert_null(shelf_leave(NULL));
 }
 
+/* What is gone is not in memory either, whoever is there. */
+static void forgotten(void **state)
+{
+    struct shelf *s = shelf_join(&lane, "r_AAAAAAAAAAAAAAAA"), *t = shelf_join(&lane, "r_BAAAAAAAAAAAAAAA");
+
+    (void) state;
+    put(s, SHELF_STORED, 0, 1000, 0);
+    put(t, SHELF_STORED, 0, 1000, 0);
+    shelf_forget(&lane, "r_AAAAAAAAAAAAAAAA");
+    shelf_forget(&lane, "r_CAAAAAAAAAAAAAAA"); /* not known here */
+    assert_false(has(s, SHELF_STORED, 0));
+    assert_true(has(t, SHELF_STORED, 0));
+    assert_null(shelf_leave(s));
+    assert_null(shelf_leave(t));
+}
+
 /* This loop's half of 2 MiB, over all recordings; what was used longest ago goes. */
 static void bounded(void **state)
 {
@@ -143,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(found_by_number_and_by_event, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_with_the_last_viewer, setup, teardown),
+        cmocka_unit_test_setup_teardown(forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(bounded, setup, teardown),
     };
 
