@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns web/dist into one C file: two tables of struct asset (src/gate/assets.h), sorted by path.
+"""Turns web/dist into one C file: three tables of struct asset (src/gate/assets.h), sorted by path.
 
     embed.py DIST OUT.c      writes OUT.c only when it would change
     embed.py --empty OUT.c   tables without entries, for builds without the web app
@@ -17,7 +17,7 @@ MIME = {
     ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".woff2": "font/woff2", ".wasm": "application/wasm",
     ".json": "application/json", ".txt": "text/plain; charset=utf-8", ".webmanifest": "application/manifest+json",
 }
-PAGES = {"app": {"index.html": "/"}, "player": {"dom.html": "/dom", "terminal.html": "/terminal"}}
+PAGES = {"app": {"index.html": "/"}, "player": {"dom.html": "/dom", "terminal.html": "/terminal"}, "shop": {"index.html": "/"}}
 
 
 def files(top):
@@ -82,9 +82,9 @@ def main():
         sys.exit(__doc__)
     dist, target = sys.argv[1:]
     out = ['/* Written by tools/embed.py; not edited. */\n#include "gate/assets.h"\n\n'
-           "extern const struct asset asset_app_table[], asset_player_table[];\n"
-           "extern const size_t asset_app_table_n, asset_player_table_n;\n"]
-    for site in ("app", "player"):
+           "extern const struct asset asset_app_table[], asset_player_table[], asset_shop_table[];\n"
+           "extern const size_t asset_app_table_n, asset_player_table_n, asset_shop_table_n;\n"]
+    for site in ("app", "player", "shop"):
         table(site, None if dist == "--empty" else os.path.join(dist, site), out)
     text = "\n".join(out)
     try:

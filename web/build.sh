@@ -13,6 +13,7 @@ flock 9 # two build folders share this one
 digest() { # of every source the result depends on
   {
     find src player scripts -type f -print0
+    find ../demo/shop -type f -print0
     find ../sdk/recorder -path ../sdk/recorder/dist -prune -o -type f -print0
     printf '%s\0' index.html package.json package-lock.json tsconfig.json vite.config.ts build.sh ../docs/api/openapi.yaml ../src/codec/sanitize_table.h ../src/codec/sanitize.h
   } | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
@@ -35,6 +36,8 @@ if [[ $(cat dist/.built 2>/dev/null) != "$want" ]]; then
   hash=$(sha256sum ../sdk/recorder/dist/recorder.min.js | cut -c1-8)
   cp ../sdk/recorder/dist/recorder.min.js dist/app/recorder.js
   cp ../sdk/recorder/dist/recorder.min.js "dist/app/assets/keyhole-recorder-$hash.js"
+  rm -rf dist/shop
+  cp -r ../demo/shop dist/shop # the demo's page that records itself
   echo "$want" >dist/.built
 fi
 python3 ../tools/embed.py dist "$out"

@@ -3,8 +3,8 @@
 #include <string.h>
 
 /* Written by tools/embed.py, sorted by path. */
-extern const struct asset asset_app_table[], asset_player_table[];
-extern const size_t asset_app_table_n, asset_player_table_n;
+extern const struct asset asset_app_table[], asset_player_table[], asset_shop_table[];
+extern const size_t asset_app_table_n, asset_player_table_n, asset_shop_table_n;
 
 const struct asset *asset_all(enum asset_site site, size_t *ret_n)
 {
@@ -15,6 +15,9 @@ const struct asset *asset_all(enum asset_site site, size_t *ret_n)
     case ASSET_PLAYER:
         *ret_n = asset_player_table_n;
         return asset_player_table;
+    case ASSET_SHOP:
+        *ret_n = asset_shop_table_n;
+        return asset_shop_table;
     case ASSET_SITE_N_:
         break;
     }

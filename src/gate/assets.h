@@ -13,6 +13,7 @@
 enum asset_site {
     ASSET_APP,    /* the app's listener: "/" and every page of the app, "/assets/…" */
     ASSET_PLAYER, /* the player's own origin: "/dom", "/terminal", "/assets/…"; nothing else */
+    ASSET_SHOP,   /* the page of a demo that records itself (demo/shop): "/", "/shop.css" …; nothing else */
     ASSET_SITE_N_
 };
 

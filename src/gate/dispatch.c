@@ -169,6 +169,14 @@ static bool host_is_players(const struct call *c, const struct http_head *h)
     return host != NULL && h->authority.n > 0 && span_eq_nocase(h->authority, host + 3);
 }
 
+/* A demo's page that records itself has a name of its own, too (keeper/demo_page.h). Of the API it asks where its token is, no more. */
+static bool host_is_shop(const struct call *c, const struct http_head *h)
+{
+    const struct gate_settings *s = gate_settings(c->lane->gate);
+
+    return s->demo && span_starts(h->authority, SHOP_NAME ".localhost");
+}
+
 static void not_found(struct call *c)
 {
     call_problem(c, "not-found", "There is nothing at this address.");
@@ -249,15 +257,17 @@ void dispatch_app(void *ctx, struct exchange *ex, const struct http_head *head)
     if (span_eq_str(head->path, "/livez") || span_eq_str(head->path, "/readyz")) {
         to_route(c, head); /* health checks come by address */
     } else if (host_is_players(c, head)) {
-        static_answer(c, true);
+        static_answer(c, ASSET_PLAYER);
     } else if (!host_is_ours(c, head)) {
         if (!redirect_loopback(c, head))
             call_problem(c, "misdirected", "Use the address that the server was set up with (public_url).");
+    } else if (is_api(head->path) && host_is_shop(c, head) && !span_eq_str(head->path, "/v1/demo")) {
+        not_found(c);
     } else if (is_api(head->path)) {
         if (!cors_preflight(c, head))
             to_route(c, head);
     } else {
-        static_answer(c, false);
+        static_answer(c, host_is_shop(c, head) ? ASSET_SHOP : ASSET_APP);
     }
 }
 
@@ -266,7 +276,7 @@ void dispatch_player(void *ctx, struct exchange *ex, const struct http_head *hea
     struct call *c = call_new(ctx, ex, head);
 
     if (c != NULL)
-        static_answer(c, true);
+        static_answer(c, ASSET_PLAYER);
 }
 
 void dispatch_refused(void *ctx, struct exchange *ex, const struct http_head *head, const struct http_refusal *why)

@@ -1,5 +1,6 @@
 #pragma once
 /* The ways in which a call is answered. dispatch.c picks one; each answers the call, now or later, exactly once. */
+#include "gate/assets.h"
 #include "gate/call.h"
 
 /* dispatch.c: the two handlers of the net. */
@@ -7,8 +8,9 @@ void dispatch_app(void *ctx, struct exchange *ex, const struct http_head *head);
 void dispatch_player(void *ctx, struct exchange *ex, const struct http_head *head);
 void dispatch_refused(void *ctx, struct exchange *ex, const struct http_head *head, const struct http_refusal *why);
 
-/* static.c: files of the web app and of the player documents, with the headers of STANDARDS 5.3. */
-void static_answer(struct call *c, bool player);
+/* static.c: files of the web app, of the player documents and of a demo's shop, with the headers of STANDARDS 5.3. */
+#define SHOP_NAME "shop" /* its host: shop.localhost (keyhole demo) */
+void static_answer(struct call *c, enum asset_site site);
 /* Public documents: key set, contract, problem pages, health. */
 void documents_answer(struct call *c);
 

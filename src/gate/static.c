@@ -28,13 +28,30 @@ static void app_origins(const struct gate_settings *s, char out[600])
         (void) snprintf(out, 600, "%s", s->public_url);
 }
 
+/* A demo's tour shows its shop. */
 static void app_csp(const struct gate_settings *s, char out[CSP_MAX])
 {
+    char shop[600] = "";
+
+    if (s->demo && span_starts(span_str(s->public_url), "http://"))
+        (void) snprintf(shop, sizeof(shop), " http://" SHOP_NAME ".%s", s->public_url + 7);
     (void) snprintf(out, CSP_MAX,
                     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' blob:; style-src 'self'; "
-                    "frame-src %s; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+                    "frame-src %s%s; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
                     "require-trusted-types-for 'script'",
-                    s->player_url);
+                    s->player_url, shop);
+}
+
+/* A page of somebody else's, which has the recorder in it. It may be shown in the tour. */
+static void shop_csp(const struct gate_settings *s, char out[CSP_MAX])
+{
+    char origins[600];
+
+    app_origins(s, origins);
+    (void) snprintf(out, CSP_MAX,
+                    "default-src 'none'; script-src 'self' %s; connect-src 'self' %s; img-src 'self' data:; style-src 'self'; "
+                    "base-uri 'none'; form-action 'none'; frame-ancestors %s",
+                    s->public_url, s->public_url, origins);
 }
 
 static void player_csp(const struct gate_settings *s, bool terminal, char out[CSP_MAX])
@@ -50,23 +67,25 @@ static void player_csp(const struct gate_settings *s, bool terminal, char out[CS
                     terminal ? " 'wasm-unsafe-eval'" : "", terminal ? "" : " data:", origins);
 }
 
-static size_t page_headers(const struct call *c, const struct asset *a, bool player, char csp[CSP_MAX],
+static size_t page_headers(const struct call *c, const struct asset *a, enum asset_site site, char csp[CSP_MAX],
                            struct http_header *to)
 {
     const struct gate_settings *s = gate_settings(c->lane->gate);
     size_t n = 0;
 
-    if (player)
-        player_csp(s, span_eq_str(span_str(a->path), "/terminal"), csp);
-    else
-        app_csp(s, csp);
+    switch (site) {
+    case ASSET_PLAYER: player_csp(s, span_eq_str(span_str(a->path), "/terminal"), csp); break;
+    case ASSET_SHOP: shop_csp(s, csp); break;
+    case ASSET_APP:
+    case ASSET_SITE_N_: app_csp(s, csp); break;
+    }
     to[n++] = (struct http_header){ SPAN("content-security-policy"), span_str(csp) };
     to[n++] = (struct http_header){ SPAN("permissions-policy"),
-                                    span_str(player ? player_permissions : app_permissions) };
+                                    span_str(site == ASSET_APP ? app_permissions : player_permissions) };
     to[n++] = (struct http_header){ SPAN("origin-agent-cluster"), SPAN("?1") };
     to[n++] = (struct http_header){ SPAN("x-dns-prefetch-control"), SPAN("off") };
     to[n++] = (struct http_header){ SPAN("cross-origin-opener-policy"), SPAN("same-origin") };
-    if (player)
+    if (site == ASSET_PLAYER)
         to[n++] = (struct http_header){ SPAN("cross-origin-embedder-policy"), SPAN("require-corp") };
     return n;
 }
@@ -99,13 +118,13 @@ static bool is_recorder(const struct asset *a)
     return span_eq_str(span_str(a->path), "/recorder.js") || span_starts(span_str(a->path), "/assets/keyhole-recorder-");
 }
 
-static void send_asset(struct call *c, const struct asset *a, bool player)
+static void send_asset(struct call *c, const struct asset *a, enum asset_site site)
 {
     const struct http_head *head = exchange_head(c->ex);
     struct http_header h[24];
     char csp[CSP_MAX];
     struct span match;
-    const bool gz = a->gz.n > 0 && accepts_gzip(head), shared = player || is_recorder(a);
+    const bool gz = a->gz.n > 0 && accepts_gzip(head), player = site == ASSET_PLAYER, shared = player || is_recorder(a);
     size_t n = 0;
 
     if (!player && shared)
@@ -123,7 +142,7 @@ static void send_asset(struct call *c, const struct asset *a, bool player)
     h[n++] = (struct http_header){ SPAN("cross-origin-resource-policy"),
                                    shared ? SPAN("cross-origin") : SPAN("same-origin") };
     if (a->page)
-        n += page_headers(c, a, player, csp, h + n);
+        n += page_headers(c, a, site, csp, h + n);
     if (http_head_get(head, "if-none-match", &match) && span_eq_str(match, a->etag)) {
         if (exchange_respond(c->ex, 304, h, n, SPAN_EMPTY) != ERR_OK)
             exchange_abort(c->ex);
@@ -135,17 +154,17 @@ static void send_asset(struct call *c, const struct asset *a, bool player)
         exchange_abort(c->ex);
 }
 
-void static_answer(struct call *c, bool player)
+void static_answer(struct call *c, enum asset_site site)
 {
     const struct http_head *h = exchange_head(c->ex);
-    const struct asset *a = asset_find(player ? ASSET_PLAYER : ASSET_APP, h->path);
+    const struct asset *a = asset_find(site, h->path);
 
     if (h->method != HTTP_M_GET && h->method != HTTP_M_HEAD)
         call_problem(c, "method-not-allowed", "Files are read with GET.");
     else if (a == NULL)
         call_problem(c, "not-found", "There is nothing at this address.");
     else
-        send_asset(c, a, player);
+        send_asset(c, a, site);
 }
 
 /* ---- documents ---- */

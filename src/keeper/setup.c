@@ -8,6 +8,7 @@
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "keeper/accounts.h"
+#include "keeper/demo_page.h"
 #include "keeper/policies.h"
 #include "keeper/session.h"
 #include "keeper/trail.h"
@@ -57,7 +58,7 @@ static void setup_fatal(void *ctx, const struct err_info *why)
 struct making {
     const struct keeper_setup *s;
     char *admin_token;
-    struct span approvers, auditors, admins, project;
+    struct span approvers, auditors, admins, project, admin;
     const char *demo_hash;
 };
 
@@ -108,10 +109,9 @@ static enum err make_admin(struct job *c, struct making *m, struct err_info *ret
     const struct accounts_role roles[] = { { SPAN("project-admin"), all }, { SPAN("viewer"), all } };
     const struct accounts_new admin = { .name = SPAN("admin"), .groups = groups, .n_groups = 3, .roles = roles,
                                         .n_roles = 2 };
-    struct span id;
 
-    TRY(accounts_make(c, &admin, &id, reterr));
-    return make_admin_token(c, id, m->admin_token, reterr);
+    TRY(accounts_make(c, &admin, &m->admin, reterr));
+    return make_admin_token(c, m->admin, m->admin_token, reterr);
 }
 
 static enum err make_demo(struct job *c, struct making *m, struct err_info *reterr)
@@ -179,6 +179,7 @@ static enum err make_all(struct job *c, void *arg, struct err_info *reterr)
     if (m->demo_hash != NULL) {
         TRY(make_demo(c, m, reterr));
         TRY(make_masks(c, m, reterr));
+        TRY(demo_page_make(c, m->project, s->public_url, s->demo_password, m->admin, reterr));
     }
     return make_policy(c, s, reterr);
 }

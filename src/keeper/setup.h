@@ -4,7 +4,8 @@
  *
  * Makes the issuer, the administrator account `admin` (no password; its first API token), the built-in groups, a project,
  * the starting policy. With demo_password also the accounts engineer (viewer, breakglass), second-engineer (viewer), approver
- * and lead (group approvers) and auditor (group auditors), and a project `shop` in place of `default`, with masking rules of its own.
+ * and lead (group approvers) and auditor (group auditors), and a project `shop` in place of `default`, with masking rules of
+ * its own and the public token and origin of a page that records itself (keeper/demo_page.h).
  */
 #include "base/err.h"
 #include "base/span.h"

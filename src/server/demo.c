@@ -169,6 +169,7 @@ static void print_addresses(const struct demo *d)
                   d->url);
     for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++)
         (void) printf("  http://%s.%s/  %s\n", accounts[i][0], d->host, accounts[i][1]);
+    (void) printf("\n  http://shop.%s/  a small shop that records itself: be the one who is recorded\n", d->host);
     (void) printf("\nOpen %s/ and press \"Watch it happen\", or begin as the engineer.\n"
                   "This is a demo: loopback only, without TLS. Ctrl-C ends it%s.\n\n",
                   d->url, d->temporary ? " and removes everything" : "");

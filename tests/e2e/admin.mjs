@@ -110,6 +110,9 @@ await suite({
 
     await page.getByRole("button", { name: "Make a public token" }).click();
     await dialog.getByLabel("What for").fill("the shop");
+    await dialog.getByLabel("recorded person").uncheck();
+    await dialog.getByLabel("Classes").fill("retail");
+    await shot(page, "admin-pages-new");
     await dialog.getByRole("button", { name: "Make it" }).click();
     const token = await page.locator("[data-secret]").textContent();
     equal("a public token", /^kib_[A-Za-z0-9]{43}$/.test(token), true);
@@ -118,6 +121,7 @@ await suite({
     await dialog.getByRole("button", { name: "Close" }).click();
     equal("it is shown once", (await page.content()).includes(token), false);
     await page.getByText("There are tokens, but no addresses").waitFor();
+    await page.getByText("title, session, environment, tags, links, class: retail").waitFor();
     equal("refused", (await begin(token, "https://shop.example.org")).code, "origin-refused");
 
     const address = page.getByLabel("Add an address");
@@ -132,6 +136,8 @@ await suite({
     await page.locator("[data-origins='2']").waitFor();
     await shot(page, "admin-pages");
     equal("taken", [(await begin(token, "https://shop.example.org")).status, (await begin(token, "https://help.example.org")).status, (await begin(token, "https://example.com")).code], [201, 201, "origin-refused"]);
+    const stated = async (body) => (await call(server, "POST", `/v1/recordings?token=${token}`, { raw: JSON.stringify({ kind: "rrweb", ...body }), headers: { "Content-Type": "text/plain", Origin: "https://shop.example.org" } })).status;
+    equal("what it may state", [await stated({ title: "a cart", class: "retail" }), await stated({ subject: "somebody" }), await stated({ class: "finance" })], [201, 403, 403]);
     await page.getByRole("button", { name: "Take https://*.example.org out" }).click();
     await page.locator("[data-origins='1']").waitFor();
     await eventually("no longer", () => begin(token, "https://help.example.org"), (r) => r.code === "origin-refused");
@@ -141,7 +147,7 @@ await suite({
     await page.getByRole("row").filter({ hasText: "the shop" }).getByText("Ended").waitFor();
     equal("ended", (await begin(token, "https://shop.example.org")).status, 401);
     await page.setViewportSize({ width: 390, height: 800 });
-    equal("no sideways scrolling on a small screen", await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+    await eventually("no sideways scrolling on a small screen", () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), (x) => x, 3000);
     await shot(page, "admin-pages-small");
     equal("complaints", complaints, []);
   },

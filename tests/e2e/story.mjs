@@ -213,6 +213,33 @@ await suite({
     if (took > 60) throw new Error(`it took ${took} s`);
   },
 
+  async "a page that records itself is watched while it happens; what was typed into it never left it"({ server, browser }) {
+    const context = await browser.newContext({ viewport: { width: 1600, height: 1000 } });
+    const page = await context.newPage();
+    const complaints = [];
+    page.on("pageerror", (e) => complaints.push(e.message));
+    page.on("console", (m) => { if (/Content Security|TrustedHTML|Refused to/i.test(m.text())) complaints.push(m.text()); });
+    const sent = [];
+    context.on("request", (r) => { if (/\/v1\/recordings/.test(r.url()) && r.method() === "POST") sent.push(r.allHeaders().then((h) => [new URL(r.url()).origin, h.origin, h.cookie ?? ""])); });
+    await page.goto(`${server.url}/tour`);
+    await page.getByRole("button", { name: "A page that records itself" }).click();
+    const shop = page.frameLocator("iframe[title='What a visitor of the shop sees']");
+    await shop.getByText("This page records itself while you use it.").waitFor({ timeout: 20_000 });
+    await page.locator("[data-step='5']").waitFor({ timeout: 40_000 });
+    const seen = () => eventually("watched", async () => page.frames().find((f) => /\/dom$/.test(f.url()))?.childFrames()[0]?.evaluate(() => ({ cart: document.querySelector("#cart-count")?.textContent, name: document.querySelector("#name")?.value, card: document.querySelector("#card")?.value, banner: document.querySelector("#banner code")?.textContent ?? "" })), (x) => x?.banner === "ERR-7F3A21", 45_000);
+    equal("beside it", await seen(), { cart: "3", name: "****** ********", card: "****************", banner: "ERR-7F3A21" });
+    await page.locator("[data-step='6']").waitFor({ timeout: 20_000 });
+    await page.locator("[data-running=false]").waitFor({ timeout: 40_000 });
+    await shop.getByText("The recording has ended.").waitFor();
+    await shot(page, "tour-page");
+    equal("trouble", await page.locator("main > .notice.bad").allTextContents(), []);
+    equal("from an origin of its own, without anybody's sign-in", [...new Set((await Promise.all(sent)).map(String))], [`${server.url},${server.host("shop")},`]);
+    const list = (await call(server, "GET", "/v1/recordings?link=error:ERR-7F3A21", { token: server.admin })).json.items;
+    equal("found by its error", list.some((r) => r.title === "A visitor in the shop" && !r.live && r.links.some((l) => l.type === "error" && l.at_ms > 0)), true);
+    equal("its address has no interface", await page.frames().find((f) => f.url().startsWith(server.host("shop"))).evaluate(() => Promise.all(["/v1/me", "/v1/recordings", "/v1/login"].map((p) => fetch(p, { method: p === "/v1/login" ? "POST" : "GET" }).then((r) => r.status)))), [404, 404, 404]);
+    equal("complaints", complaints, []);
+  },
+
   async "and each of the other chapters"({ server, browser }) {
     const page = await (await browser.newContext({ viewport: { width: 1600, height: 1000 } })).newPage();
     const complaints = [];

@@ -125,6 +125,7 @@ function DemoStrip({ demo, name }: { demo: Demo; name: string | null }) {
         <span>{name === null ? t("demo.nobody") : `${t("demo.you_are", { name })} ${tOr(`demo.try.${name}`, "demo.try.other")}`}</span>
         <span class="grow" />
         <span>{t("demo.switch")} {demo.accounts.filter((a) => a.name !== name).map((a) => <><a key={a.name} href={a.url}>{a.name}</a> </>)}</span>
+        {demo.shop && <a href={`${demo.shop.url}/`} target="_blank" rel="noopener">{t("demo.shop")}</a>}
         <Link to="/tour">{t("demo.watch")}</Link>
       </div>
     </aside>

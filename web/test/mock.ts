@@ -160,7 +160,7 @@ export async function startMock(recordings: Kept[]): Promise<{ url: (host?: stri
       if ((keys.get(key ?? "")?.jkt ?? null) !== (from?.jkt ?? null)) return problem(401, "key-binding");
       return replayRoute(replay[1] ?? "", replay[2] ?? "", query, key);
     }
-    if (path === "/v1/demo") return [200, { accounts: people.map((p) => ({ name: p.name, url: `http://${p.name}.localhost:${appPort}/`, password: p.password })) }];
+    if (path === "/v1/demo") return [200, { shop: null, accounts: people.map((p) => ({ name: p.name, url: `http://${p.name}.localhost:${appPort}/`, password: p.password })) }];
     if (path === "/v1/login") {
       const from = proof(q, r, path);
       if (Array.isArray(from)) return from;

@@ -1,29 +1,42 @@
 /* Who is signed in, what they may do, and what the app needs to know; the demo's accounts. */
 #include <stdio.h>
+#include <string.h>
 
+#include "crypto/hash.h"
 #include "keeper/api/api.h"
 #include "keeper/client_keys.h"
+#include "keeper/demo_page.h"
 #include "keeper/inbox.h"
 #include "keeper/view.h"
 
 static const char *const demo_accounts[] = { "engineer", "second-engineer", "approver", "lead", "auditor" };
 
-/* "http://localhost:8080" gives "http://engineer.localhost:8080/": each account has its own cookie (STANDARDS 5.1). */
-static void demo_url(const char *public_url, const char *name, char *out, size_t cap)
+/* The page that records itself. A demo of an earlier version has none, nor one whose token was ended. */
+static enum err write_shop(struct job *c, struct err_info *reterr)
 {
-    const char *host = strstr(public_url, "://");
-    const char *rest;
+    char url[256], token[SESSION_TOKEN_CAP];
+    uint8_t sha[SHA256_LEN];
+    struct meta_token row;
+    enum err e;
 
-    if (host == NULL) {
-        (void) snprintf(out, cap, "%s/", public_url);
-        return;
+    demo_page_token(c->core->cfg.demo_password, token, sha);
+    e = meta_token_by_sha256(c->v, SPAN_OF(sha), c->mem, &row, reterr);
+    if (e != ERR_OK && e != ERR_NOTFOUND)
+        return e;
+    if (e == ERR_NOTFOUND || !span_eq_str(row.state, "active")) {
+        jsonw_knull(&c->w, "shop");
+        return ERR_OK;
     }
-    host += 3;
-    rest = strchr(host, ':');
-    (void) snprintf(out, cap, "%.*s%s.localhost%s/", (int) (host - public_url), public_url, name, rest == NULL ? "" : rest);
+    demo_address(c->core->cfg.public_url, DEMO_PAGE_HOST, url, sizeof(url));
+    jsonw_kobj(&c->w, "shop");
+    jsonw_kcstr(&c->w, "url", url);
+    jsonw_kcstr(&c->w, "server", c->core->cfg.public_url);
+    jsonw_kcstr(&c->w, "token", token);
+    jsonw_obj_end(&c->w);
+    return ERR_OK;
 }
 
-static void write_demo(struct job *c, const char *key)
+static enum err write_demo(struct job *c, const char *key, struct err_info *reterr)
 {
     const struct core_config *cfg = &c->core->cfg;
     struct jsonw *w = &c->w;
@@ -35,7 +48,8 @@ static void write_demo(struct job *c, const char *key)
     for (size_t i = 0; i < sizeof(demo_accounts) / sizeof(demo_accounts[0]); i++) {
         char url[256];
 
-        demo_url(cfg->public_url, demo_accounts[i], url, sizeof(url));
+        demo_address(cfg->public_url, demo_accounts[i], url, sizeof(url) - 1); /* each has its own cookie (STANDARDS 5.1) */
+        (void) strcat(url, "/");
         jsonw_obj(w);
         jsonw_kcstr(w, "name", demo_accounts[i]);
         jsonw_kcstr(w, "url", url);
@@ -43,17 +57,17 @@ static void write_demo(struct job *c, const char *key)
         jsonw_obj_end(w);
     }
     jsonw_arr_end(w);
+    TRY(write_shop(c, reterr));
     jsonw_obj_end(w);
+    return ERR_OK;
 }
 
 enum err api_demo(struct job *c, struct err_info *reterr)
 {
-    (void) reterr;
     if (!c->core->cfg.demo)
         return job_not_found(c);
     (void) job_json(c, 200);
-    write_demo(c, NULL);
-    return ERR_OK;
+    return write_demo(c, NULL, reterr);
 }
 
 static void write_auth(struct job *c)
@@ -115,7 +129,7 @@ enum err api_me(struct job *c, struct err_info *reterr)
     jsonw_kcstr(w, "version", KEYHOLE_VERSION);
     jsonw_ktime(w, "now", c->now.real);
     if (cfg->demo)
-        write_demo(c, "demo");
+        TRY(write_demo(c, "demo", reterr));
     jsonw_obj_end(w);
     return ERR_OK;
 }

@@ -440,8 +440,8 @@ static void headers_of_the_documents(void **state)
     get(&c, NULL, "/");
     assert_int_equal(c.status, 200);
     (void) snprintf(want, sizeof(want), "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' blob:; style-src 'self'; "
-                    "frame-src http://localhost:%d; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'",
-                    w.player_port);
+                    "frame-src http://localhost:%d http://shop.localhost:%d; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'",
+                    w.player_port, w.port); /* the world is a demo's */
     assert_string_equal(client_header(&c, "content-security-policy"), want);
     assert_string_equal(client_header(&c, "x-content-type-options"), "nosniff");
     client_close(&c);
@@ -464,6 +464,25 @@ static void headers_of_the_documents(void **state)
         assert_string_equal(client_header(&c, "origin-agent-cluster"), "?1");
         assert_string_equal(client_header(&c, "set-cookie"), "");
         assert_non_null(strstr(client_header(&c, "permissions-policy"), "camera=()"));
+        client_close(&c);
+    }
+    /* a demo's shop: a page of its own under its own name, with nothing of the API but where its token is */
+    client_open(&c, w.port);
+    client_sendf(&c, "GET / HTTP/1.1\r\nHost: shop.localhost:%d\r\n\r\n", w.port);
+    client_answer(&c);
+    assert_int_equal(c.status, 200);
+    assert_non_null(memmem(c.body.p, c.body.n, "Fernwood", 8));
+    (void) snprintf(want, sizeof(want), "default-src 'none'; script-src 'self' http://localhost:%d; connect-src 'self' http://localhost:%d; img-src 'self' data:; "
+                    "style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors http://localhost:%d http://*.localhost:%d", w.port, w.port, w.port, w.port);
+    assert_string_equal(client_header(&c, "content-security-policy"), want);
+    client_close(&c);
+    for (int i = 0; i < 3; i++) {
+        static const char *const paths[] = { "/v1/me", "/v1/recordings", "/watch/r_0123456789abcdef" };
+
+        client_open(&c, w.port);
+        client_sendf(&c, "GET %s HTTP/1.1\r\nHost: shop.localhost:%d\r\nCookie: keyhole=kst_x\r\n\r\n", paths[i], w.port);
+        client_answer(&c);
+        assert_code(&c, 404, "not-found");
         client_close(&c);
     }
     /* no route of the API on the player's origin */

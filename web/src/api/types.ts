@@ -164,6 +164,13 @@ export type Me = {
 };
 
 export type Demo = {
+  /** a page that records itself, on an origin of its own; null: its token was ended, or the demo was made by an earlier version */
+  shop: {
+    url: string;
+    /** where it records to */
+    server: string;
+    token: string;
+  } | null;
   accounts: {
     name: string;
     url: string;

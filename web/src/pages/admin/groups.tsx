@@ -59,7 +59,7 @@ export function GroupsPage() {
       <SaidNotice said={said} />
       <Trouble problem={groups.trouble.value} again={groups.again} />
       {groups.data.value === undefined ? groups.trouble.value === null && <Loading /> : groups.data.value.items.length === 0 ? <Empty text="groups.empty" /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table>
             <thead><tr><th scope="col">{t("people.name")}</th><th scope="col">{t("groups.members")}</th><th scope="col">{t("admin.roles")}</th><th scope="col"><span class="hidden">{t("common.actions")}</span></th></tr></thead>
             <tbody>

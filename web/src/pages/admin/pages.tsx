@@ -6,13 +6,15 @@ import { originOf } from "../../lib/origin";
 import { splitPath } from "../../lib/nav";
 import { useSession } from "../../lib/session";
 import { when } from "../../lib/words";
-import { t } from "../../texts";
+import { t, tOr } from "../../texts";
 import { ActTrouble, isWaiting, useAct } from "../../ui/act";
 import { Badge, Button, Card, Dialog, Empty, Field, Loading, Notice, Trouble } from "../../ui/parts";
-import { AdminFrame, SaidNotice, useSaid } from "./frame";
+import { AdminFrame, listOf, SaidNotice, useSaid } from "./frame";
 
 type Made = Token & { token: string };
 const ORIGINS_MAX = 64;
+const WORDS = ["title", "subject", "session", "env", "tags", "links"] as const; // what pages say of their recordings; a class has to be named
+const statedText = (states: readonly string[] | undefined): string => (states ?? []).map((x) => tOr(`pages.state.${x}`, "pages.state.other", { word: x.replace(":", ": ") })).join(", ");
 
 /* The element that a page gets. What it is made of is ours and the token's letters, so nothing has to be escaped. */
 const scriptOf = (token: string): string => `<script src="${location.origin}/recorder.js"\n        data-token="${token}"></script>`;
@@ -63,9 +65,13 @@ function TokenDialog({ project, onDone, onClose }: { project: Project; onDone: (
   const s = useSession();
   const act = useAct();
   const name = useSignal("");
+  const words = useSignal<readonly string[]>(WORDS);
+  const classes = useSignal("");
   async function make(): Promise<void> {
     const body: Record<string, unknown> = { kind: "ingest", browser: true, project: project.id };
     if (name.value.trim() !== "") body["name"] = name.value.trim();
+    const states = [...words.value, ...listOf(classes.value).map((c) => `class:${c}`)];
+    if (states.length !== WORDS.length || classes.value.trim() !== "") body["states"] = states;
     const done = await act.run("make", () => s.client.send<Made | GuardedChange>("POST", "/v1/tokens", body));
     if (done !== undefined) onDone(done);
   }
@@ -74,6 +80,14 @@ function TokenDialog({ project, onDone, onClose }: { project: Project; onDone: (
       <form onSubmit={(e) => { e.preventDefault(); void make(); }}>
         <p>{t("pages.token_new_text")}</p>
         <Field label={t("tokens.what_for")} help={t("pages.token_name_help")}>{(ids) => <input {...ids} maxLength={200} value={name.value} onInput={(e) => { name.value = e.currentTarget.value; }} />}</Field>
+        <fieldset class="field">
+          <legend>{t("pages.states")}</legend>
+          <div class="row">
+            {WORDS.map((x) => <label key={x} class="inline"><input type="checkbox" checked={words.value.includes(x)} onChange={(e) => { words.value = WORDS.filter((y) => (y === x ? e.currentTarget.checked : words.value.includes(y))); }} /> {t(`pages.state.${x}`)}</label>)}
+          </div>
+          <div class="help">{t("pages.states_help")}</div>
+        </fieldset>
+        <Field label={t("pages.classes")} help={t("pages.classes_help")}>{(ids) => <input {...ids} maxLength={400} autocapitalize="none" spellcheck={false} value={classes.value} onInput={(e) => { classes.value = e.currentTarget.value; }} />}</Field>
         <ActTrouble act={act} />
         <div class="row"><Button type="submit" look="main" busy={act.busy !== ""}>{t("tokens.make")}</Button><Button onClick={onClose}>{t("common.cancel")}</Button></div>
       </form>
@@ -113,6 +127,7 @@ function Row({ token, onEnd, busy }: { token: Token; onEnd: () => void; busy: bo
   return (
     <tr data-token={token.id}>
       <th scope="row">{token.name || token.id} {token.state !== "active" && <Badge tone="ended">{t(`tokens.state.${token.state}`)}</Badge>}</th>
+      <td>{token.states?.length ? statedText(token.states) : t("pages.states_none")}</td>
       <td>{when(token.created_at)}{token.created_by ? ` · ${token.created_by.name}` : ""}</td>
       <td>{token.last_used_at ? when(token.last_used_at) : t("pages.never_used")}</td>
       <td>{token.state === "active" && <Button look="danger" busy={busy} onClick={onEnd}>{t("tokens.end")}</Button>}</td>
@@ -139,9 +154,9 @@ function Tokens({ project, list, hear }: { project: Project; list: List<Token>; 
       <p class="help">{t("pages.tokens_help")}</p>
       <Trouble problem={act.trouble ?? list.trouble.value} />
       {tokens === undefined ? list.trouble.value === null && <Loading /> : tokens.length === 0 ? <Empty text="pages.tokens_empty" /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table>
-            <thead><tr><th scope="col">{t("tokens.what_for")}</th><th scope="col">{t("pages.made_when")}</th><th scope="col">{t("tokens.last")}</th><th scope="col"><span class="hidden">{t("common.actions")}</span></th></tr></thead>
+            <thead><tr><th scope="col">{t("tokens.what_for")}</th><th scope="col">{t("pages.states")}</th><th scope="col">{t("pages.made_when")}</th><th scope="col">{t("tokens.last")}</th><th scope="col"><span class="hidden">{t("common.actions")}</span></th></tr></thead>
             <tbody>{tokens.map((k) => <Row key={k.id} token={k} busy={act.busy === k.id} onEnd={() => { ending.value = k; }} />)}</tbody>
           </table>
         </div>

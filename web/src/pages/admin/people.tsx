@@ -95,7 +95,7 @@ export function PeoplePage() {
       <SaidNotice said={said} />
       <Trouble problem={people.trouble.value} again={people.again} />
       {people.data.value === undefined ? people.trouble.value === null && <Loading /> : people.data.value.items.length === 0 ? <Empty text="people.empty" /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table>
             <thead><tr><th scope="col">{t("people.name")}</th><th scope="col">{t("admin.groups")}</th><th scope="col">{t("admin.roles")}</th><th scope="col">{t("people.last")}</th><th scope="col"><span class="hidden">{t("common.actions")}</span></th></tr></thead>
             <tbody>

@@ -89,7 +89,7 @@ export function ProjectsPage() {
       <SaidNotice said={said} />
       <Trouble problem={projects.trouble.value} again={projects.again} />
       {projects.data.value === undefined ? projects.trouble.value === null && <Loading /> : projects.data.value.items.length === 0 ? <Empty text="projects.empty" /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table>
             <thead><tr><th scope="col">{t("people.name")}</th><th scope="col">{t("recording.env")}</th><th scope="col">{t("groups.members")}</th><th scope="col"><span class="hidden">{t("common.actions")}</span></th></tr></thead>
             <tbody>

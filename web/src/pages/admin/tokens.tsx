@@ -98,7 +98,7 @@ export function TokensPage() {
       <Trouble problem={act.trouble ?? tokens.trouble.value} />
       <Notice><p>{t("tokens.note")}</p></Notice>
       {tokens.data.value === undefined ? tokens.trouble.value === null && <Loading /> : tokens.data.value.items.length === 0 ? <Empty text="tokens.empty" /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table>
             <thead><tr><th scope="col">{t("tokens.what_for")}</th><th scope="col">{t("common.kind")}</th><th scope="col">{t("tokens.whose")}</th><th scope="col">{t("tokens.ends")}</th><th scope="col">{t("tokens.last")}</th><th scope="col"><span class="hidden">{t("common.actions")}</span></th></tr></thead>
             <tbody>

@@ -60,7 +60,7 @@ export function AuditPage() {
       </form>
       <Trouble problem={page.trouble.value} again={page.again} />
       {now === undefined ? page.trouble.value === null && <Loading /> : items.length === 0 ? <Empty text="audit.empty" /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table class="audit">
             <thead><tr><th scope="col" class="num">#</th><th scope="col">{t("audit.when")}</th><th scope="col">{t("audit.who")}</th><th scope="col">{t("audit.what")}</th><th scope="col">{t("audit.about")}</th><th scope="col"><span class="hidden">{t("audit.raw")}</span></th></tr></thead>
             <tbody>

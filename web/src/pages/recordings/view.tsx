@@ -66,7 +66,7 @@ export function RecordingsPage() {
       </form>
       <Trouble problem={list.trouble.value} again={list.again} />
       {rows === undefined ? list.trouble.value === null && <Loading /> : rows.length === 0 ? <Empty text={filtered ? "rec.empty_filtered" : "rec.empty"} /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table>
             <thead><tr>
               <th scope="col">{t("rec.col.recording")}</th><th scope="col">{t("common.kind")}</th><th scope="col">{t("rec.col.started")}</th>

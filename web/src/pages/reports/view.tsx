@@ -72,7 +72,7 @@ export function ReportsPage() {
           </div>
           {r.more && <Notice tone="bad">{t("reports.more")}</Notice>}
           {r.items.length === 0 ? <Empty text="reports.empty" /> : (
-            <div class="table-wrap">
+            <div class="table-wrap" tabIndex={0}>
               <table class="report">
                 <thead><tr>
                   <th scope="col">{t("audit.when")}</th>{staff && <th scope="col">{t("audit.who")}</th>}<th scope="col">{t("watching.what")}</th><th scope="col">{t("request.purpose")}</th>

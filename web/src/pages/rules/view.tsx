@@ -57,7 +57,7 @@ function DryRun({ run }: { run: PolicyDryRun }) {
     <div class="stack" role="status">
       <p>{t("rules.dry_result", { n: run.looked_at, differ: run.differ })} {!run.complete && t("rules.dry_incomplete")}</p>
       {run.items.length > 0 && (
-        <div class="table-wrap"><table>
+        <div class="table-wrap" tabIndex={0}><table>
           <thead><tr><th scope="col">{t("request.title")}</th><th scope="col">{t("request.purpose")}</th><th scope="col">{t("rules.was")}</th><th scope="col">{t("rules.would_be")}</th></tr></thead>
           <tbody>{run.items.map((x) => (
             <tr key={x.request}><th scope="row"><Link to={`/requests/${x.request}`}>{x.requester.name}</Link> <span class="help">{when(x.created_at)}</span></th>

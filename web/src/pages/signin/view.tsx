@@ -68,6 +68,7 @@ export function DemoHome({ demo }: { demo: Demo }) {
           <li key={a.name}><a href={a.url}>{a.name}</a> <span class="help">{tOr(`demo.account.${a.name}`, "demo.account.other")}</span></li>
         ))}
       </ul>
+      {demo.shop && <p><a href={`${demo.shop.url}/`} target="_blank" rel="noopener">{t("demo.home.shop")}</a> <span class="help">{t("demo.home.shop_text")}</span></p>}
       <p><a href="/sign-in" onClick={(e) => { e.preventDefault(); s.nav.go("/sign-in"); }}>{t("signin.title")}</a></p>
     </main>
   );

@@ -8,7 +8,7 @@ import { createSession, tokenFor, type Session } from "../../lib/session";
 import { t } from "../../texts";
 
 /* Each with how many steps it says (texts tour.<chapter>.<n>; the first one's are tour.step.<n>). */
-export const CHAPTERS = { story: 9, two: 5, more: 5, along: 5, ended: 4, emergency: 5, hidden: 5 } as const;
+export const CHAPTERS = { story: 9, two: 5, more: 5, along: 5, ended: 4, emergency: 5, hidden: 5, page: 7 } as const;
 export type Chapter = keyof typeof CHAPTERS;
 export const WINDOW_S = 14; // how long the engineer asks for
 
@@ -70,11 +70,14 @@ export async function signIn(demo: Demo, name: string, path: string): Promise<Se
   return s;
 }
 
+/* A page of somebody else's in a frame, which does by itself what it is asked to. */
+export interface Visitor { ask(act: "come" | "buy" | "leave"): Promise<void> }
 export interface Stage {
   left: HTMLElement;
   right: HTMLElement;
   say(step: number): void;
   show(side: "left" | "right", s: Session): void;
+  open(): Promise<Visitor>; // the demo's shop, on the left
   stop: AbortSignal;
 }
 export interface Cast { engineer: Session; second: Session; approver: Session; lead: Session; auditor: Session }
@@ -287,7 +290,44 @@ async function hidden(g: Stage, c: Cast): Promise<void> {
   await find(g.left, "[data-ended]", g.stop);
 }
 
-const SCRIPTS: Record<Chapter, (g: Stage, c: Cast) => Promise<void>> = { story, two, more, along, ended, emergency, hidden };
+/* A page records itself, and is watched while it happens. */
+async function page(g: Stage, c: Cast): Promise<void> {
+  g.say(1);
+  const before = new Set((await c.engineer.client.get<Page<Recording>>("/v1/recordings", { kind: "rrweb" })).items.filter((r) => !r.live).map((r) => r.id));
+  g.show("right", c.engineer);
+  c.engineer.nav.go("/recordings");
+  const visitor = await g.open();
+  await visitor.ask("come");
+  g.say(2);
+  let r: Recording | undefined;
+  for (let i = 0; r === undefined && i < 40; i++) {
+    r = (await c.engineer.client.get<Page<Recording>>("/v1/recordings", { kind: "rrweb" })).items.find((x) => x.live && !before.has(x.id));
+    await wait(250, g.stop);
+  }
+  if (r === undefined) throw new Error(t("rec.empty"));
+  await click(g.right, `tr[data-recording="${r.id}"] [data-tour=recording]`, g.stop);
+  g.say(3);
+  await ask({ ...g, left: g.right }, { seconds: 180, quick: true });
+  await wait(1500, g.stop);
+  g.say(4);
+  g.show("right", c.approver);
+  c.approver.nav.go("/inbox");
+  await click(g.right, "[data-tour=approve]", g.stop);
+  await wait(1000, g.stop);
+  g.say(5);
+  g.show("right", c.engineer);
+  await watch({ ...g, left: g.right });
+  await find(g.right, "[data-live=now]", g.stop);
+  await wait(1500, g.stop);
+  await visitor.ask("buy");
+  await wait(2500, g.stop);
+  g.say(6);
+  await visitor.ask("leave");
+  await find(g.right, "[data-playing=false]", g.stop, 20_000);
+  await wait(2500, g.stop);
+}
+
+const SCRIPTS: Record<Chapter, (g: Stage, c: Cast) => Promise<void>> = { story, two, more, along, ended, emergency, hidden, page };
 
 export async function runChapter(chapter: Chapter, g: Stage, c: Cast): Promise<void> {
   await Promise.all([putAway(c.engineer), putAway(c.second)]);

@@ -6,11 +6,33 @@ import { problemFrom, ApiError } from "../../lib/http";
 import type { Session } from "../../lib/session";
 import { t, tOr } from "../../texts";
 import { Button, Notice, PageHead } from "../../ui/parts";
-import { CHAPTERS, runChapter, signIn, Stopped, type Cast, type Chapter } from "./story";
+import { CHAPTERS, runChapter, signIn, Stopped, type Cast, type Chapter, type Visitor } from "./story";
 
-const NAMES = Object.keys(CHAPTERS) as Chapter[];
+const PATIENCE_MS = 60_000;
+
+/* What the shop in the frame says; it does one thing at a time. */
+function visitorIn(frame: HTMLIFrameElement, origin: string, stop: AbortSignal): Visitor & { ready: Promise<void> } {
+  const said = (word: string): Promise<void> => new Promise((ok, fail) => {
+    const done = (end: () => void) => { removeEventListener("message", hear); clearTimeout(timer); end(); };
+    const hear = (e: MessageEvent<{ shop?: unknown } | null>) => { if (e.source === frame.contentWindow && e.origin === origin && e.data?.shop === word) done(ok); };
+    const timer = setTimeout(() => done(() => fail(new Error(word))), PATIENCE_MS);
+    addEventListener("message", hear);
+    stop.addEventListener("abort", () => done(() => fail(new Stopped())), { once: true });
+  });
+  return {
+    ready: said("ready"),
+    ask(act) {
+      const done = said(`${act} done`);
+      frame.contentWindow?.postMessage({ shop: act }, origin);
+      return done;
+    },
+  };
+}
+
+const CHAPTER_NAMES = Object.keys(CHAPTERS) as Chapter[];
 
 export function TourPage({ demo }: { demo: Demo }) {
+  const NAMES = CHAPTER_NAMES.filter((c) => c !== "page" || demo.shop);
   const chapter = useSignal<Chapter>("story");
   const step = useSignal(-1);
   const trouble = useSignal("");
@@ -18,6 +40,8 @@ export function TourPage({ demo }: { demo: Demo }) {
   const cast = useSignal<Cast | null>(null);
   const leftOne = useSignal<Session | null>(null);
   const rightOne = useSignal<Session | null>(null);
+  const shop = useSignal(false); // on the left, in place of somebody's view
+  const frame = useRef<HTMLIFrameElement>(null);
   const left = useRef<HTMLDivElement>(null);
   const right = useRef<HTMLDivElement>(null);
   const stop = useRef<AbortController | null>(null);
@@ -36,6 +60,7 @@ export function TourPage({ demo }: { demo: Demo }) {
     running.value = true;
     trouble.value = "";
     step.value = 0;
+    shop.value = false;
     try {
       const people: Cast = {
         engineer: await signIn(demo, "engineer", "/recordings"),
@@ -54,6 +79,17 @@ export function TourPage({ demo }: { demo: Demo }) {
         left: left.current, right: right.current, stop: own.signal,
         say: (n) => { step.value = n; },
         show: (side, s) => { (side === "left" ? leftOne : rightOne).value = s; },
+        async open() {
+          const url = demo.shop?.url;
+          if (url === undefined) throw new Error(t("tour.no_shop"));
+          shop.value = true;
+          await new Promise((r) => setTimeout(r, 50)); // until the frame is there
+          if (frame.current === null) throw new Stopped();
+          const visitor = visitorIn(frame.current, url, own.signal);
+          frame.current.src = `${url}/`;
+          await visitor.ready;
+          return visitor;
+        },
       }, people);
     } catch (e) {
       if (!(e instanceof Stopped)) trouble.value = t("tour.failed", { what: e instanceof ApiError ? tOr(`code.${problemFrom(e).code}`, "code.unknown") : e instanceof Error ? e.message : "" });
@@ -86,7 +122,8 @@ export function TourPage({ demo }: { demo: Demo }) {
         {cast.value !== null && leftOne.value !== null && rightOne.value !== null && (
           <div class="tour">
             {([[left, leftOne.value], [right, rightOne.value]] as const).map(([ref, s], i) => (
-              <section key={i} class="tour-side" ref={ref}><h2>{t("tour.left", { name: s.me.value?.user.name ?? "" })}</h2><div class="tour-window"><View key={s.me.value?.user.id} session={s} /></div></section>
+              i === 0 && shop.value ? <section key="shop" class="tour-side"><h2>{t("tour.shop")}</h2><iframe class="tour-window" ref={frame} title={t("tour.shop")} referrerpolicy="no-referrer" /></section>
+              : <section key={i} class="tour-side" ref={ref}><h2>{t("tour.left", { name: s.me.value?.user.name ?? "" })}</h2><div class="tour-window"><View key={s.me.value?.user.id} session={s} /></div></section>
             ))}
           </div>
         )}

@@ -35,7 +35,7 @@ export function WatchingPage() {
       <Trouble problem={trouble.value ?? viewings.trouble.value} />
       <div role="status" class="hidden">{viewings.data.value?.items.length ?? ""}</div>
       {viewings.data.value === undefined ? <Loading /> : viewings.data.value.items.length === 0 ? <Empty text="watching.empty" /> : (
-        <div class="table-wrap">
+        <div class="table-wrap" tabIndex={0}>
           <table>
             <thead><tr>
               <th scope="col">{t("watching.who")}</th><th scope="col">{t("watching.what")}</th><th scope="col">{t("watching.since")}</th>
