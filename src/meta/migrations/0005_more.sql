@@ -1,6 +1,6 @@
 -- Each section has its owner's tables.
 
--- ---- words of recordings, for searches whose cost does not grow with the number of hits (src/meta/sqlite/search.h) ----
+-- ---- words of recordings, for searches whose cost does not grow with the number of hits (src/meta/sqlite/search.c) ----
 
 -- Words of title, tags and links; rowid is the recording's seq. Each length in 'prefix' is a list of its own: a beginning of
 -- that length is found without gathering the words that begin so. Places of words are not kept: phrases are looked for in the text.
