@@ -86,7 +86,7 @@ class Run:
 
 
 def sizes(o):
-    return (15000, 300) if o.full else (400, 40) if o.quick else (2000, 100)
+    return (15000, 300) if o.full else (800, 80) if o.quick else (2000, 100)
 
 
 def no_refusals(report, n):

@@ -32,6 +32,7 @@ def verdicts(quick):
     for row, ratio, want in [
         ({"bar": [">=", 0.9]}, 0.9, True), ({"bar": [">=", 0.9]}, 0.46, True), ({"bar": [">=", 0.9]}, 0.44, False),
         ({"bar": ["<=", 1.0]}, 1.9, True), ({"bar": ["<=", 1.0]}, 2.1, False),
+        ({"bar": ["<=", 1.0], "known": {"ratio": 1.2, "cause": "x"}}, 1.9, True), ({"bar": ["<=", 1.0], "known": {"ratio": 1.2, "cause": "x"}}, 2.1, False),
         ({"bar": ["<=", 1.0], "known": known}, 4.9, True), ({"bar": ["<=", 1.0], "known": known}, 5.1, False),
         ({"bar": [">=", 0.5], "known": {"ratio": 0.2, "cause": "x"}}, 0.17, True), ({"bar": [">=", 0.5], "known": {"ratio": 0.2, "cause": "x"}}, 0.15, False),
     ]:
@@ -39,6 +40,8 @@ def verdicts(quick):
 
 
 def rows(quick):
+    text = quick.LIST.read_text(encoding="utf-8")
+    check("quick.json", quick.as_text(json.loads(text)) == text, "is not as bench/quick --record writes it")
     for group, spec in json.loads(quick.LIST.read_text(encoding="utf-8")).items():
         source = (ROOT / "bench" / "rows" / f"{spec['module']}.py").read_text(encoding="utf-8")
         check(group, re.search(rf"^def {spec['function']}\(", source, re.M), f"no {spec['function']} in {spec['module']}.py")
