@@ -300,12 +300,14 @@ enum key_verdict viewer_charge(struct viewer *v, struct viewer_span *want, bool 
     return verdict;
 }
 
-/* Two at once may come in another order: a chunk is 'next' when it is the one awaited, or beside it. */
+/* Two are asked for at once and may come in another order; one that is asked for again counts for nothing. */
 static unsigned in_row(struct viewer *v, uint32_t n)
 {
-    const bool next = n + 1 >= v->next_chunk && n <= v->next_chunk + 1;
-
-    v->in_row = !next ? 1 : v->in_row < READ_AHEAD_MAX ? v->in_row + 1 : READ_AHEAD_MAX;
+    if (n < v->next_chunk && v->next_chunk - n <= 2)
+        return v->in_row;
+    if (n > v->next_chunk + 1 || n < v->next_chunk)
+        v->in_row = 0;
+    v->in_row += v->in_row < READ_AHEAD_MAX;
     v->next_chunk = n + 1;
     return v->in_row;
 }

@@ -189,15 +189,23 @@ static void leases_here_and_there(void **state)
     struct key_claims k = world_claims(rid);
     const char *key = world_sign(&k);
     struct client c;
+    size_t before, lines;
 
     (void) state;
     client_open(&c, w.port);
+    next_of(&c, key, rid, "manifest"); /* opens every index */
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-        size_t lines = next_chunk(&c, key, rid, order[i]);
+        lines = next_chunk(&c, key, rid, order[i]);
 
         assert_int_equal(w.n_leases, 2 + i);
         assert_int_equal(w.leases[1 + i].to_seq + 1 - w.leases[1 + i].from_seq, lines);
     }
+    for (size_t i = 0; i < 16; i++) /* one that is asked for again is none in a row */
+        assert_true(next_chunk(&c, key, rid, 11) > 0);
+    before = w.n_leases;
+    lines = next_chunk(&c, key, rid, 12) + next_chunk(&c, key, rid, 13);
+    assert_int_equal(w.n_leases, before + 1);
+    assert_int_equal(w.leases[before].to_seq + 1 - w.leases[before].from_seq, lines);
     client_close(&c);
     buf_deinit(&events);
 }
