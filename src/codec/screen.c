@@ -186,12 +186,16 @@ static int on_pushline(int cols, const VTermScreenCell *cells, void *user)
     return 1;
 }
 
-static const VTermScreenCallbacks callbacks = { .damage = on_damage, .moverect = on_moverect, .sb_pushline = on_pushline };
+static const VTermScreenCallbacks callbacks = { .damage = on_damage, .moverect = on_moverect };
+/* libvterm makes a copy of each line that it tells: only for who listens. */
+static const VTermScreenCallbacks told_callbacks = { .damage = on_damage, .moverect = on_moverect, .sb_pushline = on_pushline };
 
 void screen_on_scroll(struct screen *s, void (*fn)(void *ctx, int row), void *ctx)
 {
     s->on_scroll = fn;
     s->scroll_ctx = ctx;
+    s->pushed = 0;
+    vterm_screen_set_callbacks(s->vs, fn == NULL ? &callbacks : &told_callbacks, s);
 }
 
 static int clamp(int v, int min, int max, bool *clamped)
@@ -297,11 +301,56 @@ static void alternate_left(struct screen *s)
     s->normal = NULL;
 }
 
+/* Bytes at the beginning that are lines and nothing else. */
+static size_t plain_lines(struct span in, int *ret_lines)
+{
+    size_t n = 0;
+
+    *ret_lines = 0;
+    for (; n < in.n && ((in.p[n] >= 0x20 && in.p[n] < 0x7f) || in.p[n] == '\r' || in.p[n] == '\n'); n++)
+        *ret_lines += in.p[n] == '\n';
+    return n;
+}
+
+/*
+ * Of plain lines that go on for two screens and more the first ones need not be drawn: a screen of lines scrolls all away that was there when the last
+ * screen of them begins, with the cursor at the bottom. Returns how many bytes are done with.
+ */
+static size_t skip_unseen(struct screen *s, struct span in)
+{
+    struct screen_modes *m = &s->filter.modes;
+    int lines, before;
+    size_t n, to;
+    char home[16];
+
+    if (s->on_scroll != NULL || m->top != 0 || m->origin || in.n < (size_t) s->rows * 4 || !screen_filter_idle(&s->filter))
+        return 0;
+    n = plain_lines(in, &lines);
+    before = lines - s->rows - 1;
+    if (before < s->rows)
+        return 0;
+    for (to = 0; before > 0; to++)
+        before -= in.p[to] == '\n';
+    if (in.p[to - 2] != '\r') /* there are as many lines before it */
+        return 0;
+    for (n = to; n > 0 && in.p[n - 1] < 0x20;)
+        n--;
+    if (n > 0)
+        s->filter.last_cp = in.p[n - 1];
+    s->filter.last_printed = false;
+    (void) snprintf(home, sizeof(home), "\033[%dH", s->rows);
+    write_vt(s, span_str(home));
+    s->work += (uint64_t) s->cols;
+    return to;
+}
+
 void screen_feed(struct screen *s, struct span in)
 {
     while (in.n > 0) {
-        struct span step = span_sub(in, 0, FEED_STEP);
+        size_t skip = skip_unseen(s, in);
+        struct span step = span_sub(in, skip, FEED_STEP);
 
+        in = span_sub(in, skip, in.n);
         in = span_sub(in, step.n, in.n);
         while (step.n > 0) {
             size_t at = 0;

@@ -498,6 +498,66 @@ static void resizes_are_work(void **state)
     screen_free(s);
 }
 
+static uint32_t next_random(void)
+{
+    static uint32_t x = 1;
+
+    x = x * 1664525u + 1013904223u;
+    return x >> 8;
+}
+
+/* Lines that scroll a screen away: what is fed at once shows what is fed byte by byte, whatever was set before and comes behind. */
+static void many_lines_at_once_are_as_one_by_one(void **state)
+{
+    static const char *const before[] = { "", "abc", "\x1b[99H=====================", "\x1b[44mblue", "\x1b[9;9H#########\x1b[99;2H====\x1b[H", "\x1b[2;3H", "\x1b[3;5r\x1b[4H", "\x1b[?6h", "\x1b[?1049h", "\x1b(0", "\x1b[?7l", "\x1b[4h", "\x1b[7mx\x1b" "7",
+                                          "\xe2\x94", "\x1b[", "\x1b]0;t", "\x0e", "wide \xe4\xb8\xad" };
+    static const char *const after[] = { "", "\x1b[3b", "\x1b" "8y", "end", "\x1b[A\x1b[2K", "\b\bz", "\x1b[J", "\x1b[?1049l" };
+    static const char *const ends[] = { "\r\n", "\n", "\r\n\r\n", "\n\r" };
+
+    (void) state;
+    for (unsigned n = 0; n < 3000; n++) {
+        int cols = 3 + (int) (next_random() % 30), rows = 1 + (int) (next_random() % 9), lines = (int) (next_random() % (unsigned) (rows * 5 + 3));
+        CLEANUP(screen_freep) struct screen *whole = screen_new(cols, rows), *bytes = screen_new(cols, rows);
+        struct buf text = BUF_INIT(1u << 20), a = BUF_INIT(1u << 20), b = BUF_INIT(1u << 20);
+        size_t first;
+        const char *end = ends[next_random() % 8 < 5 ? 0 : next_random() % 4];
+
+        buf_add_str(&text, before[next_random() % (sizeof(before) / sizeof(before[0]))]);
+        first = text.n;
+        for (int i = 0; i < lines; i++) {
+            for (unsigned k = (unsigned) next_random() % (unsigned) (cols * 2); k > 0 && next_random() % 9 > 0; k--)
+                buf_add_c(&text, (char) ('!' + next_random() % 90));
+            buf_add_str(&text, end);
+        }
+        buf_add_str(&text, next_random() % 2 == 0 ? "$ " : "");
+        buf_add_str(&text, after[next_random() % (sizeof(after) / sizeof(after[0]))]);
+        screen_feed(whole, span_sub(buf_span(&text), 0, first));
+        screen_feed(whole, span_sub(buf_span(&text), first, text.n));
+        for (size_t i = 0; i < text.n; i++)
+            screen_feed(bytes, span_sub(buf_span(&text), i, 1));
+        screen_dump_init(whole, &a);
+        screen_dump_init(bytes, &b);
+        assert_span_eq(buf_span(&a), buf_span(&b));
+        buf_deinit(&text);
+        buf_deinit(&a);
+        buf_deinit(&b);
+    }
+}
+
+/* And it costs a screen, not all of them. */
+static void many_lines_cost_one_screen(void **state)
+{
+    CLEANUP(screen_freep) struct screen *s = screen_new(720, 200);
+    struct buf text = BUF_INIT(1u << 20);
+
+    (void) state;
+    for (unsigned i = 0; i < 20000; i++)
+        buf_addf(&text, "%u\r\n", i);
+    screen_feed(s, buf_span(&text));
+    assert_true(screen_work(s) < UINT64_C(300) * 720 * 200);
+    buf_deinit(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +574,8 @@ int main(void)
         cmocka_unit_test(rendering_draws_the_difference),
         cmocka_unit_test(a_small_window_shows_the_top_left),
         cmocka_unit_test(titles_are_told),
+        cmocka_unit_test(many_lines_at_once_are_as_one_by_one),
+        cmocka_unit_test(many_lines_cost_one_screen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
