@@ -240,7 +240,7 @@ static void rest(struct intake *in)
     struct buf *const page[] = { &in->clean.out, &in->clean.text, &in->clean.css, &in->rrweb.value, &in->rrweb.out, &in->head };
     struct buf *const term[] = { &in->term.store, &in->term.out, &in->term.line, &in->term.chars, &in->term.data, &in->head };
 
-    json_tape_rest(&in->tape);
+    json_tape_deinit(&in->tape); /* thousands of recordings are open */
     mask_json_rest(in->kind == IMPORTER_TERMINAL ? &in->term.json : &in->rrweb.json);
     for (size_t i = 0; i < sizeof(page) / sizeof(page[0]); i++)
         if (in->kind != IMPORTER_TERMINAL)
