@@ -234,7 +234,7 @@ static void fields_of_links(struct tree links)
 static void show(struct tree r)
 {
     struct buf b = BUF_INIT(4096);
-    bool live = false;
+    bool live = false, public = false;
 
     field("id", get(r, "id"));
     field("title", get(r, "title"));
@@ -244,6 +244,8 @@ static void show(struct tree r)
     field("class", get(r, "class"));
     field("subject", get(r, "subject"));
     field("session", get(r, "session"));
+    if (tree_get_bool(r, "public", &public) && public)
+        field("stated by", SPAN("a web page: whoever has the page can say this, nobody checked it"));
     text_time(&b, get(r, "started_at"));
     field("started", buf_span(&b));
     buf_reset(&b);

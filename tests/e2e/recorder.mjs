@@ -275,6 +275,7 @@ const tests = {
     await flush(page);
     const end = (secret) => page.evaluate(async ({ rec, rid, token, more }) => (await fetch(`${rec}/v1/recordings/${rid}/end?token=${token}${more}`, { method: "POST", credentials: "omit" })).status,
       { rec: h.rec, rid: recording, token: h.kh.token, more: secret });
+    equal("who said what it is", /stated by +a web page/.test(await h.kh.k("show", recording)), true);
     equal("its token is everybody's, and does not do", await end(""), 403);
     equal("with its secret", await end(`&secret=${await page.evaluate(() => JSON.parse(sessionStorage.getItem("keyhole")).secret)}`), 200);
     await page.evaluate(() => keyhole.event("after", {}));

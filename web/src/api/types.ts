@@ -527,6 +527,8 @@ export type RequestRecording = {
   subject?: string | null;
   env?: string;
   class?: string | null;
+  /** as in Recording */
+  public?: boolean;
   tags?: Record<string, string>;
   links?: Link[];
   started_at?: string | null;

@@ -52,7 +52,7 @@ export function RecordingLine({ r }: { r: RequestRecording }) {
     <span class="recording-line">
       <b>{titleOf(r)}</b>
       <span class="help">
-        {[r.kind && t(`common.kind.${r.kind}`), r.duration_ms !== undefined && clock(r.duration_ms), when(r.started_at), r.subject].filter(Boolean).join(" · ")}
+        {[r.kind && t(`common.kind.${r.kind}`), r.duration_ms !== undefined && clock(r.duration_ms), when(r.started_at), r.subject, r.public && t("recording.public_short")].filter(Boolean).join(" · ")}
       </span>
       <Links links={r.links} /><Tags tags={r.tags} />
     </span>
