@@ -300,8 +300,10 @@ enum sniff_format sniff_bytes(struct span first, bool whole, bool *ret_wait, con
         *ret_wait = !full;
         return header == 12 ? SNIFF_TTYREC_12 : SNIFF_TTYREC_13;
     }
-    if (for_json(block))
+    if (for_json(block)) {
+        *ret_wait = !full && memchr(block.p, 0, block.n) != NULL; /* in JSON there is no NUL, in each header of a ttyrec there is */
         return SNIFF_MORE;
+    }
     *ret_wait = !full;
     *ret_refusal = text_refusal(first, whole);
     return SNIFF_REFUSED;

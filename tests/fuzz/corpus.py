@@ -140,6 +140,7 @@ def terminals():
     seed("ttyrec", "screens", b"\2" + short)
     seed("ttyrec", "masked", b"\1" + short)
     seed("ttyrec", "back", b"\0" + frame(200000, 5, b"one") + frame(199990, 6, b"two"))
+    seed("ttyrec", "bracket", b"\0" + frame(0x5eb0805b, 5, b"x" * 3000) + frame(0x5eb0805b, 6, b"ok"))  # looked like JSON when it came slowly
     seed("ttyrec", "cut", b"\0" + (short + frame(1588594818, 0, b"never whole"))[:-4])
     seed("ttyrec", "long", b"\0" + frame(1588594816, 5, b"one", 0) + frame(1588594816, 6, b"in", 1) + frame(1588594817, 0, b"x", 0))
 

@@ -409,6 +409,27 @@ static void frame(struct buf *b, uint32_t sec, uint32_t usec, int channel, const
     buf_add_str(b, text);
 }
 
+/* One in 256 begins with the byte of a bracket: that is no JSON, however little of it came first. */
+static void ttyrec_like_json(void **state)
+{
+    static const char firsts[] = "[{ ";
+
+    (void) state;
+    for (const char *c = firsts; *c != '\0'; c++) {
+        uint8_t file[12 + 3000 + 12 + 2] = { (uint8_t) *c, 0x7f, 0xb0, 0x5e, 5, 0, 0, 0, 3000 & 255, 3000 >> 8 };
+        struct buf want = BUF_INIT(8192);
+
+        memset(file + 12, 'x', 3000);
+        memcpy(file + 3012, (const uint8_t[]){ (uint8_t) *c, 0x7f, 0xb0, 0x5e, 6, 0, 0, 0, 2, 0, 0, 0, 'o', 'k' }, 14);
+        buf_add_str(&want, "[0,\"o\",\"");
+        for (int i = 0; i < 3000; i++)
+            buf_add_c(&want, 'x');
+        buf_add_str(&want, "\"]\n[0.000001,\"o\",\"ok\"]\n");
+        expect_events("ttyrec", SPAN_OF(file), NULL, buf_cstr(&want));
+        buf_deinit(&want);
+    }
+}
+
 static void ttyrecs(void **state)
 {
     struct buf b = BUF_INIT(1u << 20);
@@ -622,7 +643,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sudo_in_any_order), cmocka_unit_test(bundles), cmocka_unit_test(bad_bundles), cmocka_unit_test(held_limit),
-        cmocka_unit_test(damaged_tars),      cmocka_unit_test(ttyrecs), cmocka_unit_test(tlogs),       cmocka_unit_test(alone),
+        cmocka_unit_test(damaged_tars),      cmocka_unit_test(ttyrecs), cmocka_unit_test(ttyrec_like_json), cmocka_unit_test(tlogs),       cmocka_unit_test(alone),
         cmocka_unit_test(real_files),        cmocka_unit_test(against_nle),
     };
 
