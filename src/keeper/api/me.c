@@ -1,6 +1,5 @@
 /* Who is signed in, what they may do, and what the app needs to know; the demo's accounts. */
 #include <stdio.h>
-#include <string.h>
 
 #include "crypto/hash.h"
 #include "keeper/api/api.h"
@@ -46,10 +45,10 @@ static enum err write_demo(struct job *c, const char *key, struct err_info *rete
     jsonw_obj(w);
     jsonw_karr(w, "accounts");
     for (size_t i = 0; i < sizeof(demo_accounts) / sizeof(demo_accounts[0]); i++) {
-        char url[256];
+        char origin[256], url[260];
 
-        demo_address(cfg->public_url, demo_accounts[i], url, sizeof(url) - 1); /* each has its own cookie (STANDARDS 5.1) */
-        (void) strcat(url, "/");
+        demo_address(cfg->public_url, demo_accounts[i], origin, sizeof(origin)); /* each has its own cookie (STANDARDS 5.1) */
+        (void) snprintf(url, sizeof(url), "%s/", origin);
         jsonw_obj(w);
         jsonw_kcstr(w, "name", demo_accounts[i]);
         jsonw_kcstr(w, "url", url);
