@@ -227,9 +227,29 @@ static void a_fork_inherits_zeros(void **state)
     secret_free(s);
 }
 
+/* Words and what is left of one: each byte of each length counts. */
+static void equal_bytes(void **state)
+{
+    uint8_t a[40], b[41];
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(a); i++)
+        a[i] = (uint8_t) (i * 37);
+    for (size_t n = 0; n <= sizeof(a); n++) {
+        memcpy(b + 1, a, n); /* not aligned */
+        assert_true(secret_equal(a, b + 1, n));
+        for (size_t i = 0; i < n; i++) {
+            b[1 + i] ^= (uint8_t) (1u << (i % 8));
+            assert_false(secret_equal(a, b + 1, n));
+            b[1 + i] = a[i];
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_bytes),
         cmocka_unit_test(limits_show_in_the_state),
         cmocka_unit_test(sizes_are_32_and_64),
         cmocka_unit_test(twenty_thousand_at_once),
