@@ -181,8 +181,12 @@ static enum err sources_open(struct search *s, struct span project, const char *
     TRY(along_pairs(s, project, reterr));
     TRY(along_words(s, reterr));
     for (size_t i = 0; i < s->n_src; i++) {
-        TRY(source_leap(s, &s->src[i], upto, reterr));
-        if (s->src[i].at == 0)
+        struct source *o = &s->src[i];
+
+        TRY(source_leap(s, o, upto, reterr));
+        if (s->few == NULL && list_full(&s->list, (struct meta_pos){ 0, o->at }))
+            o->at = 0; /* other projects have filled the page with what is newer */
+        if (o->at == 0)
             break; /* nothing will meet it */
     }
     return ERR_OK;
