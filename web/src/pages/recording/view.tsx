@@ -33,7 +33,6 @@ function About({ r }: { r: Recording }) {
         [t("recording.session"), r.session],
         [t("recording.env"), r.env],
         [t("recording.class"), r.class],
-        [t("recording.public"), r.public && t("recording.public_text")],
         [t("recording.id"), <code>{r.id}</code>],
       ]} />
       {r.public && <p class="help" data-public>{t("recording.public")}</p>}
