@@ -718,7 +718,6 @@ export const texts = {
   "pages.state.other": "{word}",
   "pages.classes": "Classes",
   "pages.classes_help": "Rules may go by classes, so each one has to be named, with commas between. Empty: none.",
-  "recording.public": "Recorded by a web page with a public token. What it says of itself was said by somebody who has the page, and checked by nobody.",
   "pages.made": "The new public token",
   "pages.made_text": "It is not shown again, though it is no secret. If it gets lost, make another one and end this.",
   "pages.made_script": "Put this into your pages, before everything that should be recorded:",

@@ -35,7 +35,6 @@ function About({ r }: { r: Recording }) {
         [t("recording.class"), r.class],
         [t("recording.id"), <code>{r.id}</code>],
       ]} />
-      {r.public && <p class="help" data-public>{t("recording.public")}</p>}
       {hasRole(me, "auditor") && <p><Link to={`/reports?kind=recording&recording=${r.id}`}>{t("reports.link")}</Link></p>}
     </Card>
   );
