@@ -8,6 +8,7 @@
 #include "gate/live.h"
 
 #include "base/log.h"
+#include "format/khspl.h"
 #include "format/zframe.h"
 #include "gate/recover.h"
 
@@ -60,24 +61,46 @@ static bool renew(struct live_rec *r, struct mask_rules *rules, bool lost)
     return true;
 }
 
-/*
- * Of a gate before the one before us there is only what it recovered, and that begins as KHSPL1 does. Segments end where text is over, but for those that had
- * to be made: then it was silent for long.
- */
-static bool ends_as_log(const struct live_rec *r, uint32_t next_seg)
-{
-    const struct store_piece name = { span_str(r->place.pid), span_str(r->place.rid), next_seg - 1 };
-    struct store_file file = { .fd = -1 };
-    struct khseg_source source;
-    uint8_t magic[6] = { 0 };
-    enum err e = store_get(r->gate->store, &name, &file, NULL);
+#define LOOK_BYTES (1u << 20) /* of a piece that is read on a loop */
 
-    if (e == ERR_OK) {
-        source = store_source(&file);
-        e = source.read(source.ctx, 0, magic, sizeof(magic), NULL);
+/* The last batch of a piece of a log: did it leave text open? What is too large to be looked at here, or cannot be read, is taken to. */
+static bool log_piece_open(const struct store_file *file)
+{
+    CLEANUP(khspl_freep) struct khspl *s = NULL;
+    const struct khseg_source source = store_source(file);
+    size_t n;
+
+    if (file->size > LOOK_BYTES || khspl_open(&source, &s, NULL) != ERR_OK)
+        return true;
+    n = khspl_n(s);
+    for (size_t i = n; i-- > 0 && khspl_at(s, i)->batch_seq == khspl_at(s, n - 1)->batch_seq;)
+        if ((khspl_at(s, i)->flags & KHLOG_UNSURE) != 0)
+            return true;
+    return n == 0;
+}
+
+/*
+ * Of a gate before the one before us there is only what was recovered, of track 0 or 1, which comes after it. Segments end where text is over, but for those that
+ * had to be made: then it was silent for long.
+ */
+static bool ends_open(const struct live_rec *r, uint32_t next_seg)
+{
+    for (uint32_t seg = next_seg; seg-- > 0 && next_seg - seg <= 2;) {
+        const struct store_piece name = { span_str(r->place.pid), span_str(r->place.rid), seg };
+        struct store_file file = STORE_FILE_NONE;
+        uint8_t magic[6] = { 0 };
+        enum err e = store_get(r->gate->store, &name, &file, NULL);
+        bool log, open;
+
+        if (e == ERR_OK)
+            e = store_source(&file).read(store_source(&file).ctx, 0, magic, sizeof(magic), NULL);
+        log = e == ERR_OK && memcmp(magic, "KHSPL1", sizeof(magic)) == 0;
+        open = e != ERR_OK || (log && log_piece_open(&file));
+        store_close(&file);
+        if (open || !log)
+            return open;
     }
-    store_close(&file);
-    return e != ERR_OK || memcmp(magic, "KHSPL1", sizeof(magic)) == 0;
+    return false;
 }
 
 void live_masks_resume(struct live_rec *r, uint32_t next_seg)
@@ -85,7 +108,7 @@ void live_masks_resume(struct live_rec *r, uint32_t next_seg)
     switch (recover_end(r->gate, span_str(r->place.rid))) {
     case RECOVER_OPEN: r->unsure = true; break;
     case RECOVER_OVER: r->unsure = false; break;
-    case RECOVER_NOTHING: r->unsure = r->kind == IMPORTER_TERMINAL && next_seg > 0 && ends_as_log(r, next_seg); break;
+    case RECOVER_NOTHING: r->unsure = r->kind == IMPORTER_TERMINAL && next_seg > 0 && ends_open(r, next_seg); break;
     }
 }
 

@@ -248,7 +248,9 @@ def server_killed():
     t.send("q")
     t.exit()
     _, events = exported(rid)
-    eq(re.findall(r"line-(\d+);", shown(events)), [str(i) for i in range(400)])
+    lines = re.findall(r"line-(\d+);|\*{5,};?", shown(events))  # stars: a line that was half there when the gate died (docs/masking.md)
+    eq([x or str(i) for i, x in enumerate(lines)], [str(i) for i in range(400)])
+    assert lines.count("") <= 2, lines
     eq(len(events), last["events"])
 
 
