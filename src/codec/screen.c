@@ -314,9 +314,9 @@ static size_t plain_lines(struct span in, int *ret_lines)
 
 /*
  * Of plain lines that go on for two screens and more the first ones need not be drawn: a screen of lines scrolls all away that was there when the last
- * screen of them begins, with the cursor at the bottom. Returns how many bytes are done with.
+ * screen of them begins, with the cursor at the bottom. Returns how many bytes are done with; *ret_known: there is nothing more to skip in so many behind them.
  */
-static size_t skip_unseen(struct screen *s, struct span in)
+static size_t skip_unseen(struct screen *s, struct span in, size_t *ret_known)
 {
     struct screen_modes *m = &s->filter.modes;
     int lines, before;
@@ -325,7 +325,7 @@ static size_t skip_unseen(struct screen *s, struct span in)
 
     if (s->on_scroll != NULL || m->top != 0 || m->origin || in.n < (size_t) s->rows * 4 || !screen_filter_idle(&s->filter))
         return 0;
-    n = plain_lines(in, &lines);
+    *ret_known = n = plain_lines(in, &lines);
     before = lines - s->rows - 1;
     if (before < s->rows)
         return 0;
@@ -341,16 +341,20 @@ static size_t skip_unseen(struct screen *s, struct span in)
     (void) snprintf(home, sizeof(home), "\033[%dH", s->rows);
     write_vt(s, span_str(home));
     s->work += (uint64_t) s->cols;
+    *ret_known -= to;
     return to;
 }
 
 void screen_feed(struct screen *s, struct span in)
 {
+    size_t known = 0; /* bytes that were looked at */
+
     while (in.n > 0) {
-        size_t skip = skip_unseen(s, in);
+        size_t skip = known > 0 ? 0 : skip_unseen(s, in, &known);
         struct span step = span_sub(in, skip, FEED_STEP);
 
         in = span_sub(in, skip, in.n);
+        known -= known < step.n ? known : step.n;
         in = span_sub(in, step.n, in.n);
         while (step.n > 0) {
             size_t at = 0;

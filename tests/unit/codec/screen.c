@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static void feed(struct screen *s, const char *text)
 {
@@ -558,6 +559,21 @@ static void many_lines_cost_one_screen(void **state)
     buf_deinit(&text);
 }
 
+/* One line of many megabytes is looked at once. */
+static void a_long_line_is_looked_at_once(void **state)
+{
+    CLEANUP(screen_freep) struct screen *s = screen_new(80, 24);
+    struct buf text = BUF_INIT(16u << 20);
+    clock_t from = clock();
+
+    (void) state;
+    while (text.n < (12u << 20))
+        buf_add_str(&text, "one line of many megabytes ");
+    screen_feed(s, buf_span(&text));
+    assert_true(clock() - from < 20 * CLOCKS_PER_SEC); /* one second; once for each step took minutes */
+    buf_deinit(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +592,7 @@ int main(void)
         cmocka_unit_test(titles_are_told),
         cmocka_unit_test(many_lines_at_once_are_as_one_by_one),
         cmocka_unit_test(many_lines_cost_one_screen),
+        cmocka_unit_test(a_long_line_is_looked_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
