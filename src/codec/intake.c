@@ -48,7 +48,7 @@ static bool init(struct intake *in, size_t event_max)
         mask_rrweb_init(&in->rrweb, in->rules, in->scanner, in->counts.hits, event_max);
     idmap_init(&in->was_nodes);
     mask_term_state_init(&in->was_term);
-    in->was_lost = true;
+    in->was_lost = in->was_places = true;
     return true;
 }
 

@@ -17,7 +17,7 @@ static const struct mask_how payload = { true, false, 0 };
 
 void mask_rrweb_init(struct mask_rrweb *w, const struct mask_rules *rules, struct mask_scanner *scanner, uint64_t *counts, size_t max)
 {
-    *w = (struct mask_rrweb){ .lost = true };
+    *w = (struct mask_rrweb){ .lost = true, .places = true };
     mask_json_init(&w->json, rules, scanner, counts, max);
     idmap_init(&w->nodes);
     buf_init(&w->value, max + 4);
@@ -596,6 +596,7 @@ static void new_page(struct mask_rrweb *w)
     w->nodes.n = n;
     w->nodes.full = false;
     w->lost = false;
+    w->places = false; /* what the snapshot has of them is learnt from it */
 }
 
 /* Pointer moves, scrolls and the like: no strings to look at. */

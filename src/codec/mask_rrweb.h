@@ -22,7 +22,7 @@ struct mask_rrweb {
     struct mask_json json;
     struct idmap nodes; /* bits: enum mask_rrweb_node */
     bool lost;          /* no full snapshot yet, or the state is */
-    bool places;        /* the rules go by nodes: set by the first one that differs */
+    bool places;        /* the rules go by nodes: of a page whose snapshot is known set by the first one that differs */
     bool changed;       /* the pass under way put something into 'nodes' */
     struct buf value;   /* one attribute of an element being looked at, decoded */
     struct buf out;

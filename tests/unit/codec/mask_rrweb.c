@@ -585,6 +585,28 @@ static void test_all(void **state)
     bed_deinit(&b);
 }
 
+/* Before the first full snapshot nobody knows what lies in a place. */
+static void test_before_the_page(void **state)
+{
+    struct bed b;
+
+    (void) state;
+    bed_init(&b, "");
+    intake_begin(b.in);
+    for (int again = 0; again < 2; again++) {
+        assert_true(pass_str(&b, TYPED(77)));
+        assert_true(pass_str(&b, MUTATION("\"texts\":[{\"id\":5,\"value\":\"anything\"}]")));
+        assert_not(&b, "anything");
+        assert_true(pass_str(&b, MUTATION("\"adds\":[{\"parentId\":5,\"nextId\":null,\"node\":{\"type\":3,\"id\":6,\"textContent\":\"anything\"}}]")));
+        assert_not(&b, "anything");
+        intake_begin(b.in); /* that batch was refused: the same holds for the next */
+    }
+    assert_false(pass_str(&b, PAGE("{\"type\":3,\"id\":5,\"textContent\":\"x\"}")));
+    assert_false(pass_str(&b, TYPED(77)));
+    assert_false(pass_str(&b, MUTATION("\"texts\":[{\"id\":5,\"value\":\"anything\"}]")));
+    bed_deinit(&b);
+}
+
 /* Going on in another process, and going back. */
 static void test_state(void **state)
 {
@@ -711,7 +733,7 @@ int main(void)
         cmocka_unit_test(test_canary),    cmocka_unit_test(test_packed),     cmocka_unit_test(test_gzipped),
         cmocka_unit_test(test_bomb),      cmocka_unit_test(test_untouched),  cmocka_unit_test(test_fields),
         cmocka_unit_test(test_names),     cmocka_unit_test(test_number),     cmocka_unit_test(test_places),
-        cmocka_unit_test(test_all),       cmocka_unit_test(test_state),      cmocka_unit_test(test_many_nodes),
+        cmocka_unit_test(test_all),       cmocka_unit_test(test_before_the_page), cmocka_unit_test(test_state),      cmocka_unit_test(test_many_nodes),
         cmocka_unit_test(test_many_hits), cmocka_unit_test(test_memory),
     };
 
