@@ -206,8 +206,11 @@ void foreign_add_link(struct foreign *f, const char *type, struct json_value id,
     if (f->links == NULL)
         f->links = calloc(FOREIGN_LINKS_MAX, sizeof(*f->links));
     for (size_t i = 0; f->links != NULL && i < f->n_links; i++) {
-        if (span_eq_str(span_str(f->links[i].type), type) && span_eq_str(id.raw, f->links[i].id))
-            return;
+        if (!span_eq_str(span_str(f->links[i].type), type) || !span_eq_str(id.raw, f->links[i].id))
+            continue;
+        if (at > 0 && (f->links[i].at == 0 || at < f->links[i].at))
+            f->links[i].at = at; /* a segment names the errors in it by its own end */
+        return;
     }
     if (f->links == NULL || f->n_links == FOREIGN_LINKS_MAX)
         return;

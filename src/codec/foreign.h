@@ -90,7 +90,7 @@ NODISCARD enum err foreign_check(struct foreign *f, struct span json, uint64_t a
 struct json_value;
 /* One event, as it is. */
 NODISCARD enum err foreign_add_event(struct foreign *f, struct json_value ev);
-/* An id in letters, digits and "-_.:@" of at most FOREIGN_TEXT_MAX; anything else is passed over, and what is there already. */
+/* An id in letters, digits and "-_.:@" of at most FOREIGN_TEXT_MAX; anything else is passed over; what is there already keeps its earliest time. */
 void foreign_add_link(struct foreign *f, const char *type, struct json_value id, time_ms at);
 /* Into a name of ours. False: no string, too long, or other characters than letters, digits, "-" and "_". */
 bool foreign_name(struct json_value v, char *to, size_t cap);

@@ -19,11 +19,14 @@
 #define BATCHES 1024 /* powers of two */
 #define LINES   8192
 #define LINKS   256
+#define EARLY   16   /* links that were told before the first batch was durable: time 0 is not known then */
 #define TOLD_LINES 1000 /* of a batch: the keeper takes no more hashes (FOREIGN_HASHES_MAX) */
 
 struct foreign_seen {
     uint64_t batches[BATCHES];
     uint64_t links[LINKS];
+    struct foreign_link *early; /* EARLY at most; NULL: none */
+    size_t n_early;
     uint64_t *lines;   /* of clients that repeat single events; NULL: not needed yet */
     bool numbered;     /* next is known */
     uint32_t next;     /* segment */
@@ -86,6 +89,7 @@ struct foreign_seen *foreign_seen_free(struct foreign_seen *s)
     if (s == NULL)
         return NULL;
     loop_timer_cancel(&s->due);
+    free(s->early);
     free(s->lines);
     free(s);
     return NULL;
@@ -186,19 +190,29 @@ static uint64_t link_hash(const struct live_rec *r, const struct foreign_link *l
     return siphash24(r->gate->hash_secret, span_of(text, (size_t) n));
 }
 
-static void send_links(struct live_rec *r, struct foreign_seen *s, const struct live_job *j)
+/* False: no room. */
+static bool wait_for_start(struct foreign_seen *s, const struct foreign_link *l)
 {
-    const struct foreign *in = &j->foreign->in;
+    if (s->early == NULL)
+        s->early = calloc(EARLY, sizeof(*s->early));
+    if (s->early == NULL || s->n_early == EARLY)
+        return false;
+    s->early[s->n_early++] = *l;
+    return true;
+}
+
+static void send_links(struct live_rec *r, struct foreign_seen *s, const struct foreign_link *links, size_t n, const char *trace)
+{
     struct ipc_row_link rows[FOREIGN_LINKS_MAX];
-    struct ipc_links_add m = { .rid = span_str(r->place.rid), .trace = span_of(j->trace, CALL_TRACE_LEN) };
+    struct ipc_links_add m = { .rid = span_str(r->place.rid), .trace = span_of(trace, CALL_TRACE_LEN) };
     struct link *keeper = r->place.lane->keeper;
 
     m.links.rows = rows;
-    for (size_t i = 0; i < in->n_links && i < FOREIGN_LINKS_MAX; i++) {
-        const struct foreign_link *l = &in->links[i];
+    for (size_t i = 0; i < n && i < FOREIGN_LINKS_MAX; i++) {
+        const struct foreign_link *l = &links[i];
         const uint64_t hash = link_hash(r, l);
 
-        if (has(s->links, LINKS, hash))
+        if (has(s->links, LINKS, hash) || (l->at != 0 && !r->parse.rrweb_begun && wait_for_start(s, l)))
             continue;
         put(s->links, LINKS, hash);
         rows[m.links.n++] = (struct ipc_row_link){ span_str(l->type), span_str(l->id), since_start(r, l->at) };
@@ -209,6 +223,20 @@ static void send_links(struct live_rec *r, struct foreign_seen *s, const struct 
         r->asking++;
     else
         log_event(LOG_WARN, "foreign.links-lost", LOG_STR("rid", r->place.rid));
+}
+
+/* Those that waited for it go first: an error that told of itself knows its time better than the segment that names it. */
+static void send_links_of(struct live_rec *r, struct foreign_seen *s, const struct live_job *j)
+{
+    struct foreign_link *early = r->parse.rrweb_begun ? s->early : NULL;
+
+    if (early != NULL) {
+        s->early = NULL;
+        send_links(r, s, early, s->n_early, j->trace);
+        s->n_early = 0;
+        free(early);
+    }
+    send_links(r, s, j->foreign->in.links, j->foreign->in.n_links, j->trace);
 }
 
 /* ---- over a restart ---- */
@@ -280,7 +308,7 @@ void foreign_durable(struct live_rec *r, const struct live_job *j)
         s->numbered = true;
         s->next = in->last_segment + 1;
     }
-    send_links(r, s, j);
+    send_links_of(r, s, j);
     foreign_release(r);
 }
 
@@ -289,7 +317,7 @@ static bool known(struct live_rec *r, struct foreign_seen *s, struct live_job *j
 {
     if (j->foreign->in.n_events > 0 && !has(s->batches, BATCHES, own(s, j->foreign->hash)))
         return false;
-    send_links(r, s, j);
+    send_links_of(r, s, j);
     live_answer(j);
     return true;
 }
@@ -351,7 +379,7 @@ static bool take_lines(struct live_rec *r, struct foreign_seen *s, struct live_j
         return false;
     }
     if (left == 0) {
-        send_links(r, s, j);
+        send_links_of(r, s, j);
         live_answer(j);
     }
     return left > 0;

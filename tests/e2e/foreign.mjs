@@ -139,7 +139,7 @@ await suite({
       const { links, started_at } = world.found[c];
       const { error, clicked } = world.names[c];
       const link = links.find((l) => l.type === "error" && (error === undefined || l.id === error));
-      equal(`${c}: its error has its second, ${link?.at_ms} of ${clicked - Date.parse(started_at)}`, Math.abs(link?.at_ms - (clicked - Date.parse(started_at))) < 2500, true);
+      equal(`${c}: its error has its second, ${link?.at_ms} of ${clicked - Date.parse(started_at)}`, Math.abs(link?.at_ms - (clicked - Date.parse(started_at))) < 1500, true);
     }
   },
 

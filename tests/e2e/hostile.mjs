@@ -155,7 +155,7 @@ function inPlayers(origin) {
         frame.setAttribute("sandbox", "allow-scripts allow-same-origin");
         frame.style.cssText = "width:250px;height:180px";
         const said = new Promise((ok) => {
-          setTimeout(() => ok(false), 8000);
+          setTimeout(() => ok(false), 30_000);
           addEventListener("message", (e) => { if (e.source === frame.contentWindow && e.origin === player && e.data.say === "ready") ok(true); });
         });
         frame.src = player + "/dom";

@@ -3,11 +3,13 @@
 asciinema: every form of a body, repeats, segments out of order and at once, sessions that go on after an end or a restart,
 mixed batches, bombs; and what comes out is what went in, event by event, with links that lead to the second."""
 import base64
+import concurrent.futures
 import gzip
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -273,6 +275,37 @@ def _():
     for t in threads:
         t.join()
     same_events(stored(found(f"replay:{replay}")[0]["id"]), sum(parts[:4], []) + parts[5], "events")
+
+
+@test("Sentry: an error keeps its own second, whenever its session is first heard of")
+def _():
+    def error_of(replay, error, at):
+        event = {"event_id": error, "timestamp": (T0 + at) / 1000, "exception": {"values": []}, "contexts": {"replay": {"replay_id": replay}}}
+        return sentry(json.dumps({"event_id": error}).encode() + b'\n{"type":"event"}\n' + json.dumps(event).encode()).want(200)
+
+    def moments(error):
+        return [x["at_ms"] for x in found(f"error:{error}")[0]["links"] if x["type"] == "error"]
+    replay, error = REPLAY.format(12), "8" * 32
+    error_of(replay, error, 1234)
+    sentry(envelope(replay, 0, page(3), errors=[error], at=5500)).want(200)
+    same(moments(error), [1234], "heard before its recording began")
+    # The first segment waits for the keeper, the error comes behind it: nobody knows the recording's time 0 yet.
+    for i, kind in enumerate(("of the error", "of the segment")):
+        replay, error = REPLAY.format(13 + i), "79"[i] * 32
+        s.kill("keeper", signal.SIGSTOP)
+        try:
+            calls = [lambda: sentry(envelope(replay, 0, page(3), errors=[error] if i else [], at=5500)).want(200), lambda: error_of(replay, error, 2345)]
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                first = pool.submit(calls[0])
+                time.sleep(0.4)
+                second = pool.submit(calls[1])
+                time.sleep(0.4)
+                s.kill("keeper", signal.SIGCONT)
+                first.result()
+                second.result()
+        finally:
+            s.kill("keeper", signal.SIGCONT)
+        until(lambda: moments(error) == [2345], 5, f"the second {kind}")
 
 
 @test("Sentry: a segment that comes again is stored once")

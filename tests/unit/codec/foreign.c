@@ -5,6 +5,7 @@
 
 #include "codec/base64.h"
 #include "codec/batch.h"
+#include "codec/json.h"
 #include "codec/posthog.h"
 #include "codec/sentry.h"
 #include "test.h"
@@ -394,6 +395,26 @@ static void test_sentry_order(void **state)
     buf_deinit(&body);
 }
 
+/* A replay's segment names the errors in it by its own end; the error itself knows better, whichever is heard first. */
+static void test_links_have_their_earliest_time(void **state)
+{
+    static const time_ms times[][3] = { { 5250, 1500, 1500 }, { 1500, 5250, 1500 }, { 0, 1500, 1500 }, { 1500, 0, 1500 }, { 0, 0, 0 } };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        const struct json_value id = { .type = JSON_STRING, .raw = SPAN(ERRID) };
+        struct foreign f;
+
+        foreign_init(&f, FOREIGN_SENTRY);
+        foreign_add_link(&f, "error", id, times[i][0]);
+        foreign_add_link(&f, "error", id, times[i][1]);
+        foreign_add_link(&f, "trace", id, 9);
+        assert_int_equal(f.n_links, 2);
+        assert_int_equal(f.links[0].at, times[i][2]);
+        foreign_deinit(&f);
+    }
+}
+
 static void test_sentry_others(void **state)
 {
     struct foreign f;
@@ -724,7 +745,7 @@ int main(void)
         cmocka_unit_test(test_posthog_forms),   cmocka_unit_test(test_posthog_refused), cmocka_unit_test(test_posthog_bomb),
         cmocka_unit_test(test_posthog_captures), cmocka_unit_test(test_plain_fields),   cmocka_unit_test(test_plain_fields_refused),
         cmocka_unit_test(test_sentry_payloads), cmocka_unit_test(test_sentry_newlines), cmocka_unit_test(test_sentry_order),
-        cmocka_unit_test(test_sentry_others),   cmocka_unit_test(test_sentry_refused),  cmocka_unit_test(test_sentry_bomb),
+        cmocka_unit_test(test_links_have_their_earliest_time), cmocka_unit_test(test_sentry_others),   cmocka_unit_test(test_sentry_refused),  cmocka_unit_test(test_sentry_bomb),
         cmocka_unit_test(test_dsn),             cmocka_unit_test(test_too_many_lines),
         cmocka_unit_test(test_lines),           cmocka_unit_test(test_exports),
         cmocka_unit_test(test_held_exports),    cmocka_unit_test(test_cuts),
