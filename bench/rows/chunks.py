@@ -21,7 +21,9 @@ ENCODING = "Accept-Encoding: zstd"
 def recording(n_chunks, packed, seed):
     """rrweb events: chunks of 256 KiB that zstd makes about 'packed' bytes of, by mixing noise with what repeats."""
     r = random.Random(seed)
-    out = [json.dumps({"type": 4, "timestamp": 1000, "data": {"href": "https://shop.example/", "width": 800, "height": 600}})]
+    page = {"type": 0, "id": 1, "childNodes": [{"type": 2, "id": 2, "tagName": "p", "attributes": {}, "childNodes": [{"type": 3, "id": 17, "textContent": ""}]}]}
+    out = [json.dumps({"type": 4, "timestamp": 1000, "data": {"href": "https://shop.example/", "width": 800, "height": 600}}),
+           json.dumps({"type": 2, "timestamp": 1000, "data": {"node": page, "initialOffset": {"top": 0, "left": 0}}})]
     line = json.dumps({"type": 3, "timestamp": 1000, "data": {"source": 0, "texts": [{"id": 17, "value": "%s"}]}})
     size = 1024
     per_chunk = 262144 // size
