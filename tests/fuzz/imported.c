@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 #include "codec/json.h"
 #include "codec/mask.h"
-#include "codec/tar_read.h"
+#include "../lib/tar.h"
 
 struct imported_opts imported_opts(void)
 {
@@ -154,20 +154,7 @@ enum err imported_both(struct span in, size_t step, const struct imported_opts *
 
 void imported_member(struct buf *tar, const char *name, struct span body)
 {
-    uint8_t h[TAR_BLOCK] = { 0 };
-    unsigned sum = 0;
-
-    (void) snprintf((char *) h, 100, "%s", name);
-    (void) snprintf((char *) h + 124, 12, "%011o", (unsigned) body.n);
-    h[156] = '0';
-    memset(h + 148, ' ', 8);
-    for (size_t i = 0; i < TAR_BLOCK; i++)
-        sum += h[i];
-    (void) snprintf((char *) h + 148, 8, "%06o", sum);
-    buf_add(tar, h, TAR_BLOCK);
-    buf_add_span(tar, body);
-    while (tar->n % TAR_BLOCK != 0)
-        buf_u8(tar, 0);
+    tar_add_member(tar, '0', name, body);
 }
 
 void imported_pack(struct span in, bool gzip, struct buf *out)

@@ -1,5 +1,6 @@
 /* Limits of archives, in total: an archive in an archive is no way around them. Each from both sides, under its own name. */
 #include "test.h"
+#include "tar.h"
 
 #include "codec/bundle.h"
 #include "codec/importer.h"
@@ -56,24 +57,6 @@ static void expect(const char *name, struct span in, const struct unpack_limits 
                  (unsigned long long) e.limit_value);
 }
 
-static void member_of(struct buf *tar, char type, const char *name, struct span body)
-{
-    uint8_t h[TAR_BLOCK] = { 0 };
-    unsigned sum = 0;
-
-    (void) snprintf((char *) h, 100, "%s", name);
-    (void) snprintf((char *) h + 124, 12, "%011o", (unsigned) body.n);
-    h[156] = (uint8_t) type;
-    memset(h + 148, ' ', 8);
-    for (size_t i = 0; i < TAR_BLOCK; i++)
-        sum += h[i];
-    (void) snprintf((char *) h + 148, 8, "%06o", sum);
-    buf_add(tar, h, TAR_BLOCK);
-    buf_add_span(tar, body);
-    while (tar->n % TAR_BLOCK != 0)
-        buf_u8(tar, 0);
-}
-
 static void zipped(struct span in, struct buf *out)
 {
     z_stream z = { 0 };
@@ -101,10 +84,10 @@ static void two_packed(struct buf *tar, size_t n)
     zeros.n = n;
     zipped(buf_span(&zeros), &packed);
     (void) snprintf(timing, sizeof(timing), "4 0.5 %zu\n3 0.5 %zu\n", n, n);
-    member_of(tar, '0', "log", SPAN(LOG));
-    member_of(tar, '0', "timing", span_str(timing));
-    member_of(tar, '0', "ttyin", buf_span(&packed));
-    member_of(tar, '0', "ttyout", buf_span(&packed));
+    tar_add_member(tar, '0', "log", SPAN(LOG));
+    tar_add_member(tar, '0', "timing", span_str(timing));
+    tar_add_member(tar, '0', "ttyin", buf_span(&packed));
+    tar_add_member(tar, '0', "ttyout", buf_span(&packed));
     buf_deinit(&zeros);
     buf_deinit(&packed);
 }
@@ -173,9 +156,9 @@ static void timing_has_an_end(void **state)
 
         for (size_t i = 0; i < lines; i++)
             buf_add_str(&timing, "4 0.5 1\n");
-        member_of(&tar, '0', "log", SPAN(LOG));
-        member_of(&tar, '0', "timing", buf_span(&timing));
-        member_of(&tar, '0', "ttyout", SPAN("abcdefghijk"));
+        tar_add_member(&tar, '0', "log", SPAN(LOG));
+        tar_add_member(&tar, '0', "timing", buf_span(&timing));
+        tar_add_member(&tar, '0', "ttyout", SPAN("abcdefghijk"));
         castout_init(out, (struct castout_sink){ nothing, nothing, NULL });
         r = bundle_new(out, &limits);
         assert_non_null(r);
@@ -201,9 +184,9 @@ static void headers(void **state)
     struct importer_error e;
 
     (void) state;
-    member_of(&tar, '0', "log", SPAN(LOG));
+    tar_add_member(&tar, '0', "log", SPAN(LOG));
     for (size_t i = 1; i < TAR_MEMBERS_MAX + 1; i++)
-        member_of(&tar, '5', "dir", SPAN_EMPTY);
+        tar_add_member(&tar, '5', "dir", SPAN_EMPTY);
     e = import(span_sub(buf_span(&tar), 0, tar.n - TAR_BLOCK), &limits);
     assert_err(e.code, ERR_UNSUPPORTED); /* no recording in it, but not too many members */
     expect("members", buf_span(&tar), &limits, ERR_LIMIT, "tar-members", TAR_MEMBERS_MAX);
@@ -213,17 +196,17 @@ static void headers(void **state)
         buf_reset(&name);
         for (size_t i = 0; i < n; i++)
             buf_add_c(&name, 'n');
-        member_of(&tar, '0', "log", SPAN(LOG));
-        member_of(&tar, 'L', "././@LongLink", buf_span(&name));
-        member_of(&tar, '0', "short", SPAN("x"));
+        tar_add_member(&tar, '0', "log", SPAN(LOG));
+        tar_add_member(&tar, 'L', "././@LongLink", buf_span(&name));
+        tar_add_member(&tar, '0', "short", SPAN("x"));
         expect("name", buf_span(&tar), &limits, n == TAR_NAME_MAX ? ERR_UNSUPPORTED : ERR_LIMIT, n == TAR_NAME_MAX ? NULL : "tar-name", TAR_NAME_MAX);
     }
 
     buf_reset(&tar);
     buf_reset(&name);
     buf_addf(&name, "70000 comment=%069985d\n", 0);
-    member_of(&tar, '0', "log", SPAN(LOG));
-    member_of(&tar, 'x', "pax", buf_span(&name));
+    tar_add_member(&tar, '0', "log", SPAN(LOG));
+    tar_add_member(&tar, 'x', "pax", buf_span(&name));
     expect("pax", buf_span(&tar), &limits, ERR_LIMIT, "tar-pax", 65536);
 
     static const struct {
@@ -234,9 +217,9 @@ static void headers(void **state)
 
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
         buf_reset(&tar);
-        member_of(&tar, '0', "log", SPAN(LOG));
-        member_of(&tar, 'x', "pax", span_str(records[i].pax));
-        member_of(&tar, '0', "x", SPAN("abc"));
+        tar_add_member(&tar, '0', "log", SPAN(LOG));
+        tar_add_member(&tar, 'x', "pax", span_str(records[i].pax));
+        tar_add_member(&tar, '0', "x", SPAN("abc"));
         expect(records[i].pax, buf_span(&tar), &limits, records[i].code, NULL, 0);
     }
     buf_deinit(&tar);

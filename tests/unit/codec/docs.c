@@ -1,5 +1,6 @@
 /* The examples of docs/formats/events.md, import.md and masks.md mean what the pages say. */
 #include "test.h"
+#include "tar.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -96,24 +97,6 @@ static void stored_events(void **state)
     }
 }
 
-static void member_of(struct buf *tar, const char *name, struct span body)
-{
-    uint8_t h[TAR_BLOCK] = { 0 };
-    unsigned sum = 0;
-
-    (void) snprintf((char *) h, 100, "%s", name);
-    (void) snprintf((char *) h + 124, 12, "%011o", (unsigned) body.n);
-    h[156] = '0';
-    memset(h + 148, ' ', 8);
-    for (size_t i = 0; i < TAR_BLOCK; i++)
-        sum += h[i];
-    (void) snprintf((char *) h + 148, 8, "%06o", sum);
-    buf_add(tar, h, TAR_BLOCK);
-    buf_add_span(tar, body);
-    while (tar->n % TAR_BLOCK != 0)
-        buf_u8(tar, 0);
-}
-
 static void a_sudo_log(void **state)
 {
     static const char *const names[] = { "log", "timing", "ttyin", "ttyout" };
@@ -135,7 +118,7 @@ static void a_sudo_log(void **state)
 
             rest /= n;
             left[k] = left[n - 1];
-            member_of(&tar, names[i], buf_span(&files[i]));
+            tar_add_member(&tar, '0', names[i], buf_span(&files[i]));
         }
         import(buf_span(&tar), &g);
         assert_span_eq(buf_span(&g.lines), buf_span(&want));

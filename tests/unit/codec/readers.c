@@ -3,6 +3,7 @@
  * damaged; real files against what their own programs show.
  */
 #include "test.h"
+#include "tar.h"
 
 #include "base/utf8.h"
 #include "codec/bundle.h"
@@ -120,24 +121,6 @@ static void expect_refusal(const char *name, struct span in, enum err code, uint
 
 /* ---- tars of our own */
 
-static void tar_add(struct buf *tar, const char *name, struct span body)
-{
-    uint8_t h[TAR_BLOCK] = { 0 };
-    unsigned sum = 0;
-
-    (void) snprintf((char *) h, 100, "%s", name);
-    (void) snprintf((char *) h + 124, 12, "%011o", (unsigned) body.n);
-    h[156] = '0';
-    memset(h + 148, ' ', 8);
-    for (size_t i = 0; i < TAR_BLOCK; i++)
-        sum += h[i];
-    (void) snprintf((char *) h + 148, 8, "%06o", sum);
-    buf_add(tar, h, TAR_BLOCK);
-    buf_add_span(tar, body);
-    while (tar->n % TAR_BLOCK != 0)
-        buf_u8(tar, 0);
-}
-
 static void tar_end(struct buf *tar)
 {
     uint8_t zeros[2 * TAR_BLOCK] = { 0 };
@@ -193,14 +176,14 @@ static void sudo_in_any_order(void **state)
             order[i] = order[k];
             order[k] = swap;
         }
-        tar_add(&tar, "000001/.hidden", SPAN("x"));
+        tar_add_member(&tar, '0', "000001/.hidden", SPAN("x"));
         for (size_t i = 0; i < N_SUDO; i++) {
             char name[64];
 
             (void) snprintf(name, sizeof(name), "00/00/01/%s", sudo_files[order[i]].name);
             buf_reset(&small);
             zlibbed(span_str(sudo_files[order[i]].body), &small, seed % 3 == 1 ? 31 : 15);
-            tar_add(&tar, name, seed % 3 == 0 ? span_str(sudo_files[order[i]].body) : buf_span(&small));
+            tar_add_member(&tar, '0', name, seed % 3 == 0 ? span_str(sudo_files[order[i]].body) : buf_span(&small));
         }
         tar_end(&tar);
         expect_events("sudo", buf_span(&tar),
@@ -220,7 +203,7 @@ static void tar_of(struct buf *tar, const struct file *files)
 {
     buf_init(tar, 1u << 20);
     for (; files->name != NULL; files++)
-        tar_add(tar, files->name, span_str(files->body));
+        tar_add_member(tar, '0', files->name, span_str(files->body));
     tar_end(tar);
 }
 
@@ -352,11 +335,11 @@ static void held_limit(void **state)
             big.n = outputs[i];
             (void) snprintf(timing, sizeof(timing), "4 0.5 %zu\n", outputs[i]);
             if (!last)
-                tar_add(&tar, "ttyout", buf_span(&big));
-            tar_add(&tar, "log", SPAN("1:a:b::t\n/\nc\n"));
-            tar_add(&tar, "timing", span_str(timing));
+                tar_add_member(&tar, '0', "ttyout", buf_span(&big));
+            tar_add_member(&tar, '0', "log", SPAN("1:a:b::t\n/\nc\n"));
+            tar_add_member(&tar, '0', "timing", span_str(timing));
             if (last)
-                tar_add(&tar, "ttyout", buf_span(&big));
+                tar_add_member(&tar, '0', "ttyout", buf_span(&big));
             tar_end(&tar);
             code = run(&g, buf_span(&tar), 65536);
             if (!last && i == 1) {
