@@ -3,10 +3,11 @@
  *
  *   bench-get [--ca PEM] [--http2] [--conns N] [--seconds S] [--stay] [--out FILE] ADDRESS:PORT JOBS
  *
- * JOBS: blocks separated by an empty line; a block is header lines, then lines "GET PATH", or "WARM PATH" for one that is not counted. A connection
- * that is free takes the next block and asks for its paths one after the other: it is one viewer. With --seconds the blocks start again from the
- * top until then. With --stay each connection keeps a block of its own, and has gone through it once before anything is measured. "first" is the time until an answer began, which is when the server had something to say. --out: "FIRST_MS MS" of each
- * answer, a line each, in their order.
+ * JOBS: blocks separated by an empty line; a block is header lines, then lines "GET PATH", or "WARM PATH" for one that is not counted, or "POST PATH JSON"
+ * (HTTP/1.1 only). "WITH HEADER" is of the next request alone. A connection that is free takes the next block and asks for its paths one after the
+ * other: it is one viewer. With --seconds the blocks start again from the top until then. With --stay each connection keeps a block of its own, and
+ * has gone through it once before anything is measured. "first" is the time until an answer began, which is when the server had something to say.
+ * --out: "FIRST_MS MS" of each answer, a line each, in their order.
  */
 #include "bench.h"
 #include "http.h"
@@ -89,7 +90,7 @@ static void on_head(struct http_conn *c, int status)
     struct viewer *v = c->ctx;
 
     v->began = now_ns();
-    v->good = status == 200;
+    v->good = status == 200 || status == 201;
     if (!v->good) {
         b.failed++;
         b.first_failed = b.first_failed != 0 ? b.first_failed : status;
@@ -127,21 +128,55 @@ static const struct http_on on = { on_opened, on_head, on_body, on_done, on_clos
 
 /* ---- the jobs ---- */
 
-static void add_request(struct job *job, struct span path, struct span headers, bool counts)
+static void add_request(struct job *job, struct span request, struct span headers, struct span body, bool counts)
 {
     struct buf r = BUF_INIT(1u << 20);
 
-    buf_addf(&r, "GET %.*s HTTP/1.1\r\nHost: %s\r\n", (int) path.n, (const char *) path.p, b.load.host);
+    buf_addf(&r, SPAN_FMT " HTTP/1.1\r\nHost: %s\r\n", SPAN_ARG(request), b.load.host);
     buf_add_span(&r, headers);
+    if (body.n > 0)
+        buf_addf(&r, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.n);
     buf_add_str(&r, "\r\n");
+    buf_add_span(&r, body);
     job->requests = reallocarray(job->requests, job->n + 1, sizeof(*job->requests));
     bench_need(job->requests != NULL && !r.failed, "memory");
     job->requests[job->n++] = (struct request){ buf_span(&r), counts }; /* kept until the program ends */
 }
 
+/* The block that is being read. */
+struct block {
+    struct buf headers;
+    size_t all; /* of it, what belongs to all: the rest is of the next request alone */
+};
+
+static void read_line(struct job *job, struct block *k, struct span line)
+{
+    bool once = span_starts(line, "WITH ");
+    struct span post, body = SPAN_EMPTY;
+
+    if (span_starts(line, "GET ")) {
+        add_request(job, line, buf_span(&k->headers), SPAN_EMPTY, true);
+    } else if (span_starts(line, "WARM ")) {
+        char get[2048];
+
+        (void) snprintf(get, sizeof(get), "GET " SPAN_FMT, SPAN_ARG(span_sub(line, 5, line.n)));
+        add_request(job, span_str(get), buf_span(&k->headers), SPAN_EMPTY, false);
+    } else if (span_starts(line, "POST ")) {
+        bench_need(span_cut(span_sub(line, 5, line.n), ' ', &post, &body), "POST PATH JSON");
+        add_request(job, span_of(line.p, 5 + post.n), buf_span(&k->headers), body, true);
+    } else {
+        buf_add_span(&k->headers, once ? span_sub(line, 5, line.n) : line);
+        buf_add_str(&k->headers, "\r\n");
+        k->all = once ? k->all : k->headers.n;
+        return;
+    }
+    k->headers.n = k->all; /* what was of this one alone goes */
+}
+
 static void read_jobs(const char *path)
 {
-    struct buf file = BUF_INIT(1u << 30), headers = BUF_INIT(1u << 16);
+    struct buf file = BUF_INIT(1u << 30);
+    struct block block = { .headers = BUF_INIT(1u << 16) };
     struct job *job = NULL;
     struct span rest, line;
 
@@ -161,19 +196,13 @@ static void read_jobs(const char *path)
             bench_need(b.jobs != NULL, "memory");
             job = &b.jobs[b.n_jobs++];
             *job = (struct job){ NULL, 0 };
-            buf_reset(&headers);
+            buf_reset(&block.headers);
+            block.all = 0;
         }
-        if (span_starts(line, "GET ")) {
-            add_request(job, span_sub(line, 4, line.n), buf_span(&headers), true);
-        } else if (span_starts(line, "WARM ")) {
-            add_request(job, span_sub(line, 5, line.n), buf_span(&headers), false);
-        } else {
-            buf_add_span(&headers, line);
-            buf_add_str(&headers, "\r\n");
-        }
+        read_line(job, &block, line);
     }
     buf_deinit(&file);
-    buf_deinit(&headers);
+    buf_deinit(&block.headers);
 }
 
 static void write_out(const char *path)
