@@ -1,6 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Client } from "./http";
 import { createLive, type Heard } from "./live";
+
+beforeEach(() => { vi.useFakeTimers(); });
+afterEach(() => { vi.useRealTimers(); });
 
 /* A feed that opens after `ms` and then says nothing; `fails`: how often it refuses first. */
 function feed(ms: number, fails = 0): Client {
@@ -14,37 +17,39 @@ function feed(ms: number, fails = 0): Client {
   } as unknown as Client;
 }
 
-async function begun(client: Client): Promise<{ took: number; heard: Heard[]; stop(): void }> {
+/* Begins to listen; `after(ms)` lets so much time pass and tells whether start() has come back, and what was heard. */
+function begun(client: Client) {
   const live = createLive(client);
   const heard: Heard[] = [];
+  let back = false;
   live.on((c) => heard.push(c));
-  const began = Date.now();
-  await live.start();
-  return { took: Date.now() - began, heard, stop: () => live.stop() };
+  void live.start().then(() => { back = true; });
+  const after = async (ms: number) => {
+    await vi.advanceTimersByTimeAsync(ms);
+    return { back, heard };
+  };
+  return { after, stop: () => live.stop() };
 }
 
 describe("the feed of changes", () => {
   it("is waited for, so that what is loaded afterwards misses nothing", async () => {
-    const f = await begun(feed(80));
-    expect(f.took).toBeGreaterThanOrEqual(75);
-    expect(f.took).toBeLessThan(400);
-    await new Promise((ok) => setTimeout(ok, 30));
-    expect(f.heard).toEqual([]);
+    const f = begun(feed(80));
+    expect(await f.after(79)).toEqual({ back: false, heard: [] });
+    expect(await f.after(1)).toEqual({ back: true, heard: [] });
+    expect(await f.after(30)).toEqual({ back: true, heard: [] });
     f.stop();
   });
   it("is not waited for long; then what was loaded is loaded again", async () => {
-    const f = await begun(feed(750));
-    expect(f.took).toBeLessThan(720);
-    expect(f.heard).toEqual([]);
-    await new Promise((ok) => setTimeout(ok, 250));
-    expect(f.heard).toEqual([{ type: "reset" }]);
+    const f = begun(feed(750));
+    expect(await f.after(599)).toEqual({ back: false, heard: [] });
+    expect(await f.after(1)).toEqual({ back: true, heard: [] });
+    expect(await f.after(150)).toEqual({ back: true, heard: [{ type: "reset" }] });
     f.stop();
   });
   it("is not waited for when it cannot be opened", async () => {
-    const f = await begun(feed(10, 1));
-    expect(f.took).toBeLessThan(200);
-    await new Promise((ok) => setTimeout(ok, 1600));
-    expect(f.heard).toEqual([{ type: "reset" }]);
+    const f = begun(feed(10, 1));
+    expect(await f.after(10)).toEqual({ back: true, heard: [] });
+    expect(await f.after(1600)).toEqual({ back: true, heard: [{ type: "reset" }] });
     f.stop();
   });
 });
