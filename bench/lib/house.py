@@ -18,9 +18,10 @@ import proof  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 
-# The bench asks as often as it wants, and nobody has to approve: that is not what is measured. All else is as always.
+# The bench asks as often as it wants, and nobody has to approve (but where approvals are measured). All else is as always.
 POLICY = """
 purpose "bench" { reason_min = 4 }
+purpose "vote"  { reason_min = 4 }
 rule "bench" {
   effect = auto
   who = { "role:viewer" }
@@ -29,6 +30,14 @@ rule "bench" {
   max = 8h
   binding = { dpop, bearer }
   quota { key_streams = 60000  grant_streams = 60000  person_streams = 60000  key_bytes = 1024GiB  key_rate = 1024GiB  key_requests = 10000000 }
+}
+rule "vote" {
+  who = { "role:viewer" }
+  actions = { play }
+  purposes = { "vote" }
+  max = 8h
+  binding = { dpop, bearer }
+  ask { need = 1  deny = 1  from = { "role:approver" } }
 }
 """
 PORTS = iter(range(int(os.environ.get("BENCH_PORTS", "27700")), 65536))
@@ -217,6 +226,13 @@ class House:
         name = f"viewer{self.people}"
         self.must("POST", "/v1/users", {"name": name}, want=201)
         return self.must("POST", "/v1/tokens", {"kind": "api", "user": name, "name": "bench"}, want=201)["token"]
+
+    def approver(self):
+        """One who votes, signed in: API tokens do not decide."""
+        self.people += 1
+        who = {"name": f"approver{self.people}", "password": "bench bench bench bench"}
+        self.must("POST", "/v1/users", {**who, "groups": ["approvers"]}, want=201)
+        return self.must("POST", "/v1/login", {"user": who["name"], "password": who["password"]}, token=None)["token"]
 
     def ingest(self):
         project = self.must("GET", "/v1/projects")["items"][0]["id"]

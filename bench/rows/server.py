@@ -1,4 +1,6 @@
 """The server as such: at rest, with many recordings, and what a lease costs."""
+import concurrent.futures
+import json
 import os
 import pathlib
 import statistics
@@ -6,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from chunks import Cast, Rounds, recording, write_jobs
+from chunks import Cast, Rounds, recording, small, write_jobs
 from figures import case
 from house import House, generator, measured
 from programs import program
@@ -137,3 +139,46 @@ def audit(build, o):
     yield case(f"{label}: a second", "/s", got["rate"], "SQLite alone: rows a second, commits of 16")
     for role in ("gate", "keeper"):
         yield case(f"{label}: CPU of one, {role}", "µs", got[role])
+    yield from commands(build, o)
+
+
+def post_all(build, house, top, blocks, got, name):
+    """Each block's posts, one after the other on a connection of its own, 64 at once."""
+    jobs = pathlib.Path(top) / "jobs"
+    jobs.write_text("\n\n".join(f"Authorization: Bearer {token}\n" + "\n".join(f"POST {path} {body}" for path, body in posts) for token, posts in blocks) + "\n",
+                    encoding="ascii")
+    report, used = measured(generator(build, "bench-get", house.address, jobs), house.roles())
+    if report["failed"]:
+        raise SystemExit(f"bench: {name}: {report['failed']} of {report['requests']} failed, the first with {report['first_failed']}")
+    got.add(name, report["requests"] / report["seconds"])
+    got.add(name + " p99", report["p99_ms"])
+    got.add(name + " cpu", sum(used.values()) * 1e6 / report["requests"])
+
+
+def waiting_requests(house, tokens, rids):
+    """[(id, digest)] of requests that wait for a vote: each person's for each recording."""
+    why = {"actions": ["play"], "duration_s": 600, "purpose": {"code": "vote", "reason": "bench"}}
+
+    def some(token):
+        return [house.must("POST", "/v1/requests", {"recordings": [rid], **why}, token, want=201) for rid in rids]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        return [(q["id"], q["digest"]) for part in pool.map(some, tokens) for q in part]
+
+
+def commands(build, o):
+    """Keys issued and approvals taken, over HTTP, 64 at once: a command each, with its records, signed and durable before the answer."""
+    people, each, got = 64, 4 if o.quick else 12, Rounds()
+    with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:
+        open_one, *rids = [house.store(small(200, n)) for n in range(1 + each * o.rounds)]
+        tokens, voters = [house.viewer() for _ in range(people)], [house.approver() for _ in range(4)]
+        grants = [house.grant(t, [open_one]) for t in tokens]
+        key = json.dumps({"recording": open_one})
+        for n in range(o.rounds):
+            post_all(build, house, top, [(t, [(f"/v1/grants/{g}/keys", key)] * each) for t, g in zip(tokens, grants)], got, "keys")
+            asked = waiting_requests(house, tokens, rids[n * each:(n + 1) * each])
+            votes = [(f"/v1/requests/{q}/approve", json.dumps({"digest": digest, "comment": "bench"})) for q, digest in asked]
+            post_all(build, house, top, [(voters[i % len(voters)], votes[i::people]) for i in range(people)], got, "approvals")
+    for name in ("keys", "approvals"):
+        yield case(f"audit: {name} a second over HTTP, 64 connections", f"{name}/s", got[name], "SQLite alone: rows a second, commits of 16")
+        yield case(f"audit: {name} over HTTP: p99", "ms", got[name + " p99"])
+        yield case(f"audit: {name} over HTTP: CPU of one, all roles", "µs", got[name + " cpu"])
