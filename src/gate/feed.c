@@ -27,7 +27,7 @@ struct feed {
     bool posted;
 
     struct reclog_follower *log; /* NULL: not written here */
-    uint64_t next;
+    uint64_t next, marked;
     bool over, asking;
     time_ms asked;
     struct loop_timer poll;
@@ -72,10 +72,17 @@ static void trim(struct feed *f)
     }
 }
 
+static void drop_all(struct feed *f)
+{
+    while (!list_empty(&f->blocks))
+        drop_block(f, LIST_ENTRY(f->blocks.next, struct block, node));
+}
+
 struct block *feed_take(struct feed_member *m, uint64_t seq)
 {
     if (m->feed == NULL)
         return NULL;
+    m->marked = m->feed->marked;
     LIST_FOREACH(node, &m->feed->blocks)
     {
         struct block *b = LIST_ENTRY(node, struct block, node);
@@ -92,6 +99,8 @@ void feed_put(struct feed_member *m, struct block *b)
 
     if (f == NULL || list_linked(&b->node) || viewer_unmasks(m->viewer))
         return; /* with originals in it, it is for this viewer alone */
+    if (m->marked != f->marked)
+        return; /* opened before a mark that may speak of it */
     list_append(&f->blocks, &block_ref(b)->node);
     f->n_blocks++;
     f->bytes += b->bytes.n;
@@ -123,8 +132,7 @@ static void unref(struct feed *f)
         return;
     f->log = reclog_unfollow(f->log);
     loop_timer_cancel(&f->poll);
-    while (!list_empty(&f->blocks))
-        drop_block(f, LIST_ENTRY(f->blocks.next, struct block, node));
+    drop_all(f);
     (void) map_del(&f->lane->feeds, span_str(f->rid));
     free(f);
 }
@@ -219,9 +227,22 @@ static void know(struct feed *f, uint64_t next)
     f->marks[(f->first_mark + f->n_marks - 1) % MARKS] = (struct mark){ next, now };
 }
 
+static void marks(struct feed *f, uint64_t marked)
+{
+    if (marked == f->marked)
+        return;
+    f->marked = marked;
+    drop_all(f);
+}
+
 uint64_t feed_next(const struct feed_member *m)
 {
     return m->feed == NULL ? 0 : m->feed->next;
+}
+
+uint64_t feed_marked(const struct feed_member *m)
+{
+    return m->feed == NULL ? 0 : m->feed->marked;
 }
 
 bool feed_over(const struct feed_member *m)
@@ -247,6 +268,7 @@ static void on_news(void *ctx, const struct reclog_news *news)
     struct feed *f = ctx;
 
     f->refs++;
+    marks(f, news->marked);
     know(f, news->next_seq);
     if (news->ended) {
         f->log = reclog_unfollow(f->log);
@@ -312,6 +334,7 @@ static void watch_log(struct feed *f)
         return;
     if (log != NULL &&
         reclog_follow(log, span_str(f->rid), f->lane->loop, on_news, f, &f->log, &now, &e) == ERR_OK) {
+        marks(f, now.marked);
         know(f, now.next_seq);
         return;
     }
@@ -373,6 +396,7 @@ enum err feed_join(struct lane *l, struct feed_member *m, uint64_t events, bool 
     f->over |= !live;
     if (fresh)
         watch_log(f);
+    m->marked = f->marked;
     return ERR_OK;
 }
 
@@ -386,10 +410,8 @@ void feed_leave(struct feed_member *m)
     list_remove(&m->node);
     list_remove(&m->wake);
     release_claim(f, m);
-    if (list_empty(&f->members)) { /* work under way may hold it a moment longer: content does not stay for that */
-        while (!list_empty(&f->blocks))
-            drop_block(f, LIST_ENTRY(f->blocks.next, struct block, node));
-    }
+    if (list_empty(&f->members)) /* work under way may hold it a moment longer: content does not stay for that */
+        drop_all(f);
     unref(f);
 }
 

@@ -332,6 +332,8 @@ static void pump(struct replay *r)
             replay_sse_sleep(r, 1000);
             return;
         }
+        if (f->m.marked != feed_marked(&f->m)) /* it was opened before a mark that may speak of it */
+            f->s.lines.loaded = false;
         why = collect(r, &out);
         replay_sse_send(r, &out, first);
         lines_wipe(&out);
@@ -378,10 +380,13 @@ static void on_loaded(struct replay *r, enum err err)
 static void load(struct replay *r)
 {
     struct follow *f = r->state;
-    const struct viewer_want want = lines_want(&f->s.lines);
-    struct block *b = feed_take(&f->m, want.seq);
+    struct viewer_want want;
+    struct block *b;
     struct viewer_read read;
 
+    f->s.lines.until = feed_next(&f->m); /* what lies behind is not to be seen yet, and may come to look otherwise */
+    want = lines_want(&f->s.lines);
+    b = feed_take(&f->m, want.seq);
     if (b == NULL && viewer_read_newest(r->viewer, &want, &read)) {
         b = block_new(&read, r->viewer, true);
         if (b != NULL)
@@ -487,8 +492,11 @@ static void find_place(struct replay *r)
 {
     struct follow *f = r->state;
     bool play = (viewer_claims(r->viewer)->scope & KEY_SCOPE_PLAY) != 0;
-    struct viewer_want want = { .kind = READ_LOCATE, .until = UINT64_MAX, .from = INT64_MAX };
+    const bool terminal = viewer_facts(r->viewer)->terminal;
+    /* Text that is held back is on no screen either. Of pages nothing is held. */
+    struct viewer_want want = { .kind = READ_LOCATE, .until = terminal ? r->events : UINT64_MAX, .from = INT64_MAX };
 
+    f->s.lines.until = r->events;
     if (f->s.resume && play) {
         f->s.lines.on_loaded = on_resume_loaded;
         lines_begin(&f->s.lines, f->s.resume_id, -1);

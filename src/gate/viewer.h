@@ -70,10 +70,10 @@ void viewer_ready(struct viewer *v, struct span prefix, viewer_verdict_fn fn, vo
 
 /*
  * How much there is at this moment, durable, and whether more may come. KEY_OK, or why it cannot be known. The keeper is asked
- * when neither its last word nor the log of this process says so; fn may be called inside.
+ * when neither its last word nor the log of this process says so; fn may be called inside. shown: without what followers are not shown yet.
  */
 typedef void (*viewer_extent_fn)(void *ctx, enum key_verdict v, uint64_t events, bool live);
-void viewer_extent(struct viewer *v, viewer_extent_fn fn, void *ctx);
+void viewer_extent(struct viewer *v, bool shown, viewer_extent_fn fn, void *ctx);
 
 struct viewer_span {
     enum lease_what what;

@@ -167,6 +167,7 @@ struct reclog_tail {
     uint8_t track;
     bool growing;        /* a recorder may still add: follow it */
     uint64_t next_seq;   /* after everything durable, also when the snapshot was cut at max_records */
+    uint64_t shown_seq;  /* followers are told of events below (reclog_hold) */
     uint64_t next_batch;
     uint64_t sealed_seq; /* events below are in pieces */
     size_t n;
@@ -203,6 +204,7 @@ NODISCARD enum err reclog_tail_read(struct reclog_tail *t, size_t i, const struc
 struct reclog_news {
     uint64_t next_seq, next_batch; /* after everything durable; next_seq: and shown (reclog_hold) */
     uint64_t sealed_seq;           /* grows: pieces changed */
+    uint64_t marked;               /* grows: late marks came, events that were read before may look otherwise */
     bool ended;                    /* the last call */
 };
 

@@ -155,6 +155,7 @@ struct reclog_rec {
     uint64_t next_seq, next_batch; /* lock, writer writes: durable */
     uint64_t sealed_seq;           /* lock */
     uint64_t hold;                 /* lock: followers hear of events below */
+    uint64_t marked;               /* lock: durable records of late marks */
     struct list places;            /* lock: of both tracks */
     uint64_t unsealed_bytes;       /* lock: of track 0 */
     time_ms since;                 /* lock */

@@ -126,7 +126,7 @@ static void tell(struct reclog *l, struct reclog_hub *h)
     f = LIST_ENTRY(list_pop(&h->todo), struct reclog_follower, node); /* a hub without followers is gone */
     list_append(&h->followers, &f->node);
     news = (struct reclog_news){ .next_seq = reclog_shown(h->rec), .next_batch = h->rec->next_batch,
-                                 .sealed_seq = h->rec->sealed_seq, .ended = h->rec->ended };
+                                 .sealed_seq = h->rec->sealed_seq, .marked = h->rec->marked, .ended = h->rec->ended };
     (void) pthread_mutex_unlock(&l->lock);
     f->fn(f->ctx, &news);
     reclog_enter(l);
@@ -214,7 +214,7 @@ static enum err follow(struct reclog *l, struct span rid, struct loop *loop, str
         return ERR_RAISE(reterr, ERR_NOMEM, "log: follower");
     list_append(&f->hub->followers, &f->node);
     *ret_now = (struct reclog_news){ .next_seq = reclog_shown(r), .next_batch = r->next_batch,
-                                     .sealed_seq = r->sealed_seq };
+                                     .sealed_seq = r->sealed_seq, .marked = r->marked };
     return ERR_OK;
 }
 

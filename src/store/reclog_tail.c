@@ -75,7 +75,7 @@ static void fill(struct tail *t, const struct reclog_rec *r, size_t from, size_t
     }
     t->pub = (struct reclog_tail){
         .kn = r->kn, .track = (uint8_t) (t->track - r->tracks), .growing = !r->ended, .next_seq = r->next_seq, .next_batch = r->next_batch,
-        .sealed_seq = r->sealed_seq, .n = n, .records = t->records,
+        .shown_seq = reclog_shown(r), .sealed_seq = r->sealed_seq, .n = n, .records = t->records,
     };
 }
 

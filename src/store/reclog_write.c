@@ -431,6 +431,7 @@ static void show_job(struct reclog *l, struct reclog_job *j)
         if (p->n_unsealed++ == 0)
             p->file->n_needed++;
         r->unsealed_bytes += f->track == 0 ? f->zstd.n : 0;
+        r->marked += f->marks == KHLOG_LATE;
     }
     r->next_seq = j->first_seq + j->n_events;
     r->next_batch = j->batch_seq + 1;
