@@ -57,6 +57,13 @@ static void print_case(const struct bench_case *c, const double *rates, int n)
     printf("]}\n");
 }
 
+static bool wanted(const struct bench_case *c)
+{
+    const char *only = getenv("BENCH_CASE");
+
+    return only == NULL || strcmp(only, c->name) == 0;
+}
+
 int bench_run(const struct bench_case *cases, size_t n)
 {
     const char *said = getenv("BENCH_ROUNDS");
@@ -66,17 +73,25 @@ int bench_run(const struct bench_case *cases, size_t n)
     bench_need(rounds >= 1 && rounds <= ROUNDS_MAX, "BENCH_ROUNDS is 1 to 99");
     rates = calloc(n * ROUNDS_MAX, sizeof(*rates));
     bench_need(rates != NULL, "memory");
-    for (size_t i = 0; i < n; i++)
-        (void) cases[i].run(cases[i].ctx); /* caches, first allocations */
+    for (size_t i = 0; i < n; i++) {
+        if (wanted(&cases[i]))
+            (void) cases[i].run(cases[i].ctx); /* caches, first allocations */
+    }
     for (int r = 0; r < rounds; r++) {
         for (size_t i = 0; i < n; i++) {
-            double began = seconds(cases[i].wall), work = cases[i].run(cases[i].ctx), took = seconds(cases[i].wall) - began;
+            double began, work;
 
-            rates[i * ROUNDS_MAX + (size_t) r] = work / took;
+            if (!wanted(&cases[i]))
+                continue;
+            began = seconds(cases[i].wall);
+            work = cases[i].run(cases[i].ctx);
+            rates[i * ROUNDS_MAX + (size_t) r] = work / (seconds(cases[i].wall) - began);
         }
     }
-    for (size_t i = 0; i < n; i++)
-        print_case(&cases[i], rates + i * ROUNDS_MAX, rounds);
+    for (size_t i = 0; i < n; i++) {
+        if (wanted(&cases[i]))
+            print_case(&cases[i], rates + i * ROUNDS_MAX, rounds);
+    }
     free(rates);
     return 0;
 }

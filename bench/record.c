@@ -2,9 +2,11 @@
  * Recorders: N recordings made at once, each on a connection of its own, one batch on its way at a time.
  *
  *   bench-record [--ca PEM] [--n N] [--batch EVENTS] [--sources N] ADDRESS:PORT TOKEN EVENTS
+ *   bench-record [--ca PEM] [--n N] --pages BYTES [--sources N] ADDRESS:PORT TOKEN EVENTS
  *   bench-record [--ca PEM] [--n N] --paced HZ --ids FILE --acks FILE ADDRESS:PORT TOKEN -
  *
- * EVENTS: asciicast lines without the header; every recorder sends all of them, --batch at a time, as fast as they are acknowledged. Paced: batches
+ * EVENTS: asciicast lines without the header; every recorder sends all of them, --batch at a time, as fast as they are acknowledged. Pages: EVENTS are
+ * rrweb's, one a line, sent in batches of at most so many bytes. Paced: batches
  * of one event, HZ a second, whose text has "@NS@", the moment of sending; --acks has "SENT ACKED" (ns) of each. Talk with whoever started us:
  *   ready    all connections are open; waits for a line, then opens the recordings
  *   created  all are open (--ids: their ids, a line each); waits for a line, then sends
@@ -49,6 +51,7 @@ static struct {
     struct ack *acks;
     size_t n_acks, cap_acks;
     double hz;
+    bool pages;
     int64_t began;
     uint64_t bytes;
 } b;
@@ -72,7 +75,8 @@ static void post(struct recorder *r, const char *path, const char *more, struct 
 static void create(struct recorder *r)
 {
     post(r, "", "Content-Type: application/json\r\n",
-         SPAN("{\"kind\":\"terminal\",\"title\":\"bench\",\"head\":{\"version\":2,\"width\":80,\"height\":24}}"));
+         b.pages ? SPAN("{\"kind\":\"rrweb\",\"title\":\"bench\"}")
+                 : SPAN("{\"kind\":\"terminal\",\"title\":\"bench\",\"head\":{\"version\":2,\"width\":80,\"height\":24}}"));
 }
 
 static void send_batch(struct recorder *r)
@@ -81,7 +85,7 @@ static void send_batch(struct recorder *r)
     struct span body;
 
     (void) snprintf(path, sizeof(path), "/%s/events", r->rid);
-    (void) snprintf(more, sizeof(more), "Content-Type: application/x-asciicast\r\nBatch-Seq: %zu\r\n", r->batch);
+    (void) snprintf(more, sizeof(more), "Content-Type: application/x-%s\r\nBatch-Seq: %zu\r\n", b.pages ? "ndjson" : "asciicast", r->batch);
     r->sent = now_ns();
     if (b.hz > 0) {
         int n = snprintf(text, sizeof(text), "[%.6f, \"o\", \"@%lld@", (double) (r->sent - b.began) / 1e9, (long long) r->sent);
@@ -181,30 +185,36 @@ static const struct http_on on = { on_opened, on_head, on_body, on_done, on_clos
 
 /* ---- the run ---- */
 
-static void read_events(const char *path, size_t per_batch)
+static void add_batch(struct span batch)
+{
+    b.batches = reallocarray(b.batches, b.n_batches + 1, sizeof(*b.batches));
+    bench_need(b.batches != NULL, "memory");
+    b.batches[b.n_batches++] = batch;
+}
+
+/* Batches of whole lines: at most so many of them, and at most so many bytes unless one line has more. */
+static void read_events(const char *path, size_t most_events, size_t most_bytes)
 {
     struct buf file = BUF_INIT(1u << 30); /* kept: batches borrow from it */
     struct span rest, line;
-    const uint8_t *from;
-    size_t in_batch = 0;
+    size_t from = 0, in_batch = 0;
 
     bench_read(path, &file);
-    rest = buf_span(&file);
-    from = rest.p;
-    while (rest.n > 0) {
-        bool last = !span_cut(rest, '\n', &line, &rest);
+    if (file.n > 0 && file.p[file.n - 1] != '\n')
+        buf_add_str(&file, "\n");
+    for (rest = buf_span(&file); span_cut(rest, '\n', &line, &rest);) {
+        size_t begins = (size_t) (line.p - file.p);
 
-        if (last)
-            rest = SPAN_EMPTY;
+        if (in_batch == most_events || (in_batch > 0 && begins + line.n + 1 - from > most_bytes)) {
+            add_batch(span_of(file.p + from, begins - from));
+            from = begins;
+            in_batch = 0;
+        }
+        in_batch++;
         b.n_events++;
-        if (++in_batch < per_batch && rest.n > 0)
-            continue;
-        b.batches = reallocarray(b.batches, b.n_batches + 1, sizeof(*b.batches));
-        bench_need(b.batches != NULL, "memory");
-        b.batches[b.n_batches++] = span_of(from, rest.n > 0 ? (size_t) (rest.p - from) : (size_t) (file.p + file.n - from));
-        from = rest.p;
-        in_batch = 0;
     }
+    if (in_batch > 0)
+        add_batch(span_of(file.p + from, file.n - from));
 }
 
 static double all_do(void (*what)(struct recorder *r))
@@ -297,7 +307,7 @@ static void open_all(void)
 
 struct asked {
     const char *address, *events, *ca, *ids, *acks;
-    size_t per_batch;
+    size_t per_batch, most_bytes;
     unsigned sources;
 };
 
@@ -306,9 +316,9 @@ static struct asked read_options(int argc, char **argv)
     static const struct option options[] = {
         { "ca", required_argument, NULL, 'c' },    { "n", required_argument, NULL, 'n' },   { "batch", required_argument, NULL, 'b' },
         { "paced", required_argument, NULL, 'p' }, { "ids", required_argument, NULL, 'i' }, { "acks", required_argument, NULL, 'a' },
-        { "sources", required_argument, NULL, 's' }, { 0 },
+        { "sources", required_argument, NULL, 's' }, { "pages", required_argument, NULL, 'g' }, { 0 },
     };
-    struct asked a = { .per_batch = 50 };
+    struct asked a = { .per_batch = 50, .most_bytes = SIZE_MAX };
     int o;
 
     b.n = 1;
@@ -320,6 +330,11 @@ static struct asked read_options(int argc, char **argv)
         case 'p': b.hz = atof(optarg); break;
         case 'i': a.ids = optarg; break;
         case 'a': a.acks = optarg; break;
+        case 'g':
+            b.pages = true;
+            a.per_batch = SIZE_MAX;
+            a.most_bytes = (size_t) atoll(optarg);
+            break;
         case 's': a.sources = (unsigned) atoi(optarg); break;
         default: exit(2);
         }
@@ -336,7 +351,7 @@ static void begin(const struct asked *a)
     http_load_init(&b.load, a->address, a->ca, false);
     b.load.n_sources = a->sources;
     if (b.hz <= 0)
-        read_events(a->events, a->per_batch);
+        read_events(a->events, a->per_batch, a->most_bytes);
     b.recorders = calloc(b.n, sizeof(*b.recorders));
     bench_need(b.recorders != NULL, "memory");
     open_all();

@@ -3,7 +3,12 @@
 A case is {"name", "unit", "rounds": [figure of each round], "reference": name of a case or None, "bar": (how, number) or None, "note"}.
 how: "ratio>=" and "ratio<=" hold the ratio to the reference, ">=" and "<=" the figure itself.
 """
+import json
+import pathlib
+import re
 import statistics
+
+PROMISED = pathlib.Path(__file__).resolve().parents[1] / "figures.json"
 
 
 def case(name, unit, rounds, reference=None, bar=None, note=""):
@@ -72,3 +77,40 @@ def text_table(group, cases):
 def markdown(group, cases):
     lines = [[group, *HEAD[1:]], ["---"] * len(HEAD), *rows(cases)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in lines) + "\n"
+
+
+def promised(by_group):
+    """What was promised (bench/figures.json), in its order, and which case says how it stands: rows for a table. by_group: {name: judged cases}"""
+    for figure in json.loads(PROMISED.read_text(encoding="utf-8")):
+        words = [figure["figure"], figure["reference"], figure["bar"]]
+        for group, patterns in figure["cases"].items():
+            for pattern in patterns:
+                found = [c for c in by_group.get(group, []) if re.search(pattern, c["name"])]
+                for c in found:
+                    _, value, spread, beside, _ = next(rows([c]))
+                    state = "" if c["met"] is None else "met" if c["met"] else "**NOT MET**"
+                    yield [*words, c["name"] if c["name"].startswith(group) else f"{group}: {c['name']}", value + (f" ({spread})" if spread else ""),
+                           beside if c.get("ratio") is not None else "", state]
+                    words = ["", "", ""]
+                if not found:
+                    yield [*words, f"{group}: {pattern}", "–", "", "not measured"]
+                    words = ["", "", ""]
+
+
+PROMISED_HEAD = ["figure", "reference", "bar", "row: case", "median (lowest – highest)", "beside", "state"]
+
+
+def promised_markdown(by_group):
+    lines = [PROMISED_HEAD, ["---"] * len(PROMISED_HEAD), *promised(by_group)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in lines) + "\n"
+
+
+def promised_text(by_group):
+    """For a terminal: the figure on a line of its own, its cases below."""
+    out, lines = [], list(promised(by_group))
+    wide, value = max(len(r[3]) for r in lines), max(len(r[4]) for r in lines)
+    for figure, reference, bar, name, figures, beside, state in lines:
+        if figure:
+            out.append(f"{figure}  [{bar}; beside: {reference}]")
+        out.append(f"  {name.ljust(wide)}  {figures.ljust(value)}  {state.replace('*', ''):<12}  {beside}".rstrip())
+    return "\n".join(out) + "\n"

@@ -40,6 +40,7 @@ rule "vote" {
   ask { need = 1  deny = 1  from = { "role:approver" } }
 }
 """
+LIVES = []  # of each server that the row ran: CPU seconds and PSS of each process when it was stopped; bench/run puts them into the JSON
 PORTS = iter(range(int(os.environ.get("BENCH_PORTS", "27700")), 65536))
 
 
@@ -119,7 +120,7 @@ class House:
         with open(self.top / "log", "ab") as log:
             self.process = subprocess.Popen([self.keyhole, "serve", "-c", self.dir / "keyhole.conf"], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log)
-        began = time.monotonic()
+        began = self.began = time.monotonic()
         while time.monotonic() - began < 60:
             try:
                 if self.call("GET", "/readyz", token=None)[0] == 200:
@@ -130,6 +131,9 @@ class House:
         raise SystemExit("bench: the server did not start: " + (self.top / "log").read_text(encoding="utf-8")[-2000:])
 
     def stop(self):
+        if self.process and self.process.poll() is None:
+            LIVES.append({"what": "keyhole", "lived_s": round(time.monotonic() - self.began, 2), "cpu_s": {k: round(v, 3) for k, v in self.cpu().items()},
+                          "pss_kib": {k: v // 1024 for k, v in self.pss().items()}})
         if self.process:
             stop(self.process)
         self.process, self.local = None, threading.local()

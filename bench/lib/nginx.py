@@ -3,6 +3,7 @@ import base64
 import hashlib
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -10,7 +11,7 @@ import urllib.request
 import urllib.error
 import ssl
 
-from house import children, free_port, stop
+from house import LIVES, children, cpu_of, free_port, pss_of, stop
 
 SECRET = "bench"
 
@@ -74,13 +75,15 @@ class Nginx:
         self.process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(self.top / "nginx.conf"), "-p", str(self.top)])
         for _ in range(200):
             try:
-                with __import__("socket").create_connection(("127.0.0.1", self.port), 1):
+                with socket.create_connection(("127.0.0.1", self.port), 1):
                     return self
             except OSError:
                 time.sleep(0.02)
         raise SystemExit("bench: nginx did not start")
 
     def __exit__(self, *_):
+        pids = self.pids()
+        LIVES.append({"what": "nginx", "cpu_s": {k: round(cpu_of(p), 3) for k, p in pids.items()}, "pss_kib": {k: pss_of(p) // 1024 for k, p in pids.items()}})
         stop(self.process)
         shutil.rmtree(self.top, ignore_errors=True)
 
@@ -92,3 +95,27 @@ class Nginx:
         expires = int(time.time()) + life_s
         digest = hashlib.md5(f"{expires}{uri} {SECRET}".encode()).digest()
         return f"{uri}?md5={base64.urlsafe_b64encode(digest).decode().rstrip('=')}&expires={expires}"
+
+
+class Nghttpd:
+    """nghttp2's own server with the same files: no signed addresses, printed beside nginx over HTTP/2."""
+
+    def __init__(self, root, certificate, key):
+        self.port, self.process = free_port(), None
+        self.address, self.words = f"127.0.0.1:{self.port}", ["nghttpd", "-n", "2", "-d", str(root), str(self.port), str(key), str(certificate)]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1):
+                    return self
+            except OSError:
+                time.sleep(0.02)
+        raise SystemExit("bench: nghttpd did not start")
+
+    def __exit__(self, *_):
+        stop(self.process)
+
+    def pids(self):
+        return {"nghttpd": self.process.pid}

@@ -4,15 +4,17 @@ Each block of a job file is one viewer with a key of its own: manifest, then eve
 before each chunk, the release of the recording's key, reading and decrypting: all that a viewing costs but the waiting. "again" asks, on
 the same connection, for chunks that are leased already.
 """
+import contextlib
 import json
 import random
+import shutil
 import string
 import tempfile
 import pathlib
 
 from figures import case
 from house import House, generator, measured
-from nginx import Nginx, available
+from nginx import Nghttpd, Nginx, available
 
 CONNS = 64
 ENCODING = "Accept-Encoding: zstd"
@@ -100,8 +102,8 @@ class Rounds(dict):
         self.setdefault(name, []).append(value)
 
 
-def compare(build, rounds, house, nginx, label, cast, n_chunks, paths, top, seconds, barred, http2=False):
-    """The three runs of each round: ours as viewers, ours again, nginx. barred: which of ours the bar is for."""
+def compare(build, rounds, house, nginx, label, cast, n_chunks, paths, top, seconds, barred, nghttpd=None, http2=False):
+    """The runs of each round: ours as viewers, ours again, nginx, and nghttpd where there is one. barred: which of ours the bar is for."""
     got = Rounds()
     for _ in range(rounds):
         jobs = write_jobs(top / "jobs", cast.jobs(n_chunks))
@@ -120,12 +122,18 @@ def compare(build, rounds, house, nginx, label, cast, n_chunks, paths, top, seco
         got.add("nginx cpu", us(report, used))
         got.add("nginx rate", report["requests"] / report["seconds"])
         got.add("nginx p99", report["p99_ms"])
+        if nghttpd:
+            jobs = write_jobs(top / "jobs", [([ENCODING], ps) for ps in paths.values() for _ in range(len(cast.tokens))])
+            report, used = run_get(build, nghttpd.address, house.ca, jobs, nghttpd.pids(), seconds, http2)
+            got.add("nghttpd cpu", us(report, used))
     ref = f"{label}: nginx secure_link, CPU"
     yield case(f"{label}: CPU per request, a viewing", "µs", got["cpu"], ref, ("ratio<=", 1.0) if barred == "viewing" else None)
     for role in ("gate", "keeper", "vault"):
         yield case(f"{label}: … of it {role}", "µs", got["cpu " + role])
     yield case(f"{label}: CPU per request, again", "µs", got["again cpu"], ref, ("ratio<=", 1.0) if barred == "again" else None)
     yield case(ref, "µs", got["nginx cpu"])
+    if nghttpd:
+        yield case(f"{label}: nghttpd, the same files unsigned, CPU", "µs", got["nghttpd cpu"], ref)
     rate = f"{label}: nginx, requests a second"
     yield case(f"{label}: requests a second, a viewing", "/s", got["rate"], rate)
     yield case(f"{label}: requests a second, again", "/s", got["again rate"], rate)
@@ -149,8 +157,9 @@ def run(build, o):
             with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key") as nginx:
                 yield case("32 KiB, TLS: bytes of an answer", "bytes", [size])
                 yield from compare(build, o.rounds, house, nginx, "32 KiB, TLS", cast, 40, paths, top, o.seconds, "viewing")
-            with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key", http2=True) as nginx:
-                yield from compare(build, o.rounds, house, nginx, "32 KiB, HTTP/2", cast, 40, paths, top, o.seconds, "viewing", http2=True)
+            pair = house.dir / "tls.pem", house.dir / "tls.key"
+            with Nginx.files(root, *pair, http2=True) as nginx, Nghttpd(root, *pair) if shutil.which("nghttpd") else contextlib.nullcontext() as nghttpd:
+                yield from compare(build, o.rounds, house, nginx, "32 KiB, HTTP/2", cast, 40, paths, top, o.seconds, "viewing", nghttpd, http2=True)
         with House(build) as house:
             cast = Cast(house, [house.store(small(1024, n)) for n in range(64)], 2 if o.quick else 4)
             paths, size = save_chunks(house, cast, 1, root)
