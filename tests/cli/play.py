@@ -78,7 +78,7 @@ def speed():
     began = time.monotonic()
     t.expect("tick-12$", 10)
     took = time.monotonic() - began
-    if not 1.5 < took < 5:
+    if not 1.5 < took < 9:  # 3 s, and what a busy machine takes
         raise AssertionError(f"12 s at speed 4 took {took:.1f} s")
     t.send(">")
     t.expect("8x")
