@@ -209,10 +209,15 @@
     F(U8, live) F(U8, vanished) /* vanished 1: the recorder went away without an end */                                \
     F(SPAN, trace)
 
-/* First sight of a jti (STANDARDS 1.4 step 13), or a grant the gate does not know (step 11). Answer: KEY_FACTS. */
+/*
+ * First sight of a jti (STANDARDS 1.4 step 13), or a grant the gate does not know (step 11). Answer: KEY_FACTS. lease = 1: what
+ * every viewing begins with comes at once, the manifest's lease and a vault.released leaf of the first key number, as LEASE would
+ * write them; then the answer is sent after COMMIT.
+ */
 #define IPC_KEY_FIRST(F, L)                                                                                            \
     F(SPAN, jti) F(SPAN, gid) F(U32, gen) F(SPAN, rid) F(SPAN, pid) F(SPAN, sub) F(SPAN, env) F(SPAN, prefix)          \
-    F(SPAN, jkt)            /* the client key it is bound to; empty: bearer */
+    F(SPAN, jkt)            /* the client key it is bound to; empty: bearer */                                         \
+    F(U8, lease) F(SPAN, proof) /* proof as in LEASE */
 
 #define IPC_KEY_FACTS(F, L)                                                                                            \
     F(U16, verdict)         /* enum key_verdict of format/key.h; the rest only for KEY_OK */                           \
@@ -223,7 +228,9 @@
     F(U64, volume)          /* bytes already leased under this key */                                                  \
     F(U8, live)             /* 1: it is still being made */                                                            \
     F(SPAN, who)            /* the holder's name: for marks in exports, and the watermark */                           \
-    F(U8, watermark)        /* 1: the rule asks for one over the picture */
+    F(U8, watermark)        /* 1: the rule asks for one over the picture */                                            \
+    F(U64, lease_idx)       /* of the manifest's lease; 0: none was written, LEASE asks (and says why not) */          \
+    F(U64, release_idx) F(I64, release_t_ms) F(U16, release_kn) /* beside it, for OPEN */
 
 /* Pieces and wraps of a key that was confirmed before, as of now: a live recording gets more. Answer: KEY_FACTS. */
 #define IPC_KEY_AGAIN(F, L) F(SPAN, jti) F(SPAN, gid) F(SPAN, rid)

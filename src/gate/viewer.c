@@ -196,7 +196,11 @@ static enum key_verdict take_facts(struct viewer *v, const struct ipc_key_facts 
     v->base = m->started_ms * 1000;
     gate_use_volume(gate, v->use, m->volume, 0);
     v->reader = reader_new(gate->store, gate->reclog, gate->looks, v->claims.pid, v->claims.rid, viewer_unmasks(v), m);
-    return v->reader == NULL ? KEY_KEEPER_UNAVAILABLE : KEY_OK;
+    if (v->reader == NULL)
+        return KEY_KEEPER_UNAVAILABLE;
+    if (m->lease_idx != 0)
+        viewer_first_lease(v, m);
+    return KEY_OK;
 }
 
 static void on_facts(void *ctx, enum err err, enum ipc_type type, const void *body)
@@ -222,7 +226,8 @@ static enum key_verdict ask(struct viewer *v, struct span prefix)
 {
     const struct key_claims *c = &v->claims;
     const struct ipc_key_first m = { span_str(c->jti), span_str(c->gid), c->gen, span_str(c->rid), span_str(c->pid),
-                                     span_str(c->sub), span_str(c->env), prefix, span_str(c->cnf_jkt) };
+                                     span_str(c->sub), span_str(c->env), prefix, span_str(c->cnf_jkt), /* lease= */ 1,
+                                     v->proved ? SPAN_OF(v->proof) : SPAN_EMPTY };
 
     if (v->lane->keeper == NULL)
         return KEY_KEEPER_UNAVAILABLE;

@@ -102,9 +102,9 @@ struct read_ahead {
 };
 
 /*
- * 'span' names chunk n, and is about to be leased. When chunks are asked for one after the other the lease may name those that
- * follow: as many as were asked for so, so that a key that stops reading is over-stated by no more than what it read, and never
- * more than LEASE_BYTES_MAX. Their bytes are charged, or they are left out.
+ * 'span' names chunk n, and is about to be leased. From the second chunk in reading order on the lease names those that follow, up
+ * to LEASE_BYTES_MAX (STANDARDS 3.7): until the settlement the log over-states by what of one lease was not read. Their bytes are
+ * charged, or they are left out.
  */
 void viewer_span_ahead(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint32_t n);
 

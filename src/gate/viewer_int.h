@@ -22,6 +22,14 @@ struct viewer_key {
     struct secret *rk;
 };
 
+/* The manifest's lease that came with first sight: what it lets the vault release, once. */
+struct viewer_first {
+    bool due;
+    uint16_t kn;
+    uint64_t release_idx;
+    time_ms release_t;
+};
+
 struct viewer {
     struct lane *lane;
     uint8_t digest[32];
@@ -41,6 +49,7 @@ struct viewer {
     char who[VIEWER_WHO_CAP];
     struct viewer_facts facts;
     struct reader *reader; /* pieces and their indexes; touched by workers */
+    struct viewer_first first;
     struct viewer_key *keys; /* what the vault released */
     size_t n_keys;
     bool wiped;            /* something ended: the keys are gone for good */
@@ -53,7 +62,7 @@ struct viewer {
     bool series;            /* something was leased since the last settlement */
     uint64_t first_lease, last_lease;
     uint32_t next_chunk;    /* after the one that was asked for last: */
-    unsigned in_row;        /* chunks that were asked for one after the other */
+    bool in_row;            /* it followed one before it */
     struct viewer_range sent[VIEWER_RANGES_MAX];
     size_t n_sent;
     bool more_sent;
@@ -71,6 +80,8 @@ struct viewer {
     unsigned n_turns;
 };
 
+/* KEY_FACTS brought the manifest's lease. */
+void viewer_first_lease(struct viewer *v, const struct ipc_key_facts *m);
 /* What the keeper says of the recording, at first sight and again. */
 void viewer_know(struct viewer *v, const struct ipc_key_facts *m);
 /* Something ended: no key of it is taken any more either. */

@@ -202,6 +202,29 @@ void viewer_ask_lease(struct viewer *v, const struct viewer_span *want, const st
     }
 }
 
+void viewer_first_lease(struct viewer *v, const struct ipc_key_facts *m)
+{
+    static const struct viewer_span manifest = { .what = LEASE_MANIFEST };
+
+    note_lease(v, &manifest, m->lease_idx);
+    v->first = (struct viewer_first){ true, m->release_kn, m->release_idx, m->release_t_ms };
+}
+
+/* Its leaf is in the log already. */
+static void release_first(struct viewer *v, viewer_verdict_fn fn, void *ctx)
+{
+    struct leasing *g = calloc(1, sizeof(*g));
+
+    if (g == NULL) {
+        fn(ctx, KEY_AUTHORITY_STALE);
+        return;
+    }
+    *g = (struct leasing){ .viewer = viewer_ref(v), .fn = fn, .ctx = ctx, .key = { .kn = v->first.kn },
+                           .release_idx = v->first.release_idx, .release_t = v->first.release_t };
+    v->first.due = false;
+    release(g);
+}
+
 /* The first one brings the first recording key with it; others are asked for when they are needed. */
 void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdict_fn fn, void *ctx)
 {
@@ -210,6 +233,8 @@ void viewer_lease(struct viewer *v, const struct viewer_span *want, viewer_verdi
 
     if (!first && covered(v, want))
         fn(ctx, KEY_OK);
+    else if (first && v->first.due && v->first.kn == key.kn && covered(v, want))
+        release_first(v, fn, ctx);
     else
         viewer_ask_lease(v, want, first ? &key : NULL, fn, ctx);
 }
@@ -247,7 +272,7 @@ static void settle(struct viewer *v)
     /* One that is lost counts as seen in full: never under-reported. */
     if (v->lane->keeper != NULL && link_send(v->lane->keeper, IPC_T_SETTLE, &m) != ERR_OK)
         log_event(LOG_WARN, "replay.not-settled", LOG_STR("jti", c->jti));
-    v->series = v->manifest_leased = v->more_sent = false;
+    v->series = v->manifest_leased = v->more_sent = v->first.due = false;
     v->n_leased = v->n_sent = 0;
     v->sent_bytes = 0;
 }
@@ -300,14 +325,12 @@ enum key_verdict viewer_charge(struct viewer *v, struct viewer_span *want, bool 
     return verdict;
 }
 
-/* Two are asked for at once and may come in another order; one that is asked for again counts for nothing. */
-static unsigned in_row(struct viewer *v, uint32_t n)
+/* Does it follow one that was asked for? Two are asked for at once and may come in another order; one that is asked for again counts for nothing. */
+static bool in_row(struct viewer *v, uint32_t n)
 {
     if (n < v->next_chunk && v->next_chunk - n <= 2)
         return v->in_row;
-    if (n > v->next_chunk + 1 || n < v->next_chunk)
-        v->in_row = 0;
-    v->in_row += v->in_row < READ_AHEAD_MAX;
+    v->in_row = v->next_chunk > 0 && n >= v->next_chunk && n <= v->next_chunk + 1;
     v->next_chunk = n + 1;
     return v->in_row;
 }
@@ -315,11 +338,10 @@ static unsigned in_row(struct viewer *v, uint32_t n)
 void viewer_span_ahead(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint32_t n)
 {
     struct viewer_span whole = *span;
-    const unsigned most = in_row(v, n) - 1;
 
-    if (covered(v, span))
+    if (!in_row(v, n) || covered(v, span))
         return;
-    for (unsigned i = 0; i < ahead->n && i < most; i++) {
+    for (unsigned i = 0; i < ahead->n; i++) {
         whole.to_seq = ahead->chunks[i].to_seq;
         whole.to_ms = ahead->chunks[i].to_ms;
         whole.bytes += ahead->chunks[i].bytes;

@@ -106,6 +106,10 @@ static enum err answer(struct job *c, enum ipc_type type, const void *msg, struc
 
 /* ---- first sight of a key ---- */
 
+static enum err write_lease(struct job *c, const struct ipc_lease *in, const struct meta_grant *g,
+                            struct ipc_leased *ret, struct err_info *reterr);
+static enum key_verdict audit_verdict(const struct job *c);
+
 /* What belongs to the reveal track is named to whom it may be shown. */
 static enum err facts_lists(struct job *c, struct span rid, bool reveal, struct ipc_key_facts *f, struct err_info *reterr)
 {
@@ -177,6 +181,41 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
     return facts_lists(c, k->rid, key_scope_parse(k->scope, &scope) && (scope & KEY_SCOPE_UNMASK) != 0, f, reterr);
 }
 
+/* The lowest key number: whoever reads begins with it. False: there is none to be released. */
+static bool first_kn(const struct ipc_key_facts *f, uint16_t *ret)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < f->wraps.n; i++) {
+        if (f->wraps.rows[i].track != 0 || (found && f->wraps.rows[i].kn >= *ret))
+            continue;
+        *ret = f->wraps.rows[i].kn;
+        found = true;
+    }
+    return found;
+}
+
+/* What cannot be written down now is left to LEASE, whose answer says why. */
+static enum err first_lease(struct job *c, const struct ipc_key_first *in, const struct meta_key *k, const struct meta_grant *g,
+                            struct ipc_key_facts *f, struct err_info *reterr)
+{
+    unsigned scope = 0;
+    struct ipc_leased leased = { 0 };
+    struct ipc_lease lease = { .jti = in->jti, .gid = in->gid, .gen = in->gen, .vid = k->vid, .rid = in->rid, .pid = in->pid,
+                               .sub = in->sub, .what = LEASE_MANIFEST, .proof = in->proof, .release = 1 };
+
+    if (in->lease == 0 || audit_verdict(c) != KEY_OK || !key_scope_parse(k->scope, &scope) || !first_kn(f, &lease.release_kn))
+        return ERR_OK;
+    lease.reveal = (scope & KEY_SCOPE_UNMASK) != 0;
+    TRY(viewing_leased(c, k->vid, reterr));
+    TRY(write_lease(c, &lease, g, &leased, reterr));
+    f->lease_idx = leased.idx;
+    f->release_idx = leased.release_idx;
+    f->release_t_ms = leased.release_t_ms;
+    f->release_kn = lease.release_kn;
+    return ERR_OK;
+}
+
 enum err replay_key_first(struct job *c, const struct ipc_key_first *in, struct err_info *reterr)
 {
     const struct keys_claim claim = { .jti = in->jti, .gid = in->gid, .rid = in->rid, .pid = in->pid, .sub = in->sub,
@@ -191,6 +230,8 @@ enum err replay_key_first(struct job *c, const struct ipc_key_first *in, struct 
     f.verdict = (uint16_t) verdict;
     if (verdict == KEY_OK)
         TRY(facts(c, &k, &f, &row, reterr));
+    if (f.verdict == KEY_OK)
+        TRY(first_lease(c, in, &k, &g, &f, reterr));
     return answer(c, IPC_T_KEY_FACTS, &f, reterr);
 }
 

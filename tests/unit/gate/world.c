@@ -196,6 +196,19 @@ static void on_end(struct link *k, const struct link_msg *m)
     answer(k, m->call, IPC_T_ANSWER, &out);
 }
 
+static void write_lease(const struct ipc_lease *in, uint64_t idx)
+{
+    struct world_lease *l = &w.leases[idx];
+
+    *l = (struct world_lease){ .what = in->what, .from_seq = in->from_seq, .to_seq = in->to_seq, .from_ms = in->from_ms,
+                               .to_ms = in->to_ms, .bytes = in->bytes, .release = in->release, .first_lease = in->first_lease,
+                               .at = clock_boot_ms() };
+    copy(l->jti, sizeof(l->jti), in->jti);
+    copy(l->rid, sizeof(l->rid), in->rid);
+    if (in->proof.n == sizeof(l->proof))
+        memcpy(l->proof, in->proof.p, sizeof(l->proof));
+}
+
 static void on_key_first(struct link *k, const struct link_msg *m)
 {
     const struct ipc_key_first *in = m->body;
@@ -222,6 +235,13 @@ static void on_key_first(struct link *k, const struct link_msg *m)
         for (size_t i = 0; i < r->n_pieces; i++)
             out.n_chunks += r->pieces[i].n_chunks;
     }
+    if (w.ways.first_lease && in->lease != 0 && w.n_leases < WORLD_LOG) {
+        out.lease_idx = w.n_leases;
+        out.release_idx = w.n_leases + 1;
+        out.release_t_ms = clock_wall_ms();
+        write_lease(&(struct ipc_lease){ .jti = in->jti, .rid = in->rid, .what = LEASE_MANIFEST, .release = 1, .proof = in->proof },
+                    w.n_leases++);
+    }
     answer(k, m->call, IPC_T_KEY_FACTS, &out);
 }
 
@@ -240,18 +260,6 @@ static void hold(struct link *k, uint64_t call, bool control, uint64_t idx)
         w.held[w.n_held].control = control;
         w.held[w.n_held++].idx = idx;
     }
-}
-
-static void write_lease(const struct ipc_lease *in, uint64_t idx)
-{
-    struct world_lease *l = &w.leases[idx];
-
-    *l = (struct world_lease){ .what = in->what, .from_seq = in->from_seq, .to_seq = in->to_seq, .from_ms = in->from_ms,
-                               .to_ms = in->to_ms, .bytes = in->bytes, .release = in->release, .at = clock_boot_ms() };
-    copy(l->jti, sizeof(l->jti), in->jti);
-    copy(l->rid, sizeof(l->rid), in->rid);
-    if (in->proof.n == sizeof(l->proof))
-        memcpy(l->proof, in->proof.p, sizeof(l->proof));
 }
 
 static void on_lease(struct link *k, const struct link_msg *m)

@@ -45,6 +45,7 @@ struct world_lease {
     char jti[JTI_CAP], rid[ID_CAP];
     uint8_t what;
     uint64_t from_seq, to_seq, from_ms, to_ms, bytes;
+    uint64_t first_lease;
     bool release;
     uint8_t proof[32]; /* zero: none */
     int64_t at;
@@ -79,6 +80,7 @@ struct link_msg;
 struct world_ways {
     uint16_t key_first, lease, open;   /* verdicts */
     bool key_first_grant;              /* KEY_FACTS bring the grant's row */
+    bool first_lease;                  /* … and the manifest's lease, when it is asked for */
     bool hold_leases, hold_controls;   /* not answered until world_release */
     bool mute;                         /* no heartbeats */
     bool audit_bad;

@@ -126,8 +126,30 @@ static void test_story(void **state)
         house_send(&h, IPC_T_KEY_FIRST, &first, IPC_T_KEY_FACTS, &facts);
         assert_int_equal(facts.verdict, KEY_OK);
         assert_int_equal(facts.volume, 400);
+        assert_int_equal(facts.lease_idx, 0); /* not asked for */
     }
     assert_int_equal(house_leaves(&h, "vault.released", NULL), 1);
+    {
+        /* The manifest's lease with it, as LEASE would have written it. */
+        static const uint8_t proof[32] = { 1 };
+        const struct ipc_key_first first = { .jti = span_str(reply_str(&h, &key, "key_id")), .gid = span_str(gid), .gen = 1,
+                                             .rid = span_str(rid), .pid = span_str(pid), .sub = span_str(sub),
+                                             .env = SPAN("prod"), .lease = 1, .proof = SPAN_OF(proof) };
+        struct ipc_key_first forged = first;
+
+        forged.jti = SPAN("AAAAAAAAAAAAAAAAAAAAAA");
+        house_send(&h, IPC_T_KEY_FIRST, &forged, IPC_T_KEY_FACTS, &facts);
+        assert_int_equal(facts.verdict, KEY_FORGED);
+        assert_int_equal(facts.lease_idx, 0);
+        assert_int_equal(house_leaves(&h, "replay.leased", "ok"), 1);
+        house_send(&h, IPC_T_KEY_FIRST, &first, IPC_T_KEY_FACTS, &facts);
+        assert_int_equal(facts.verdict, KEY_OK);
+        assert_true(facts.lease_idx > 0);
+        assert_int_equal(facts.release_idx, facts.lease_idx + 1);
+        assert_int_equal(facts.release_kn, facts.wraps.rows[0].kn);
+        assert_int_equal(house_leaves(&h, "replay.leased", "ok"), 2);
+        assert_int_equal(house_leaves(&h, "vault.released", NULL), 2);
+    }
     assert_int_equal(house_leaves(&h, "viewing.begun", NULL), 1);
     {
         const struct ipc_stream_open open = { .vid = span_str(reply_str(&h, &key, "viewing")), .gid = span_str(gid),
