@@ -112,7 +112,7 @@ bool idmap_put(struct idmap *m, uint32_t id, uint8_t value)
     uint32_t i = find(m, id);
     bool left, right;
 
-    if (m->full || idmap_get(m, id) == value)
+    if (m->full || (i < m->n && m->r[i].from <= id ? m->r[i].value : 0) == value)
         return false;
     if (i < m->n && m->r[i].from <= id)
         i = cut(m, i, id);

@@ -111,8 +111,10 @@ enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSO
 struct json_token {
     uint32_t from, to; /* its bytes, brackets and quotes included; counted from the first byte of the value that was read */
     uint32_t n;        /* tokens in it, itself included */
-    enum json_type type;
+    uint8_t type;      /* enum json_type */
+    bool escaped;      /* a string in which a character is written as an escape */
 };
+_Static_assert(JSON_OBJECT < 256, "a type is a byte");
 
 struct json_value {
     enum json_type type;
@@ -151,7 +153,7 @@ static inline bool json_next(struct json_iter *it, struct json_value *ret)
     if (k == it->end)
         return false;
     ret->key = it->object ? json_token_text(it->at.p, k++) : SPAN_EMPTY;
-    ret->type = k->type;
+    ret->type = (enum json_type) k->type;
     ret->raw = json_token_text(it->at.p, k);
     ret->token = k;
     it->token = k + k->n;

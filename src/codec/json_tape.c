@@ -105,7 +105,7 @@ static const uint8_t *escape(const struct reading *r, const uint8_t *p)
 }
 
 /* p: the opening quote. */
-static inline const uint8_t *string(const struct reading *r, const uint8_t *p)
+static inline const uint8_t *string(const struct reading *r, const uint8_t *p, bool *ret_escaped)
 {
     const uint8_t *begin = ++p;
     size_t n;
@@ -118,6 +118,7 @@ static inline const uint8_t *string(const struct reading *r, const uint8_t *p)
             break;
         if (*p == '\\') {
             p = escape(r, p);
+            *ret_escaped = true;
             if (p == NULL)
                 return NULL;
             continue;
@@ -182,14 +183,24 @@ static inline const uint8_t *push(struct reading *r, const uint8_t *from, const 
 {
     if (p == NULL || (r->n == r->cap && !more(r)))
         return NULL;
-    r->v[r->n++] = (struct json_token){ (uint32_t) (from - r->base), (uint32_t) (p - r->base), 1, type };
+    r->v[r->n++] = (struct json_token){ (uint32_t) (from - r->base), (uint32_t) (p - r->base), 1, (uint8_t) type, false };
+    return p;
+}
+
+static inline const uint8_t *push_string(struct reading *r, const uint8_t *from)
+{
+    bool escaped = false;
+    const uint8_t *p = push(r, from, string(r, from, &escaped), JSON_STRING);
+
+    if (p != NULL)
+        r->v[r->n - 1].escaped = escaped;
     return p;
 }
 
 static inline const uint8_t *scalar(struct reading *r, const uint8_t *p)
 {
     switch (*p) {
-    case '"': return push(r, p, string(r, p), JSON_STRING);
+    case '"': return push_string(r, p);
     case 't': return push(r, p, literal(r, p, "true", 4), JSON_TRUE);
     case 'f': return push(r, p, literal(r, p, "false", 5), JSON_FALSE);
     case 'n': return push(r, p, literal(r, p, "null", 4), JSON_NULL);
@@ -202,7 +213,7 @@ static inline const uint8_t *name(struct reading *r, const uint8_t *p)
 {
     if (p == r->end || *p != '"')
         return NULL;
-    p = push(r, p, string(r, p), JSON_STRING);
+    p = push_string(r, p);
     return p != NULL && p < r->end && *p == ':' ? p + 1 : NULL;
 }
 
@@ -293,7 +304,7 @@ bool json_tape_read(struct json_tape *t, struct span in, const struct json_limit
 
 struct json_value json_tape_value(const struct json_token *tokens, struct span bytes)
 {
-    return tokens == NULL ? json_value(bytes) : (struct json_value){ tokens->type, SPAN_EMPTY, bytes, tokens };
+    return tokens == NULL ? json_value(bytes) : (struct json_value){ (enum json_type) tokens->type, SPAN_EMPTY, bytes, tokens };
 }
 
 struct json_value json_tape_of(struct json_tape *t, struct span bytes)

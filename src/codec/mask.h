@@ -127,6 +127,8 @@ struct span mask_rules_name(const struct mask_rules *r, unsigned rule);
 bool mask_rules_field(const struct mask_rules *r, struct span name);
 /* Attribute of an rrweb element; case does not count. */
 bool mask_rules_attribute(const struct mask_rules *r, struct span name);
+/* Is there any such rule? */
+bool mask_rules_attributes(const struct mask_rules *r);
 
 /* An element as the walker sees it. 'attr' gives an attribute's decoded value; false: it has none. */
 struct mask_element {

@@ -6,6 +6,10 @@
 
 #include <stdlib.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define NUMBER_MIN 12 /* digits of a number in a payload that may be a card's */
 #define BASE64_RUN 64 /* so much of it in one piece is data */
 
@@ -67,7 +71,7 @@ struct span mask_json_text(struct mask_json *m, struct span raw)
 enum { HAS_ESCAPE = 1, HAS_NAME = 2 };
 
 /* '\\', '%', '&', '+': characters may be written in another way; '=', ':': a name may stand there. */
-static unsigned glance(struct span raw)
+static unsigned glance_bytes(struct span raw)
 {
     static const uint8_t table[256] = { ['\\'] = HAS_ESCAPE, ['%'] = HAS_ESCAPE, ['&'] = HAS_ESCAPE, ['+'] = HAS_ESCAPE, ['='] = HAS_NAME, [':'] = HAS_NAME };
     unsigned has = 0;
@@ -76,6 +80,30 @@ static unsigned glance(struct span raw)
         has |= table[raw.p[i]];
     return has;
 }
+
+#ifdef __SSE2__
+static unsigned glance(struct span raw)
+{
+    __m128i escapes = _mm_setzero_si128(), names = escapes;
+
+    if (raw.n < 16)
+        return glance_bytes(raw);
+    for (size_t i = 0; i < raw.n; i += 16) {
+        const uint8_t *p = raw.p + (raw.n - i < 16 ? raw.n - 16 : i); /* the last ones overlap those before */
+        __m128i v = _mm_loadu_si128((const __m128i *) (const void *) p);
+
+        escapes = _mm_or_si128(escapes, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(v, _mm_set1_epi8('+'))));
+        escapes = _mm_or_si128(escapes, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('%')), _mm_cmpeq_epi8(v, _mm_set1_epi8('&'))));
+        names = _mm_or_si128(names, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('=')), _mm_cmpeq_epi8(v, _mm_set1_epi8(':'))));
+    }
+    return (_mm_movemask_epi8(escapes) != 0 ? HAS_ESCAPE : 0) | (_mm_movemask_epi8(names) != 0 ? HAS_NAME : 0);
+}
+#else
+static unsigned glance(struct span raw)
+{
+    return glance_bytes(raw);
+}
+#endif
 
 static bool base64_char(uint8_t c)
 {

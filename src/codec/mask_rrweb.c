@@ -1,6 +1,7 @@
 #include "codec/mask_rrweb.h"
 
 #include "codec/rrweb.h"
+#include "codec/rrweb_node.h"
 
 #include <strings.h>
 
@@ -271,9 +272,19 @@ static bool goes_whole(struct mask_rrweb *w, struct json_value a, unsigned flags
     return mask_rules_attribute(r, name);
 }
 
+/* May one go whole at all? */
+static bool any_goes_whole(const struct mask_rrweb *w, unsigned flags)
+{
+    const struct mask_rules *r = w->json.rules;
+
+    return (flags & (MASK_NODE_BLOCK | MASK_NODE_TEXT | MASK_NODE_VALUE)) != 0 || (mask_rules_text_all(r) && (flags & MASK_NODE_KEEP) == 0) ||
+           mask_rules_attributes(r);
+}
+
 static void attributes_of(struct mask_rrweb *w, struct json_value attributes, unsigned flags)
 {
     struct json_iter it = json_iter(attributes);
+    bool whole = any_goes_whole(w, flags);
     struct json_value a;
 
     while (json_next(&it, &a)) {
@@ -281,7 +292,7 @@ static void attributes_of(struct mask_rrweb *w, struct json_value attributes, un
 
         if (a.type == JSON_STRING && a.raw.n == 0)
             continue;
-        if (goes_whole(w, a, flags, &rule)) {
+        if (whole && goes_whole(w, a, flags, &rule)) {
             mask_json_value(&w->json, a, (struct mask_how){ false, true, rule });
         } else if (a.type == JSON_STRING) {
             mask_json_string(&w->json, a.raw, /* fields= */ true, /* headers= */ false);
@@ -359,6 +370,40 @@ static struct own own_of(struct json_value n)
     return o;
 }
 
+static struct json_value value_of(const uint8_t *base, const struct json_token *k)
+{
+    return (struct json_value){ (enum json_type) k->type, SPAN_EMPTY, json_token_text(base, k), k };
+}
+
+/* A node as recorders write it: what is below comes to the same. False: it is another one, and nothing was done. */
+static bool plain_node(struct mask_rrweb *w, struct json_value n, unsigned above)
+{
+    const uint8_t *base = n.raw.p;
+    struct json_value id = { .type = JSON_NULL };
+    unsigned flags = above;
+    struct rrweb_node p;
+
+    if (n.type != JSON_OBJECT || n.token == NULL)
+        return false;
+    base -= n.token->from;
+    if (!rrweb_node_plain(base, n.token, &p))
+        return false;
+    if (p.id != NULL)
+        id = value_of(base, p.id);
+    if (p.tag != NULL)
+        flags = classify(w, value_of(base, p.tag), value_of(base, p.attributes), was(w, id), above);
+    learn(w, id, flags);
+    if (p.tag != NULL) {
+        attributes_of(w, value_of(base, p.attributes), flags);
+        children(w, value_of(base, p.children), flags & ~(unsigned) (MASK_NODE_VALUE | MASK_NODE_STICKY));
+    } else {
+        text(w, value_of(base, p.text), flags);
+    }
+    for (const struct json_token *k = p.rest; k != p.end && w->json.err.code == ERR_OK; k += 1 + k[1].n)
+        mask_json_value(&w->json, value_of(base, k + 1), plainly);
+    return true;
+}
+
 /* As deep as JSON may be: 128. */
 static void node(struct mask_rrweb *w, struct json_value n, unsigned above)
 {
@@ -367,6 +412,8 @@ static void node(struct mask_rrweb *w, struct json_value n, unsigned above)
     struct json_value v;
     struct own o;
 
+    if (plain_node(w, n, above))
+        return;
     if (n.type != JSON_OBJECT) {
         mask_json_value(&w->json, n, plainly);
         return;

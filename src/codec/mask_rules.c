@@ -661,6 +661,11 @@ bool mask_rules_attribute(const struct mask_rules *r, struct span name)
     return false;
 }
 
+bool mask_rules_attributes(const struct mask_rules *r)
+{
+    return r->attributes.n > 0;
+}
+
 bool mask_rules_place_attr(const struct mask_rules *r, struct span name, struct span raw)
 {
     return mask_sieve_attr(&r->sieve, name, raw);

@@ -99,7 +99,7 @@ struct json_value sanitize_value_here(const struct sanitize_walk *w)
 
     if (!knows(w))
         return json_take_value(&at);
-    return (struct json_value){ .type = w->token->type, .raw = span_sub(at, 0, w->token->to - w->token->from), .token = w->token };
+    return (struct json_value){ .type = (enum json_type) w->token->type, .raw = span_sub(at, 0, w->token->to - w->token->from), .token = w->token };
 }
 
 struct span sanitize_decoded(struct sanitize_walk *w, struct span raw, struct buf *to)

@@ -26,6 +26,31 @@ static const struct entry properties[] = { SANITIZE_CSS_PROPERTIES(ENTRY) };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/*
+ * Lengths and first letters of the two long tables beside one another: nearly all names of a page are in neither, and a compiler compares sixteen
+ * at a time.
+ */
+#define SIEVE 48
+struct sieve {
+    uint8_t len[SIEVE], first[SIEVE];
+};
+
+#define LEN(n, k)   sizeof(n) - 1,
+#define FIRST(n, k) (n)[0],
+
+static const struct sieve tag_sieve = { { SANITIZE_TAGS(LEN) }, { SANITIZE_TAGS(FIRST) } };
+static const struct sieve attribute_sieve = { { SANITIZE_ATTRIBUTES(LEN) }, { SANITIZE_ATTRIBUTES(FIRST) } };
+_Static_assert(COUNT(tags) <= SIEVE && COUNT(attributes) <= SIEVE, "the sieves have room");
+
+static bool passes(const struct sieve *s, uint8_t len, uint8_t first)
+{
+    uint8_t any = 0;
+
+    for (int i = 0; i < SIEVE; i++)
+        any |= (uint8_t) ((s->len[i] == len) & (s->first[i] == first));
+    return any != 0;
+}
+
 static uint8_t lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t) (c + 32) : c;
@@ -58,7 +83,9 @@ static struct span local_part(struct span name)
 enum sanitize_tag sanitize_tag(struct span name)
 {
     name = local_part(name);
-    return name.n > NAME_MAX_LEN ? SANITIZE_TAG_PLAIN : (enum sanitize_tag) look_up(tags, COUNT(tags), name);
+    if (name.n == 0 || name.n > NAME_MAX_LEN || !passes(&tag_sieve, (uint8_t) name.n, lower(name.p[0])))
+        return SANITIZE_TAG_PLAIN;
+    return (enum sanitize_tag) look_up(tags, COUNT(tags), name);
 }
 
 enum sanitize_attr sanitize_attr(struct span name)
@@ -70,7 +97,9 @@ enum sanitize_attr sanitize_attr(struct span name)
     name = local_part(name);
     if (name.n > 2 && lower(name.p[0]) == 'o' && lower(name.p[1]) == 'n' && lower(name.p[2]) >= 'a' && lower(name.p[2]) <= 'z')
         return SANITIZE_ATTR_DROP;
-    return name.n > NAME_MAX_LEN ? SANITIZE_ATTR_TEXT : (enum sanitize_attr) look_up(attributes, COUNT(attributes), name);
+    if (name.n == 0 || name.n > NAME_MAX_LEN || !passes(&attribute_sieve, (uint8_t) name.n, lower(name.p[0])))
+        return SANITIZE_ATTR_TEXT;
+    return (enum sanitize_attr) look_up(attributes, COUNT(attributes), name);
 }
 
 /* Blanks, control characters, and what cannot be seen (U+0080-A0, U+200B-F, U+2028-F, BOM): its length at i, or 0. */

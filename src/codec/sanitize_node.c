@@ -11,6 +11,7 @@
 #include "codec/json.h"
 #include "codec/json_lex.h"
 #include "codec/jsonw.h"
+#include "codec/rrweb_node.h"
 
 #define PLACEHOLDER "\"noscript\""
 #define TAG_MAX     200
@@ -230,11 +231,43 @@ static bool attribute_value(struct sanitize_walk *w, struct attribute *a, struct
            what == SANITIZE_ATTR_TARGET;
 }
 
+/* The same with tokens: names and values that nobody asks about are passed over. */
+static void known_attributes(struct sanitize_walk *w, struct sanitize_kind kind)
+{
+    const struct json_token *k = w->token + 1, *end = w->token + w->token->n;
+    struct sanitize_list l = { .first = false };
+    size_t to = w->token->to;
+
+    for (; k != end && w->err == ERR_OK; k += 1 + k[1].n) {
+        struct attribute a = { .begin = k->from, .from = k[1].from, .name = json_token_text(w->in.p, k) };
+        bool plain = k[1].type == JSON_STRING && k[1].to - k[1].from <= SANITIZE_TEXT_MAX && !k->escaped;
+
+        if (plain && sanitize_attr(a.name) == SANITIZE_ATTR_TEXT) {
+            sanitize_keep(&l);
+            continue;
+        }
+        l.begin = k->from;
+        w->at = a.from;
+        w->token = k + 1;
+        if (attribute_value(w, &a, kind))
+            sanitize_keep(&l);
+        else
+            sanitize_drop(w, &l);
+    }
+    if (w->err == ERR_OK)
+        w->at = to;
+    w->token = end;
+}
+
 void sanitize_attributes(struct sanitize_walk *w, struct sanitize_kind kind)
 {
     struct sanitize_list l;
     size_t from = w->at;
 
+    if (w->token != NULL && w->err == ERR_OK && sanitize_peek(w) == '{') {
+        known_attributes(w, kind);
+        return;
+    }
     if (!sanitize_enter(w, '{', &l)) {
         sanitize_replace(w, from, w->at, SPAN("{}"));
         return;
@@ -374,11 +407,34 @@ static bool recognise(struct sanitize_walk *w, struct node *n)
     return true;
 }
 
+static void known_children(struct sanitize_walk *w, const struct node *n, unsigned depth)
+{
+    const struct json_token *k = w->token + 1, *end = w->token + w->token->n;
+    struct sanitize_list l = { .first = false };
+    size_t to = w->token->to;
+
+    for (; k != end && w->err == ERR_OK; k += k->n) {
+        l.begin = w->at = k->from;
+        w->token = k;
+        if (sanitize_node(w, n->css, depth + 1))
+            sanitize_keep(&l);
+        else
+            sanitize_drop(w, &l);
+    }
+    if (w->err == ERR_OK)
+        w->at = to;
+    w->token = end;
+}
+
 static void children(struct sanitize_walk *w, const struct node *n, unsigned depth)
 {
     struct sanitize_list l;
     size_t from = w->at;
 
+    if (w->token != NULL && w->err == ERR_OK && sanitize_peek(w) == '[') {
+        known_children(w, n, depth);
+        return;
+    }
     if (!sanitize_enter(w, '[', &l)) {
         sanitize_replace(w, from, w->at, SPAN("[]"));
         return;
@@ -467,6 +523,58 @@ static void complete(struct sanitize_walk *w, const struct node *n)
         sanitize_replace(w, w->at - 1, w->at - 1, SPAN(",\"childNodes\":[]"));
 }
 
+static void go_to(struct sanitize_walk *w, const struct json_token *k)
+{
+    w->at = k->from;
+    w->token = k;
+}
+
+/* An element whose kind is no reason to change it: its attributes and children, then its number. */
+static bool plain_element(struct sanitize_walk *w, const struct rrweb_node *p, const int64_t *id, unsigned depth)
+{
+    struct span tag = json_token_text(w->in.p, p->tag);
+    struct node n = { .type = 2 };
+
+    if (!tag_name_ok(tag))
+        return false;
+    n.tag = sanitize_tag(tag);
+    if (n.tag == SANITIZE_TAG_DROP || n.tag == SANITIZE_TAG_META)
+        return false;
+    n.css = n.tag == SANITIZE_TAG_STYLE || n.tag == SANITIZE_TAG_LINK;
+    go_to(w, p->attributes);
+    sanitize_attributes(w, sanitize_kind_of_tag(n.tag));
+    if (w->err == ERR_OK) {
+        go_to(w, p->children);
+        children(w, &n, depth);
+    }
+    if (w->err == ERR_OK && id != NULL && n.tag != SANITIZE_TAG_PLAIN)
+        sanitize_learn(w, n.tag, *id);
+    return true;
+}
+
+/* A node as recorders write it: what is below comes to the same. False: it is another one, and nothing was done. */
+static bool plain_node(struct sanitize_walk *w, bool in_style, unsigned depth)
+{
+    const struct json_token *k = w->token;
+    struct rrweb_node p;
+    int64_t id;
+
+    if (!rrweb_node_plain(w->in.p, k, &p))
+        return false;
+    if (p.id != NULL && (p.id->type != JSON_NUMBER || !sanitize_id(json_token_text(w->in.p, p.id), &id)))
+        return false;
+    if (p.tag != NULL) {
+        if (!plain_element(w, &p, p.id == NULL ? NULL : &id, depth))
+            return false;
+    } else if (in_style || p.text->type != JSON_STRING || p.text->to - p.text->from > SANITIZE_TEXT_MAX) {
+        return false;
+    }
+    if (w->err == ERR_OK)
+        w->at = k->to;
+    w->token = p.end;
+    return true;
+}
+
 bool sanitize_node(struct sanitize_walk *w, bool in_style, unsigned depth)
 {
     struct node n = { .in_style = in_style };
@@ -476,6 +584,8 @@ bool sanitize_node(struct sanitize_walk *w, bool in_style, unsigned depth)
         sanitize_fail(w, ERR_LIMIT, "dom-depth");
     if (++w->nodes > SANITIZE_NODES_MAX)
         sanitize_fail(w, ERR_LIMIT, "dom-nodes");
+    if (w->token != NULL && w->err == ERR_OK && plain_node(w, in_style, depth))
+        return true;
     if (sanitize_peek(w) != '{' || !recognise(w, &n)) {
         sanitize_skip(w);
         return false;
