@@ -68,6 +68,15 @@ static void check_node(void *ctx, unsigned level, uint64_t index, const struct m
         w->e = e;
 }
 
+/* What lists look for records by: nothing of it may be gone. */
+static bool check_seen(struct audit_scrub *w)
+{
+    bool whole = true;
+
+    w->e = meta_audit_seen_whole(w->view, span_str(w->log), (int64_t) (w->next / META_AUDIT_BLOCK) - 1, &whole, w->reterr);
+    return whole || own_fault(w, AUDIT_LEAF_MALFORMED, w->next - 1, "lists would not find some of the records up to it");
+}
+
 static bool take_row(void *ctx, const struct meta_audit *r)
 {
     struct audit_scrub *w = ctx;
@@ -91,6 +100,8 @@ static bool take_row(void *ctx, const struct meta_audit *r)
         w->e = e;
     w->next++;
     w->left--;
+    if (going(w) && w->next % META_AUDIT_BLOCK == 0)
+        (void) check_seen(w); /* going says it, too */
     return going(w) && w->left > 0;
 }
 

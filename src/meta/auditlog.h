@@ -36,6 +36,16 @@ NODISCARD enum err meta_audit_hashes(struct meta_view *v, struct span log, int64
 NODISCARD enum err meta_audit_leaves(struct meta_view *v, struct span log, int64_t from, meta_audit_fn *fn, void *ctx,
                                      struct err_info *reterr);
 
+/*
+ * A filtered list reads blocks of records in which every word that it asks for stands (table audit_seen, written with the last
+ * record of each block), and the block that is not whole yet.
+ */
+#define META_AUDIT_BLOCK 256
+
+/* *ret false: words of this block's records are missing there, and lists would leave records out. Blocks that are whole only. */
+NODISCARD enum err meta_audit_seen_whole(struct meta_view *v, struct span log, int64_t block, bool *ret,
+                                         struct err_info *reterr);
+
 /* Empty members do not filter. types: exact words, or "replay." for all that begin so. */
 struct meta_audit_filter {
     struct span log;

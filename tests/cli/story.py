@@ -397,10 +397,10 @@ def audit_offline():
     db = sqlite3.connect(S.dir / "meta" / "keyhole.db")
     for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute(f"DROP TRIGGER {trigger}")
-    (leaf,) = db.execute("SELECT leaf FROM audit_leaf WHERE log = 'system' AND idx = 4").fetchone()
+    (leaf,) = db.execute("SELECT leaf FROM audit WHERE log = 'system' AND idx = 4").fetchone()
     leaf = leaf.encode() if isinstance(leaf, str) else leaf
     changed = leaf.replace(b'"v":1', b'"v":1 ', 1)
-    db.execute("UPDATE audit_leaf SET leaf = ? WHERE log = 'system' AND idx = 4", (changed,))
+    db.execute("UPDATE audit SET leaf = ? WHERE log = 'system' AND idx = 4", (changed,))
     db.commit()
     db.close()
     r = S.run("audit", "verify", str(S.dir), "--vkey", str(keys), check=False)

@@ -315,11 +315,10 @@ def _():
     log = max((x for x in [p.name for p in (s.dir / "audit").iterdir()] if x.startswith("system")), key=len)
     d = sqlite3.connect(s.dir / "meta" / "keyhole.db")
     d.execute("DROP TRIGGER audit_no_update")
-    d.execute("DROP TRIGGER audit_leaf_no_update")
-    raw = d.execute("SELECT leaf FROM audit_leaf WHERE log=? AND idx=2", (log,)).fetchone()[0]
+    raw = d.execute("SELECT leaf FROM audit WHERE log=? AND idx=2", (log,)).fetchone()[0]
     forged = raw.replace(b'"outcome":"', b'"outcome":"x', 1)
     true(forged != raw, "a change")
-    d.execute("UPDATE audit_leaf SET leaf=? WHERE log=? AND idx=2", (forged, log))
+    d.execute("UPDATE audit SET leaf=? WHERE log=? AND idx=2", (forged, log))
     d.execute("UPDATE audit SET hash=? WHERE log=? AND idx=2", (leaf_hash(forged), log))
     d.commit()
     d.close()

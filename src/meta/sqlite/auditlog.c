@@ -1,15 +1,16 @@
 #include "meta/auditlog.h"
 
+#include "meta/sqlite/auditseen.h"
 #include "meta/sqlite/db.h"
-#include "meta/sqlite/list.h"
 
 enum err meta_audit_append(struct meta *m, const struct meta_audit *r, struct err_info *reterr)
 {
     TRY(db_run(m, NULL, reterr,
-               "INSERT INTO audit(log,idx,type,time,hash,actor,q,gid,rid) VALUES(?,?,?,?,?,?,?,?,?)", "titibnnnn",
-               r->log, r->idx, r->type, r->time, r->hash, r->actor, r->q, r->gid, r->rid));
-    return db_run(m, NULL, reterr, "INSERT INTO audit_leaf(log,idx,leaf) VALUES(?,?,?)", "tib", r->log, r->idx,
-                  r->leaf);
+               "INSERT INTO audit(log,idx,type,time,hash,actor,q,gid,rid,leaf) VALUES(?,?,?,?,?,?,?,?,?,?)", "titibnnnnb",
+               r->log, r->idx, r->type, r->time, r->hash, r->actor, r->q, r->gid, r->rid, r->leaf));
+    if (r->idx % META_AUDIT_BLOCK != META_AUDIT_BLOCK - 1)
+        return ERR_OK;
+    return auditseen_write(m, r->log, r->idx / META_AUDIT_BLOCK, reterr);
 }
 
 enum err meta_audit_count(struct meta_view *v, struct span log, int64_t *ret_n, struct err_info *reterr)
@@ -58,95 +59,8 @@ enum err meta_audit_leaves(struct meta_view *v, struct span log, int64_t from, m
                            struct err_info *reterr)
 {
     return each(v,
-                "SELECT a.idx,a.type,a.time,a.hash,a.actor,a.q,a.gid,a.rid,l.leaf FROM audit a LEFT JOIN audit_leaf l"
-                " ON l.log=a.log AND l.idx=a.idx WHERE a.log=? AND a.idx>=? ORDER BY a.idx",
+                "SELECT idx,type,time,hash,actor,q,gid,rid,leaf FROM audit WHERE log=? AND idx>=? ORDER BY idx",
                 true, log, from, fn, ctx, reterr);
-}
-
-/* ---- the list ---- */
-
-static void ask_types(struct ask *k, const struct meta_audit_filter *f)
-{
-    for (size_t i = 0; i < f->n_types; i++) {
-        struct span t = f->types[i];
-        bool family = t.n > 0 && t.p[t.n - 1] == '.';
-
-        ask_add(k, i == 0 ? " AND (" : " OR ");
-        if (family) { /* ASCII words: '/' follows '.' */
-            ask_text(k, "(a.type>=?", t);
-            ask_text(k, " AND a.type<?", span_sub(t, 0, t.n - 1));
-            ask_add(k, "||'/')");
-        } else {
-            ask_text(k, "a.type=?", t);
-        }
-    }
-    if (f->n_types > 0)
-        ask_add(k, ")");
-}
-
-static void ask_items(struct ask *k, const struct meta_audit_filter *f)
-{
-    ask_text(k, "SELECT a.idx,a.time,a.type,l.leaf FROM audit a LEFT JOIN audit_leaf l ON l.log=a.log AND l.idx=a.idx"
-                " WHERE a.log=?", f->log);
-    if (f->actor.n > 0)
-        ask_text(k, " AND a.actor=?", f->actor);
-    if (f->q.n > 0)
-        ask_text(k, " AND a.q=?", f->q);
-    if (f->gid.n > 0)
-        ask_text(k, " AND a.gid=?", f->gid);
-    if (f->rid.n > 0)
-        ask_text(k, " AND a.rid=?", f->rid);
-    ask_types(k, f);
-    if (f->after_ms != 0)
-        ask_int(k, " AND a.time>=?", f->after_ms);
-    if (f->before_ms != 0)
-        ask_int(k, " AND a.time<?", f->before_ms);
-    if (f->from >= 0)
-        ask_int(k, f->ascending ? " AND a.idx>=?" : " AND a.idx<=?", f->from);
-    ask_int(k, f->ascending ? " ORDER BY a.idx LIMIT ?" : " ORDER BY a.idx DESC LIMIT ?", (int64_t) f->limit + 1);
-}
-
-enum err meta_audit_list(struct meta_view *v, const struct meta_audit_filter *f, struct arena *a,
-                         struct meta_audit_item **ret, size_t *ret_n, int64_t *ret_more, struct err_info *reterr)
-{
-    CLEANUP(ask_deinit) struct ask k = { .n = 0 };
-    struct meta_audit_item *rows;
-    sqlite3_stmt *st;
-    enum err e;
-    size_t n = 0;
-    bool row;
-
-    if (f->limit < 1 || f->limit > META_PAGE_MAX)
-        return ERR_RAISE(reterr, ERR_INVAL, "a page has 1 to %d rows", META_PAGE_MAX);
-    ask_init(&k);
-    ask_items(&k, f);
-    TRY(ask_run(v, &k, &st, reterr));
-    rows = arena_alloc(a, (f->limit + 1) * sizeof(*rows));
-    if (rows == NULL)
-        return ERR_RAISE(reterr, ERR_NOMEM, "database: the answer is larger than its arena");
-    *ret_more = -1;
-    for (;; n++) {
-        TRY(db_step(v, st, &row, reterr));
-        if (!row)
-            break;
-        rows[n].idx = sqlite3_column_int64(st, 0);
-        if (n == f->limit) {
-            *ret_more = rows[n].idx;
-            (void) sqlite3_reset(st); /* a read that ends early reports nothing */
-            break;
-        }
-        rows[n].time = sqlite3_column_int64(st, 1);
-        e = db_col_span(st, 2, a, &rows[n].type, reterr);
-        if (e == ERR_OK)
-            e = db_col_span(st, 3, a, &rows[n].leaf, reterr);
-        if (e != ERR_OK) {
-            (void) sqlite3_reset(st); /* a read that ends early reports nothing */
-            return e;
-        }
-    }
-    *ret = rows;
-    *ret_n = n;
-    return ERR_OK;
 }
 
 /* ---- logs, nodes, openings, checkpoints ---- */

@@ -991,6 +991,85 @@ static void the_tail_filters(void **state)
     fixture_deinit(&f);
 }
 
+/* What a list has to say, the plain way. */
+static size_t passing(const struct meta_audit_filter *f, const struct leaf *all, size_t n_all, int64_t *out)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < n_all && n <= f->limit; k++) {
+        size_t i = f->ascending ? k : n_all - 1 - k;
+        const struct leaf *l = &all[i];
+        struct span word = span_str(leaf_type_word(l->type));
+        bool typed = f->n_types == 0;
+
+        for (size_t t = 0; t < f->n_types; t++)
+            typed |= f->types[t].p[f->types[t].n - 1] == '.' ? span_starts(word, (const char *) f->types[t].p) : span_eq(word, f->types[t]);
+        if (typed && (f->from < 0 || (f->ascending ? (int64_t) i >= f->from : (int64_t) i <= f->from)) &&
+            (f->actor.n == 0 || span_eq(f->actor, l->actor)) && (f->q.n == 0 || span_eq(f->q, l->q)) &&
+            (f->gid.n == 0 || span_eq(f->gid, l->gid)) && (f->rid.n == 0 || span_eq(f->rid, l->rid)))
+            out[n++] = (int64_t) i;
+    }
+    return n;
+}
+
+/* Lists go by what is noted of blocks of 256 records: they say the same as reading everything. */
+static void lists_over_many_blocks(void **state)
+{
+    static const char *const ids[] = { "_AAAAAAAAAAAAAAAA", "_BBBBBBBBBBBBBBBB", "_CCCCCCCCCCCCCCCC", "_DDDDDDDDDDDDDDDD" };
+    static const enum leaf_type kinds[] = { LEAF_REQUEST_CREATED, LEAF_LOGIN_OK, LEAF_REPLAY_SETTLED, LEAF_KEY_ISSUED };
+    enum { N = 2000 };
+    static struct leaf all[N];
+    static int64_t want[N + 1];
+    char names[4][4][24];
+    struct fixture f;
+    uint32_t seed = 7;
+
+#define PICK(n) (seed = seed * 1664525u + 1013904223u, (seed >> 16) % (n))
+    (void) state;
+    fixture_init(&f);
+    begin(&f);
+    create_log(&f, "system", 5);
+    create_log(&f, PROJECT, 5);
+    for (size_t k = 0; k < 16; k++)
+        (void) snprintf(names[k / 4][k % 4], sizeof(names[0][0]), "%c%s", "uqgr"[k / 4], ids[k % 4]);
+    all[0] = record(PROJECT, LEAF_PROJECT_CREATED, 5);
+    for (size_t i = 1; i < N; i++) {
+        size_t rare = i % 700 == 5 ? 3 : i / 512 % 3; /* each of them in some blocks only */
+        struct leaf l = record(PROJECT, kinds[PICK(20) == 0 ? 3 : PICK(3)], 1000);
+
+        l.actor = span_str(names[0][PICK(9) == 0 ? 3 : PICK(2)]);
+        l.q = PICK(3) == 0 ? span_str(names[1][rare]) : SPAN_EMPTY;
+        l.gid = PICK(2) == 0 ? span_str(names[2][rare]) : SPAN_EMPTY;
+        l.rid = PICK(2) == 0 ? span_str(names[3][PICK(3)]) : SPAN_EMPTY;
+        all[i] = l;
+        assert_ok_err(audit_append(f.a, &l, &f.e), &f.e);
+    }
+    commit(&f);
+    for (int turn = 0; turn < 600; turn++) {
+        struct span types[2] = { PICK(2) == 0 ? SPAN("replay.") : SPAN("key.issued"), SPAN("request.created") };
+        struct meta_audit_filter x = { .log = SPAN(PROJECT), .types = types, .n_types = PICK(3), .ascending = PICK(2) == 0,
+                                       .from = PICK(3) == 0 ? -1 : (int64_t) PICK(N + 300), .limit = 1 + PICK(60) };
+        struct span *const parts[] = { &x.actor, &x.q, &x.gid, &x.rid };
+        struct meta_audit_item *rows;
+        struct arena mem;
+        size_t n, n_want;
+        int64_t more;
+
+        for (size_t k = 0; k < 4; k++)
+            *parts[k] = PICK(3) == 0 ? span_str(names[k][PICK(4)]) : SPAN_EMPTY;
+        arena_init(&mem, 16u << 20);
+        assert_ok_err(meta_audit_list(meta_view(f.m), &x, &mem, &rows, &n, &more, &f.e), &f.e);
+        n_want = passing(&x, all, N, want);
+        assert_int_equal(n, n_want > x.limit ? x.limit : n_want);
+        assert_int_equal(more, n_want > x.limit ? want[x.limit] : -1);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(rows[i].idx, want[i]);
+        arena_deinit(&mem);
+    }
+#undef PICK
+    fixture_deinit(&f);
+}
+
 static int need_crypto(void **state)
 {
     (void) state;
@@ -1012,6 +1091,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_from_elsewhere),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_log),
         cmocka_unit_test(the_tail_filters),
+        cmocka_unit_test(lists_over_many_blocks),
         cmocka_unit_test(faults_have_words),
         cmocka_unit_test(checkpoints_of_less_than_all),
         cmocka_unit_test(before_the_key_is_known),

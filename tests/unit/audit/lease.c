@@ -231,7 +231,7 @@ static void leaves_without_bytes_count_for_nothing(void **state)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         char sql[300];
 
-        (void) snprintf(sql, sizeof(sql), "UPDATE audit_leaf SET leaf=CAST('%s' AS BLOB) WHERE idx=1", texts[i]);
+        (void) snprintf(sql, sizeof(sql), "UPDATE audit SET leaf=CAST('%s' AS BLOB) WHERE idx=1", texts[i]);
         forge(&f, sql);
         assert_ok(lease_bytes(meta_view(f.m), SPAN(PROJECT), SPAN("g_P_52yi_zKORYBdCS"), SPAN("BXqH0cJLlQzHgCOqSMGAMA"),
                               0, &bytes, NULL));

@@ -155,7 +155,7 @@ static inline struct audit_result check(struct fixture *f, const char *log)
 static inline void forge(struct fixture *f, const char *sql)
 {
     static const char drop[] = "DROP TRIGGER IF EXISTS audit_no_update; DROP TRIGGER IF EXISTS audit_no_delete;"
-                               "DROP TRIGGER IF EXISTS audit_leaf_no_update; DROP TRIGGER IF EXISTS audit_leaf_no_delete;"
+                               "DROP TRIGGER IF EXISTS audit_seen_no_update; DROP TRIGGER IF EXISTS audit_seen_no_delete;"
                                "DROP TRIGGER IF EXISTS checkpoint_no_update; DROP TRIGGER IF EXISTS checkpoint_no_delete;";
     sqlite3 *h;
     char *text = NULL;

@@ -163,11 +163,11 @@ static void damage(void **state)
         struct tile t;
         enum err want;
     } cases[] = {
-        { "UPDATE audit_leaf SET leaf=CAST(replace(CAST(leaf AS TEXT),'3','4') AS BLOB) WHERE idx=599",
+        { "UPDATE audit SET leaf=CAST(replace(CAST(leaf AS TEXT),'3','4') AS BLOB) WHERE idx=599",
           { .entries = true, .n = 2, .width = 88 }, ERR_CORRUPT },
         { "UPDATE audit SET hash=zeroblob(32) WHERE idx=599", { .entries = true, .n = 2, .width = 88 }, ERR_CORRUPT },
         { "UPDATE audit SET hash=zeroblob(31) WHERE idx=599", { .n = 2, .width = 88 }, ERR_CORRUPT },
-        { "DELETE FROM audit_leaf WHERE idx=3", { .entries = true, .n = 0, .width = 4 }, ERR_CORRUPT },
+        { "UPDATE audit SET leaf=NULL WHERE idx=3", { .entries = true, .n = 0, .width = 4 }, ERR_CORRUPT },
         { "DELETE FROM audit WHERE idx=3", { .entries = true, .n = 0, .width = TILE_WIDTH }, ERR_CORRUPT },
         { "DELETE FROM audit WHERE idx=3", { .n = 0, .width = 4 }, ERR_CORRUPT },
         { "UPDATE audit_node SET hash=zeroblob(31) WHERE idx=1", { .level = 1, .n = 0, .width = 2 }, ERR_CORRUPT },

@@ -500,8 +500,8 @@ static void the_scrub_finds_what_the_start_does_not(void **state)
     assert_true(core_health(h.core).audit_ok);
     h.core = core_close(h.core);
     shell("python3 - <<'E'\nimport sqlite3, os\nd = sqlite3.connect(os.environ['D'] + '/meta/keyhole.db')\n"
-          "d.execute('DROP TRIGGER audit_leaf_no_update')\n"
-          "d.execute(\"UPDATE audit_leaf SET leaf=CAST(replace(leaf, 'system', 'sysTem') AS BLOB) WHERE log='system' AND idx=2\")\n"
+          "d.execute('DROP TRIGGER audit_no_update')\n"
+          "d.execute(\"UPDATE audit SET leaf=CAST(replace(leaf, 'system', 'sysTem') AS BLOB) WHERE log='system' AND idx=2\")\n"
           "d.commit()\nE");
     reopen();
     assert_true(core_health(h.core).audit_ok);
