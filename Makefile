@@ -24,8 +24,8 @@ demo: ## run the whole story on this machine, in your browser
 	@ninja -C $(BUILD) -j$(JOBS) src/keyhole
 	@$(BUILD)/src/keyhole demo
 
-check: build ## every test; the last line counts them
-	@tests/run --build $(BUILD)
+check: build ## every test; the last line counts them (BENCH=1: the short bench after them, as in CI)
+	@tests/run --build $(BUILD) $(if $(BENCH),--bench)
 
 check-long: build ## the long forms of the tests too
 	@tests/run --build $(BUILD) --long

@@ -32,7 +32,7 @@ def follow_round(build, house, n, seconds, top, got):
     keys = house.keys(asked, scope=["play", "live"])
     lines = [f"/v1/replay/{rid}/stream?follow=1 {key}" for (_, _, rid), key in zip(asked, keys) for _ in range(10)][:n]
     before = house.pss()
-    run = Run(build, house.address, lines, top, 1, seconds).open().begin()
+    run = Run(build, house.address, lines, top, max(1, n / 1500), seconds).open().begin()
     time.sleep(1)
     costs, began, began_ns = Costs(house.roles()), time.monotonic(), time.monotonic_ns()
     time.sleep(seconds - 2)
@@ -62,7 +62,7 @@ def follow_round(build, house, n, seconds, top, got):
 
 
 def run(build, o):
-    n, seconds = (5000 if o.full else 500), 8
+    n, seconds = (500 if o.quick else 5000), 8
     got = Rounds()
     for _ in range(o.few):  # a fresh server each: what an earlier round grew to would be there
         with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:

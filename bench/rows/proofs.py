@@ -72,7 +72,7 @@ def run(build, o):
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build, tls=True) as house:
         top = pathlib.Path(top)
         (top / "files").mkdir()
-        cast = Cast(house, [house.store(recording(CHUNKS, 32768, n)) for n in range(4)], 16)
+        cast = Cast(house, [house.store(recording(CHUNKS, 32768, n)) for n in range(4)], 8 if o.quick else 16)
         _, size = save_chunks(house, cast, CHUNKS, top / "files")
         bound = Bound(house, cast)
         port = free_port()

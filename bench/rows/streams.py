@@ -253,7 +253,7 @@ def ends(build, o):
 # ---- starts ----
 
 def starts(build, o):
-    n, recordings = (2000, 100) if o.full else (500, 100)
+    n, recordings = 2000, 100
     got = {k: [] for k in ("p50", "p99", "max", "cpu", "cpu gate", "cpu keeper", "cpu vault")}
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:
         top = pathlib.Path(top)
