@@ -336,6 +336,83 @@ static void add_run(struct mask_grid *g, struct mask_run r)
     g->failed = g->failed || g->runs.failed;
 }
 
+/* ---- cells that move along their row ---- */
+
+/* How many of the run's characters begin before column x. */
+static int begin_before(const struct mask_run *r, int x)
+{
+    const int w = r->width == 0 ? 1 : r->width;
+    const int n = x <= r->col ? 0 : (x - r->col + w - 1) / w;
+
+    return n > r->n ? r->n : n;
+}
+
+/* The run's characters from column x + gone on stand n columns to the right (negative: left) now; those from x up to there are gone. */
+static void shift_run(struct mask_grid *g, size_t at, int x, int gone, int n)
+{
+    struct mask_run *r = (struct mask_run *) (void *) g->runs.p + at, moved = *r;
+    const int w = r->width == 0 ? 1 : r->width, left = begin_before(r, x), from = begin_before(r, x + gone);
+    const int col = r->col + from * w + n, room = (g->cols - col + w - 1) / w;
+
+    r->n = (uint16_t) left;
+    if (from == moved.n || room <= 0)
+        return;
+    moved.off += (uint32_t) from * moved.len;
+    moved.col = (uint16_t) col;
+    moved.n = (uint16_t) (moved.n - from < room ? moved.n - from : room);
+    if (left == 0)
+        *r = moved;
+    else
+        buf_add(&g->runs, &moved, sizeof(moved));
+}
+
+static void shift_runs(struct mask_grid *g, int x, int gone, int n)
+{
+    const uint32_t row = g->row[g->y].id;
+    size_t count;
+
+    if (2 * g->runs.n > g->runs.max) /* each may become two */
+        buf_drop(&g->runs, g->runs.n / sizeof(struct mask_run) / 2 * sizeof(struct mask_run));
+    count = g->runs.n / sizeof(struct mask_run);
+    g->work += 4 + count;
+    for (size_t i = 0; i < count; i++) {
+        const struct mask_run *r = (const struct mask_run *) (const void *) g->runs.p + i;
+
+        if (r->row == row && r->n > 0)
+            shift_run(g, i, x, gone, n);
+    }
+    g->failed = g->failed || g->runs.failed;
+}
+
+/* n blanks come in at the cursor, or -n cells go there. */
+static void shift_cells(struct mask_grid *g, const struct mask_grid_calls *calls, int n)
+{
+    uint32_t *c = cells_of(g, g->y);
+    int k = g->cols - g->x;
+
+    look(g, calls, MASK_LOOK_STAYS);
+    g->work += (unsigned) k / 4;
+    if (n > 0) {
+        n = n > k ? k : n;
+        shift_runs(g, g->x, 0, n);
+        memmove(c + g->x + n, c + g->x, (size_t) (k - n) * sizeof(*c));
+        blank(g, g->y, g->x, g->x + n);
+    } else {
+        n = -n > k ? k : -n;
+        shift_runs(g, g->x, n, -n);
+        memmove(c + g->x, c + g->x + n, (size_t) (k - n) * sizeof(*c));
+        blank(g, g->y, g->cols - n, g->cols);
+    }
+    g->dirty = true; /* it reads otherwise now */
+    g->dirty_from = 0;
+    g->dirty_to = g->cols;
+}
+
+static bool is_blank(const struct mask_grid *g, int y, int from)
+{
+    return row_end(g, y) <= from;
+}
+
 /* len 0: written by REP, no bytes of its own. */
 static void print(struct mask_grid *g, const struct mask_grid_calls *calls, uint32_t cp, uint32_t off, uint8_t len)
 {
@@ -363,6 +440,8 @@ static void print(struct mask_grid *g, const struct mask_grid_calls *calls, uint
     }
     if (g->x + width > g->cols)
         g->x = g->cols - width;
+    if (g->insert && !is_blank(g, g->y, g->x))
+        shift_cells(g, calls, width);
     c = cells_of(g, g->y) + g->x;
     if (g->dirty && *c != 0 && *c != cp && g->x >= g->dirty_from && g->x <= g->dirty_to)
         look(g, calls, MASK_LOOK_STAYS);
@@ -391,25 +470,6 @@ static void print(struct mask_grid *g, const struct mask_grid_calls *calls, uint
 static int arg(const struct mask_grid *g, unsigned i, int otherwise)
 {
     return i < g->n_args && g->args[i] > 0 ? g->args[i] : otherwise;
-}
-
-static void shift_cells(struct mask_grid *g, const struct mask_grid_calls *calls, int n)
-{
-    uint32_t *c = cells_of(g, g->y);
-    int k = g->cols - g->x;
-
-    look(g, calls, MASK_LOOK_STAYS);
-    g->work += (unsigned) k / 4;
-    g->row[g->y].id = ++g->next_id; /* what wrote it stands elsewhere now */
-    if (n > 0) {
-        n = n > k ? k : n;
-        memmove(c + g->x + n, c + g->x, (size_t) (k - n) * sizeof(*c));
-        blank(g, g->y, g->x, g->x + n);
-    } else {
-        n = -n > k ? k : -n;
-        memmove(c + g->x, c + g->x + n, (size_t) (k - n) * sizeof(*c));
-        blank(g, g->y, g->cols - n, g->cols);
-    }
 }
 
 static void shift_rows(struct mask_grid *g, const struct mask_grid_calls *calls, int top, int n)
@@ -497,6 +557,13 @@ static void csi(struct mask_grid *g, const struct mask_grid_calls *calls, uint32
     case 'H':
     case 'f': to(g, calls, arg(g, 1, 1) - 1, n - 1); break;
     case 'd': to(g, calls, g->x, n - 1); break;
+    case 'I': to(g, calls, (g->x / 8 + n) * 8, g->y); break;
+    case 'Z': to(g, calls, ((g->x + 7) / 8 - n) * 8, g->y); break;
+    case 'h':
+    case 'l':
+        for (unsigned i = 0; i < g->n_args; i++)
+            g->insert = g->args[i] == 4 ? final == 'h' : g->insert;
+        break;
     case 'J': erase(g, calls, /* display= */ true); break;
     case 'K': erase(g, calls, /* display= */ false); break;
     case 'L': shift_rows(g, calls, g->y, n); break;
@@ -569,7 +636,7 @@ static void esc_acts(struct mask_grid *g, const struct mask_grid_calls *calls, u
         clear_rows(g, 0, g->rows);
         g->x = g->y = g->top = 0;
         g->bottom = g->rows - 1;
-        g->pending_wrap = g->no_wrap = false;
+        g->pending_wrap = g->no_wrap = g->insert = false;
         break;
     default: break;
     }

@@ -7,6 +7,8 @@
  * Life:    init -> size -> feed* (between them end, release) -> deinit. Plain copies by mask_grid_copy.
  * Lines:   rows that autowrap joined are one line. The callback 'line' is called when the cursor's line has new text and the cursor leaves
  *          it, before that text is overwritten or erased, and at mask_grid_end: the text then is what mask_grid_line gives.
+ * Moved:   text that is pushed along its row (insert, delete) keeps what is known of its bytes: a word that is put before a value, or a slip taken out of
+ *          one, makes a match of what was written long before.
  * Work:    four bytes may clear a whole screen. 'work' grows by about one for each nanosecond that moving and clearing takes; past 'work_max' nothing
  *          is placed any more ('plain', for good): sequences are still parsed, and all text is given to the callback 'unread'.
  * Limits:  MASK_GRID_CELLS cells (a larger terminal has less rows here), MASK_GRID_RUNS runs: beyond them the oldest are forgotten.
@@ -67,7 +69,7 @@ struct mask_grid {
 
     int x, y, top, bottom; /* cursor, scroll region */
     int saved_x, saved_y;
-    bool pending_wrap, no_wrap, alt;
+    bool pending_wrap, no_wrap, insert, alt;
     uint32_t last; /* what REP repeats */
     bool key;           /* for the caller: the lines are inside a private key; a screen that is cleared ends it */
     uint32_t key_lines;
