@@ -288,10 +288,11 @@ bool intake_unsure(struct intake *in, struct intake_unsure *ret)
     ret->reach = mask_term_reach(&in->term, &in->unsure);
     ret->marks = m = (struct intake_late *) (void *) in->unsure.p;
     ret->n = in->unsure.n / sizeof(*m);
-    for (size_t i = 0; i < ret->n; i++) {
+    for (size_t i = 0; i < ret->n; i++)
         m[i].keep = in->keep;
-        ret->first = m[i].seq < ret->first ? m[i].seq : ret->first;
-    }
+    if (!mask_term_live(&in->term, &ret->first))
+        return false;
+    ret->reach = ret->first < ret->reach ? ret->first : ret->reach;
     return true;
 }
 

@@ -93,8 +93,8 @@ const struct intake_late *intake_late(const struct intake *in, size_t *ret_n);
 
 /*
  * After a flush: what stands open. marks, n: text of events that may be part of a match that later ones complete; whoever never hears of later ones
- * masks it. first: the oldest of these events, reach: the oldest of which anything may still be marked late (it is no more than first). Both
- * UINT64_MAX: none. Valid until the next call. False: no memory.
+ * masks it. reach: the oldest event of which anything may still be marked late. first: the oldest that has the first half of a match that may still come
+ * (mask_scan_live): nobody is shown it yet; it is no less than reach. Both UINT64_MAX: none. Valid until the next call. False: no memory.
  */
 struct intake_unsure {
     const struct intake_late *marks;

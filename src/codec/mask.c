@@ -21,6 +21,13 @@ const hs_database_t *mask_builtin_db(void)
     return builtin;
 }
 
+bool mask_id(unsigned id, const struct mask_trigger **ret_trigger, const struct mask_prefix **ret_prefix)
+{
+    *ret_trigger = id < mask_n_triggers ? &mask_triggers[id] : NULL;
+    *ret_prefix = id >= FIRST_PREFIX && id - FIRST_PREFIX < mask_n_prefixes ? &mask_prefixes[id - FIRST_PREFIX] : NULL;
+    return *ret_trigger != NULL || *ret_prefix != NULL;
+}
+
 static enum err compile_builtin(struct err_info *reterr)
 {
     const char *patterns[IDS_MAX];

@@ -187,6 +187,14 @@ size_t mask_rules_min(const struct mask_rules *r);
 size_t mask_scan_open(const struct mask_rules *r, struct span text);
 
 /*
+ * The narrow form of it: where a match begins of which the text has the first half, and that may go on in a later piece; text.n when none. For those who are
+ * shown what is being written: what is before may be shown, what is masked already of course as well. Less than half of a match may be shown with it: up to
+ * three digits of a number, of an e-mail address one plain word before its '@'. Own patterns: from what each match begins with, when the pattern says
+ * so in plain letters; else any text may be. No memory: 0.
+ */
+size_t mask_scan_live(struct mask_scanner *s, const struct mask_rules *r, struct span text);
+
+/*
  * Appends what stands in place of 'text': '*' for each cell (wide characters two, marks none). White space and control bytes
  * stay, so lines and layout do. Bytes that are no UTF-8: one '*' each.
  */

@@ -105,7 +105,7 @@ static const char ibans[] =
     "LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 "
     "SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30 ";
 
-static size_t iban_len(uint8_t a, uint8_t b)
+size_t mask_iban_len(uint8_t a, uint8_t b)
 {
     for (const char *p = ibans; *p != '\0'; p += 5) {
         if ((uint8_t) p[0] == a && (uint8_t) p[1] == b)
@@ -219,7 +219,7 @@ static bool in_iban(const struct mask_in *in, size_t at)
                 return false;
         }
         if (mask_is_upper(in->p[at]) && mask_is_upper(in->p[at + 1]) && mask_is_digit(in->p[at + 2]) &&
-            mask_is_digit(in->p[at + 3]) && iban_len(in->p[at], in->p[at + 1]) != 0)
+            mask_is_digit(in->p[at + 3]) && mask_iban_len(in->p[at], in->p[at + 1]) != 0)
             return true;
     }
     return false;
@@ -535,7 +535,7 @@ void mask_find_iban(struct mask_scanner *s, const struct mask_in *in, size_t at)
 
     if (!mask_border_left(in, at))
         return;
-    len = iban_len(in->p[at], in->p[at + 1]);
+    len = mask_iban_len(in->p[at], in->p[at + 1]);
     if (len == 0)
         return;
     while (n < len && i < in->n) {

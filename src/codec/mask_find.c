@@ -184,8 +184,7 @@ static size_t domain_end(const struct mask_in *in, size_t at)
     return end;
 }
 
-/* scheme://user:password@: where the password begins, or 0. 'at' is the '@'. */
-static size_t url_password(const struct mask_in *in, size_t at)
+size_t mask_url_password(const struct mask_in *in, size_t at)
 {
     size_t from = at > USERINFO_MAX ? at - USERINFO_MAX : 0, colon = 0;
 
@@ -235,7 +234,7 @@ static void find_address(struct mask_scanner *s, const struct mask_in *in, size_
 
 void mask_find_at(struct mask_scanner *s, const struct mask_in *in, size_t end)
 {
-    size_t at = end - 1, password = url_password(in, at);
+    size_t at = end - 1, password = mask_url_password(in, at);
 
     if (password != 0 && password < at)
         (void) mask_add(s, MASK_URL_PASSWORD, password, at);

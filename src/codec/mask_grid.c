@@ -127,13 +127,13 @@ bool mask_grid_size(struct mask_grid *g, int cols, int rows)
 
 /* ---- the line of the cursor ---- */
 
-static void line_rows(const struct mask_grid *g, int *ret_from, int *ret_to)
+static void line_rows(const struct mask_grid *g, int y, int *ret_from, int *ret_to)
 {
-    int from = g->y, to = g->y;
+    int from = y, to = y;
 
-    while (from > 0 && g->row[from - 1].wrapped && g->y - from < MASK_GRID_JOINED)
+    while (from > 0 && g->row[from - 1].wrapped && y - from < MASK_GRID_JOINED)
         from--;
-    while (to + 1 < g->rows && g->row[to].wrapped && to - g->y < MASK_GRID_JOINED)
+    while (to + 1 < g->rows && g->row[to].wrapped && to - y < MASK_GRID_JOINED)
         to++;
     *ret_from = from;
     *ret_to = to;
@@ -175,6 +175,18 @@ static void row_text(const struct mask_grid *g, int y, int end, struct buf *text
     chars->n = (size_t) ((uint8_t *) ch - chars->p);
 }
 
+int mask_grid_line_of(const struct mask_grid *g, int y, struct buf *text, struct buf *chars)
+{
+    int from, to;
+
+    buf_reset(text);
+    buf_reset(chars);
+    line_rows(g, y, &from, &to);
+    for (int k = from; k <= to; k++)
+        row_text(g, k, g->row[k].wrapped ? g->cols : row_end(g, k), text, chars);
+    return to;
+}
+
 void mask_grid_line(const struct mask_grid *g, bool to_cursor, struct buf *text, struct buf *chars)
 {
     int from, to;
@@ -183,7 +195,7 @@ void mask_grid_line(const struct mask_grid *g, bool to_cursor, struct buf *text,
     buf_reset(chars);
     if (g->cols == 0)
         return;
-    line_rows(g, &from, &to);
+    line_rows(g, g->y, &from, &to);
     for (int y = from; y <= (to_cursor ? g->y : to); y++)
         row_text(g, y, to_cursor && y == g->y ? g->x : g->row[y].wrapped ? g->cols : row_end(g, y), text, chars);
 }
@@ -194,7 +206,7 @@ void mask_grid_set_open(struct mask_grid *g, bool open)
 
     if (g->cols == 0)
         return;
-    line_rows(g, &from, &to);
+    line_rows(g, g->y, &from, &to);
     for (int y = from; y <= to; y++)
         g->row[y].open = open;
 }

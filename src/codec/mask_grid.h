@@ -117,6 +117,8 @@ struct mask_char {
 
 /* The cursor's line: UTF-8 into *text, where each character stands into *chars (struct mask_char); both are reset. To the cursor only: 'to_cursor'. */
 void mask_grid_line(const struct mask_grid *g, bool to_cursor, struct buf *text, struct buf *chars);
+/* The same of the line of row y, 0 <= y < rows; its last row. */
+int mask_grid_line_of(const struct mask_grid *g, int y, struct buf *text, struct buf *chars);
 /* Sets 'open' of the cursor's line. */
 void mask_grid_set_open(struct mask_grid *g, bool open);
 

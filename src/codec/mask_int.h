@@ -14,6 +14,7 @@
 
 #include "codec/mask.h"
 
+#define MASK_LEAD_MAX 15
 #define MASK_TAIL 48 /* bytes before a number in which a word for it counts */
 
 struct mask_in {
@@ -28,10 +29,14 @@ bool mask_add(struct mask_scanner *s, unsigned rule, size_t from, size_t to);
 /* 'end' is where the trigger ended, 1 <= end <= in->n. Finders of one place may be called again: they hold what they have seen in s. */
 typedef void mask_find_fn(struct mask_scanner *s, const struct mask_in *in, size_t end);
 
+/* The same of what the text may go on with (mask_live.c): where a match begins that reaches to its end; in->n: none. */
+typedef size_t mask_live_fn(const struct mask_rules *r, const struct mask_in *in, size_t end);
+
 struct mask_trigger {
     const char *pattern;
     unsigned flags;
     mask_find_fn *find;
+    mask_live_fn *live;
 };
 
 /* All that is built in; mask_keys.c's come after these. */
@@ -51,11 +56,35 @@ extern const struct mask_prefix mask_prefixes[];
 extern const size_t mask_n_prefixes;
 void mask_find_prefix(struct mask_scanner *s, const struct mask_in *in, size_t end, const struct mask_prefix *k);
 
+/* Where the key begins whose literal ends at 'end'; end: it is part of a word. */
+size_t mask_prefix_from(const struct mask_in *in, size_t end, const struct mask_prefix *k);
+
+/* name = value, with the word of the trigger in the name (mask_keys.c). */
+struct mask_assigned {
+    size_t from, to;   /* of the value, with all that may belong to it */
+    struct span value; /* what counts of it */
+    uint8_t quote;     /* 0: none */
+    bool env, option;  /* DB_PASSWORD=…, --password=… */
+};
+/* False: no value, or one that is no secret. */
+bool mask_assignment(const struct mask_in *in, size_t end, struct mask_assigned *ret);
+
+/* scheme://user:password@, 'at' being where the '@' is or may come: where the password begins, or 0. */
+size_t mask_url_password(const struct mask_in *in, size_t at);
+
+/* The trigger or the prefix of an id of mask_builtin_db, the other one NULL. False: neither. */
+bool mask_id(unsigned id, const struct mask_trigger **ret_trigger, const struct mask_prefix **ret_prefix);
+
+mask_live_fn mask_live_at, mask_live_at_escaped, mask_live_jwt, mask_live_bearer, mask_live_key_block, mask_live_assignment,
+    mask_live_telegram, mask_live_azure;
+
 mask_find_fn mask_find_at, mask_find_at_escaped, mask_find_jwt, mask_find_bearer, mask_find_key_block,
     mask_find_assignment, mask_find_telegram, mask_find_azure;
 
 /* Numbers of all kinds, in the whole text. */
 void mask_find_numbers(struct mask_scanner *s, const struct mask_in *in);
+/* Characters of one of that country; 0: it has none. */
+size_t mask_iban_len(uint8_t a, uint8_t b);
 /* The run of digits and separators around the digit before 'end'. */
 void mask_find_digits(struct mask_scanner *s, const struct mask_in *in, size_t end);
 /* Two capitals and two digits begin at 'at'. */
@@ -120,8 +149,9 @@ size_t mask_key_body(const struct mask_in *in, size_t at, bool *ret_open, bool *
 
 struct mask_own {
     char *name;
-    uint32_t width_min;
-    bool words;
+    uint32_t width_min, width_max; /* UINT32_MAX: no limit */
+    char lead[MASK_LEAD_MAX + 1];  /* what each match begins with; "" when that is not plain to see */
+    bool words, nocase;
     bool anchored; /* '^', '$' and their like: what it finds in a text says nothing of the text's parts */
 };
 

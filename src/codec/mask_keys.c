@@ -91,19 +91,19 @@ const size_t mask_n_prefixes = sizeof(mask_prefixes) / sizeof(mask_prefixes[0]);
 #define CI HS_FLAG_CASELESS
 
 const struct mask_trigger mask_triggers[] = {
-    { "@", 0, mask_find_at },
-    { "%40", 0, mask_find_at_escaped },
-    { "eyJ", 0, mask_find_jwt },
-    { "bearer ", CI, mask_find_bearer },
-    { "basic ", CI, mask_find_bearer },
-    { "PRIVATE KEY", 0, mask_find_key_block },
-    { ":AA", 0, mask_find_telegram },
-    { "AccountKey=", CI, mask_find_azure },
-    { "api[-_ ]?key", CI, mask_find_assignment },
-    { "secret", CI, mask_find_assignment },
-    { "token", CI, mask_find_assignment },
-    { "passw(?:or)?d", CI, mask_find_assignment },
-    { "access[-_]?key", CI, mask_find_assignment },
+    { "@", 0, mask_find_at, mask_live_at },
+    { "%40", 0, mask_find_at_escaped, mask_live_at_escaped },
+    { "eyJ", 0, mask_find_jwt, mask_live_jwt },
+    { "bearer ", CI, mask_find_bearer, mask_live_bearer },
+    { "basic ", CI, mask_find_bearer, mask_live_bearer },
+    { "PRIVATE KEY", 0, mask_find_key_block, mask_live_key_block },
+    { ":AA", 0, mask_find_telegram, mask_live_telegram },
+    { "AccountKey=", CI, mask_find_azure, mask_live_azure },
+    { "api[-_ ]?key", CI, mask_find_assignment, mask_live_assignment },
+    { "secret", CI, mask_find_assignment, mask_live_assignment },
+    { "token", CI, mask_find_assignment, mask_live_assignment },
+    { "passw(?:or)?d", CI, mask_find_assignment, mask_live_assignment },
+    { "access[-_]?key", CI, mask_find_assignment, mask_live_assignment },
 };
 const size_t mask_n_triggers = sizeof(mask_triggers) / sizeof(mask_triggers[0]);
 
@@ -138,12 +138,19 @@ static bool has_digit(struct span t)
     return false;
 }
 
+size_t mask_prefix_from(const struct mask_in *in, size_t end, const struct mask_prefix *k)
+{
+    size_t from = end - literal_len(k->lit);
+
+    return mask_border_left(in, from) && !(from > 0 && in->p[from - 1] == '-' && k->set == SET_WORD) ? from : end;
+}
+
 void mask_find_prefix(struct mask_scanner *s, const struct mask_in *in, size_t end, const struct mask_prefix *k)
 {
-    size_t from = end - literal_len(k->lit), to = end;
+    size_t from = mask_prefix_from(in, end, k), to = end;
     struct span rest;
 
-    if (!mask_border_left(in, from) || (from > 0 && in->p[from - 1] == '-' && k->set == SET_WORD))
+    if (from == end)
         return;
     while (to < in->n && to - end < k->max && mask_in_set((enum mask_set) k->set, in->p[to]))
         to++;
@@ -268,6 +275,35 @@ static bool is_value_char(uint8_t c, bool quoted)
     return c != '\0' && (quoted ? strchr("!#$%^&*()@:?<>[]{}|", c) != NULL : strchr("!#$%^*@:?", c) != NULL) != 0;
 }
 
+bool mask_assignment(const struct mask_in *in, size_t end, struct mask_assigned *ret)
+{
+    size_t at = end, to;
+    uint8_t ignored;
+    struct span v;
+
+    *ret = (struct mask_assigned){ 0 };
+    while (at < in->n && at - end < 24 && is_name_char(in->p[at]))
+        at++;
+    ret->option = is_option(in, end - 1, at);
+    ret->env = is_env(in, end - 1, at) && at < in->n && in->p[at] == '=';
+    at += quote(in, at, &ignored);
+    at = skip_blanks(in, at);
+    if (at >= in->n || (in->p[at] != '=' && in->p[at] != ':'))
+        return false;
+    at++;
+    if (at < in->n && in->p[at] == '>') /* => of Ruby and PHP */
+        at++;
+    at = skip_blanks(in, at);
+    ret->from = at + quote(in, at, &ret->quote);
+    for (to = ret->from; to < in->n && to - ret->from <= VALUE_MAX && is_value_char(in->p[to], ret->quote != 0); to++) {}
+    ret->to = to;
+    v = span_of(in->p + ret->from, to - ret->from);
+    while (v.n > 0 && ret->quote == 0 && (v.p[v.n - 1] == '.' || v.p[v.n - 1] == ':' || v.p[v.n - 1] == '?'))
+        v.n--;
+    ret->value = v;
+    return v.n <= VALUE_MAX && !is_placeholder(v);
+}
+
 /*
  * api_key = "…", "secret": "…", token: …, DB_PASSWORD=…: a literal value behind a name that says what it is. Program text
  * is full of such names, so a value has to look random: long, of several kinds, with a digit; shorter ones only where
@@ -275,36 +311,19 @@ static bool is_value_char(uint8_t c, bool quoted)
  */
 void mask_find_assignment(struct mask_scanner *s, const struct mask_in *in, size_t end)
 {
-    size_t at = end, from, to, n;
-    uint8_t open = 0, ignored;
-    bool env, option;
+    struct mask_assigned a;
+    bool is;
     struct span v;
 
     if (end <= s->value_to)
         return; /* inside a value that was looked at */
-    while (at < in->n && at - end < 24 && is_name_char(in->p[at]))
-        at++;
-    option = is_option(in, end - 1, at);
-    env = is_env(in, end - 1, at) && at < in->n && in->p[at] == '=';
-    at += quote(in, at, &ignored);
-    at = skip_blanks(in, at);
-    if (at >= in->n || (in->p[at] != '=' && in->p[at] != ':'))
+    is = mask_assignment(in, end, &a);
+    if (a.to > 0 && a.quote == 0)
+        s->value_to = a.to;
+    v = a.value;
+    if (!is || (a.quote != 0 && a.to < in->n && in->p[a.to] != a.quote && in->p[a.to] != '\\'))
         return;
-    at++;
-    if (at < in->n && in->p[at] == '>') /* => of Ruby and PHP */
-        at++;
-    at = skip_blanks(in, at);
-    n = quote(in, at, &open);
-    from = at + n;
-    for (to = from; to < in->n && to - from <= VALUE_MAX && is_value_char(in->p[to], open != 0); to++) {}
-    if (open == 0)
-        s->value_to = to;
-    v = span_of(in->p + from, to - from);
-    while (v.n > 0 && open == 0 && (v.p[v.n - 1] == '.' || v.p[v.n - 1] == ':' || v.p[v.n - 1] == '?'))
-        v.n--;
-    if (v.n > VALUE_MAX || is_placeholder(v) || (open != 0 && to < in->n && in->p[to] != open && in->p[to] != '\\'))
+    if (!in->raw && !(a.env && v.n >= 4) && !(a.option && v.n >= 4 && !is_metavariable(v)) && (v.n < 16 || !varied(v) || !has_digit(v)))
         return;
-    if (!in->raw && !(env && v.n >= 4) && !(option && v.n >= 4 && !is_metavariable(v)) && (v.n < 16 || !varied(v) || !has_digit(v)))
-        return;
-    (void) mask_add(s, MASK_API_KEY, from, from + v.n);
+    (void) mask_add(s, MASK_API_KEY, a.from, a.from + v.n);
 }

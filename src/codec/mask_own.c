@@ -194,6 +194,7 @@ static enum err look_at(const struct mask_own_text *o, const char *text, struct 
     if (info->min_width == 0)
         e = bad(o, "it matches where nothing is", ERR_INVAL, reterr);
     ret->width_min = info->min_width;
+    ret->width_max = info->max_width;
     free(info);
     return e;
 }
@@ -210,12 +211,58 @@ static bool is_anchored(struct span p)
     return false;
 }
 
+/* Does it have ways beside one another that no group holds together: "ab|c"? */
+static bool has_ways(struct span p)
+{
+    unsigned depth = 0;
+    bool list = false;
+
+    for (size_t i = 0; i < p.n; i++) {
+        uint8_t c = p.p[i];
+
+        if (c == '\\') {
+            i++;
+        } else if (list) {
+            list = c != ']';
+        } else if (c == '[') {
+            list = true;
+            i += i + 1 < p.n && p.p[i + 1] == '^';
+            i += i + 1 < p.n && p.p[i + 1] == ']';
+        } else if (c == '|' && depth == 0) {
+            return true;
+        } else if (c == '(' || c == ')') {
+            depth = c == '(' ? depth + 1 : depth > 0 ? depth - 1 : 0;
+        }
+    }
+    return false;
+}
+
+/* Plain letters that the pattern begins with, behind "\b", but for one that may be left out. */
+static void find_lead(struct span p, char lead[MASK_LEAD_MAX + 1])
+{
+    size_t n = 0;
+
+    lead[0] = '\0';
+    if (has_ways(p) || memmem(p.p, p.n, "(?", 2) != NULL || memmem(p.p, p.n, "\\Q", 2) != NULL) /* "(?x)" may change what all of it says */
+        return;
+    while (span_starts(p, "\\b"))
+        p = span_sub(p, 2, p.n);
+    while (n < p.n && n < MASK_LEAD_MAX && (mask_is_alnum(p.p[n]) || (p.p[n] != '\0' && strchr(" _-:=/@#,;<>~%&!'\"", p.p[n]) != NULL)))
+        n++;
+    if (n < p.n && n > 0 && strchr("?*{", p.p[n]) != NULL)
+        n--;
+    memcpy(lead, p.p, n);
+    lead[n] = '\0';
+}
+
 static enum err fill(struct mask_rules *r, const struct mask_own_text *own, size_t n, char **patterns, struct err_info *reterr)
 {
     for (size_t i = 0; i < n; i++) {
         patterns[i] = span_dup(own[i].pattern);
         r->own[i].name = span_dup(own[i].name);
         r->own[i].words = own[i].words;
+        r->own[i].nocase = own[i].nocase;
+        find_lead(own[i].pattern, r->own[i].lead);
         r->own[i].anchored = is_anchored(own[i].pattern);
         r->anchored = r->anchored || r->own[i].anchored;
         if (patterns[i] == NULL || r->own[i].name == NULL)

@@ -6,7 +6,7 @@
 #include "codec/confuse.h"
 #include "codec/mask_int.h"
 
-#define MAGIC   "KHMASK1\n"
+#define MAGIC   "KHMASK2\n"
 #define TEXT_OF(x) TEXT_OF_(x)
 #define TEXT_OF_(x) #x
 #define HS_VERSION_STRING_ TEXT_OF(HS_MAJOR) "." TEXT_OF(HS_MINOR) "." TEXT_OF(HS_PATCH)
@@ -355,7 +355,7 @@ enum err mask_rules_build(struct tree tree, struct span text, struct mask_rules 
 
 const char *mask_engine(void)
 {
-    return "keyhole " KEYHOLE_VERSION " 2, " "vectorscan " HS_VERSION_STRING_;
+    return "keyhole " KEYHOLE_VERSION " 3, " "vectorscan " HS_VERSION_STRING_;
 }
 
 enum err mask_rules_load(struct span text, struct mask_rules **ret, struct err_info *reterr)
@@ -452,7 +452,9 @@ void mask_rules_encode(const struct mask_rules *r, struct buf *out)
     for (size_t i = 0; i < r->n_own; i++) {
         buf_lp4(out, span_str(r->own[i].name));
         buf_u32le(out, r->own[i].width_min);
-        buf_u8(out, (uint8_t) ((r->own[i].words ? 1 : 0) | (r->own[i].anchored ? 2 : 0)));
+        buf_u32le(out, r->own[i].width_max);
+        buf_lp4(out, span_str(r->own[i].lead));
+        buf_u8(out, (uint8_t) ((r->own[i].words ? 1 : 0) | (r->own[i].anchored ? 2 : 0) | (r->own[i].nocase ? 4 : 0)));
     }
     if (r->own_db != NULL && hs_serialize_database(r->own_db, &db, &n) != HS_SUCCESS)
         out->failed = true;
@@ -525,17 +527,23 @@ static bool get_own(struct rd *rd, struct mask_rules *r)
         return false;
     for (; r->n_own < n; r->n_own++) {
         struct mask_own *o = &r->own[r->n_own];
+        struct span lead;
         uint8_t flags;
 
         o->name = span_dup(rd_lp4(rd));
         o->width_min = rd_u32le(rd);
+        o->width_max = rd_u32le(rd);
+        lead = rd_lp4(rd);
+        if (lead.n <= MASK_LEAD_MAX && lead.n > 0)
+            memcpy(o->lead, lead.p, lead.n);
         flags = rd_u8(rd);
         o->words = (flags & 1) != 0;
         o->anchored = (flags & 2) != 0;
+        o->nocase = (flags & 4) != 0;
         r->anchored = r->anchored || o->anchored;
         if (o->width_min < r->min)
             r->min = o->width_min;
-        if (o->name == NULL || o->width_min == 0) {
+        if (o->name == NULL || o->width_min == 0 || o->width_max < o->width_min || lead.n > MASK_LEAD_MAX) {
             r->n_own++;
             return false;
         }

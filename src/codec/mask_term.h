@@ -105,6 +105,11 @@ bool mask_term_take(struct mask_term *t, struct intake_out *ret);
  * memory, or past the ceiling of 'out'.
  */
 NODISCARD bool mask_term_unsure(struct mask_term *t, struct buf *out);
+/*
+ * The narrow form, for those who are shown what is being written (mask_scan_live): the oldest event that has the first half of what may become a match.
+ * UINT64_MAX: none. False: no memory.
+ */
+NODISCARD bool mask_term_live(struct mask_term *t, uint64_t *ret);
 /* The oldest event of which something may still be marked late, 'unsure' being what the call above gave. UINT64_MAX: none. */
 uint64_t mask_term_reach(struct mask_term *t, const struct buf *unsure);
 

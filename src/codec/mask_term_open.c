@@ -5,6 +5,10 @@
 #include "codec/mask_term.h"
 
 #include "base/utf8.h"
+#include "codec/mask_plain.h"
+
+#define LIVE_WORK 50 /* of a line that is looked at; see mask_grid.h */
+#define LIVE_WORK_PER_BYTE 2
 
 static bool add(struct buf *out, uint64_t seq, size_t from, size_t to)
 {
@@ -144,6 +148,109 @@ uint64_t mask_term_reach(struct mask_term *t, const struct buf *unsure)
     if (t->s.n_typed > 0)
         lower(&at, t->s.typed[0].seq);
     return at;
+}
+
+/* ---- what a follower may not be shown yet ---- */
+
+/* The oldest event that wrote into columns [from, to] of the row with that id, as far as it is not masked. */
+static void lower_cells(const struct mask_grid *g, uint32_t row, int from, int to, uint64_t *at)
+{
+    const struct mask_run *r = (const struct mask_run *) (const void *) g->runs.p; /* malloc'd, all of one size */
+
+    for (size_t i = 0; i < g->runs.n / sizeof(*r); i++) {
+        int last = r[i].col + r[i].n * (r[i].width == 0 ? 1 : r[i].width) - 1;
+
+        if (r[i].row == row && r[i].n > 0 && from <= last && to >= r[i].col)
+            lower(at, r[i].seq);
+    }
+}
+
+/* Where in t->line a match is under way. Text inside text counts whole: what it comes to tells no places. */
+static size_t live_from(struct mask_term *t)
+{
+    struct span text = buf_span(&t->line);
+    size_t from;
+
+    t->s.grid.work += LIVE_WORK + LIVE_WORK_PER_BYTE * text.n;
+    if (text.n == 0)
+        return 0;
+    from = mask_scan_live(t->json.scanner, t->json.rules, text);
+    if (from == 0 || !mask_plain_needed(text))
+        return from;
+    buf_reset(&t->data);
+    if (!mask_plain_text(text, &t->data) ||
+        (t->data.n > 0 && mask_scan_live(t->json.scanner, t->json.rules, buf_span(&t->data)) < t->data.n))
+        return 0;
+    return from;
+}
+
+/* Of the text in t->line. */
+static void live_text(struct mask_term *t, uint64_t *at)
+{
+    const struct mask_grid *g = &t->s.grid;
+    const struct mask_char *c = (const struct mask_char *) (const void *) t->chars.p;
+    size_t n = t->chars.n / sizeof(*c), from = live_from(t);
+
+    for (size_t i = 0; i < n;) {
+        size_t k = i;
+
+        while (k + 1 < n && c[k + 1].row == c[i].row)
+            k++;
+        while (i <= k && c[i].at < from)
+            i++;
+        if (i <= k)
+            lower_cells(g, g->row[c[i].row].id, c[i].col, c[k].col, at);
+        i = k + 1;
+    }
+}
+
+/* Text goes on at the cursor, or where a line ends that was left and may be gone back to. */
+static void live_screen(struct mask_term *t, uint64_t *at)
+{
+    const struct mask_grid *g = &t->s.grid;
+
+    if (g->cols > 0 && g->row[g->y].open) {
+        mask_grid_line(g, /* to_cursor= */ true, &t->line, &t->chars);
+        live_text(t, at);
+    }
+    for (int y = 0; y < g->rows; y++) { /* without a size there are none */
+        if (!g->row[y].open || !(y == g->y || is_recent(t, &g->row[y])))
+            continue;
+        y = mask_grid_line_of(g, y, &t->line, &t->chars);
+        live_text(t, at);
+    }
+}
+
+static void live_typed(struct mask_term *t, uint64_t *at)
+{
+    const struct mask_term_state *s = &t->s;
+    size_t off = 0, from;
+
+    for (uint32_t i = 0; i < s->n_unseen && !s->seen; i++)
+        lower(at, s->unseen[i].seq);
+    if (!s->typed_open)
+        return;
+    buf_reset(&t->line);
+    for (uint32_t i = 0; i < s->n_typed; i++)
+        utf8_add(&t->line, s->typed[i].cp);
+    from = live_from(t);
+    for (uint32_t i = 0; i < s->n_typed; off += s->typed[i++].len)
+        if (off >= from && !s->typed[i].masked)
+            lower(at, s->typed[i].seq);
+}
+
+bool mask_term_live(struct mask_term *t, uint64_t *ret)
+{
+    const struct mask_grid *g = &t->s.grid;
+
+    *ret = UINT64_MAX;
+    if (g->plain)
+        return true;
+    live_screen(t, ret);
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        lower(ret, g->parts[i].seq);
+    live_typed(t, ret);
+    return !t->line.failed && !t->chars.failed;
 }
 
 /* ---- what went before is not known ---- */

@@ -88,6 +88,8 @@ static void try_text(const struct mask_rules *r, struct span text)
 
     if (open > text.n || text.n - open > MASK_REACH)
         abort();
+    if (mask_scan_live(scanner, r, text) > text.n)
+        abort();
     if (mask_text(scanner, r, text, &out, counts, &any, NULL) != ERR_OK || mask_scan(scanner, r, text, &key, &h, NULL) != ERR_OK ||
         mask_scan(scanner, r, text, NULL, &h, NULL) != ERR_OK || any != (h.n > 0))
         abort();

@@ -449,7 +449,7 @@ def _():
     true(CARD in "".join(json.loads(l)[2] for l in events(unmasking(r.id))), "with unmask")
 
 
-@test("who follows does not see the first half while it may become a match, and sees an unfinished word after a moment")
+@test("who follows does not see the first half while it may become a match, and sees an unfinished word")
 def _():
     r = Live(keeper_client)
     r.add([line(0.05, "first\r\n")])

@@ -603,6 +603,91 @@ static void open_ends(void **state)
     s = mask_scanner_free(s);
 }
 
+/* Brackets, blanks and dashes tell nothing. */
+static bool is_secret(uint8_t c)
+{
+    return c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+static size_t secret_len(struct span text, const struct label *l)
+{
+    size_t n = 0;
+
+    for (size_t i = l->from; i < l->to; i++)
+        n += is_secret(text.p[i]);
+    return n;
+}
+
+/* How much of a label is in sight when its text was written up to 'cut': not masked, and not held back. */
+static size_t in_sight(struct mask_scanner *s, struct span text, const struct label *l)
+{
+    struct mask_hits h;
+    size_t live = mask_scan_live(s, mask_rules_default(), text), shown = 0, k = 0;
+
+    assert_true(live <= text.n);
+    assert_ok(mask_scan(s, mask_rules_default(), text, NULL, &h, NULL));
+    for (size_t i = l->from; i < text.n && i < live; i++) {
+        while (k < h.n && h.hits[k].to <= i)
+            k++;
+        shown += is_secret(text.p[i]) && (k == h.n || i < h.hits[k].from);
+    }
+    return shown;
+}
+
+/* An address of which nothing but one plain word, or what a path ends with, was written. */
+static bool plain_word(struct span text, const struct label *l)
+{
+    struct span word = span_sub(text, l->from, text.n);
+
+    return l->rule == MASK_EMAIL && memchr(word.p, '@', word.n) == NULL && memmem(word.p, word.n, "%40", 3) == NULL;
+}
+
+/* Of any text, cut anywhere, less than half of a secret is shown to somebody who follows before the rest is known. */
+static void first_halves(void **state)
+{
+    struct buf bytes = BUF_INIT(16u << 20), text = BUF_INIT(1u << 20);
+    unsigned tried[MASK_PATTERNS] = { 0 }, words[MASK_PATTERNS] = { 0 }, bad = 0;
+    size_t most[MASK_PATTERNS] = { 0 };
+    struct label labels[LABELS_MAX];
+    struct mask_scanner *s;
+    struct span rest, one;
+
+    (void) state;
+    assert_ok(mask_scanner_new(&s, NULL));
+    read_corpus(&bytes);
+    rest = buf_span(&bytes);
+    while (span_cut(rest, 0x1e, &one, &rest)) {
+        size_t n = unmark(mask_rules_default(), one, &text, labels);
+
+        for (size_t i = 0; i < n; i++) {
+            size_t all = secret_len(buf_span(&text), &labels[i]);
+
+            for (size_t cut = labels[i].from + 1; cut < labels[i].to; cut++) {
+                size_t shown = in_sight(s, span_of(text.p, cut), &labels[i]);
+
+                tried[labels[i].rule]++;
+                most[labels[i].rule] = shown > most[labels[i].rule] ? shown : most[labels[i].rule];
+                if (2 * shown < all)
+                    continue;
+                words[labels[i].rule]++;
+                if (plain_word(span_of(text.p, cut), &labels[i]))
+                    continue;
+                if (bad++ < 40)
+                    printf("  " SPAN_FMT "|" SPAN_FMT ": %zu shown\n", SPAN_ARG(span_of(text.p + labels[i].from, cut - labels[i].from)), SPAN_ARG(span_of(text.p + cut, labels[i].to - cut)), shown);
+            }
+        }
+    }
+    for (unsigned r = 0; r < MASK_PATTERNS; r++) {
+        printf("%-14.*s %u cuts, at most %zu characters are shown, at %u cuts half of it\n", (int) mask_rules_name(mask_rules_default(), r).n,
+               (const char *) mask_rules_name(mask_rules_default(), r).p, tried[r], most[r], words[r]);
+        assert_true(tried[r] > 100);
+    }
+    assert_int_equal(bad, 0);
+    buf_deinit(&bytes);
+    buf_deinit(&text);
+    s = mask_scanner_free(s);
+}
+
 static void raw_way(void **state)
 {
     struct mask_scanner *s;
@@ -785,7 +870,7 @@ int main(void)
         cmocka_unit_test(texts),
         cmocka_unit_test(stars),
         cmocka_unit_test(keys_in_pieces),
-        cmocka_unit_test(open_ends),
+        cmocka_unit_test(open_ends), cmocka_unit_test(first_halves),
         cmocka_unit_test(raw_way),
         cmocka_unit_test(slow_texts),
         cmocka_unit_test(real_input),

@@ -497,6 +497,84 @@ static void test_unsure(void **state)
     }
 }
 
+/* A batch each: which of them may be shown at once. */
+static void test_live(void **state)
+{
+    static const struct {
+        const char *rules, *in; /* the batch is the last event */
+        uint64_t first;         /* UINT64_MAX: all may be shown */
+    } t[] = {
+        { "", "obob@web1:~/src (main) $ ", UINT64_MAX },
+        { "", "o[root@db 2024]# ", UINT64_MAX },
+        { "", "o> |om|oa|ok|oe|o |oa|ol|ol", UINT64_MAX },
+        { "", "o........................", UINT64_MAX },
+        { "", "oCompiling serde v1.0.2", UINT64_MAX },
+        { "", "oContinue? [Y/n] ", UINT64_MAX },
+        { "", "o 45% [====>     ] 12/26", UINT64_MAX },
+        { "", "oPassword: ", UINT64_MAX },
+        { "", "oone\r\n|omail bob@exa", 1 },
+        { "", "omail jane.smi", 0 },
+        { "", "omail bob", UINT64_MAX },
+        { "", "omail bo|ob@ex", 0 },
+        { "", "ocard 411", UINT64_MAX },
+        { "", "ocard 4111 11", 0 },
+        { "", "ossn 123-4", 0 },
+        { "", "o+44 20 79", 0 },
+        { "", "oDE89 3704", 0 },
+        { "", "oeyJhbGciOi", 0 },
+        { "", "oAKIAIOSFODNN7", 0 },
+        { "", "oghp_16C7e42F", 0 },
+        { "", "otoken: \"8f3a9", 0 },
+        { "", "oDB_PASSWORD=h", 0 },
+        { "", "oAuthorization: Bearer ab", 0 },
+        { "", "omail bob@example.com", UINT64_MAX }, /* masked already, whatever follows */
+        { "", "ocurl -H 'x: bearer a1b2", 0 },
+        { "", "ohttps://bob:hunt", 0 },
+        { "", "ohttps://example/a", UINT64_MAX },
+        { "", "obob%40exam", 0 },
+        { "", "obob\\u0040exam", 0 },
+        { "", "o\x1b]2;title bob@ex", 0 },
+        { "", "o-----BEGIN PRIVATE KEY-----\\nMIIEv", 0 },
+        { "", "o\x1b[5;1Hmail bob@exa\x1b[7;1Hdone", 0 }, /* left by a move: it may be gone back to */
+        { "", "ofoo bar\x1b[4Dcard 4111 1", 0 }, /* at the cursor */
+        { "", "o 4111 1 bar\x1b[4D", 0 },
+        { "", "o\x1b[5;1Hplain text\x1b[7;1Hdone", UINT64_MAX },
+        { "", "i$ ls", 0 }, /* not echoed yet: it may be a password */
+        { "", "i$ ls|o$ ls", UINT64_MAX },
+        { "own \"n\" { pattern = \"EMP-[0-9]{6}\" }", "oemployee ", UINT64_MAX },
+        { "own \"n\" { pattern = \"EMP-[0-9]{6}\" }", "oan EMP-12", 0 },
+        { "own \"n\" { pattern = \"EMP-[0-9]{6}\" }", "oan EMP-123 is none, and this is long", UINT64_MAX },
+        { "own \"n\" { pattern = \"emp-[0-9]{6}\" nocase = yes }", "oan EMP-12", 0 },
+        { "own \"n\" { pattern = \"\\\\bMRN[ :]*[0-9]{7,10}\" }", "o$ make", UINT64_MAX },
+        { "own \"n\" { pattern = \"\\\\bMRN[ :]*[0-9]{7,10}\" }", "oMRN  : 1", 0 },
+        { "own \"n\" { pattern = \"ab*cdef\" }", "oa", 0 },
+        { "own \"n\" { pattern = \"abcd|xyz[0-9]\" }", "oxyz", 0 },
+        { "own \"n\" { pattern = \"ab\\\\(c|xyz[0-9]\" }", "oxyz", 0 },
+        { "own \"n\" { pattern = \"[A-Z]{2}[0-9]{6}\" }", "oQX12", 0 },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct bed *b = bed_new(t[i].rules, 80, 24);
+        struct span rest = span_str(t[i].in), ev;
+        struct intake_unsure open;
+        bool more = true;
+
+        while (more) {
+            more = span_cut(rest, '|', &ev, &rest);
+            intake_begin(b->in);
+            add(b, (char) ev.p[0], span_sub(ev, 1, ev.n));
+            flush(b);
+            assert_true(intake_unsure(b->in, &open));
+            intake_commit(b->in);
+        }
+        if (open.first != t[i].first)
+            fail_msg("%s: %lld, not %lld", t[i].in, (long long) open.first, (long long) t[i].first);
+        assert_true(open.reach <= open.first);
+        bed_free(b);
+    }
+}
+
 /* Who goes on with what another one began masks the rest of its line, and what is typed up to its end. */
 static void test_lost(void **state)
 {
@@ -658,6 +736,7 @@ static void same_layout(const struct screen *a, const struct screen *b, const ch
 
 struct layout {
     unsigned files, events, masked;
+    unsigned open, live;
 };
 
 /* A file's events through the stage; with secrets put in by chance. */
@@ -716,6 +795,26 @@ static void test_layout_random(void **state)
     buf_deinit(&json);
 }
 
+/* Each event is a batch: what of them would a follower wait for? Files in which lines are typed whole seconds before they are shown are no measure. */
+static void follow(const struct span *events, size_t n, int cols, int rows, struct layout *l)
+{
+    struct bed *b = bed_new("", cols, rows);
+    struct intake_unsure open;
+
+    for (size_t i = 0; i < n; i++) {
+        intake_begin(b->in);
+        add_json(b, events[i]);
+        flush(b);
+        assert_true(intake_unsure(b->in, &open));
+        intake_commit(b->in);
+        if (memmem(events[i].p, events[i].n, ",\"i\",", 5) != NULL)
+            break;
+        l->open += open.n > 0;
+        l->live += open.first != UINT64_MAX;
+    }
+    bed_free(b);
+}
+
 /* Real recordings: nothing but stars changes on the screen, at any event. */
 static void real_file(const char *path, void *ctx)
 {
@@ -763,6 +862,7 @@ static void real_file(const char *path, void *ctx)
     }
     flush(b);
     compare(b, original, n, (int) head.cols, (int) head.rows, path);
+    follow(original, n, (int) head.cols, (int) head.rows, l);
     l->files++;
     l->events += (unsigned) n;
     l->masked += (unsigned) intake_counts(b->in)->masked;
@@ -777,7 +877,7 @@ static void test_layout_real(void **state)
     static const char *const dirs[] = { "asciicast/asciinema-edit", "asciicast/asciinema-player", "asciicast/asciinema-server", "asciicast/asciinema-server/2",
                                         "asciicast/asciinema.ext", "asciicast/asciinema_automation", "asciicast/k3d", "asciicast/termtosvg",
                                         "asciicast/r-asciicast", "asciicast/xakep666-player", "asciicast/mdbook-asciinema" };
-    struct layout l = { 0, 0, 0 };
+    struct layout l = { 0 };
 
     (void) state;
     if (test_shared("asciicast/asciinema-player/input.cast") == NULL)
@@ -786,7 +886,9 @@ static void test_layout_real(void **state)
         if (test_shared(dirs[i]) != NULL)
             (void) test_each_file(test_shared(dirs[i]), ".cast", real_file, &l);
     print_message("%u files, %u events, %u masked\n", l.files, l.events, l.masked);
+    print_message("a batch each: %u end in text that is not over, %u may not be shown yet\n", l.open, l.live);
     assert_true(l.files >= 5);
+    assert_true(l.open > 1000 && l.live * 10 < l.open); /* ordinary text is shown at once */
 }
 
 /* ---- limits ---- */
@@ -1012,7 +1114,7 @@ int main(void)
         cmocka_unit_test(test_cases), cmocka_unit_test(test_sudo),          cmocka_unit_test(test_typed_all),
         cmocka_unit_test(test_other), cmocka_unit_test(test_head),          cmocka_unit_test(test_late),
         cmocka_unit_test(test_late_moved),
-        cmocka_unit_test(test_unsure),
+        cmocka_unit_test(test_unsure), cmocka_unit_test(test_live),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_lost),
         cmocka_unit_test(test_cuts),  cmocka_unit_test(test_layout_random), cmocka_unit_test(test_layout_real),

@@ -74,7 +74,7 @@ static void versions(void **state)
 
 static void damage(void **state)
 {
-    const struct ipc_mask_rules bad = { .pid = P, .version = 5, .rules = SPAN("KHMASK1\nnonsense") };
+    const struct ipc_mask_rules bad = { .pid = P, .version = 5, .rules = SPAN("KHMASK2\nnonsense") };
 
     (void) state;
     assert_ok(push(4, "reveal = keep"));
