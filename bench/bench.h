@@ -17,7 +17,7 @@ struct bench_case {
     bool wall;             /* per second on the wall: it waits for a disk */
 };
 
-/* Rounds from BENCH_ROUNDS, 7 unless said; BENCH_CASE: the one of this name alone. Prints one JSON object a line: name, unit, rate (per CPU second), rounds. */
+/* Rounds from BENCH_ROUNDS, 7 unless said; BENCH_CASE: only those whose name begins so. Prints one JSON object a line: name, unit, rate (per CPU second), rounds. */
 int bench_run(const struct bench_case *cases, size_t n);
 
 /* A figure that is not a rate, such as a ratio of sizes. */

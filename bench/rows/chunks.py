@@ -6,29 +6,32 @@ the same connection, for chunks that are leased already.
 """
 import contextlib
 import json
+import pathlib
 import random
+import re
 import shutil
 import string
 import tempfile
-import pathlib
 
 from figures import case
 from house import House, generator, measured
 from nginx import Nghttpd, Nginx, available
 
 CONNS = 64
+HEADER = pathlib.Path(__file__).resolve().parents[2] / "src" / "format" / "segment.h"
+CHUNK = int(re.search(r"^#define SEGMENT_CHUNK_MAX\s+\((\d+)u << 10\)", HEADER.read_text(encoding="utf-8"), re.M)[1]) << 10
 ENCODING = "Accept-Encoding: zstd"
 
 
 def recording(n_chunks, packed, seed):
-    """rrweb events: chunks of 256 KiB that zstd makes about 'packed' bytes of, by mixing noise with what repeats."""
+    """rrweb events: full chunks (SEGMENT_CHUNK_MAX) that zstd makes about 'packed' bytes of, by mixing noise with what repeats."""
     r = random.Random(seed)
     page = {"type": 0, "id": 1, "childNodes": [{"type": 2, "id": 2, "tagName": "p", "attributes": {}, "childNodes": [{"type": 3, "id": 17, "textContent": ""}]}]}
     out = [json.dumps({"type": 4, "timestamp": 1000, "data": {"href": "https://shop.example/", "width": 800, "height": 600}}),
            json.dumps({"type": 2, "timestamp": 1000, "data": {"node": page, "initialOffset": {"top": 0, "left": 0}}})]
     line = json.dumps({"type": 3, "timestamp": 1000, "data": {"source": 0, "texts": [{"id": 17, "value": "%s"}]}})
     size = 1024
-    per_chunk = 262144 // size
+    per_chunk = CHUNK // size
     noise = max(1, int((packed - 700) / per_chunk / 0.76)) if packed > 1500 else 0
     at = 1000
     for _ in range(n_chunks * per_chunk):

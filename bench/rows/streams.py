@@ -47,11 +47,11 @@ class Stage:
 class Run:
     """One bench-streams, step by step: open() -> begin() -> finish() -> close()."""
 
-    def __init__(self, build, address, lines, top, ramp, seconds, ca=None, http2=False):
+    def __init__(self, build, address, lines, top, ramp, seconds, ca=None, http2=False, **where):
         self.file, self.out = top / "streams", top / "out"
         self.file.write_text("\n".join(lines) + "\n", encoding="ascii")
         self.p = generator(build, "bench-streams", "--ramp", ramp, "--run", seconds, "--out", self.out, "--sources", 8,
-                           *(("--ca", ca) if ca else ()), *(("--http2",) if http2 else ()), address, self.file)
+                           *(("--ca", ca) if ca else ()), *(("--http2",) if http2 else ()), address, self.file, **where)
 
     def open(self):
         cue(self.p)
