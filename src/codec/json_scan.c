@@ -27,6 +27,8 @@ enum where {
     W_IN_MEMBER, /* a value of the outer object */
 };
 
+#define PIECE    (16u << 10) /* of an element that is cut, so much more at a time */
+#define HELD_TOKENS (256u << 10) /* of an element that is cut; one of so small parts goes to the lexer, which needs none */
 #define KEEP_CAP (1u << 20) /* room that is kept from one element to the next */
 
 struct json_scan {
@@ -40,6 +42,8 @@ struct json_scan {
     uint64_t items;
     uint64_t total_max;
     uint64_t outer_line, outer_offset;
+    bool by_tape;   /* 'item' is an element's bytes so far, which 'tape' reads; the lexer stands at its beginning */
+    bool slow;      /* the element that the lexer is in is none for 'tape' */
     bool undecided; /* SNIFF met '{': LIST or LINES */
     bool list_next; /* the name just read is the list's */
     bool list_seen;
@@ -164,6 +168,7 @@ static void lex_begin(struct json_scan *s, enum where where)
     s->lex.depth_max = where == W_IN_ITEM || depth == 0 ? depth : depth - 1; /* the outer object is one level */
     if (where == W_IN_ITEM)
         s->lex.members = 0;
+    s->slow = false;
     buf_reset(&s->item);
 }
 
@@ -182,24 +187,99 @@ static bool item_done(struct json_scan *s)
     return true;
 }
 
+static void run(struct json_scan *s, struct span in);
+
+static struct json_limits limits_of_item(const struct json_scan *s)
+{
+    struct json_limits lim = s->o.limits;
+
+    lim.depth = s->lex.depth_max;
+    return lim;
+}
+
+/* 'tape' has it, it has no white space in it, so one line. */
+static bool tape_done(struct json_scan *s, struct span item)
+{
+    uint64_t offset = s->lex.offset;
+    bool ok;
+
+    s->lex.offset += item.n;
+    s->lex.members = s->tape.members;
+    ok = emit(s, item, s->tape.v, s->lex.line, offset);
+    if (s->tape.cap > KEEP_CAP / sizeof(struct json_token))
+        json_tape_deinit(&s->tape);
+    if (ok)
+        after_item(s);
+    return ok;
+}
+
+/* What 'tape' held of an element goes to the lexer, which reads it all and says what is wrong with it and where. */
+static void to_lexer(struct json_scan *s)
+{
+    struct buf held = s->item;
+
+    buf_init(&s->item, held.max);
+    json_tape_rest(&s->tape);
+    s->by_tape = false;
+    s->slow = true;
+    run(s, buf_span(&held));
+    buf_deinit(&held);
+}
+
+/* More of an element that is cut. What was taken too much is given back. */
+static void more_of_item(struct json_scan *s, struct span *in)
+{
+    struct json_limits lim = limits_of_item(s);
+    size_t had = s->item.n, n = in->n < PIECE ? in->n : PIECE, used = 0;
+    enum json_tape_step step = JSON_TAPE_NOT;
+
+    if (n > s->item.max - had)
+        n = s->item.max - had;
+    buf_add(&s->item, in->p, n);
+    if (n > 0 && !s->item.failed)
+        step = json_tape_more(&s->tape, buf_span(&s->item), &lim, &used);
+    else
+        s->item.failed = false; /* the lexer gets what is there, and needs the same memory */
+    n = s->item.n - had;
+    if (step == JSON_TAPE_CUT && s->tape.n > HELD_TOKENS)
+        step = JSON_TAPE_NOT;
+    if (step == JSON_TAPE_WHOLE) {
+        *in = span_sub(*in, used - had, in->n);
+        s->by_tape = false;
+        (void) tape_done(s, span_sub(buf_span(&s->item), 0, used));
+        if (s->item.cap > KEEP_CAP)
+            buf_deinit(&s->item);
+        return;
+    }
+    *in = span_sub(*in, n, in->n);
+    if (step == JSON_TAPE_NOT)
+        to_lexer(s);
+}
+
 /* The element that begins at in->p[0], when it lies there whole and with nothing to leave out. False: it does not, or may be wrong. */
 static bool whole_item(struct json_scan *s, struct span *in, bool *ret_ok)
 {
-    struct json_limits lim = s->o.limits;
-    uint64_t offset = s->lex.offset;
+    struct json_limits lim = limits_of_item(s);
     struct span item = *in;
 
-    lim.depth = s->lex.depth_max;
-    if (!json_tape_read(&s->tape, item, &lim, &item.n))
-        return false;
-    take(s, in, item.n);
-    s->lex.members = s->tape.members;
-    *ret_ok = emit(s, item, s->tape.v, s->lex.line, offset);
-    if (s->tape.cap > KEEP_CAP / sizeof(struct json_token))
-        json_tape_deinit(&s->tape);
-    if (*ret_ok)
-        after_item(s);
-    return true;
+    *ret_ok = true;
+    switch (json_tape_begin(&s->tape, item, &lim, &item.n)) {
+    case JSON_TAPE_WHOLE:
+        *in = span_sub(*in, item.n, in->n);
+        *ret_ok = tape_done(s, item);
+        return true;
+    case JSON_TAPE_CUT:
+        buf_reset(&s->item);
+        buf_add_span(&s->item, *in);
+        s->by_tape = !s->item.failed;
+        if (!s->by_tape)
+            buf_reset(&s->item);
+        else
+            *in = span_sub(*in, in->n, 0);
+        return s->by_tape;
+    case JSON_TAPE_NOT: break;
+    }
+    return false;
 }
 
 static bool value_done(struct json_scan *s)
@@ -226,7 +306,11 @@ static bool in_value(struct json_scan *s, struct span *in)
     enum json_step step;
     bool ok = true;
 
-    if (s->where == W_IN_ITEM && json_lex_idle(&s->lex) && whole_item(s, in, &ok))
+    if (s->by_tape) {
+        more_of_item(s, in);
+        return s->lex.err.cause == JSON_OK;
+    }
+    if (s->where == W_IN_ITEM && !s->slow && json_lex_idle(&s->lex) && whole_item(s, in, &ok))
         return ok;
     step = json_lex_feed(&s->lex, *in, &used, out);
     if (step == JSON_BAD)
@@ -416,12 +500,8 @@ static bool give(const struct json_scan *s, struct json_error *reterr)
     return s->lex.err.cause == JSON_OK;
 }
 
-bool json_scan_feed(struct json_scan *s, struct span in, struct json_error *reterr)
+static void run(struct json_scan *s, struct span in)
 {
-    bool over = in.n > s->total_max || s->lex.offset > s->total_max - in.n;
-
-    if (over)
-        in = span_sub(in, 0, (size_t) (s->total_max - s->lex.offset));
     while (in.n > 0 && s->lex.err.cause == JSON_OK) {
         if (s->where >= W_IN_ITEM)
             (void) in_value(s, &in);
@@ -430,6 +510,18 @@ bool json_scan_feed(struct json_scan *s, struct span in, struct json_error *rete
         else
             (void) outer_byte(s, &in);
     }
+}
+
+bool json_scan_feed(struct json_scan *s, struct span in, struct json_error *reterr)
+{
+    uint64_t had = s->lex.offset + (s->by_tape ? s->item.n : 0);
+    bool over = in.n > s->total_max || had > s->total_max - in.n;
+
+    if (over)
+        in = span_sub(in, 0, (size_t) (s->total_max - had));
+    run(s, in);
+    if (over && s->by_tape)
+        to_lexer(s);
     if (over && s->lex.err.cause == JSON_OK)
         (void) fail(s, JSON_E_BYTES, NULL, s->total_max);
     return give(s, reterr);
@@ -437,6 +529,8 @@ bool json_scan_feed(struct json_scan *s, struct span in, struct json_error *rete
 
 bool json_scan_finish(struct json_scan *s, struct json_error *reterr)
 {
+    if (s->by_tape && s->lex.err.cause == JSON_OK)
+        to_lexer(s);
     if (!give(s, reterr))
         return false;
     switch (s->where) {

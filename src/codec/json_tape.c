@@ -42,7 +42,7 @@ static bool grow(struct json_tape *t)
     return true;
 }
 
-/* ---- scalars: each gives the byte behind it, or NULL */
+/* ---- scalars: each gives the byte behind it; or NULL, with 'cut' when more bytes could make it right */
 
 struct reading {
     struct json_tape *t;
@@ -50,19 +50,23 @@ struct reading {
     uint32_t n, cap;
     const struct json_limits *lim;
     const uint8_t *base, *end;
+    const uint8_t *scan; /* of a string that is cut: looked at up to here */
     uint32_t top;     /* the container that is open; while it is, its n is the one around it */
     uint32_t depth;
     uint32_t members;
+    bool cut;
 };
 
 /* Bytes of the UTF-8 sequence at p (RFC 3629 section 4), or 0. */
-static size_t utf8_len(const uint8_t *p, const uint8_t *end)
+static size_t utf8_len(struct reading *r, const uint8_t *p)
 {
     uint8_t c = p[0], lo = 0x80, hi = 0xbf;
     size_t n = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
 
-    if (n == 0 || (size_t) (end - p) < n)
+    if (n == 0 || (size_t) (r->end - p) < n) {
+        r->cut = n > 0;
         return 0;
+    }
     if (c == 0xe0)
         lo = 0xa0;
     else if (c == 0xed)
@@ -84,16 +88,15 @@ static int hex(uint8_t c)
     return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
 }
 
-static const uint8_t *escape(const struct reading *r, const uint8_t *p)
+static const uint8_t *escape(struct reading *r, const uint8_t *p)
 {
     uint32_t cp = 0;
 
-    if (r->end - p < 2)
+    r->cut = r->end - p < 2 || (p[1] == 'u' && r->end - p < 6);
+    if (r->cut)
         return NULL;
     if (p[1] != 'u')
         return p[1] != '\0' && strchr("\"\\/bfnrt", p[1]) != NULL ? p + 2 : NULL;
-    if (r->end - p < 6)
-        return NULL;
     for (int i = 2; i < 6; i++) {
         if (hex(p[i]) < 0)
             return NULL;
@@ -104,31 +107,49 @@ static const uint8_t *escape(const struct reading *r, const uint8_t *p)
     return p + 6;
 }
 
-/* p: the opening quote. */
-static inline const uint8_t *string(const struct reading *r, const uint8_t *p, bool *ret_escaped)
+/* What is no plain ASCII in a string: an escape or a sequence. */
+static const uint8_t *odd(struct reading *r, const uint8_t *p, bool *io_escaped)
 {
-    const uint8_t *begin = ++p;
+    const uint8_t *next;
     size_t n;
 
-    for (;;) {
-        p = json_plain_run(p, r->end);
-        if (p == r->end)
-            return NULL;
-        if (*p == '"')
-            break;
-        if (*p == '\\') {
-            p = escape(r, p);
-            *ret_escaped = true;
-            if (p == NULL)
-                return NULL;
-            continue;
-        }
-        n = *p < 0x20 ? 0 : utf8_len(p, r->end);
-        if (n == 0)
-            return NULL;
-        p += n;
+    if (*p == '\\') {
+        *io_escaped = true;
+        next = escape(r, p);
+    } else {
+        n = *p < 0x20 ? 0 : utf8_len(r, p);
+        next = n == 0 ? NULL : p + n;
     }
-    return (uint64_t) (p - begin) <= r->lim->string ? p + 1 : NULL;
+    if (r->cut)
+        r->scan = p;
+    return next;
+}
+
+/* From p on, which is no plain byte, to the closing quote. */
+__attribute__((noinline)) static const uint8_t *odd_string(struct reading *r, const uint8_t *p, bool *io_escaped)
+{
+    while (p != NULL && (p == r->end || *p != '"')) {
+        if (p == r->end) {
+            r->cut = true;
+            r->scan = p;
+            return NULL;
+        }
+        p = odd(r, p, io_escaped);
+        if (p != NULL)
+            p = json_plain_run(p, r->end);
+    }
+    return p;
+}
+
+/* p: the opening quote; what lies before 'from' was looked at. */
+static inline const uint8_t *string(struct reading *r, const uint8_t *p, const uint8_t *from, bool *io_escaped)
+{
+    const uint8_t *begin = p + 1;
+
+    p = json_plain_run(from, r->end);
+    if (p == r->end || *p != '"')
+        p = odd_string(r, p, io_escaped);
+    return p != NULL && (uint64_t) (p - begin) <= r->lim->string ? p + 1 : NULL;
 }
 
 static inline const uint8_t *digits(const uint8_t *p, const uint8_t *end)
@@ -140,10 +161,8 @@ static inline const uint8_t *digits(const uint8_t *p, const uint8_t *end)
     return p == begin ? NULL : p;
 }
 
-static inline const uint8_t *number(const struct reading *r, const uint8_t *p)
+static inline const uint8_t *number_end(const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *begin = p, *end = r->end;
-
     if (*p == '-')
         p++;
     if (p < end && *p == '0')
@@ -158,146 +177,248 @@ static inline const uint8_t *number(const struct reading *r, const uint8_t *p)
             p++;
         p = digits(p, end);
     }
-    return p != NULL && p - begin <= JSON_NUMBER_MAX ? p : NULL;
+    return p;
 }
 
-static const uint8_t *literal(const struct reading *r, const uint8_t *p, const char *text, size_t n)
+/* May it go on behind the end? */
+static bool number_cut(const struct reading *r, const uint8_t *p)
 {
-    return (size_t) (r->end - p) >= n && memcmp(p, text, n) == 0 ? p + n : NULL;
+    const uint8_t *begin = p;
+
+    while (p < r->end && *p != '\0' && strchr("0123456789+-.eE", *p) != NULL)
+        p++;
+    return p == r->end && p - begin <= JSON_NUMBER_MAX;
+}
+
+static inline const uint8_t *number(struct reading *r, const uint8_t *p)
+{
+    const uint8_t *to = number_end(p, r->end);
+
+    if (to == NULL || to == r->end) {
+        r->cut = number_cut(r, p);
+        return NULL;
+    }
+    return to - p <= JSON_NUMBER_MAX ? to : NULL;
+}
+
+static const uint8_t *literal(struct reading *r, const uint8_t *p, const char *text, size_t n)
+{
+    size_t left = (size_t) (r->end - p);
+
+    if (left < n) {
+        r->cut = memcmp(p, text, left) == 0;
+        return NULL;
+    }
+    return memcmp(p, text, n) == 0 ? p + n : NULL;
 }
 
 /* ---- the structure */
 
+/* Where a reading stands that is cut: at the first byte of what comes next. */
+enum state { AT_VALUE, AT_FIRST, AT_AFTER, AT_NAME };
+
 /* More room; tokens move. */
-static bool more(struct reading *r)
+static struct json_token *more(struct reading *r, struct json_token *v)
 {
     if (!grow(r->t))
-        return false;
-    r->v = r->t->v;
+        return v;
     r->cap = r->t->cap;
-    return true;
+    return r->t->v;
 }
 
-/* A scalar from 'from' to p; p NULL: it is none. */
-static inline const uint8_t *push(struct reading *r, const uint8_t *from, const uint8_t *p, enum json_type type)
+/* A digit's run is what most numbers are: where it ends when something of JSON follows, else NULL. */
+static inline const uint8_t *plain_number(const uint8_t *p, const uint8_t *end)
 {
-    if (p == NULL || (r->n == r->cap && !more(r)))
-        return NULL;
-    r->v[r->n++] = (struct json_token){ (uint32_t) (from - r->base), (uint32_t) (p - r->base), 1, (uint8_t) type, false };
-    return p;
+    const uint8_t *begin = p;
+
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p != begin && p < end && (*begin != '0' || p - begin == 1) && p - begin <= JSON_NUMBER_MAX && (*p == ',' || *p == '}' || *p == ']') ? p : NULL;
 }
 
-static inline const uint8_t *push_string(struct reading *r, const uint8_t *from)
+/*
+ * Reads from *io_at on. *io_at: what is behind the value; of one that is cut, where to go on. Everything that each token needs is a variable of
+ * its own here, so that it stays in a register.
+ */
+static enum json_tape_step read_on(struct reading *r, enum state *io_state, const uint8_t **io_at, bool *io_escaped)
 {
-    bool escaped = false;
-    const uint8_t *p = push(r, from, string(r, from, &escaped), JSON_STRING);
+    const uint8_t *p = *io_at, *to, *from = r->scan, *const base = r->base, *const end = r->end;
+    struct json_token *v = r->v;
+    uint32_t n = r->n, top = r->top, depth = r->depth, members = r->members, most = r->lim->members;
+    enum json_tape_step step = JSON_TAPE_NOT;
+    enum state state = *io_state;
+    enum json_type type;
+    bool escaped = *io_escaped, object = depth > 0 && v[top].type == JSON_OBJECT;
 
-    if (p != NULL)
-        r->v[r->n - 1].escaped = escaped;
-    return p;
-}
+#define TOKEN(first, behind, what, esc)                                                                                                    \
+    do {                                                                                                                                   \
+        if (n == r->cap && (v = more(r, v), n == r->cap))                                                                                  \
+            goto out;                                                                                                                      \
+        v[n++] = (struct json_token){ (uint32_t) ((first) - base), (uint32_t) ((behind) - base), 1, (uint8_t) (what), (esc) };             \
+    } while (0)
+#define CLOSE()                                                                                                                            \
+    do {                                                                                                                                   \
+        uint32_t around = v[top].n;                                                                                                        \
+                                                                                                                                           \
+        v[top].to = (uint32_t) (++p - base);                                                                                               \
+        v[top].n = n - top;                                                                                                                \
+        top = around;                                                                                                                      \
+        depth--;                                                                                                                           \
+        object = depth > 0 && v[top].type == JSON_OBJECT;                                                                                  \
+    } while (0)
 
-static inline const uint8_t *scalar(struct reading *r, const uint8_t *p)
-{
+    switch (state) {
+    case AT_VALUE: if (from != NULL) goto value_string; else goto value;
+    case AT_FIRST: goto first;
+    case AT_AFTER: goto after;
+    case AT_NAME: if (from != NULL) goto name_string; else goto name;
+    }
+value:
+    state = AT_VALUE;
+    if (p == end)
+        goto cut;
+    if (depth > 0 && members == most)
+        goto out;
+    escaped = false;
     switch (*p) {
-    case '"': return push_string(r, p);
-    case 't': return push(r, p, literal(r, p, "true", 4), JSON_TRUE);
-    case 'f': return push(r, p, literal(r, p, "false", 5), JSON_FALSE);
-    case 'n': return push(r, p, literal(r, p, "null", 4), JSON_NULL);
-    default: return push(r, p, number(r, p), JSON_NUMBER);
+    case '"':
+        from = p + 1;
+    value_string:
+        to = string(r, p, from, &escaped);
+        type = JSON_STRING;
+        break;
+    case '{':
+    case '[':
+        members += depth > 0;
+        object = *p == '{';
+        if (depth == r->lim->depth)
+            goto out;
+        TOKEN(p, p, object ? JSON_OBJECT : JSON_ARRAY, false);
+        v[n - 1].n = top; /* while it is open: the one around it */
+        top = n - 1;
+        depth++;
+        p++;
+        goto first;
+    case 't': to = literal(r, p, "true", 4), type = JSON_TRUE; break;
+    case 'f': to = literal(r, p, "false", 5), type = JSON_FALSE; break;
+    case 'n': to = literal(r, p, "null", 4), type = JSON_NULL; break;
+    default:
+        to = plain_number(p, end);
+        if (to == NULL)
+            to = number(r, p);
+        type = JSON_NUMBER;
     }
-}
-
-/* Behind the name and its colon. */
-static inline const uint8_t *name(struct reading *r, const uint8_t *p)
-{
-    if (p == r->end || *p != '"')
-        return NULL;
-    p = push_string(r, p);
-    return p != NULL && p < r->end && *p == ':' ? p + 1 : NULL;
-}
-
-static inline bool open(struct reading *r, const uint8_t *p)
-{
-    if (r->depth == r->lim->depth || push(r, p, p, *p == '{' ? JSON_OBJECT : JSON_ARRAY) == NULL)
-        return false;
-    r->v[r->n - 1].n = r->top;
-    r->top = r->n - 1;
-    r->depth++;
-    return true;
-}
-
-/* p: behind the bracket. */
-static inline void close(struct reading *r, const uint8_t *p)
-{
-    struct json_token *k = &r->v[r->top];
-    uint32_t around = k->n;
-
-    k->to = (uint32_t) (p - r->base);
-    k->n = r->n - r->top;
-    r->top = around;
-    r->depth--;
-}
-
-/* Behind a value: over closing brackets and one comma, to the next value. p == end with depth 0: all is over. */
-static inline const uint8_t *next(struct reading *r, const uint8_t *p)
-{
-    while (r->depth > 0) {
-        bool object = r->v[r->top].type == JSON_OBJECT;
-
-        if (p == r->end)
-            return NULL;
-        if (*p == ',')
-            return object ? name(r, p + 1) : p + 1;
+    if (to == NULL)
+        goto stop;
+    members++;
+    TOKEN(p, to, type, escaped);
+    p = to;
+after:
+    state = AT_AFTER;
+    for (;;) {
+        if (depth == 0) {
+            step = JSON_TAPE_WHOLE;
+            goto out;
+        }
+        if (p == end)
+            goto cut;
+        if (*p == ',') {
+            p++;
+            if (object)
+                goto name;
+            goto value;
+        }
         if (*p != (object ? '}' : ']'))
-            return NULL;
-        close(r, ++p);
+            goto out;
+        CLOSE();
     }
-    return p;
+first:
+    state = AT_FIRST;
+    if (p == end)
+        goto cut;
+    if (*p == (object ? '}' : ']')) {
+        CLOSE();
+        goto after;
+    }
+    if (!object)
+        goto value;
+name:
+    state = AT_NAME;
+    if (p == end)
+        goto cut;
+    if (*p != '"')
+        goto out;
+    from = p + 1;
+    escaped = false;
+name_string:
+    to = string(r, p, from, &escaped);
+    if (to == NULL)
+        goto stop;
+    if (to == end) {
+        r->scan = to - 1; /* the quote again */
+        goto cut;
+    }
+    if (*to != ':')
+        goto out;
+    TOKEN(p, to, JSON_STRING, escaped);
+    p = to + 1;
+    goto value;
+cut:
+    r->cut = true;
+stop:
+    step = r->cut ? JSON_TAPE_CUT : JSON_TAPE_NOT;
+out:
+    r->n = n;
+    r->top = top;
+    r->depth = depth;
+    r->members = members;
+    *io_state = state;
+    *io_at = p;
+    *io_escaped = escaped;
+    return step;
+#undef TOKEN
+#undef CLOSE
 }
 
-static inline const uint8_t *container(struct reading *r, const uint8_t *p)
+enum json_tape_step json_tape_more(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used)
 {
-    bool object = *p == '{';
+    uint64_t most = lim->bytes < UINT32_MAX ? lim->bytes : UINT32_MAX;
+    struct reading r = { .t = t, .v = t->v, .n = t->n, .cap = t->cap, .lim = lim, .base = in.p, .end = in.p + (in.n < most ? in.n : most),
+                         .scan = t->scan > 0 ? in.p + t->scan : NULL, .top = t->top, .depth = t->depth, .members = t->members };
+    enum state state = (enum state) t->state;
+    const uint8_t *at = in.p + t->at;
+    enum json_tape_step step = read_on(&r, &state, &at, &t->escaped);
 
-    if (!open(r, p) || ++p == r->end)
-        return NULL;
-    if (*p == (object ? '}' : ']')) {
-        close(r, ++p);
-        return next(r, p);
-    }
-    return object ? name(r, p) : p;
+    t->n = step == JSON_TAPE_NOT ? 0 : r.n;
+    t->members = r.members;
+    if (step == JSON_TAPE_CUT && in.n >= most)
+        step = JSON_TAPE_NOT;
+    t->at = (uint32_t) (at - in.p);
+    t->scan = r.scan > at ? (uint32_t) (r.scan - in.p) : 0;
+    t->top = r.top;
+    t->depth = r.depth;
+    t->state = (uint8_t) state;
+    *ret_used = t->at;
+    return step;
+}
+
+enum json_tape_step json_tape_begin(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used)
+{
+    t->n = t->members = t->top = t->depth = t->at = t->scan = 0;
+    t->state = AT_VALUE;
+    t->escaped = false;
+    if (in.n == 0 || (in.p[0] != '{' && in.p[0] != '['))
+        return JSON_TAPE_NOT;
+    return json_tape_more(t, in, lim, ret_used);
 }
 
 bool json_tape_read(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used)
 {
-    struct reading r = { .t = t, .v = t->v, .cap = t->cap, .lim = lim, .base = in.p, .end = in.p + in.n };
-    const uint8_t *p = in.p;
+    bool whole = json_tape_begin(t, in, lim, ret_used) == JSON_TAPE_WHOLE;
 
-    t->n = 0;
-    if (in.n < 2 || (*p != '{' && *p != '['))
-        return false;
-    if (in.n > lim->bytes || in.n > UINT32_MAX)
-        r.end = in.p + (lim->bytes < UINT32_MAX ? lim->bytes : UINT32_MAX);
-    for (;;) {
-        if (*p == '{' || *p == '[') {
-            p = container(&r, p);
-        } else {
-            p = scalar(&r, p);
-            if (p != NULL)
-                p = next(&r, p);
-        }
-        if (p == NULL || r.depth == 0)
-            break;
-        if (p == r.end || ++r.members > lim->members)
-            return false;
-    }
-    if (p == NULL)
-        return false;
-    t->n = r.n;
-    t->members = r.members;
-    *ret_used = (size_t) (p - in.p);
-    return true;
+    if (!whole)
+        t->n = 0;
+    return whole;
 }
 
 /* ---- what was read */

@@ -6,7 +6,7 @@
  *
  * A value with its tokens is an ordinary struct json_value: json_iter, json_next and json_find use them when they are there.
  *
- * Life:    init -> read* -> deinit. Tokens are valid until the next read; values that carry them as long.
+ * Life:    init -> (read | begin -> more*)* -> deinit. Tokens are valid until the next read; values that carry them as long.
  * Memory:  16 bytes a token, at most JSON_TAPE_MAX; a value with more has none, and is walked byte by byte.
  * Threads: one at a time.
  */
@@ -18,6 +18,10 @@ struct json_tape {
     struct json_token *v;
     uint32_t n, cap;
     uint32_t members; /* as json_limits.members counts them: values in the outermost one, without names */
+    /* of a value that is not over: where to go on */
+    uint32_t top, depth, at, scan;
+    uint8_t state;
+    bool escaped;
 };
 
 void json_tape_init(struct json_tape *t);
@@ -32,6 +36,14 @@ void json_tape_rest(struct json_tape *t);
  * Limits that count: bytes, depth, members, string (in bytes as written), lone surrogates, NUL. Names are not compared.
  */
 bool json_tape_read(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used);
+
+/*
+ * The same of a value that comes in pieces. CUT: it is not over, and nothing that was seen speaks against it (of a number that is cut not all is looked at); json_tape_more gets all its bytes again, which may
+ * have moved, with more behind them, and reads only what is new. The limits stay the same.
+ */
+enum json_tape_step { JSON_TAPE_WHOLE, JSON_TAPE_CUT, JSON_TAPE_NOT };
+enum json_tape_step json_tape_begin(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used);
+enum json_tape_step json_tape_more(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used);
 
 /* The array or object that 'bytes' is, with its tokens; NULL: any value, without. */
 struct json_value json_tape_value(const struct json_token *tokens, struct span bytes);

@@ -1,7 +1,14 @@
 /* Tokens of a value: the same members as without them, at every depth; taken only where the strict reader takes it. */
 #include "test.h"
 
+#include <stdlib.h>
+
 #include "codec/json_tape.h"
+
+static void free_it(char **p)
+{
+    free(*p);
+}
 
 /* ---- what is taken */
 
@@ -106,6 +113,70 @@ static void test_members(void **state)
 }
 
 /* Past the room that is kept, and back. */
+/* ---- in pieces */
+
+static void same_tokens(const struct json_tape *a, const struct json_tape *b)
+{
+    assert_int_equal(a->n, b->n);
+    assert_int_equal(a->members, b->members);
+    for (uint32_t i = 0; i < a->n; i++) {
+        const struct json_token *x = &a->v[i], *y = &b->v[i];
+
+        if (x->from != y->from || x->to != y->to || x->n != y->n || x->type != y->type || x->escaped != y->escaped)
+            fail_msg("token %u: %u-%u n %u type %u, not %u-%u n %u type %u", i, x->from, x->to, x->n, x->type, y->from, y->to, y->n, y->type);
+    }
+}
+
+/* Each way to cut a value in two, and one byte at a time: the same tokens. */
+static void test_pieces(void **state)
+{
+    static const char text[] = "{\"a\":{\"b\":[1,-2.5e+10,0,-0.0E-1,true,false,null,\"\"],\"\\u00e9\\ud83d\\ude00\":\"x\\\\\\\"y\"},\"long name of a member\":"
+                               "\"\xc2\x80\xe0\xa0\x80\xf0\x90\x80\x80 and so on and so on\",\"c\":[],\"d\":{},\"e\":[[],{}]}";
+    const struct json_limits lim = json_limits_event();
+    const struct span in = span_str(text);
+    struct json_tape whole, cut;
+    size_t used;
+
+    (void) state;
+    json_tape_init(&whole);
+    json_tape_init(&cut);
+    assert_true(json_tape_read(&whole, in, &lim, &used));
+    for (size_t n = 1; n < in.n; n++) {
+        CLEANUP(free_it) char *part = strndup(text, n); /* so that a read past it is seen */
+
+        assert_int_equal(json_tape_begin(&cut, span_str(part), &lim, &used), JSON_TAPE_CUT);
+        assert_int_equal(json_tape_more(&cut, in, &lim, &used), JSON_TAPE_WHOLE);
+        assert_int_equal(used, in.n);
+        same_tokens(&whole, &cut);
+    }
+    assert_int_equal(json_tape_begin(&cut, span_sub(in, 0, 1), &lim, &used), JSON_TAPE_CUT);
+    for (size_t n = 2; n < in.n; n++)
+        assert_int_equal(json_tape_more(&cut, span_sub(in, 0, n), &lim, &used), JSON_TAPE_CUT);
+    assert_int_equal(json_tape_more(&cut, in, &lim, &used), JSON_TAPE_WHOLE);
+    same_tokens(&whole, &cut);
+    json_tape_deinit(&whole);
+    json_tape_deinit(&cut);
+}
+
+/* What is wrong already is not cut, nor what is too long. */
+static void test_pieces_wrong(void **state)
+{
+    static const char *const bad[] = { "[01", "[1 ", "{\"a\" ", "{1", "[,", "[1}", "[tx", "[\"\\x", "[\"\n", "[\"\xc0", "[1.x" };
+    struct json_limits lim = json_limits_event();
+    struct json_tape t;
+    size_t used;
+
+    (void) state;
+    json_tape_init(&t);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (json_tape_begin(&t, span_str(bad[i]), &lim, &used) != JSON_TAPE_NOT)
+            fail_msg("should be known to be wrong: %s", bad[i]);
+    lim.bytes = 5;
+    assert_int_equal(json_tape_begin(&t, SPAN("[\"ab"), &lim, &used), JSON_TAPE_CUT);
+    assert_int_equal(json_tape_more(&t, SPAN("[\"abc"), &lim, &used), JSON_TAPE_NOT);
+    json_tape_deinit(&t);
+}
+
 static void test_large(void **state)
 {
     struct buf b = BUF_INIT(1 << 20);
@@ -134,7 +205,8 @@ static void test_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_takes), cmocka_unit_test(test_limits), cmocka_unit_test(test_members), cmocka_unit_test(test_large),
+        cmocka_unit_test(test_takes), cmocka_unit_test(test_limits), cmocka_unit_test(test_members), cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_pieces_wrong), cmocka_unit_test(test_large),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
