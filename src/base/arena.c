@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-#define FIRST_BYTES 496 /* most requests need no more, and thousands of them live as long as a stream */
+#define FIRST_BYTES 112 /* a stream needs no more, and thousands of them live long */
+#define SECOND_BYTES 496
 #define BLOCK_BYTES 4096
 
 struct arena_block {
@@ -38,7 +39,7 @@ void *arena_alloc(struct arena *a, size_t n)
         return NULL;
     n = (n + 15) & ~(size_t) 15;
     if (b == NULL || b->cap - b->n < n) {
-        size_t least = b == NULL ? FIRST_BYTES : BLOCK_BYTES, cap = n > least ? n : least;
+        size_t least = b == NULL ? FIRST_BYTES : b->next == NULL ? SECOND_BYTES : BLOCK_BYTES, cap = n > least ? n : least;
 
         b = malloc(sizeof(*b) + cap);
         if (b == NULL)

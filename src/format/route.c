@@ -31,7 +31,7 @@ static bool is_tail(struct span rest)
 
 static bool match_path(const char *pattern, struct span path, struct span params[ROUTE_PARAMS_MAX])
 {
-    struct span want = span_str(pattern);
+    struct span want;
     size_t n_params = 0;
     bool more_want = true, more_path = true;
 
@@ -40,6 +40,7 @@ static bool match_path(const char *pattern, struct span path, struct span params
         if (i >= path.n || path.p[i] != (uint8_t) pattern[i])
             return false;
     }
+    want = span_str(pattern);
     while (more_want && more_path) {
         struct span w, p;
 

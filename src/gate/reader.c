@@ -613,7 +613,7 @@ static void run(struct run *x)
 void reader_run(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
                 struct viewer_read *ret)
 {
-    struct run x = { r, keys, want, ret, &ret->why, false };
+    struct run x = { r, keys, want, ret, ret->why, false };
 
     run(&x);
     if (want->kind != READ_STORED && want->kind != READ_CHUNK && want->kind != READ_EVENTS)
@@ -653,7 +653,7 @@ static bool is_at_hand(const struct run *x)
 bool reader_run_at_hand(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
                         struct viewer_read *ret)
 {
-    struct run x = { r, keys, want, ret, &ret->why, true };
+    struct run x = { r, keys, want, ret, ret->why, true };
     const bool beginning = want->kind == READ_LOCATE && want->from <= 0 && want->until > 0 && (r->terminal || r->has_base);
     struct buf bytes;
 
@@ -666,14 +666,14 @@ bool reader_run_at_hand(struct reader *r, const struct reader_keys *keys, const 
     if (bytes.p != NULL)
         secret_wipe(bytes.p, bytes.cap);
     buf_reset(&bytes);
-    *ret = (struct viewer_read){ .bytes = bytes, .ahead = ret->ahead };
+    *ret = (struct viewer_read){ .bytes = bytes, .ahead = ret->ahead, .why = ret->why };
     return false;
 }
 
 bool reader_run_newest(struct reader *r, const struct reader_keys *keys, const struct viewer_want *want,
                        struct viewer_read *ret)
 {
-    struct run x = { r, keys, want, ret, &ret->why, true };
+    struct run x = { r, keys, want, ret, ret->why, true };
 
     if (!r->live || (!r->terminal && !r->has_base) || want->seq < reader_sealed(r) || want->seq >= want->until || reveals_any(r))
         return false;

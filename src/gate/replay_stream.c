@@ -18,6 +18,7 @@
 
 #define AHEAD_MS    1000
 #define MIN_WAIT_MS 20
+#define TICK_MS     16 /* streams of a loop wake together: one wake-up serves many, and none makes the loop work for long */
 
 struct stream {
     struct replay_sse s; /* first */
@@ -45,12 +46,13 @@ static int64_t due_at(const struct stream *s, time_us time)
     return s->began + (int64_t) ((double) (time - s->play_from) / 1000.0 / s->speed);
 }
 
-/* Sleeps until the next event comes into reach, or one of the clocks asks. */
+/* Sleeps until the next event is in reach and a tick comes, or one of the clocks asks. */
 static void sleep_until(struct replay *r, int64_t due)
 {
-    int64_t wait = due - AHEAD_MS - clock_boot_ms();
+    int64_t now = clock_boot_ms(), at = due - AHEAD_MS;
 
-    replay_sse_sleep(r, wait < MIN_WAIT_MS ? MIN_WAIT_MS : wait);
+    at = at < now + MIN_WAIT_MS ? now + MIN_WAIT_MS : at;
+    replay_sse_sleep(r, (at + TICK_MS - 1) / TICK_MS * TICK_MS - now);
 }
 
 /* ---- leases ---- */

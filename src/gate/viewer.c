@@ -54,7 +54,7 @@ static struct viewer *viewer_new(struct lane *l, const struct key_claims *claims
     v->refs = 1;
     v->claims = *claims;
     (void) snprintf(v->kid, sizeof(v->kid), "%s", kid);
-    v->used = clock_boot_ms();
+    v->used = loop_now_ms(l->loop);
     list_init(&v->waiters);
     list_init(&v->reads);
     list_init(&v->turns);
@@ -88,18 +88,21 @@ enum key_verdict viewer_get(struct lane *l, const uint8_t digest[32], const stru
 struct viewer *viewer_ref(struct viewer *v)
 {
     v->refs++;
-    v->used = clock_boot_ms();
+    v->used = loop_now_ms(v->lane->loop);
     return v;
 }
 
 void viewer_unref(struct viewer *v)
 {
-    v->used = clock_boot_ms();
+    v->used = loop_now_ms(v->lane->loop);
     if (--v->refs > 0)
         return;
     viewer_wipe(v);
     v->reader = reader_free(v->reader);
     v->use = gate_use_close(v->lane->gate, v->use);
+    free(v->leased.rows);
+    free(v->sent.rows);
+    free(v->who);
     free(v);
 }
 
@@ -159,22 +162,24 @@ static void tell_waiters(struct viewer *v, enum key_verdict verdict)
     viewer_unref(v);
 }
 
+/* Cut between two characters. */
 static void copy_who(struct viewer *v, struct span who)
 {
-    size_t n = who.n < sizeof(v->who) ? who.n : sizeof(v->who) - 1;
+    size_t n = who.n < VIEWER_WHO_CAP ? who.n : VIEWER_WHO_CAP - 1;
 
     while (n > 0 && n < who.n && (who.p[n] & 0xc0) == 0x80)
         n--;
-    if (n > 0)
-        memcpy(v->who, who.p, n);
-    v->who[n] = '\0';
+    if (v->who != NULL && strlen(v->who) == n && (n == 0 || memcmp(v->who, who.p, n) == 0))
+        return;
+    free(v->who);
+    v->who = strndup(n == 0 ? "" : (const char *) who.p, n);
 }
 
 void viewer_know(struct viewer *v, const struct ipc_key_facts *m)
 {
-    v->facts = (struct viewer_facts){ v->vid, span_eq_str(m->kind, "terminal"), m->events, m->duration_us,
-                                      m->started_ms, m->n_chunks, m->live != 0, v->who, m->watermark != 0 };
     copy_who(v, m->who);
+    v->facts = (struct viewer_facts){ v->vid, span_eq_str(m->kind, "terminal"), m->events, m->duration_us, m->started_ms,
+                                      m->n_chunks, m->live != 0, v->who == NULL ? "" : v->who, m->watermark != 0 };
 }
 
 static enum key_verdict take_facts(struct viewer *v, const struct ipc_key_facts *m)
@@ -317,7 +322,7 @@ static bool is_over(const struct viewer *v, struct span gid)
     (void) gid;
     if (v->refs > 1)
         return false;
-    return v->claims.exp * 1000 <= clock_wall_ms() || clock_boot_ms() - v->used >= VIEWER_IDLE_MS;
+    return v->claims.exp * 1000 <= clock_wall_ms() || loop_now_ms(v->lane->loop) - v->used >= VIEWER_IDLE_MS;
 }
 
 static bool is_dead(const struct viewer *v, struct span gid)

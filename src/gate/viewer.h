@@ -165,7 +165,7 @@ struct viewer_read {
     uint16_t need_kn;
     uint8_t need_track;
     bool fresh;                /* the same: the pieces are what the keeper has just said */
-    struct err_info why;       /* of err: for the log; names no content */
+    struct err_info *why;      /* of err: for the log; names no content; as 'ahead'; NULL: nobody asks */
 };
 
 /*

@@ -16,6 +16,12 @@ struct viewer_range {
     uint64_t from, to;
 };
 
+/* Most viewers need one or two. */
+struct viewer_ranges {
+    struct viewer_range *rows;
+    size_t n, cap;
+};
+
 struct viewer_key {
     uint16_t kn;
     uint8_t track;
@@ -46,7 +52,7 @@ struct viewer {
     struct list waiters;
 
     char vid[ID_CAP];
-    char who[VIEWER_WHO_CAP];
+    char *who; /* at most VIEWER_WHO_CAP with its end */
     struct viewer_facts facts;
     struct reader *reader; /* pieces and their indexes; touched by workers */
     struct viewer_first first;
@@ -56,15 +62,13 @@ struct viewer {
     struct shelf *shelf;   /* with the first key; NULL: nothing is shared */
     time_us base;
 
-    struct viewer_range leased[VIEWER_LEASED_MAX];
-    size_t n_leased;
+    struct viewer_ranges leased; /* at most VIEWER_LEASED_MAX */
     bool manifest_leased;
     bool series;            /* something was leased since the last settlement */
     uint64_t first_lease, last_lease;
     uint32_t next_chunk;    /* after the one that was asked for last: */
     bool in_row;            /* it followed one before it */
-    struct viewer_range sent[VIEWER_RANGES_MAX];
-    size_t n_sent;
+    struct viewer_ranges sent; /* at most VIEWER_RANGES_MAX */
     bool more_sent;
     uint64_t sent_bytes;
     unsigned users;        /* answers under way */

@@ -23,18 +23,33 @@ static bool covered(const struct viewer *v, const struct viewer_span *want)
         return false;
     if (want->what == LEASE_MANIFEST)
         return v->manifest_leased;
-    for (size_t i = 0; i < v->n_leased; i++) {
-        if (v->leased[i].from <= want->from_seq && want->to_seq <= v->leased[i].to)
+    for (size_t i = 0; i < v->leased.n; i++) {
+        if (v->leased.rows[i].from <= want->from_seq && want->to_seq <= v->leased.rows[i].to)
             return true;
     }
     return false;
 }
 
-/* Adds to a short list of ranges, joining neighbours. False: full. */
-static bool range_add(struct viewer_range *list, size_t *n, size_t max, uint64_t from, uint64_t to)
+static bool ranges_room(struct viewer_ranges *list, size_t max)
 {
-    for (size_t i = 0; i < *n; i++) {
-        struct viewer_range *r = &list[i];
+    size_t cap = list->cap == 0 ? 2 : list->cap * 2 < max ? list->cap * 2 : max;
+    struct viewer_range *more;
+
+    if (list->n < list->cap)
+        return true;
+    more = list->n == max ? NULL : realloc(list->rows, cap * sizeof(*more));
+    if (more == NULL)
+        return false;
+    list->rows = more;
+    list->cap = cap;
+    return true;
+}
+
+/* Adds to a short list of ranges, joining neighbours. False: full. */
+static bool range_add(struct viewer_ranges *list, size_t max, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct viewer_range *r = &list->rows[i];
 
         if (from <= r->to + 1 && r->from <= to + 1) {
             r->from = from < r->from ? from : r->from;
@@ -42,9 +57,9 @@ static bool range_add(struct viewer_range *list, size_t *n, size_t max, uint64_t
             return true;
         }
     }
-    if (*n == max)
+    if (!ranges_room(list, max))
         return false;
-    list[(*n)++] = (struct viewer_range){ from, to };
+    list->rows[list->n++] = (struct viewer_range){ from, to };
     return true;
 }
 
@@ -61,8 +76,8 @@ static void note_lease(struct viewer *v, const struct viewer_span *want, uint64_
         gate_use_volume(v->lane->gate, v->use, 0, want->bytes);
     if (want->what == LEASE_MANIFEST) {
         v->manifest_leased = true;
-    } else if (!range_add(v->leased, &v->n_leased, VIEWER_LEASED_MAX, want->from_seq, want->to_seq)) {
-        v->leased[0] = (struct viewer_range){ want->from_seq, want->to_seq }; /* the forgotten one is leased again if needed */
+    } else if (!range_add(&v->leased, VIEWER_LEASED_MAX, want->from_seq, want->to_seq) && v->leased.n > 0) {
+        v->leased.rows[0] = (struct viewer_range){ want->from_seq, want->to_seq }; /* the forgotten one is leased again if needed */
     }
 }
 
@@ -246,9 +261,9 @@ uint64_t viewer_last_lease(const struct viewer *v)
 
 void viewer_sent(struct viewer *v, uint64_t from_seq, uint64_t to_seq, uint64_t bytes)
 {
-    v->used = clock_boot_ms();
+    v->used = loop_now_ms(v->lane->loop);
     v->sent_bytes += bytes;
-    if (!range_add(v->sent, &v->n_sent, VIEWER_RANGES_MAX, from_seq, to_seq))
+    if (!range_add(&v->sent, VIEWER_RANGES_MAX, from_seq, to_seq))
         v->more_sent = true;
 }
 
@@ -265,15 +280,15 @@ static void settle(struct viewer *v)
     v->settle_due = v->exported = false;
     if (!v->series)
         return;
-    for (size_t i = 0; i < v->n_sent; i++)
-        rows[i] = (struct ipc_row_range){ v->sent[i].from, v->sent[i].to };
+    for (size_t i = 0; i < v->sent.n; i++)
+        rows[i] = (struct ipc_row_range){ v->sent.rows[i].from, v->sent.rows[i].to };
     m.ranges.rows = rows;
-    m.ranges.n = (uint32_t) v->n_sent;
+    m.ranges.n = (uint32_t) v->sent.n;
     /* One that is lost counts as seen in full: never under-reported. */
     if (v->lane->keeper != NULL && link_send(v->lane->keeper, IPC_T_SETTLE, &m) != ERR_OK)
         log_event(LOG_WARN, "replay.not-settled", LOG_STR("jti", c->jti));
     v->series = v->manifest_leased = v->more_sent = v->first.due = false;
-    v->n_leased = v->n_sent = 0;
+    v->leased.n = v->sent.n = 0;
     v->sent_bytes = 0;
 }
 

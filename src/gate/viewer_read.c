@@ -15,6 +15,7 @@ struct job {
     struct viewer_want want;
     struct viewer_read result;
     struct read_ahead ahead; /* the result's */
+    struct err_info why;     /* the same */
     struct reader_key *keys; /* copies: the viewer's own may be wiped while this runs */
     size_t n_keys;
     unsigned asked; /* for fresh pieces */
@@ -64,8 +65,8 @@ static void end_job(struct job *j)
     v->reading = false;
     if (j->result.err == ERR_OK && j->result.base != 0)
         v->base = j->result.base;
-    else if (j->result.err != ERR_OK && j->result.err != ERR_NOTFOUND && !v->wiped && j->result.why.text[0] != '\0')
-        log_event(LOG_WARN, "replay.unreadable", LOG_STR("rid", v->claims.rid), LOG_STR("text", j->result.why.text));
+    else if (j->result.err != ERR_OK && j->result.err != ERR_NOTFOUND && !v->wiped && j->why.text[0] != '\0')
+        log_event(LOG_WARN, "replay.unreadable", LOG_STR("rid", v->claims.rid), LOG_STR("text", j->why.text));
     j->fn(j->ctx, &j->result);
     free(j);
     viewer_unref(v);
@@ -95,7 +96,8 @@ static void rerun_job(struct job *j)
         secret_wipe(bytes.p, bytes.cap);
     buf_reset(&bytes);
     j->ahead.n = 0;
-    j->result = (struct viewer_read){ .bytes = bytes, .fresh = j->asked > 0, .ahead = &j->ahead };
+    j->why = (struct err_info){ 0 };
+    j->result = (struct viewer_read){ .bytes = bytes, .fresh = j->asked > 0, .ahead = &j->ahead, .why = &j->why };
     start_job(j);
 }
 
@@ -220,6 +222,7 @@ void viewer_read(struct viewer *v, const struct viewer_want *want, viewer_read_f
     *j = (struct job){ .viewer = viewer_ref(v), .want = *want, .fn = fn, .ctx = ctx };
     buf_init(&j->result.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
     j->result.ahead = &j->ahead;
+    j->result.why = &j->why;
     list_append(&v->reads, &j->node);
     next_job(v);
 }

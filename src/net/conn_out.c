@@ -94,10 +94,21 @@ static size_t send_one(struct conn *c, struct span s, bool more)
     return n;
 }
 
+/*
+ * The odd part goes first: it has the answer's head and so has to be gathered. The whole records after it are encrypted from where
+ * they lie, and there are no more of them than if the odd part came last.
+ */
+static size_t next_record(const struct conn *c)
+{
+    const size_t odd = c->out.n % TLS_RECORD_MAX;
+
+    return c->tls_commit > 0 ? c->tls_commit : odd > 0 ? odd : TLS_RECORD_MAX;
+}
+
 static bool send_tls(struct conn *c)
 {
     static _Thread_local uint8_t record[TLS_RECORD_MAX];
-    struct span s = out_gather(&c->out, record, c->tls_commit > 0 ? c->tls_commit : TLS_RECORD_MAX);
+    struct span s = out_gather(&c->out, record, next_record(c));
     size_t n = send_one(c, s, c->out.n > s.n);
 
     if (n > 0)
