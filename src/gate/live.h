@@ -31,7 +31,6 @@
 #define LIVE_QUEUE_MAX   64          /* batches that wait in one recording */
 #define LIVE_SPACE_RETRY_S 5
 #define LIVE_RECENT    64    /* batches over which text that is not over is known */
-#define LIVE_OPEN_MS   30000 /* a seal waits so long for what was begun: from the last batch on */
 #define LIVE_HOLD_MS   1000  /* followers wait so long for text that may become a match: from the last batch on, */
 #define LIVE_HELD_MS   5000  /* and from the first one that was held on */
 #define LIVE_NUMBER_MAX  (UINT64_C(1) << 53)
@@ -145,6 +144,7 @@ struct live_rec {
     struct seal_job sealed;
     enum live_work work;
     bool merged, undoing, pressed, vanished;
+    bool pressing;            /* the seal under way is for a press */
     bool complete;            /* the keeper took the end: one that comes later is answered alike */
     uint64_t sealed_seq, put_batch, put_bytes; /* events, batches of the log, bytes that the keeper has in pieces */
     time_ms retry_at;         /* 0: nothing failed */

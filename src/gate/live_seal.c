@@ -196,6 +196,7 @@ static void failed(struct live_rec *r)
 
     log_err(LOG_ERROR, "live.not-sealed", &r->sealed.why);
     seal_job_reset(&r->sealed);
+    r->pressed = r->pressed || r->pressing; /* the log asks once */
     if (r->state == LIVE_ENDING)
         end_failed(r, code, "What is left could not be sealed yet; ask for the end again.");
     else
@@ -360,9 +361,14 @@ static void merge_work(void *arg)
 }
 
 /* The newest text may still become part of a match: once it is in a segment it could not be masked any more. */
+static bool is_open(const struct live_rec *r)
+{
+    return r->state == LIVE_OPEN && r->hold_seq != UINT64_MAX;
+}
+
 static bool waits_for_text(const struct live_rec *r)
 {
-    return r->state == LIVE_OPEN && !r->pressed && r->hold_seq != UINT64_MAX && now(r) < r->last_batch + LIVE_OPEN_MS;
+    return is_open(r) && !r->pressed;
 }
 
 static void start(struct live_rec *r, enum live_work what)
@@ -373,11 +379,14 @@ static void start(struct live_rec *r, enum live_work what)
     r->sealed.zstd_level = s->zstd_level;
     r->sealed.target_bytes = (size_t) s->seal_bytes;
     r->sealed.upto_seq = what == LIVE_SEALING && waits_for_text(r) ? r->hold_seq : 0;
+    r->sealed.unsure = what == LIVE_SEALING && is_open(r) && r->pressed;
     r->sealing_seq = r->sealed.upto_seq > 0 ? r->sealed.upto_seq : r->parse.next_seq;
-    if (what == LIVE_SEALING)
+    if (what == LIVE_SEALING) {
+        r->pressing = r->pressed;
         r->pressed = false;
-    else
+    } else {
         r->merged = true;
+    }
     if (pool_work(r->gate->pool, r->place.lane->loop, what == LIVE_SEALING ? seal_work : merge_work, seal_done, r) == ERR_OK)
         return;
     r->work = LIVE_IDLE;
@@ -403,10 +412,8 @@ static bool due_for_seal(const struct live_rec *r, time_ms *ret_at)
     *ret_at = s->seal_after_ms > 0 ? u.since + s->seal_after_ms : INT64_MAX;
     if (!r->pressed && u.bytes < s->seal_bytes && now(r) < *ret_at)
         return false;
-    if (!waits_for_text(r) || r->hold_seq > r->sealed_seq)
-        return true;
-    *ret_at = r->last_batch + LIVE_OPEN_MS;
-    return false;
+    *ret_at = INT64_MAX;
+    return !waits_for_text(r) || r->hold_seq > r->sealed_seq; /* else until there is more, or the log presses */
 }
 
 static bool anything_unsealed(const struct live_rec *r)

@@ -58,7 +58,7 @@ void seal_job_reset(struct seal_job *job)
     free(job->pieces);
     free(job->gone);
     *job = (struct seal_job){ .seal = job->seal, .rk = job->rk, .reveal = job->reveal, .tail = job->tail,
-                              .reveal_tail = job->reveal_tail, .upto_seq = job->upto_seq, .zstd_level = job->zstd_level,
+                              .reveal_tail = job->reveal_tail, .upto_seq = job->upto_seq, .unsure = job->unsure, .zstd_level = job->zstd_level,
                               .target_bytes = job->target_bytes };
 }
 
@@ -205,13 +205,21 @@ static size_t whole_batches(const struct reclog_tail *t, uint64_t upto)
     return n;
 }
 
+/* Does this record say what has to be masked here? */
+static bool counts(const struct seal_job *job, size_t i)
+{
+    const struct reclog_record *r = &job->tail->records[i], *last = &job->tail->records[job->tail->n - 1];
+
+    return (r->flags & KHLOG_LATE) != 0 || (job->unsure && (r->flags & KHLOG_UNSURE) != 0 && r->batch_seq == last->batch_seq);
+}
+
 /* What turned out late, in all of the tail. */
 static enum err read_marks(struct seal *s, struct khlog_key **key, struct buf *frame, struct err_info *reterr)
 {
     const struct reclog_tail *t = s->job->tail;
 
     for (size_t i = 0; i < t->n; i++) {
-        if ((t->records[i].flags & KHLOG_LATE) == 0)
+        if (!counts(s->job, i))
             continue;
         buf_reset(frame);
         TRY(reclog_tail_read(s->job->tail, i, s->job->rk, key, frame, reterr));

@@ -49,6 +49,7 @@ struct seal_job {
     struct reclog_tail *tail; /* of seal_run: from the first unsealed event on (reclog_tail); borrowed while it runs */
     struct reclog_tail *reveal_tail; /* as tail, of track 1, taken after it; NULL without 'reveal' */
     uint64_t upto_seq;        /* batches with events from here on stay where they are: their text goes on; 0: all */
+    bool unsure;              /* what of the last batch's text may be half of something is masked: nobody will hear how it goes on before it is sealed */
     int zstd_level;           /* store.zstd; 0 = 3 */
     size_t target_bytes;      /* of a segment; 0 = 1 MiB */
 
