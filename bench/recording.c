@@ -23,9 +23,9 @@
 
 #define TARGET     (32u << 20)
 #define MB(n)      ((double) (n) / 1e6)
-#define CHUNK      SEGMENT_CHUNK_MAX
+#define CHUNK      SEGMENT_CHUNK_USUAL
 #define EVENTS_MAX 4000000
-#define SEALED_LEVEL 6 /* config.c */
+#define SEALED_LEVEL 9 /* config.c */
 
 struct event {
     size_t at, n;
@@ -497,7 +497,7 @@ int main(int argc, char **argv)
         { "import to segments, level 1", "MB", "zstd -1, chunks of 256 KiB", import_1, NULL },
         { "import to segments, level 3", "MB", "zstd -3, chunks of 256 KiB", import_3, NULL },
         { "segments: write, level 3", "MB", "zstd -3, chunks of 256 KiB", write_segments, NULL },
-        { "segments: write, level 6", "MB", "zstd -3, chunks of 256 KiB", write_sealed, NULL },
+        { "segments: write, as sealed (level 9)", "MB", "zstd -3, chunks of 256 KiB", write_sealed, NULL },
         { "segments: read", "MB", "unzstd, chunks of 256 KiB", read_segments, NULL },
     };
     size_t chunked = 0;

@@ -547,6 +547,9 @@ static void sgr(struct buf *out, const struct screen_style *style)
         buf_add_str(out, "\033[4:3m");
 }
 
+#define WALK_DOWN  4 /* line ends, and spaces, that are written instead of a position */
+#define WALK_RIGHT 40
+
 /* Where the pen of the emulator that reads the output is. */
 struct pen {
     int row, col; /* -1: unknown */
@@ -576,6 +579,37 @@ static void draw_cell(struct buf *out, struct pen *pen, int row, int col, int co
     pen->col = width_is_debatable(c) || col + 1 >= cols ? -1 : col + 1;
 }
 
+/* A blank written in it shows nothing. */
+static bool style_is_bare(const struct screen_style *style)
+{
+    return (style->attrs & (SCREEN_REVERSE | SCREEN_STRIKE | SCREEN_UNDERLINE_MASK)) == 0 && style->bg.kind == SCREEN_COLOUR_DEFAULT;
+}
+
+/*
+ * On to a cell further down or to the right of which all that is passed over is blank: as line ends and spaces, which pack better than
+ * positions do, and look like the output that drew them.
+ */
+static void walk_to(struct buf *out, struct pen *pen, int row, int col, const struct screen_cell *c)
+{
+    int down = row - pen->row, right = down == 0 ? col - pen->col : col;
+
+    if (pen->row < 0 || pen->col < 0 || down < 0 || down > WALK_DOWN || right < 0 || right > WALK_RIGHT)
+        return; /* draw_cell says where */
+    if (right > 0 && (!pen->styled || !style_is_bare(&pen->style))) {
+        if (!style_is_bare(&c->style))
+            return;
+        sgr(out, &c->style);
+        pen->style = c->style;
+        pen->styled = true;
+    }
+    for (; down > 0; down--)
+        buf_add_str(out, "\r\n");
+    for (; right > 0; right--)
+        buf_add_c(out, ' ');
+    pen->row = row;
+    pen->col = col;
+}
+
 static void draw_all(struct buf *out, struct pen *pen, const struct screen_cell *cells, int stride, int cols, int rows)
 {
     for (int row = 0; row < rows; row++)
@@ -584,6 +618,7 @@ static void draw_all(struct buf *out, struct pen *pen, const struct screen_cell 
 
             if (c->width == 0 || cell_eq(c, &blank) || (c->width == 2 && col + 1 >= cols))
                 continue;
+            walk_to(out, pen, row, col, c);
             draw_cell(out, pen, row, col, cols, c);
         }
 }
@@ -639,7 +674,7 @@ static void dump_cursor(const struct screen *s, const struct screen_cell *cells,
 void screen_dump_init(const struct screen *s, struct buf *out)
 {
     struct screen_cell *cells = copy_cells(s);
-    struct pen pen = { -1, -1, false, { 0 } };
+    struct pen pen = { 0, 0, true, { 0 } };
 
     if (cells == NULL) {
         out->failed = true;
@@ -656,7 +691,7 @@ void screen_dump_init(const struct screen *s, struct buf *out)
             cup(out, within(s->normal_cursor.row, rows), within(s->normal_cursor.col, cols));
         }
         buf_add_str(out, "\033[?1049h\033[0m\033[2J");
-        pen = (struct pen){ -1, -1, false, { 0 } };
+        pen = (struct pen){ -1, -1, true, { 0 } };
     }
     draw_all(out, &pen, cells, s->cols, s->cols, s->rows);
     dump_cursor(s, cells, out);

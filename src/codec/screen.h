@@ -88,7 +88,7 @@ size_t screen_answers(const struct screen *s);
 
 /*
  * Appends output that brings any VT100-like emulator, just reset and of the same size, to this state: the cells of both
- * screens, cursor (with a pending wrap), pen, scroll region, charsets and modes. Only print, SGR, cursor position,
+ * screens, cursor (with a pending wrap), pen, scroll region, charsets and modes. Only print, line ends, SGR, cursor position,
  * erase, alternate screen and, where they differ from a reset terminal, scroll region, charset and those modes.
  */
 void screen_dump_init(const struct screen *s, struct buf *out);

@@ -15,7 +15,8 @@
 #include "format/khseg.h"
 
 #define SEGMENT_CODEC          1
-#define SEGMENT_CHUNK_MAX      (256u << 10)         /* NDJSON bytes of a chunk with more than one event */
+#define SEGMENT_CHUNK_MAX      (512u << 10)         /* NDJSON bytes of a chunk with more than one event; */
+#define SEGMENT_CHUNK_USUAL    (256u << 10)         /* unless the chunk before packed to a tenth: this */
 #define SEGMENT_EVENT_MAX      (16u << 20)          /* bytes of one event, without its newline */
 #define SEGMENT_HEAD_MAX       (256u << 10)
 #define SEGMENT_SCREEN_MAX     (4u << 20)           /* escape string of one screen: 720 x 200 cells, all different */
@@ -81,7 +82,7 @@ struct segment_summary {
     uint64_t raw_bytes; /* NDJSON of all chunks */
 };
 
-/* rk is read here only. ERR_INVAL: context or options. Memory: about 2 MiB, plus twice the largest event over 256 KiB. */
+/* rk is read here only. ERR_INVAL: context or options. Memory: about 2 MiB, plus twice the largest event over 512 KiB. */
 NODISCARD enum err segment_builder_new(const struct secret *rk, const struct khseg_context *c,
                                        const struct segment_options *o, struct segment_builder **ret,
                                        struct err_info *reterr);

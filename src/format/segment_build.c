@@ -16,6 +16,7 @@
 
 #define LEVEL_DEFAULT 3
 #define TARGET_MAX    (32u << 20)
+#define LONGER_RATIO  10 /* what packs better than this lies in longer chunks: it repeats itself over more than one */
 #define PACKED_MAX    (SEGMENT_EVENT_MAX + (1u << 20))
 
 /* What add_keyframe, add_screen and add_marker said about the next event. */
@@ -36,7 +37,7 @@ struct segment_builder {
     struct segment_chunk open;
     struct pending next;
     struct facts_notes notes;
-    size_t target;
+    size_t target, chunk_max; /* bytes of the open chunk: SEGMENT_CHUNK_USUAL, or more where much repeats itself */
     uint32_t cap_chunks, cap_keyframes, cap_markers;
     uint64_t seq;      /* of the event that comes next */
     time_us time;      /* of the last event */
@@ -103,6 +104,7 @@ enum err segment_builder_new(const struct secret *rk, const struct khseg_context
     b->seq = b->x.first_seq = o->first_seq;
     b->x.clean = o->clean;
     b->time = o->first_time;
+    b->chunk_max = SEGMENT_CHUNK_USUAL;
     b->zstd = zframe_writer_new(o->zstd_level == 0 ? LEVEL_DEFAULT : o->zstd_level);
     if (b->zstd == NULL || buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "segment builder");
@@ -159,6 +161,7 @@ static enum err cut_chunk(struct segment_builder *b, struct err_info *reterr)
     TRY(put_section(b, buf_span(&b->raw), &c.offset, &c.stored, reterr));
     b->x.chunks[b->x.n_chunks++] = c;
     b->raw_bytes += c.raw;
+    b->chunk_max = c.stored < c.raw / LONGER_RATIO ? SEGMENT_CHUNK_MAX : SEGMENT_CHUNK_USUAL;
     if (b->raw.cap > 2 * SEGMENT_CHUNK_MAX) { /* one large event does not keep its memory */
         wipe_buf(&b->raw);
         if (buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) == NULL)
@@ -243,7 +246,7 @@ static enum err add_event(struct segment_builder *b, uint64_t seq, time_us time,
                           struct err_info *reterr)
 {
     TRY(check_event(b, seq, time, json, reterr));
-    if (b->raw.n > 0 && b->raw.n + json.n + 1 > SEGMENT_CHUNK_MAX)
+    if (b->raw.n > 0 && b->raw.n + json.n + 1 > b->chunk_max)
         TRY(cut_chunk(b, reterr));
     TRY(settle_keyframe(b, time, reterr));
     settle_markers(b, seq, time);
@@ -257,7 +260,7 @@ static enum err add_event(struct segment_builder *b, uint64_t seq, time_us time,
     b->open.n_events++;
     b->open.t_last = b->time = time;
     b->seq++;
-    return b->raw.n >= SEGMENT_CHUNK_MAX ? cut_chunk(b, reterr) : ERR_OK;
+    return b->raw.n >= b->chunk_max ? cut_chunk(b, reterr) : ERR_OK;
 }
 
 enum err segment_add_event(struct segment_builder *b, uint64_t seq, time_us time, struct span json,

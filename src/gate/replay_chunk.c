@@ -273,6 +273,14 @@ static void lease_chunk(struct replay *r)
     replay_ask_lease(r, &span, on_chunk_leased, r);
 }
 
+static void on_chunk_weighed(void *ctx)
+{
+    struct replay *r = ctx;
+
+    if (!r->over && r->call->ex != NULL)
+        lease_chunk(r);
+}
+
 static void on_chunk_read(void *ctx, enum err e, struct block *b, bool inside)
 {
     struct replay *r = ctx;
@@ -288,7 +296,7 @@ static void on_chunk_read(void *ctx, enum err e, struct block *b, bool inside)
         replay_refuse(r, KEY_AUTHORITY_STALE, "The recording cannot be read right now.");
     } else {
         c->block = b;
-        lease_chunk(r);
+        viewer_turn_weigh(r->viewer, &c->turn, b->bytes.n, on_chunk_weighed);
     }
     call_unref(r->call);
 }

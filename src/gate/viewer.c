@@ -281,8 +281,27 @@ void viewer_turn_take(struct viewer *v, struct viewer_turn *t)
     t->fn(t->ctx);
 }
 
+static void weigh(struct viewer *v, struct viewer_turn *t)
+{
+    if (v->turn_bytes > 0 && v->turn_bytes + t->bytes > VIEWER_TURN_BYTES) {
+        v->heavy = t;
+        return;
+    }
+    v->turn_bytes += t->bytes;
+    t->weighed = true;
+    t->fn(t->ctx);
+}
+
+void viewer_turn_weigh(struct viewer *v, struct viewer_turn *t, size_t bytes, void (*fn)(void *ctx))
+{
+    t->bytes = bytes;
+    t->fn = fn;
+    weigh(v, t);
+}
+
 void viewer_turn_end(struct viewer *v, struct viewer_turn *t)
 {
+    struct viewer_turn *heavy = v->heavy == t ? NULL : v->heavy;
     struct list *next;
 
     list_remove(&t->node);
@@ -290,6 +309,12 @@ void viewer_turn_end(struct viewer *v, struct viewer_turn *t)
         return;
     t->taken = false;
     v->n_turns--;
+    v->heavy = NULL;
+    if (t->weighed)
+        v->turn_bytes -= t->bytes;
+    t->weighed = false;
+    if (heavy != NULL)
+        weigh(v, heavy);
     next = list_pop(&v->turns);
     if (next != NULL)
         viewer_turn_take(v, LIST_ENTRY(next, struct viewer_turn, node));

@@ -191,14 +191,20 @@ bool viewer_unmasks(const struct viewer *v);
 /* rrweb: the timestamp of time 0, as far as anybody read; in µs. */
 time_us viewer_base(const struct viewer *v);
 
-/* At most two chunks of a key are on their way (STANDARDS 1.8 rule 7): fn runs now, or when one has ended. */
+/*
+ * At most two chunks of a key are on their way, together VIEWER_TURN_BYTES, or one that has more (STANDARDS 1.8 rule 7).
+ * take: fn runs now, or when one has ended. weigh, once it is known how many bytes will be sent: fn runs now, or when the other one has ended.
+ */
+#define VIEWER_TURN_BYTES (512u << 10)
 struct viewer_turn {
     struct list node;
     void (*fn)(void *ctx);
     void *ctx;
-    bool taken;
+    bool taken, weighed;
+    size_t bytes;
 };
 void viewer_turn_take(struct viewer *v, struct viewer_turn *t);
+void viewer_turn_weigh(struct viewer *v, struct viewer_turn *t, size_t bytes, void (*fn)(void *ctx));
 /* Gives it back, or stops waiting. Safe twice. */
 void viewer_turn_end(struct viewer *v, struct viewer_turn *t);
 

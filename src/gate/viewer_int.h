@@ -82,6 +82,8 @@ struct viewer {
     bool reading;
     struct list turns; /* struct viewer_turn, waiting */
     unsigned n_turns;
+    size_t turn_bytes;         /* of those that were weighed */
+    struct viewer_turn *heavy; /* waits to be weighed; of two turns the other one */
 };
 
 /* KEY_FACTS brought the manifest's lease. */

@@ -214,7 +214,7 @@ static void set_defaults(struct config *c)
     c->request.lapse = 4 * HOUR;
     c->store.seal_bytes = MIB;
     c->store.seal_after = 10 * MINUTE;
-    c->store.zstd = 6; /* docs/performance.md: a seventh less than 3 */
+    c->store.zstd = 9; /* docs/performance.md, Stored size */
     c->live.vanish_after = 15 * MINUTE;
     c->live.max_open = 10000;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Limits of use on both sides: streams at once per key, access and person, volume, byte rate, request rate. What is refused says
 which limit and how much of it is used; volumes come back after a restart; a second's worth may come at once."""
+import random
 import time
 
 from _server import Server, Tests, cast, same, true, until
@@ -24,7 +25,8 @@ test = Tests()
 s = Server(config="gate { threads = 2 }").cast()
 s.admin.post("/v1/policies", {"text": POLICY}).want(201)
 small, other, third = (s.add(cast(600, step=0.1), f"small {i}") for i in range(3))
-big = s.add(cast(2000, pad=500), "big")  # 1 MB: chunks of 256 KiB
+big = s.add("\n".join(['{"version":2,"width":80,"height":24}', *(f'[{n / 10:.1f},"o","{random.randbytes(250).hex()}"]' for n in range(2000))]).encode() + b"\n",
+            "big")  # 1 MB: chunks of 256 KiB
 
 
 def keyed(viewer, rid, purpose, actions=("play",)):

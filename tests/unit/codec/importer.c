@@ -655,10 +655,10 @@ static void screens_come_in_time(void **state)
     /* at 61 s the screen is inside a sequence: the next event has it */
     assert_span_str(buf_span(&s.screens),
                     "0 0 10x2 \033[0m\033[2J\033[H\033[H\033[1;1H\033[0m\n"
-                    "2 30000000 10x2 \033[0m\033[2J\033[H\033[1;1H\033[0mab\033[H\033[1;3H\033[0m\n"
-                    "4 62000000 10x2 \033[0m\033[2J\033[H\033[1;1H\033[0mabc\033[H\033[1;4H\033[0;31m\n"
-                    "5 100000000 20x3 \033[0m\033[2J\033[H\033[1;1H\033[0mabc\033[H\033[1;4H\033[0;31m\n"
-                    "6 200000000 20x3 \033[0m\033[2J\033[H\033[1;1H\033[0mabc\033[H\033[1;4H\033[0;31m\n");
+                    "2 30000000 10x2 \033[0m\033[2J\033[Hab\033[H\033[1;3H\033[0m\n"
+                    "4 62000000 10x2 \033[0m\033[2J\033[Habc\033[H\033[1;4H\033[0;31m\n"
+                    "5 100000000 20x3 \033[0m\033[2J\033[Habc\033[H\033[1;4H\033[0;31m\n"
+                    "6 200000000 20x3 \033[0m\033[2J\033[Habc\033[H\033[1;4H\033[0;31m\n");
     assert_int_equal(r.n_screens, 5);
     assert_int_equal(r.n_markers, 1);
     sink_deinit(&s);

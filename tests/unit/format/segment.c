@@ -266,7 +266,7 @@ static void many_chunks_seek_and_order(void **state)
 
         assert_true(c->raw <= SEGMENT_CHUNK_MAX);
         if (i + 1 < info->n_chunks) /* full: the next event would not have fitted */
-            assert_true(c->raw > SEGMENT_CHUNK_MAX - 1000);
+            assert_true(c->raw > SEGMENT_CHUNK_USUAL - 1000);
         assert_ok(segment_read_chunk(r, i, &out, NULL));
         assert_ok(segment_read_stored(r, i, &stored, NULL));
         assert_int_equal(stored.n, c->stored);
@@ -333,7 +333,7 @@ static void assert_browser_takes(struct span frame, size_t raw)
 
 static void sizes_at_their_limits(void **state)
 {
-    static const size_t sizes[] = { 1, (256u << 10) - 1, 256u << 10, (256u << 10) + 1, 9u << 20, 16u << 20 };
+    static const size_t sizes[] = { 1, SEGMENT_CHUNK_USUAL - 1, SEGMENT_CHUNK_USUAL, SEGMENT_CHUNK_MAX + 1, 9u << 20, 16u << 20 };
     struct buf ev = BUF_INIT(32u << 20), file = BUF_INIT(64u << 20), out = BUF_INIT(32u << 20);
     struct segment_options o = { .zstd_level = 1, .target_bytes = 32u << 20 };
     struct segment_builder *b;
@@ -356,7 +356,7 @@ static void sizes_at_their_limits(void **state)
     segment_builder_free(b);
     assert_int_equal(sum.raw_bytes, total);
     r = reader(&file, &s);
-    /* 1 and [] and 256 KiB - 1 do not fit together; every larger one is alone */
+    /* 1 and [] and 512 KiB - 1 do not fit together; every larger one is alone */
     for (uint32_t i = 0; i < segment_info(r)->n_chunks; i++) {
         const struct segment_chunk *c = segment_chunk_at(r, i);
         struct buf stored = BUF_INIT(32u << 20);
@@ -586,7 +586,7 @@ static void hostile_indexes(void **state)
         { "chunk stored huge", I, 60, 4, UINT32_MAX, ERR_CORRUPT },
         { "chunk raw wrong", I, 64, 4, 37, ERR_CORRUPT },
         { "chunk raw huge", I, 64, 4, UINT32_MAX, ERR_CORRUPT },
-        { "chunk raw over 256 KiB with two events", I, 64, 4, (256u << 10) + 1, ERR_CORRUPT },
+        { "chunk raw over 512 KiB with two events", I, 64, 4, SEGMENT_CHUNK_MAX + 1, ERR_CORRUPT },
         { "chunk of 0 events", I, 68, 4, 0, ERR_CORRUPT },
         { "chunk of 3 events, but two lines", I, 68, 4, 3, ERR_CORRUPT },
         { "chunk of more events than bytes", I, 68, 4, UINT32_MAX, ERR_CORRUPT },
