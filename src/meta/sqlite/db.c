@@ -8,7 +8,7 @@
 
 struct db_stmt {
     sqlite3_stmt *st;
-    char *sql;
+    uint8_t *name;
 };
 
 /* ---- errors ---- */
@@ -62,6 +62,16 @@ enum err db_writable(const struct meta *m, struct err_info *reterr)
     return ERR_OK;
 }
 
+static struct db_stmt *stmt_free(struct db_stmt *s)
+{
+    if (s == NULL)
+        return NULL;
+    (void) sqlite3_finalize(s->st); /* repeats an earlier error */
+    free(s->name);
+    free(s);
+    return NULL;
+}
+
 /* ---- connection ---- */
 
 enum err db_open(struct meta_view *v, const char *path, int flags, struct err_info *reterr)
@@ -84,11 +94,7 @@ enum err db_open(struct meta_view *v, const char *path, int flags, struct err_in
 void db_close(struct meta_view *v)
 {
     MAP_FOREACH(struct db_stmt, s, &v->cache)
-    {
-        (void) sqlite3_finalize(s->st); /* repeats an earlier error */
-        free(s->sql);
-        free(s);
-    }
+        (void) stmt_free(s);
     map_deinit(&v->cache);
     words_close(v);
     (void) sqlite3_close(v->h); /* every statement is finalized: cannot be busy */
@@ -104,48 +110,59 @@ enum err db_exec(struct meta_view *v, const char *sql, struct err_info *reterr)
     return rc == SQLITE_OK ? ERR_OK : db_error(v, rc, sql, reterr);
 }
 
-/* ---- statements ---- */
-
-static struct db_stmt *stmt_free(struct db_stmt *s)
+enum err db_do(struct meta_view *v, const char *sql, struct err_info *reterr)
 {
-    if (s == NULL)
-        return NULL;
-    (void) sqlite3_finalize(s->st); /* repeats an earlier error */
-    free(s->sql);
-    free(s);
-    return NULL;
+    sqlite3_stmt *st;
+    bool row;
+
+    TRY(db_prepare(v, sql, &st, reterr));
+    return db_step(v, st, &row, reterr);
 }
 
-enum err db_prepare(struct meta_view *v, const char *sql, sqlite3_stmt **ret, struct err_info *reterr)
+/* ---- statements ---- */
+
+enum err db_known(struct meta_view *v, struct span name, sqlite3_stmt **ret, struct err_info *reterr)
 {
-    struct span key = span_str(sql);
-    struct db_stmt *s = map_get(&v->cache, key);
-    int rc;
+    struct db_stmt *s = map_get(&v->cache, name);
 
     TRY(broken(v, reterr));
-    if (s != NULL) {
+    *ret = s != NULL ? s->st : NULL;
+    if (s != NULL)
         (void) sqlite3_reset(s->st); /* repeats the error of its last step, which was reported */
-        *ret = s->st;
+    return ERR_OK;
+}
+
+enum err db_prepare_as(struct meta_view *v, struct span name, const char *sql, sqlite3_stmt **ret, struct err_info *reterr)
+{
+    struct db_stmt *s;
+    int rc;
+
+    TRY(db_known(v, name, ret, reterr));
+    if (*ret != NULL)
         return ERR_OK;
-    }
     s = calloc(1, sizeof(*s));
-    if (s == NULL || (s->sql = strdup(sql)) == NULL) {
+    if (s == NULL || (s->name = (uint8_t *) span_dup(name)) == NULL) {
         (void) stmt_free(s);
         return ERR_RAISE(reterr, ERR_NOMEM, "database: statement");
     }
-    rc = sqlite3_prepare_v3(v->h, sql, (int) key.n + 1, SQLITE_PREPARE_PERSISTENT, &s->st, NULL);
+    rc = sqlite3_prepare_v3(v->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->st, NULL);
     if (rc != SQLITE_OK) {
         enum err e = db_error(v, rc, sql, reterr);
 
         (void) stmt_free(s);
         return e;
     }
-    if (!map_put(&v->cache, span_of(s->sql, key.n), s, NULL)) {
+    if (!map_put(&v->cache, span_of(s->name, name.n), s, NULL)) {
         (void) stmt_free(s);
         return ERR_RAISE(reterr, ERR_NOMEM, "database: too many statements");
     }
     *ret = s->st;
     return ERR_OK;
+}
+
+enum err db_prepare(struct meta_view *v, const char *sql, sqlite3_stmt **ret, struct err_info *reterr)
+{
+    return db_prepare_as(v, span_str(sql), sql, ret, reterr);
 }
 
 enum err db_bind(struct meta_view *v, sqlite3_stmt *st, int at, char kind, struct span s, int64_t i,
@@ -165,21 +182,26 @@ enum err db_bind(struct meta_view *v, sqlite3_stmt *st, int at, char kind, struc
     return rc == SQLITE_OK ? ERR_OK : db_error(v, rc, sqlite3_sql(st), reterr);
 }
 
-enum err db_query_v(struct meta_view *v, sqlite3_stmt **ret, struct err_info *reterr, const char *sql,
-                    const char *fmt, va_list ap)
+enum err db_bind_v(struct meta_view *v, sqlite3_stmt *st, struct err_info *reterr, const char *fmt, va_list ap)
 {
     int at = 0;
 
-    TRY(db_prepare(v, sql, ret, reterr));
     for (const char *f = fmt; *f != '\0'; f++) {
         if (*f == 'i')
-            TRY(db_bind(v, *ret, ++at, 'i', SPAN_EMPTY, va_arg(ap, int64_t), reterr));
+            TRY(db_bind(v, st, ++at, 'i', SPAN_EMPTY, va_arg(ap, int64_t), reterr));
         else
-            TRY(db_bind(v, *ret, ++at, *f, va_arg(ap, struct span), 0, reterr));
+            TRY(db_bind(v, st, ++at, *f, va_arg(ap, struct span), 0, reterr));
     }
-    if (at != sqlite3_bind_parameter_count(*ret))
-        return ERR_RAISE(reterr, ERR_STATE, "database: %d parameters for %.200s", at, sql);
+    if (at != sqlite3_bind_parameter_count(st))
+        return ERR_RAISE(reterr, ERR_STATE, "database: %d parameters for %.200s", at, sqlite3_sql(st));
     return ERR_OK;
+}
+
+enum err db_query_v(struct meta_view *v, sqlite3_stmt **ret, struct err_info *reterr, const char *sql,
+                    const char *fmt, va_list ap)
+{
+    TRY(db_prepare(v, sql, ret, reterr));
+    return db_bind_v(v, *ret, reterr, fmt, ap);
 }
 
 enum err db_query(struct meta_view *v, sqlite3_stmt **ret, struct err_info *reterr, const char *sql, const char *fmt,

@@ -17,7 +17,7 @@
 
 struct meta_view {
     sqlite3 *h;
-    struct map cache; /* SQL text -> struct db_stmt, owned */
+    struct map cache; /* SQL text, or another name -> struct db_stmt, owned */
     bool writer;
     bool in_tx;
     enum err broken; /* ERR_OK, or what was fatal */
@@ -60,6 +60,9 @@ enum err db_error(struct meta_view *v, int rc, const char *what, struct err_info
 /* SQL without parameters or rows; may be several statements. */
 NODISCARD enum err db_exec(struct meta_view *v, const char *sql, struct err_info *reterr);
 
+/* One statement without parameters or rows that is run often: kept prepared. */
+NODISCARD enum err db_do(struct meta_view *v, const char *sql, struct err_info *reterr);
+
 /* ERR_STATE outside a transaction. */
 NODISCARD enum err db_writable(const struct meta *m, struct err_info *reterr);
 
@@ -69,8 +72,15 @@ NODISCARD enum err db_query(struct meta_view *v, sqlite3_stmt **ret, struct err_
 
 NODISCARD enum err db_query_v(struct meta_view *v, sqlite3_stmt **ret, struct err_info *reterr, const char *sql,
                               const char *fmt, va_list ap);
+/* The statement that was prepared under this name, reset; NULL: none was. */
+NODISCARD enum err db_known(struct meta_view *v, struct span name, sqlite3_stmt **ret, struct err_info *reterr);
+/* Prepares it under a name of its own, for texts that are put together: whoever asks again need not. No text of SQL has such a name. */
+NODISCARD enum err db_prepare_as(struct meta_view *v, struct span name, const char *sql, sqlite3_stmt **ret,
+                                 struct err_info *reterr);
 /* As db_query, with nothing bound yet. */
 NODISCARD enum err db_prepare(struct meta_view *v, const char *sql, sqlite3_stmt **ret, struct err_info *reterr);
+/* All parameters of a statement that is prepared. */
+NODISCARD enum err db_bind_v(struct meta_view *v, sqlite3_stmt *st, struct err_info *reterr, const char *fmt, va_list ap);
 NODISCARD enum err db_bind(struct meta_view *v, sqlite3_stmt *st, int at, char kind, struct span s, int64_t i,
                            struct err_info *reterr);
 

@@ -151,7 +151,7 @@ enum err meta_begin(struct meta *m, struct err_info *reterr)
 {
     if (m->view.in_tx)
         return ERR_RAISE(reterr, ERR_STATE, "database: a transaction inside a transaction");
-    TRY(db_exec(&m->view, "BEGIN IMMEDIATE", reterr));
+    TRY(db_do(&m->view, "BEGIN IMMEDIATE", reterr));
     m->view.in_tx = true;
     return ERR_OK;
 }
@@ -161,7 +161,7 @@ enum err meta_commit(struct meta *m, struct err_info *reterr)
     enum err e;
 
     TRY(db_writable(m, reterr));
-    e = db_exec(&m->view, "COMMIT", reterr);
+    e = db_do(&m->view, "COMMIT", reterr);
     if (e == ERR_OK) {
         m->view.in_tx = false;
         return ERR_OK;
@@ -299,12 +299,12 @@ struct meta_view *meta_reader_view(struct meta_reader *r)
 
 enum err meta_reader_begin(struct meta_reader *r, struct err_info *reterr)
 {
-    return db_exec(&r->view, "BEGIN", reterr);
+    return db_do(&r->view, "BEGIN", reterr);
 }
 
 enum err meta_reader_end(struct meta_reader *r, struct err_info *reterr)
 {
-    return db_exec(&r->view, "COMMIT", reterr);
+    return db_do(&r->view, "COMMIT", reterr);
 }
 
 /* ---- the WAL ---- */

@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 
+#define NAME_CAP 512
+
 /* ---- the tables, from the field lists ---- */
 
 #define COL(kind, name)  { #name, DB_##kind },
@@ -53,6 +55,30 @@ void db_columns(const struct db_table *t, const char *prefix, struct buf *b)
     }
 }
 
+/*
+ * Statements on rows are known by what is done, the table and the tail: their text is put together once (it was a fifth of what a look-up
+ * of one row costs). Empty: too long for that.
+ */
+static struct span name_of(const struct db_table *t, char what, const char *tail, uint8_t name[NAME_CAP])
+{
+    size_t table = strlen(t->name), n = strlen(tail);
+
+    if (table + n + 2 > NAME_CAP)
+        return SPAN_EMPTY;
+    name[0] = (uint8_t) what;
+    memcpy(name + 1, t->name, table);
+    name[1 + table] = 0;
+    memcpy(name + 2 + table, tail, n);
+    return span_of(name, 2 + table + n);
+}
+
+/* Puts it where name_of, or its text, is looked for. */
+static enum err keep(struct meta_view *v, struct span name, struct buf *sql, sqlite3_stmt **ret, struct err_info *reterr)
+{
+    TRY(buf_check(sql, reterr));
+    return db_prepare_as(v, name.n > 0 ? name : buf_span(sql), buf_cstr(sql), ret, reterr);
+}
+
 /* ---- writing ---- */
 
 static enum err bind_fields(struct meta_view *v, sqlite3_stmt *st, const struct db_table *t, const void *row,
@@ -72,16 +98,49 @@ static enum err bind_fields(struct meta_view *v, sqlite3_stmt *st, const struct 
     return ERR_OK;
 }
 
-/* The statement of this text with nothing bound yet. */
-static enum err bare(struct meta_view *v, struct buf *sql, sqlite3_stmt **ret, struct err_info *reterr)
+static enum err prepare_insert(struct meta_view *v, const struct db_table *t, sqlite3_stmt **ret, struct err_info *reterr)
 {
-    TRY(buf_check(sql, reterr));
-    return db_prepare(v, buf_cstr(sql), ret, reterr);
+    CLEANUP(buf_deinit) struct buf sql = BUF_INIT(DB_TEXT_MAX);
+    uint8_t cap[NAME_CAP];
+    struct span name = name_of(t, 'I', "", cap);
+
+    TRY(db_known(v, name, ret, reterr));
+    if (*ret != NULL)
+        return ERR_OK;
+    buf_addf(&sql, "INSERT INTO %s(", t->name);
+    db_columns(t, "", &sql);
+    buf_add_str(&sql, ") VALUES(");
+    for (size_t i = 0; i < t->n_cols; i++)
+        buf_add_str(&sql, i == 0 ? "?" : ",?");
+    buf_add_c(&sql, ')');
+    return keep(v, name, &sql, ret, reterr);
+}
+
+static enum err prepare_update(struct meta_view *v, const struct db_table *t, int seq, sqlite3_stmt **ret,
+                               struct err_info *reterr)
+{
+    CLEANUP(buf_deinit) struct buf sql = BUF_INIT(DB_TEXT_MAX);
+    uint8_t cap[NAME_CAP];
+    struct span name = name_of(t, 'U', "", cap);
+    bool first = true;
+
+    TRY(db_known(v, name, ret, reterr));
+    if (*ret != NULL)
+        return ERR_OK;
+    buf_addf(&sql, "UPDATE %s SET ", t->name);
+    for (size_t i = t->n_key; i < t->n_cols; i++) {
+        if ((int) i == seq)
+            continue;
+        buf_addf(&sql, "%s%s=?", first ? "" : ",", t->cols[i].name);
+        first = false;
+    }
+    for (size_t i = 0; i < t->n_key; i++)
+        buf_addf(&sql, "%s%s=?", i == 0 ? " WHERE " : " AND ", t->cols[i].name);
+    return keep(v, name, &sql, ret, reterr);
 }
 
 enum err db_insert(struct meta *m, const struct db_table *t, void *row, struct err_info *reterr)
 {
-    CLEANUP(buf_deinit) struct buf sql = BUF_INIT(DB_TEXT_MAX);
     size_t last = t->n_cols - 1;
     int seq = seq_at(t), at = 0;
     sqlite3_stmt *st;
@@ -92,35 +151,19 @@ enum err db_insert(struct meta *m, const struct db_table *t, void *row, struct e
         *int_at(t, row, (size_t) seq) = meta_next_seq(m);
     if (strcmp(t->cols[last].name, "v") == 0 && *int_at(t, row, last) == 0)
         *int_at(t, row, last) = META_V;
-    buf_addf(&sql, "INSERT INTO %s(", t->name);
-    db_columns(t, "", &sql);
-    buf_add_str(&sql, ") VALUES(");
-    for (size_t i = 0; i < t->n_cols; i++)
-        buf_add_str(&sql, i == 0 ? "?" : ",?");
-    buf_add_c(&sql, ')');
-    TRY(bare(&m->view, &sql, &st, reterr));
+    TRY(prepare_insert(&m->view, t, &st, reterr));
     TRY(bind_fields(&m->view, st, t, row, 0, t->n_cols, -1, &at, reterr));
     return db_step(&m->view, st, &more, reterr);
 }
 
 enum err db_update(struct meta *m, const struct db_table *t, const void *row, struct err_info *reterr)
 {
-    CLEANUP(buf_deinit) struct buf sql = BUF_INIT(DB_TEXT_MAX);
     int seq = seq_at(t), at = 0;
     sqlite3_stmt *st;
-    bool more, first = true;
+    bool more;
 
     TRY(db_writable(m, reterr));
-    buf_addf(&sql, "UPDATE %s SET ", t->name);
-    for (size_t i = t->n_key; i < t->n_cols; i++) {
-        if ((int) i == seq)
-            continue;
-        buf_addf(&sql, "%s%s=?", first ? "" : ",", t->cols[i].name);
-        first = false;
-    }
-    for (size_t i = 0; i < t->n_key; i++)
-        buf_addf(&sql, "%s%s=?", i == 0 ? " WHERE " : " AND ", t->cols[i].name);
-    TRY(bare(&m->view, &sql, &st, reterr));
+    TRY(prepare_update(&m->view, t, seq, &st, reterr));
     TRY(bind_fields(&m->view, st, t, row, t->n_key, t->n_cols, seq, &at, reterr));
     TRY(bind_fields(&m->view, st, t, row, 0, t->n_key, -1, &at, reterr));
     TRY(db_step(&m->view, st, &more, reterr));
@@ -148,12 +191,17 @@ static enum err select_v(struct meta_view *v, const struct db_table *t, sqlite3_
                          const char *tail, const char *fmt, va_list ap)
 {
     CLEANUP(buf_deinit) struct buf sql = BUF_INIT(DB_TEXT_MAX);
+    uint8_t cap[NAME_CAP];
+    struct span name = name_of(t, 'S', tail, cap);
 
-    buf_add_str(&sql, "SELECT ");
-    db_columns(t, "t.", &sql);
-    buf_addf(&sql, " FROM %s t %s", t->name, tail);
-    TRY(buf_check(&sql, reterr));
-    return db_query_v(v, ret, reterr, buf_cstr(&sql), fmt, ap);
+    TRY(db_known(v, name, ret, reterr));
+    if (*ret == NULL) {
+        buf_add_str(&sql, "SELECT ");
+        db_columns(t, "t.", &sql);
+        buf_addf(&sql, " FROM %s t %s", t->name, tail);
+        TRY(keep(v, name, &sql, ret, reterr));
+    }
+    return db_bind_v(v, *ret, reterr, fmt, ap);
 }
 
 enum err db_get(struct meta_view *v, const struct db_table *t, struct arena *a, void *ret_row, struct err_info *reterr,
