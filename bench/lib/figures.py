@@ -16,6 +16,11 @@ def case(name, unit, rounds, reference=None, bar=None, note=""):
     return {"name": name, "unit": unit, "value": statistics.median(rounds), "rounds": rounds, "reference": reference, "bar": bar, "note": note}
 
 
+def point(name, unit, rounds, chart, line, x, x_name, y_name):
+    """A case that is a point of a chart, and no more."""
+    return {**case(name, unit, rounds), "growth": {"chart": chart, "line": line, "x": x, "x_name": x_name, "y_name": y_name}}
+
+
 def quantile(values, q):
     values = sorted(values)
     return values[min(int(q * len(values)), len(values) - 1)] if values else 0.0
@@ -67,7 +72,13 @@ def rows(cases):
 HEAD = ["", "median", "lowest – highest", "beside", "wanted"]
 
 
+def shown(group, cases):
+    """Points of charts have a table of their own."""
+    return [c for c in cases if group == "growth" or not c.get("growth")]
+
+
 def text_table(group, cases):
+    cases = shown(group, cases)
     lines = [[group, *HEAD[1:]], *rows(cases)]
     widths = [max(len(r[i]) for r in lines) for i in range(len(HEAD))]
     lines.insert(1, ["-" * w for w in widths])
@@ -75,6 +86,7 @@ def text_table(group, cases):
 
 
 def markdown(group, cases):
+    cases = shown(group, cases)
     lines = [[group, *HEAD[1:]], ["---"] * len(HEAD), *rows(cases)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in lines) + "\n"
 

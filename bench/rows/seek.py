@@ -10,7 +10,7 @@ import random
 import tempfile
 
 from chunks import Rounds
-from figures import case, quantile
+from figures import case, point, quantile
 from house import House, generator, measured
 
 SNAPSHOT_S = 30
@@ -94,6 +94,13 @@ def measure(build, lengths, rounds, parts):
     return got, sizes
 
 
+def points_of(got, seconds):
+    axis = (seconds / 60, "length of the recording, minutes", "ms")
+    for line, key in (("half of the seeks", "p50"), ("95 %", "p95")):
+        yield point(f"growth, {name_of(seconds)}: seek {key}", "ms", got[seconds, key], "seek", f"until the answer begins, {line}", *axis)
+    yield point(f"growth, {name_of(seconds)}: CPU of a seek", "ms", got[seconds, "cpu"], "seek", "CPU", *axis)
+
+
 def run(build, o):
     short = 8 * 3600 if o.full else 5 * 60 if o.quick else 48 * 60  # the longer one: 80 h and 10 GiB; 8 h and 1 GiB
     got, sizes = measure(build, (short, short * 10), o.rounds, 3 if o.quick else PARTS)
@@ -106,3 +113,5 @@ def run(build, o):
         yield case(f"seek in {name}: p99", "ms", got[seconds, "p99"], None, ("<=", 20))
         yield case(f"seek in {name}: until what is shown is complete, p50", "ms", got[seconds, "whole"])
         yield case(f"seek in {name}: CPU of one", "ms", got[seconds, "cpu"], f"seek in {first}: CPU of one" if more else None)
+    for seconds in sizes if not o.quick else ():
+        yield from points_of(got, seconds)

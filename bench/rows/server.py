@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from chunks import Cast, Rounds, recording, small, write_jobs
-from figures import case
+from figures import case, point
 from house import House, generator, measured
 from programs import program
 
@@ -92,6 +92,18 @@ class Shelf:
         self.house.__exit__(*exc)
 
 
+ASKED = ("newest page", "page 41", "by tag", "two words, rare", "a word in every eighth", "two words that never meet")
+
+
+def list_points(n, starts, costs):
+    """costs: {name of a query: [CPU of one, ms]}"""
+    axis = (n, "recordings")
+    yield point(f"growth, {n} recordings: start to ready", "ms", starts, "recordings-start", "from serve to ready", *axis, "ms")
+    for name in ASKED:
+        if name in costs:
+            yield point(f"growth, {n} recordings, {name}: CPU", "ms", costs[name], "recordings-lists", name, *axis, "CPU of a page of 50, ms")
+
+
 def lists(build, o):
     """Each query among few and among many: CPU of one beside, which should not grow."""
     few, n = 10_000, 10_000_000 if o.full else 40_000 if o.quick else 200_000
@@ -107,13 +119,18 @@ def lists(build, o):
             yield case(f"{label}: start to ready", "ms", shelf.full, "no recordings: start to ready", ("<=", 200))
             yield case(f"{label}: written a second, straight into the database", "/s", [n / shelf.filled])
             yield case(f"{label}: database", "MiB", [shelf.database.stat().st_size / 2**20])
+            slowest, many = [0.0] * o.few, {}
             for name, path in queries(shelf.house, shelf.token):
                 got = [ask(build, shelf.house, shelf.token, path, top, times) for _ in range(o.few)]
-                cpu = [c for _, c in got]
+                cpu = many[name] = [c for _, c in got]
+                slowest = [max(a, r["p99_ms"]) for a, (r, _) in zip(slowest, got)]
                 yield case(f"{label}, {name}: p99", "ms", [r["p99_ms"] for r, _ in got], None, ("<=", 20),
                            note=f"p50 {statistics.median(r['p50_ms'] for r, _ in got):.2f} ms, CPU {statistics.median(cpu):.2f} ms")
                 yield case(f"{few} recordings, {name}: CPU of one", "ms", costs[name])
                 yield case(f"{label}, {name}: CPU of one", "ms", cpu, f"{few} recordings, {name}: CPU of one")
+            yield case(f"{label}: slowest p99 of all queries", "ms", slowest, None, ("<=", 20))
+            if not o.quick:
+                yield from list_points(n, shelf.full, many)
 
 
 # ---- leases ----

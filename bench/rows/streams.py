@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from figures import case, quantile
+from figures import case, point, quantile
 from house import Costs, House, cue, free_port, generator, go, pss_of, stop
 
 EVENT_BYTES = 200
@@ -97,12 +97,21 @@ def no_refusals(report, n):
 def measure_paced(build, n, recordings, rounds, seconds):
     ramp = max(2, n / 1500)
     got = {k: [] for k in ("late", "worst", "cpu", "bare late", "bare worst", "bare cpu", "growth", "growth gate", "open", "keys", "first", "cpu gate",
-                           "cpu keeper", "bare growth")}
+                           "cpu keeper", "bare growth", "rest")}
     for _ in range(rounds):  # a fresh server each: what an earlier round grew to would be there
         with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:
             paced_round(build, house, Stage(house, n, recordings, 5 if n > 5000 else 1), ramp, seconds, pathlib.Path(top), got)
             bare_round(build, n, ramp, seconds, pathlib.Path(top), got)
     return got
+
+
+def stream_points(n, got):
+    """What the server takes at rest, as it is without streams, is taken off: divided by few streams it would be all there is to see."""
+    axis = (n, "streams at once")
+    more = [max(0.0, cpu - rest / (n / 1000)) for cpu, rest in zip(got["cpu"], got["rest"])]
+    for line, cpu in (("Keyhole, without what it takes at rest", more), ("bare epoll program", got["bare cpu"])):
+        yield point(f"growth, {n} streams: {line}, CPU of 1 000", "%", cpu, "streams-cpu", line, *axis, "CPU of 1 000 streams, % of a core")
+    yield point(f"growth, {n} streams: memory growth of one", "KiB", got["growth"], "streams-memory", "all roles", *axis, "memory growth of a stream, KiB")
 
 
 def paced(build, o):
@@ -123,6 +132,8 @@ def paced(build, o):
     yield case(f"{label}: CPU to open one", "ms", got["open"])
     yield case(f"{label}: first event after asking, p99", "ms", got["first"])
     yield case(f"{label}: keys issued a second, 8 callers", "/s", got["keys"])
+    if not o.quick:
+        yield from stream_points(n, got)
 
 
 def paced_round(build, house, stage, ramp, seconds, top, got):
@@ -131,7 +142,9 @@ def paced_round(build, house, stage, ramp, seconds, top, got):
     got["keys"].append(rate)
     before = house.pss()
     run = Run(build, house.address, lines, top, ramp, seconds).open()
-    idle = house.pss()
+    idle, resting, began = house.pss(), Costs(house.roles()), time.monotonic()
+    time.sleep(1)
+    got["rest"].append(sum(resting.used().values()) / (time.monotonic() - began) * 100)
     opening = Costs(house.roles())
     run.begin()
     got["open"].append(sum(opening.used().values()) * 1000 / n)

@@ -116,7 +116,10 @@ def draws(charts):
         top = pathlib.Path(top)
         (top / "growth.json").write_text(json.dumps(SMALL), encoding="utf-8")
         stdout, sys.stdout = sys.stdout, open(top / "said", "w", encoding="utf-8")
-        charts.main([str(top / "growth.json"), "--out", str(top / "out")])
+        later = dict(SMALL, machine=dict(SMALL["machine"], at="2026-01-02T00:00:00+00:00", commit="def"),
+                     cases=[dict(SMALL["cases"][1], value=2.6, rounds=[2.6]), dict(SMALL["cases"][3], value=1.0, rounds=[1.0])])
+        (top / "streams.json").write_text(json.dumps(later), encoding="utf-8")
+        charts.main([str(top / "streams.json"), str(top / "growth.json"), "--out", str(top / "out")])
         sys.stdout.close()
         sys.stdout = stdout
         names = sorted(p.name for p in (top / "out").iterdir())
@@ -132,7 +135,8 @@ def draws(charts):
         check("higher is more", float(by_x[1].get("cy")) < float(by_x[2].get("cy")) < float(by_x[0].get("cy")) + 0.1, "")
         words = " ".join(t.text or "" for t in root.iter("{http://www.w3.org/2000/svg}text"))
         check("names", all(w in words for w in ("minutes", "ms", "half", "most", "100")), words)
-        check("it says where from", "<cpu> & co" in root.find("s:desc", space).text, "")
+        check("the later measured point counts", any("2.6" in t.text for t in root.iter("{http://www.w3.org/2000/svg}title")), "")
+        check("it says where from", "commit abc" in root.find("s:desc", space).text and "commit def" in root.find("s:desc", space).text and "<cpu> & co" in root.find("s:desc", space).text, "")
     check("round_up", [charts.round_up(v) for v in (0, 0.3, 1, 2.1, 26, 501)] == [1.0, 0.5, 1, 2.5, 50, 1000], [charts.round_up(v) for v in (0.3, 2.1)])
 
 
