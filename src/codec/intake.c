@@ -15,7 +15,8 @@ struct intake {
     struct intake_counts counts;
 
     /* rrweb: one event at a time */
-    struct json_tape tape; /* its tokens, when its reader had none, or as sanitised */
+    struct json_tape tape;       /* its tokens, when its reader had none */
+    struct json_tape clean_tape; /* as sanitised */
     struct sanitize clean;
     struct mask_rrweb rrweb;
     struct intake_out one;
@@ -78,6 +79,7 @@ struct intake *intake_free(struct intake *in)
     else
         mask_rrweb_deinit(&in->rrweb);
     json_tape_deinit(&in->tape);
+    json_tape_deinit(&in->clean_tape);
     sanitize_deinit(&in->clean);
     idmap_deinit(&in->was_nodes);
     mask_term_state_deinit(&in->was_term);
@@ -158,8 +160,10 @@ static enum err add_rrweb(struct intake *in, const struct intake_item *item, str
     in->one.ev.tokens = NULL;
     TRY(sanitize_value(&in->clean, event, &clean, reterr));
     in->one.sanitised = clean.p != item->json.p || clean.n != item->json.n;
-    if (in->one.sanitised)
-        event = json_tape_of(&in->tape, clean);
+    if (in->one.sanitised && event.token != NULL && sanitize_tokens(&in->clean, event.token, clean, &in->clean_tape))
+        event = json_tape_value(in->clean_tape.v, clean);
+    else if (in->one.sanitised)
+        event = json_tape_of(&in->clean_tape, clean);
     TRY(mask_rrweb_event(&in->rrweb, event, item->type, item->source, &json, reterr));
     in->one.masked = json.p != clean.p;
     in->one.ev.json = json;
@@ -237,16 +241,16 @@ bool intake_keeps(const struct intake *in)
 /* Nothing that was given out is needed any more. */
 static void rest(struct intake *in)
 {
-    struct buf *const page[] = { &in->clean.out, &in->clean.text, &in->clean.css, &in->rrweb.value, &in->rrweb.out, &in->head };
+    struct buf *const page[] = { &in->clean.out, &in->clean.text, &in->clean.css, &in->clean.edits, &in->rrweb.value, &in->rrweb.out, &in->head };
     struct buf *const term[] = { &in->term.store, &in->term.out, &in->term.line, &in->term.chars, &in->term.data, &in->head };
 
     json_tape_deinit(&in->tape); /* thousands of recordings are open */
+    json_tape_deinit(&in->clean_tape);
     mask_json_rest(in->kind == IMPORTER_TERMINAL ? &in->term.json : &in->rrweb.json);
-    for (size_t i = 0; i < sizeof(page) / sizeof(page[0]); i++)
-        if (in->kind != IMPORTER_TERMINAL)
-            mask_json_rest_buf(page[i]);
-        else if (in->term.held.n == 0)
-            mask_json_rest_buf(term[i]);
+    for (size_t i = 0; in->kind != IMPORTER_TERMINAL && i < sizeof(page) / sizeof(page[0]); i++)
+        mask_json_rest_buf(page[i]);
+    for (size_t i = 0; in->kind == IMPORTER_TERMINAL && in->term.held.n == 0 && i < sizeof(term) / sizeof(term[0]); i++)
+        mask_json_rest_buf(term[i]);
 }
 
 void intake_begin(struct intake *in)

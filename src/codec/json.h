@@ -132,8 +132,16 @@ struct json_iter {
     const struct json_token *token, *end; /* NULL: none */
 };
 
+struct json_iter json_iter_bytes(struct json_value container); /* without tokens */
+
 /* Over an object's members or an array's elements; over anything else there is nothing. */
-struct json_iter json_iter(struct json_value container);
+static inline struct json_iter json_iter(struct json_value c)
+{
+    if (c.token == NULL || (c.type != JSON_ARRAY && c.type != JSON_OBJECT))
+        return json_iter_bytes(c);
+    return (struct json_iter){ .at = { c.raw.p - c.token->from, 0 }, .object = c.type == JSON_OBJECT, .token = c.token + 1, .end = c.token + c.token->n };
+}
+
 bool json_next_bytes(struct json_iter *it, struct json_value *ret); /* without tokens */
 
 /* A token's text; of a string what is between the quotes. */

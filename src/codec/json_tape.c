@@ -437,3 +437,102 @@ struct json_value json_tape_of(struct json_tape *t, struct span bytes)
     any.depth = UINT32_MAX;
     return json_tape_value(json_tape_read(t, bytes, &any, &used) && used == bytes.n ? t->v : NULL, bytes);
 }
+
+/* ---- after an edit */
+
+#define NONE UINT32_MAX
+
+struct editing {
+    struct json_tape *t;
+    const struct json_token *before;
+    const struct json_edit *e, *end; /* to come */
+    uint32_t moved;                  /* by the edits passed, modulo 2^32 */
+    uint32_t top;                    /* the container that is open; while it is, its 'n' is the one around it, its 'to' the token that it was */
+    uint32_t closes;                 /* before which token it does */
+    struct span text;
+};
+
+/* Edits up to a place of the text before. */
+static inline void pass_edits(struct editing *w, uint32_t to)
+{
+    for (; w->e != w->end && w->e->to <= to; w->e++)
+        w->moved += w->e->len - (w->e->to - w->e->from);
+}
+
+static inline void edited_close(struct editing *w)
+{
+    struct json_token *k = &w->t->v[w->top];
+    const struct json_token *was = &w->before[k->to];
+    uint32_t around = k->n;
+
+    pass_edits(w, was->to);
+    k->to = was->to + w->moved;
+    k->n = w->t->n - w->top;
+    w->top = around;
+    w->closes = around == NONE ? NONE : w->t->v[around].to + w->before[w->t->v[around].to].n;
+}
+
+/* What stands in the place of a whole value. */
+static bool edited_value(struct editing *w, uint32_t from)
+{
+    struct span with = span_sub(w->text, from, w->e->len);
+    struct json_value v = json_value(with);
+
+    if (with.n == 0 || ((v.type == JSON_OBJECT || v.type == JSON_ARRAY) && with.n != 2))
+        return false;
+    w->t->v[w->t->n++] = (struct json_token){ from, from + w->e->len, 1, (uint8_t) v.type, v.type == JSON_STRING && memchr(with.p, '\\', with.n) != NULL };
+    return true;
+}
+
+/* Token i, which the next edit touches; *ret_next: which one follows. */
+static bool edited_token(struct editing *w, uint32_t i, uint32_t *ret_next)
+{
+    const struct json_token *k = &w->before[i];
+    uint32_t from = k->from + w->moved;
+
+    *ret_next = i + k->n;
+    if (w->e->from <= k->from && w->e->to >= k->to)
+        return w->e->len == 0 || (w->e->from == k->from && w->e->to == k->to && edited_value(w, from));
+    if (w->e->from < k->from || w->e->to > k->to)
+        return false;
+    if (k->type == JSON_OBJECT || k->type == JSON_ARRAY) {
+        w->t->v[w->t->n] = (struct json_token){ from, i, w->top, k->type, false };
+        w->top = w->t->n++;
+        w->closes = i + k->n;
+        *ret_next = i + 1;
+        return w->e->from > k->from;
+    }
+    pass_edits(w, k->to);
+    w->t->v[w->t->n++] = (struct json_token){ from, k->to + w->moved, 1, k->type, memchr(w->text.p + from, '\\', k->to + w->moved - from) != NULL };
+    return k->type == JSON_STRING;
+}
+
+bool json_tape_edit(struct json_tape *t, const struct json_token *before, const struct json_edit *edits, size_t n, struct span text)
+{
+    struct editing w = { .t = t, .before = before, .e = edits, .end = edits + n, .top = NONE, .closes = NONE, .text = text };
+
+    t->n = 0;
+    while (t->cap < before->n)
+        if (!grow(t))
+            return false;
+    for (size_t k = 0; k < n; k++)
+        if (edits[k].from == edits[k].to || (k > 0 && edits[k].from < edits[k - 1].to))
+            return false;
+    for (uint32_t i = 0; i <= before->n;) {
+        const struct json_token *k = &before[i];
+
+        while (i == w.closes)
+            edited_close(&w);
+        if (i == before->n)
+            break;
+        pass_edits(&w, k->from);
+        if (w.e == w.end || w.e->from >= k->to) { /* all in it moves as it is */
+            for (const struct json_token *end = k + k->n; k != end; k++)
+                t->v[t->n++] = (struct json_token){ k->from + w.moved, k->to + w.moved, k->n, k->type, k->escaped };
+            i += before[i].n;
+        } else if (!edited_token(&w, i, &i)) {
+            return false;
+        }
+    }
+    return w.e == w.end || w.e->from >= before->to;
+}

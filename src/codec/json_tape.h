@@ -45,6 +45,18 @@ enum json_tape_step { JSON_TAPE_WHOLE, JSON_TAPE_CUT, JSON_TAPE_NOT };
 enum json_tape_step json_tape_begin(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used);
 enum json_tape_step json_tape_more(struct json_tape *t, struct span in, const struct json_limits *lim, size_t *ret_used);
 
+/* Bytes [from, to) of a text that became 'len' others. */
+struct json_edit {
+    uint32_t from, to, len;
+};
+
+/*
+ * The tokens of an edited text from those of the one before, without reading it: 'edits' are in order and apart, each takes out values or members
+ * with a comma, puts a scalar or an empty container in the place of a value, or changes a string inside. False: some edit does something else
+ * (puts in, above all), or no memory; then the text has to be read.
+ */
+bool json_tape_edit(struct json_tape *t, const struct json_token *before, const struct json_edit *edits, size_t n, struct span text);
+
 /* The array or object that 'bytes' is, with its tokens; NULL: any value, without. */
 struct json_value json_tape_value(const struct json_token *tokens, struct span bytes);
 

@@ -174,14 +174,12 @@ struct json_value json_value(struct span in)
     return (struct json_value){ .type = *in.p == '{' ? JSON_OBJECT : JSON_ARRAY, .raw = in };
 }
 
-struct json_iter json_iter(struct json_value c)
+struct json_iter json_iter_bytes(struct json_value c)
 {
     bool object = c.type == JSON_OBJECT;
 
     if ((c.type != JSON_ARRAY && !object) || c.raw.n < 2)
         return (struct json_iter){ .object = false };
-    if (c.token != NULL)
-        return (struct json_iter){ .at = { c.raw.p - c.token->from, 0 }, .object = object, .token = c.token + 1, .end = c.token + c.token->n };
     return (struct json_iter){ .at = span_sub(c.raw, 1, c.raw.n - 2), .object = object };
 }
 

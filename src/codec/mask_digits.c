@@ -587,14 +587,42 @@ void mask_digits_init(void)
     mask_words_init(&phone_words);
 }
 
+/*
+ * Digits from 'at' on that stand alone, to *ret_to, and are none of ours by how many they are and what is around them: the time in milliseconds is in
+ * every event. All kinds but cards, social security numbers and what stands behind '+' or a word have several groups; no card begins with 0, 1, 7 or 9.
+ */
+static bool lone_is_nothing(const struct mask_in *in, size_t at, size_t *ret_to)
+{
+    size_t to = digits_end(in, at), n = to - at, sep;
+    uint8_t first = in->p[at], before = at > 0 ? in->p[at - 1] : 0;
+
+    if (before == '+' || before == '(' || before == 'B') /* "%2B" */
+        return false;
+    if (n >= 7 && n <= 19 && (n <= 11 || (first != '1' && first != '7' && !(n > 15 && (first == '0' || first == '9')))))
+        return false;
+    sep = separator(in, to);
+    *ret_to = to;
+    return sep == 0 || to + sep >= in->n || !mask_is_digit(in->p[to + sep]);
+}
+
+static void find_in_run(struct mask_scanner *s, const struct mask_in *in, size_t at);
+
 void mask_find_digits(struct mask_scanner *s, const struct mask_in *in, size_t end)
 {
-    size_t at, n, from;
-    struct run r;
+    size_t at;
 
     if (end <= s->digits_to)
         return;
     at = run_start(s, in, end);
+    if (!lone_is_nothing(in, at, &s->digits_to))
+        find_in_run(s, in, at);
+}
+
+static void find_in_run(struct mask_scanner *s, const struct mask_in *in, size_t at)
+{
+    size_t n, from;
+    struct run r;
+
     while (at < in->n && mask_is_digit(in->p[at])) {
         take_groups(in, at, &r);
         from = at;

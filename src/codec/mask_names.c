@@ -4,13 +4,25 @@
 #include "codec/mask_int.h"
 
 /* Names whose values go whole, in any project that does not say default_fields = no. Compared as mask_name_matches does. */
-static const char *const default_fields[] = {
-    "password", "passwd", "passphrase", "pwd", "currentpassword", "newpassword", "oldpassword", "confirmpassword",
-    "passwordconfirm*", "*password", "*passwd", "secret", "clientsecret", "*secret", "*secretkey", "apikey", "*apikey", "xapikey",
-    "accesstoken", "refreshtoken", "idtoken", "authtoken", "*authtoken", "sessiontoken", "csrftoken", "xcsrftoken", "authorization",
-    "proxyauthorization", "cookie", "setcookie", "privatekey", "onetimecode", "otp", "totp", "mfacode", "pin", "pincode", "cvc",
-    "cvv", "cvc2", "cvv2", "cccsc", "cardcvc", "cardcvv", "securitycode", "cardnumber", "ccnumber", "creditcard", "creditcardnumber",
-    "cardno", "ssn", "socialsecurity*", "taxid", "iban", "accountnumber", "bankaccount", "routingnumber", "sortcode",
+struct default_field {
+    const char *text;
+    uint8_t n;
+    bool star_first, star_last;
+};
+#define FIELD(s)  { s, sizeof(s) - 1, false, false }
+#define ENDS(s)   { s, sizeof(s) - 1, true, false }
+#define BEGINS(s) { s, sizeof(s) - 1, false, true }
+
+static const struct default_field default_fields[] = {
+    FIELD("password"), FIELD("passwd"), FIELD("passphrase"), FIELD("pwd"), FIELD("currentpassword"), FIELD("newpassword"),
+    FIELD("oldpassword"), FIELD("confirmpassword"), BEGINS("passwordconfirm"), ENDS("password"), ENDS("passwd"), FIELD("secret"),
+    FIELD("clientsecret"), ENDS("secret"), ENDS("secretkey"), FIELD("apikey"), ENDS("apikey"), FIELD("xapikey"), FIELD("accesstoken"),
+    FIELD("refreshtoken"), FIELD("idtoken"), FIELD("authtoken"), ENDS("authtoken"), FIELD("sessiontoken"), FIELD("csrftoken"),
+    FIELD("xcsrftoken"), FIELD("authorization"), FIELD("proxyauthorization"), FIELD("cookie"), FIELD("setcookie"), FIELD("privatekey"),
+    FIELD("onetimecode"), FIELD("otp"), FIELD("totp"), FIELD("mfacode"), FIELD("pin"), FIELD("pincode"), FIELD("cvc"), FIELD("cvv"),
+    FIELD("cvc2"), FIELD("cvv2"), FIELD("cccsc"), FIELD("cardcvc"), FIELD("cardcvv"), FIELD("securitycode"), FIELD("cardnumber"),
+    FIELD("ccnumber"), FIELD("creditcard"), FIELD("creditcardnumber"), FIELD("cardno"), FIELD("ssn"), BEGINS("socialsecurity"),
+    FIELD("taxid"), FIELD("iban"), FIELD("accountnumber"), FIELD("bankaccount"), FIELD("routingnumber"), FIELD("sortcode"),
 };
 
 static bool counts(uint8_t c)
@@ -47,12 +59,30 @@ bool mask_name_matches(const char *pattern, struct span name)
     return *pattern == '\0';
 }
 
+/* The name without what does not count, in small letters. */
+static size_t bare_name(struct span name, char *to)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < name.n; i++)
+        if (counts(name.p[i]))
+            to[n++] = (char) mask_lower(name.p[i]);
+    return n;
+}
+
 bool mask_name_is_default_field(struct span name)
 {
+    char bare[MASK_NAME_MAX];
+    size_t n;
+
     if (name.n < 3 || name.n > MASK_NAME_MAX)
         return false;
-    for (size_t i = 0; i < sizeof(default_fields) / sizeof(default_fields[0]); i++) {
-        if (mask_name_matches(default_fields[i], name))
+    n = bare_name(name, bare);
+    for (size_t i = 0; n > 0 && i < sizeof(default_fields) / sizeof(default_fields[0]); i++) {
+        const struct default_field *f = &default_fields[i];
+        const char *at = f->star_first ? bare + n - f->n : bare;
+
+        if (n >= f->n && (n == f->n || f->star_first || f->star_last) && *at == f->text[0] && memcmp(at, f->text, f->n) == 0)
             return true;
     }
     return false;

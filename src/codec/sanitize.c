@@ -20,6 +20,7 @@ void sanitize_init(struct sanitize *s, size_t max)
     buf_init(&s->out, max);
     buf_init(&s->text, max);
     buf_init(&s->css, max);
+    buf_init(&s->edits, max); /* of those that only take out an edit is longer than a member: tokens are read again then */
 }
 
 void sanitize_deinit(struct sanitize *s)
@@ -27,6 +28,7 @@ void sanitize_deinit(struct sanitize *s)
     buf_deinit(&s->out);
     buf_deinit(&s->text);
     buf_deinit(&s->css);
+    buf_deinit(&s->edits);
 }
 
 struct sanitize_state sanitize_state_unknown(void)
@@ -50,14 +52,28 @@ void sanitize_fail(struct sanitize_walk *w, enum err code, const char *limit)
 
 void sanitize_replace(struct sanitize_walk *w, size_t from, size_t to, struct span with)
 {
+    struct json_edit e = { (uint32_t) from, (uint32_t) to, (uint32_t) with.n };
+
     if (w->err != ERR_OK)
         return;
+    buf_add(&w->s->edits, &e, sizeof(e));
     buf_add(&w->s->out, w->in.p + w->copied, from - w->copied);
     buf_add_span(&w->s->out, with);
     w->copied = to;
     w->edited = true;
     if (w->s->out.failed)
         sanitize_fail(w, ERR_LIMIT, "event-too-large");
+}
+
+void sanitize_wrote(struct sanitize_walk *w, size_t n)
+{
+    struct json_edit e;
+
+    if (w->err != ERR_OK || w->s->edits.failed)
+        return;
+    memcpy(&e, w->s->edits.p + w->s->edits.n - sizeof(e), sizeof(e));
+    e.len += (uint32_t) n;
+    memcpy(w->s->edits.p + w->s->edits.n - sizeof(e), &e, sizeof(e));
 }
 
 /* Is it known where the value at 'at' ends? */
@@ -451,7 +467,11 @@ static bool looked_into(int64_t source)
 }
 
 /* Members of data that are looked into. Of those with the same name browsers take the last. */
-static const char *const known[] = { "adds", "attributes", "texts", "replace", "replaceSync", "styles", "fontSource", "set" };
+#define KNOWN(s) { s, sizeof(s) - 1 }
+static const struct {
+    const char *text;
+    size_t n;
+} known[] = { KNOWN("adds"), KNOWN("attributes"), KNOWN("texts"), KNOWN("replace"), KNOWN("replaceSync"), KNOWN("styles"), KNOWN("fontSource"), KNOWN("set") };
 
 enum { ADDS, ATTRIBUTES, TEXTS, REPLACE, REPLACE_SYNC, STYLES, FONT_SOURCE, SET, N_KNOWN };
 
@@ -465,7 +485,7 @@ struct members {
 static int known_name(struct span raw)
 {
     for (int i = 0; i < N_KNOWN; i++)
-        if (json_raw_eq(raw, known[i]))
+        if (json_raw_eq_n(raw, known[i].text, known[i].n))
             return i;
     return N_KNOWN;
 }
@@ -488,6 +508,23 @@ static struct members members_of(struct json_value data)
     }
     m.font_bytes = m.source == SOURCE_FONT && font_has_bytes(data);
     return m;
+}
+
+/* Data that is not looked into: pointer moves, scrolls, inputs. */
+static bool passes(struct json_value data)
+{
+    struct json_iter it = json_iter(data);
+    int64_t source = -1;
+    bool plain = true;
+    struct json_value v;
+
+    while (json_next(&it, &v)) {
+        if (json_raw_eq(v.key, "source")) {
+            source = -1;
+            plain = v.type != JSON_NUMBER || json_int(v.raw, &source);
+        }
+    }
+    return plain && !looked_into(source);
 }
 
 /* The value at 'at'. False: it has to go. */
@@ -622,6 +659,13 @@ static enum err finish(struct sanitize_walk *w, struct span json, struct span *r
     return ERR_OK;
 }
 
+bool sanitize_tokens(const struct sanitize *s, const struct json_token *before, struct span clean, struct json_tape *ret)
+{
+    const struct json_edit *edits = (const struct json_edit *) (const void *) s->edits.p; /* malloc'd, and all of one size */
+
+    return !s->edits.failed && json_tape_edit(ret, before, edits, s->edits.n / sizeof(*edits), clean);
+}
+
 enum err sanitize_event(struct sanitize *s, struct span json, struct span *ret, struct err_info *reterr)
 {
     struct json_value event = json_value(json);
@@ -630,25 +674,43 @@ enum err sanitize_event(struct sanitize *s, struct span json, struct span *ret, 
     return event.type == JSON_OBJECT ? sanitize_value(s, event, ret, reterr) : ERR_OK;
 }
 
+static enum err clean(struct sanitize *s, struct json_value event, int64_t type, struct json_value data, struct span *ret, struct err_info *reterr);
+
 enum err sanitize_value(struct sanitize *s, struct json_value event, struct span *ret, struct err_info *reterr)
 {
+    struct json_iter it = json_iter(event);
+    struct json_value v, type = { .type = JSON_NULL }, data = type;
+    unsigned n_data = 0;
+    int64_t number;
+
+    *ret = event.raw;
+    while (it.object && json_next(&it, &v)) { /* of those with the same name the last */
+        if (json_raw_eq(v.key, "type")) {
+            type = v;
+        } else if (json_raw_eq(v.key, "data")) {
+            data = v;
+            n_data++;
+        }
+    }
+    if (type.type != JSON_NUMBER || data.type != JSON_OBJECT)
+        return ERR_OK;
+    if (!json_int(type.raw, &number))
+        return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event has no plain number as its type");
+    if ((number != 2 && number != 3) || (number == 3 && n_data == 1 && passes(data)))
+        return ERR_OK;
+    return clean(s, event, number, data, ret, reterr);
+}
+
+static enum err clean(struct sanitize *s, struct json_value event, int64_t type, struct json_value data, struct span *ret, struct err_info *reterr)
+{
     struct span json = event.raw;
-    struct json_value v, data;
     struct sanitize_state before = s->state;
     struct sanitize_walk w;
-    int64_t type;
     enum err e;
 
-    *ret = json;
-    if (event.type != JSON_OBJECT || !json_find(event, "type", &v) || v.type != JSON_NUMBER || !json_find(event, "data", &data) ||
-        data.type != JSON_OBJECT)
-        return ERR_OK;
-    if (!json_int(v.raw, &type))
-        return ERR_RAISE(reterr, ERR_INVAL, "an rrweb event has no plain number as its type");
-    if (type != 2 && type != 3)
-        return ERR_OK;
     for (int round = 0; round < 3; round++) {
         buf_reset(&s->out);
+        buf_reset(&s->edits);
         w = (struct sanitize_walk){ .s = s, .in = json, .token = event.token };
         walk(&w, type, data);
         if (!w.orphans || !w.learned || w.err != ERR_OK)

@@ -25,7 +25,7 @@
  * Threads: one at a time.
  */
 #include "base/buf.h"
-#include "codec/json.h"
+#include "codec/json_tape.h"
 
 #define SANITIZE_VERSION 1 /* of the list: stamped on segments (docs/formats/segment.md, `clean`); grows with each change */
 
@@ -47,6 +47,7 @@ struct sanitize {
     struct buf out;
     struct buf text; /* one string, decoded */
     struct buf css;  /* and as cleaned */
+    struct buf edits; /* struct json_edit: what became of the last event's bytes */
     uint64_t changed; /* events that were not clean */
 };
 
@@ -65,6 +66,9 @@ NODISCARD enum err sanitize_event(struct sanitize *s, struct span json, struct s
 
 /* The same of an event with its tokens (codec/json_tape.h), which spares most of the reading. */
 NODISCARD enum err sanitize_value(struct sanitize *s, struct json_value event, struct span *ret, struct err_info *reterr);
+
+/* Tokens of the event that came out last, from those that went in. False: they have to be read from it. */
+bool sanitize_tokens(const struct sanitize *s, const struct json_token *before, struct span clean, struct json_tape *ret);
 
 /* Style text alone, decoded UTF-8 in and out; true: *out (reset first) holds the clean one, false: 'css' is clean. */
 bool sanitize_css(struct span css, struct buf *out);

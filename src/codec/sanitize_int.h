@@ -77,6 +77,9 @@ static inline uint8_t sanitize_peek(const struct sanitize_walk *w)
 /* Positions in the input: bytes [from, to) become 'with'. Edits come in ascending order. */
 void sanitize_replace(struct sanitize_walk *w, size_t from, size_t to, struct span with);
 
+/* n bytes were written behind what the last edit put in its place. */
+void sanitize_wrote(struct sanitize_walk *w, size_t n);
+
 /* A string at 'at' (its opening quote): raw content; 'at' goes behind the closing quote. */
 struct span sanitize_string(struct sanitize_walk *w);
 

@@ -36,8 +36,12 @@ static struct span cut(struct span raw)
 
 static void write_string(struct sanitize_walk *w, size_t from, struct span decoded)
 {
+    size_t begin;
+
     sanitize_replace(w, from, w->at, SPAN_EMPTY);
+    begin = w->s->out.n;
     jsonw_add_string(&w->s->out, decoded);
+    sanitize_wrote(w, w->s->out.n - begin);
     if (w->s->out.failed)
         sanitize_fail(w, ERR_LIMIT, "event-too-large");
 }
