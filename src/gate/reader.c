@@ -366,6 +366,7 @@ enum err reader_base(struct run *x)
 static enum err read_events(struct run *x)
 {
     const struct piece *p;
+    uint32_t n;
 
     if (x->want->seq >= x->want->until)
         return ERR_RAISE(x->reterr, ERR_NOTFOUND, "there is no event of that number");
@@ -377,6 +378,8 @@ static enum err read_events(struct run *x)
     if (p != NULL && !piece_is_clean(p)) /* what is in the log passed the sanitiser of this process */
         TRY(clean_events(x, p, &x->ret->bytes));
     x->ret->meta.raw = (uint32_t) x->ret->bytes.n;
+    if (x->ret->ahead != NULL && x->ret->shared && segment_find_seq(p->index, x->want->seq, &n))
+        look_ahead(x, p, n + 1);
     return ERR_OK;
 }
 

@@ -219,7 +219,7 @@ static int64_t last_ms(const struct lines *l)
     return look.time / 1000;
 }
 
-/* What of this chunk will be sent: all of it from the present line on (an event past to_ms is leased, not sent). */
+/* What will be sent: this chunk from the present line on (an event past to_ms is leased, not sent), and those that follow. */
 static void lease_loaded(struct replay *r)
 {
     struct events *e = r->state;
@@ -229,6 +229,7 @@ static void lease_loaded(struct replay *r)
         .from_ms = e->lines.time / 1000,
         .to_ms = last_ms(&e->lines),
     };
+    const struct segment_chunk *meta = &e->lines.block->meta;
     enum key_verdict v;
 
     span.bytes = lines_rest(&e->lines, &span.to_seq);
@@ -241,6 +242,8 @@ static void lease_loaded(struct replay *r)
         stop(r, v);
         return;
     }
+    if (span.to_seq + 1 == meta->first_seq + meta->n_events)
+        viewer_span_on(r->viewer, &span, &e->lines.block->ahead, e->lines.until, e->to_ms);
     (void) call_ref(r->call);
     replay_ask_lease(r, &span, on_leased, r);
 }

@@ -107,6 +107,8 @@ struct read_ahead {
  * charged, or they are left out.
  */
 void viewer_span_ahead(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint32_t n);
+/* The same for who asked for all of it: up to the event 'until', and what may begin up to to_ms. */
+void viewer_span_on(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint64_t until, int64_t to_ms);
 
 /* Index of the record of the newest lease that this key was given; 0: none yet. */
 uint64_t viewer_last_lease(const struct viewer *v);

@@ -352,11 +352,17 @@ static bool in_row(struct viewer *v, uint32_t n)
 
 void viewer_span_ahead(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint32_t n)
 {
+    if (in_row(v, n))
+        viewer_span_on(v, span, ahead, UINT64_MAX, INT64_MAX);
+}
+
+void viewer_span_on(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint64_t until, int64_t to_ms)
+{
     struct viewer_span whole = *span;
 
-    if (!in_row(v, n) || covered(v, span))
+    if (covered(v, span))
         return;
-    for (unsigned i = 0; i < ahead->n; i++) {
+    for (unsigned i = 0; i < ahead->n && ahead->chunks[i].to_seq < until && whole.to_ms <= to_ms; i++) {
         whole.to_seq = ahead->chunks[i].to_seq;
         whole.to_ms = ahead->chunks[i].to_ms;
         whole.bytes += ahead->chunks[i].bytes;

@@ -352,6 +352,44 @@ static void events_all(void **state)
     buf_deinit(&events);
 }
 
+/* All of it is asked for at once: a lease names up to 4 MiB of what will be sent, not past the time asked for. */
+static void events_lease_ahead(void **state)
+{
+    struct buf events = BUF_INIT(64 << 20);
+    const char *rid = make_cast(18000, 300, &events);
+    struct key_claims k = world_claims(rid);
+    const char *key = world_sign(&k);
+    struct client c;
+    size_t n;
+
+    (void) state;
+    client_open(&c, w.port);
+    next_of(&c, key, rid, "manifest"); /* opens every index */
+    n = w.n_leases;
+    next_of(&c, key, rid, "events");
+    assert_int_equal(c.status, 200);
+    assert_span_eq(between(&c), buf_span(&events));
+    assert_true(world_leased(k.jti, 0, 17999));
+    assert_true(w.n_leases >= n + 2 && w.n_leases <= n + 3);
+    for (size_t i = n; i < w.n_leases; i++) {
+        assert_int_equal(w.leases[i].what, LEASE_EVENTS);
+        assert_true(w.leases[i].bytes <= 4u << 20);
+    }
+    client_close(&c);
+
+    k = world_claims(rid);
+    key = world_sign(&k);
+    n = w.n_leases;
+    client_open(&c, w.port);
+    next_of(&c, key, rid, "events?to_ms=1000"); /* 10 ms an event: of the first chunk */
+    assert_int_equal(c.status, 200);
+    assert_true(world_leased(k.jti, 0, 100));
+    assert_int_equal(w.n_leases, n + 2); /* the manifest's, and one */
+    assert_true(w.leases[n + 1].to_seq < 2000);
+    client_close(&c);
+    buf_deinit(&events);
+}
+
 /* Nothing of an event, nor of a screen that shows earlier ones, before the keeper's word. */
 static void nothing_before_the_lease(void **state)
 {
@@ -717,6 +755,7 @@ int main(void)
         cmocka_unit_test_setup(leases_here_and_there, world_reset),
         cmocka_unit_test_setup(shared_and_still_guarded, world_reset),
         cmocka_unit_test_setup(events_all, world_reset),
+        cmocka_unit_test_setup(events_lease_ahead, world_reset),
         cmocka_unit_test_setup(nothing_before_the_lease, world_reset),
         cmocka_unit_test_setup(slow_reader, world_reset),
         cmocka_unit_test_setup(drained_while_leasing, world_reset),
