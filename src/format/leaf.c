@@ -65,14 +65,43 @@ static void escape_unit(struct buf *b, uint32_t unit)
     buf_addf(b, "\\u%04x", (unsigned) unit);
 }
 
+/* How many characters at the beginning stand for themselves. */
+static size_t plain(struct span s)
+{
+    size_t n = 0;
+
+    while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f && s.p[n] != '"' && s.p[n] != '\\')
+        n++;
+    return n;
+}
+
+static void add_int(struct buf *b, int64_t v)
+{
+    char text[20];
+    size_t at = sizeof(text);
+    uint64_t u = v < 0 ? 0 - (uint64_t) v : (uint64_t) v;
+
+    do
+        text[--at] = (char) ('0' + u % 10);
+    while ((u /= 10) > 0);
+    if (v < 0)
+        text[--at] = '-';
+    buf_add(b, text + at, sizeof(text) - at);
+}
+
 void leaf_json_str(struct buf *b, struct span s)
 {
     struct rd r = rd_of(s);
 
     buf_add_c(b, '"');
     while (r.n > 0) {
-        uint32_t cp = utf8_read(&r);
+        size_t run = plain(span_of(r.p, r.n));
+        uint32_t cp;
 
+        buf_add_span(b, rd_bytes(&r, run)); /* ids, hashes, words: all of it */
+        if (r.n == 0)
+            break;
+        cp = utf8_read(&r);
         if (r.failed)
             break;
         if (cp == '"' || cp == '\\') {
@@ -91,7 +120,9 @@ void leaf_json_str(struct buf *b, struct span s)
 
 static void member(struct buf *b, const char *name)
 {
-    buf_addf(b, ",\"%s\":", name);
+    buf_add_str(b, ",\"");
+    buf_add_str(b, name);
+    buf_add_str(b, "\":");
 }
 
 static void member_str(struct buf *b, const char *name, struct span s)
@@ -204,8 +235,12 @@ static void write_numbers(const struct leaf *l, struct buf *b)
     if (l->n_numbers == 0)
         return;
     member(b, "n");
-    for (size_t i = 0; i < l->n_numbers; i++)
-        buf_addf(b, "%c\"%s\":%lld", i == 0 ? '{' : ',', l->n[i].name, (long long) l->n[i].value);
+    for (size_t i = 0; i < l->n_numbers; i++) {
+        buf_add_str(b, i == 0 ? "{\"" : ",\"");
+        buf_add_str(b, l->n[i].name);
+        buf_add_str(b, "\":");
+        add_int(b, l->n[i].value);
+    }
     buf_add_c(b, '}');
 }
 
@@ -249,7 +284,7 @@ static void write_members(const struct leaf *l, struct buf *b)
     buf_add_str(b, "{\"v\":1");
     member_str(b, "log", l->log);
     member(b, "i");
-    buf_addf(b, "%llu", (unsigned long long) l->i);
+    add_int(b, (int64_t) l->i); /* check: it fits */
     member_str(b, "t", span_str(t));
     member_str(b, "type", span_str(leaf_type_word(l->type)));
     member_str(b, "actor", l->actor);
@@ -257,7 +292,7 @@ static void write_members(const struct leaf *l, struct buf *b)
     member_str(b, "gid", l->gid);
     if (l->gen != 0) {
         member(b, "gen");
-        buf_addf(b, "%u", (unsigned) l->gen);
+        add_int(b, l->gen);
     }
     member_str(b, "vid", l->vid);
     member_str(b, "rid", l->rid);

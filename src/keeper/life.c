@@ -137,6 +137,17 @@ enum err life_of_grant(struct job *c, struct span gid, struct life *ret, struct 
     return ERR_OK;
 }
 
+enum err life_head(struct job *c, const struct meta_grant *g, struct life *ret, struct err_info *reterr)
+{
+    struct life l = { .g = *g };
+
+    TRY(meta_request_get(c->v, g->request, c->mem, &l.q, reterr));
+    l.beside = !span_eq(g->holder, l.q.requester);
+    l.st = record_of(&l);
+    *ret = l;
+    return ERR_OK;
+}
+
 bool life_visible(const struct job *c, struct span project, struct span owner)
 {
     role_mask roles = job_roles(c, project);
@@ -244,18 +255,25 @@ enum err life_row(struct job *c, const struct life *l, uint16_t end_code, struct
                   struct err_info *reterr)
 {
     struct terms t;
+
+    TRY(terms_read(l->q.terms, c->mem, &t, reterr));
+    return life_row_of(c, l, &t, end_code, ret, reterr);
+}
+
+enum err life_row_of(struct job *c, const struct life *l, const struct terms *t, uint16_t end_code,
+                     struct ipc_row_grant *ret, struct err_info *reterr)
+{
     uint8_t *hash = arena_alloc(c->mem, 32);
     size_t n;
 
-    TRY(terms_read(l->q.terms, c->mem, &t, reterr));
     if (hash == NULL || !base64url_parse(l->q.policy, hash, 32, &n))
         return ERR_RAISE(reterr, ERR_CORRUPT, "policy hash of a request");
     *ret = (struct ipc_row_grant){
         .gid = l->g.id, .pid = l->q.project, .sub = l->g.holder, .state = (uint8_t) l->st.state, .gen = l->st.gen,
         .wend_ms = l->st.window_end, .deadline_ms = l->st.deadline, .end_code = end_code, .policy = span_of(hash, n),
-        .max_speed_x100 = t.max_speed_x100, .key_streams = t.key_streams, .grant_streams = t.grant_streams,
-        .person_streams = t.person_streams, .key_bytes = t.key_bytes, .key_rate = t.key_rate,
-        .key_requests = t.key_requests,
+        .max_speed_x100 = t->max_speed_x100, .key_streams = t->key_streams, .grant_streams = t->grant_streams,
+        .person_streams = t->person_streams, .key_bytes = t->key_bytes, .key_rate = t->key_rate,
+        .key_requests = t->key_requests,
     };
     return ERR_OK;
 }

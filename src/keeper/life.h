@@ -10,6 +10,7 @@
  */
 #include "access/request.h"
 #include "keeper/job.h"
+#include "keeper/terms.h"
 
 struct life {
     struct meta_request q;
@@ -31,6 +32,8 @@ struct span life_holder(const struct life *l);
 /* ERR_NOTFOUND. */
 NODISCARD enum err life_of_request(struct job *c, struct span qid, struct life *ret, struct err_info *reterr);
 NODISCARD enum err life_of_grant(struct job *c, struct span gid, struct life *ret, struct err_info *reterr);
+/* The same from a row that was just read, without the lists: recordings, viewers and actions are empty. */
+NODISCARD enum err life_head(struct job *c, const struct meta_grant *g, struct life *ret, struct err_info *reterr);
 
 /* Lets time do what is due (STANDARDS 2.2: every touch evaluates the end) before anything else is judged. */
 NODISCARD enum err life_touch(struct job *c, struct life *l, struct err_info *reterr);
@@ -81,6 +84,9 @@ NODISCARD enum err life_push(struct job *c, const struct life *l, int end_code, 
 /* The gate's row of a grant. */
 NODISCARD enum err life_row(struct job *c, const struct life *l, uint16_t end_code, struct ipc_row_grant *ret,
                             struct err_info *reterr);
+/* With its terms, for who has read them. */
+NODISCARD enum err life_row_of(struct job *c, const struct life *l, const struct terms *t, uint16_t end_code,
+                               struct ipc_row_grant *ret, struct err_info *reterr);
 
 /* Everything this person asked for or holds ends: requests CANCELLED, grants REVOKED (STANDARDS 2.2). */
 NODISCARD enum err life_end_person(struct job *c, struct span account, struct err_info *reterr);

@@ -133,25 +133,24 @@ static enum err facts_lists(struct job *c, struct span rid, bool reveal, struct 
 }
 
 /* Whose name goes into exports and over the picture, and whether it does. */
-static enum err facts_marks(struct job *c, const struct life *l, struct span sub, struct ipc_key_facts *f,
+static enum err facts_marks(struct job *c, const struct terms *t, struct span sub, struct ipc_key_facts *f,
                             struct err_info *reterr)
 {
     struct meta_account account;
-    struct terms t;
     enum err e = meta_account_get(c->v, sub, c->mem, &account, reterr);
 
     if (e != ERR_OK && e != ERR_NOTFOUND)
         return e;
     f->who = e == ERR_OK ? account.name : sub;
-    TRY(terms_read(l->q.terms, c->mem, &t, reterr));
-    f->watermark = t.watermark;
+    f->watermark = t->watermark;
     return ERR_OK;
 }
 
-static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_facts *f, struct ipc_row_grant *row,
-                      struct err_info *reterr)
+static enum err facts(struct job *c, const struct meta_key *k, const struct meta_grant *g, struct ipc_key_facts *f,
+                      struct ipc_row_grant *row, struct err_info *reterr)
 {
     struct meta_recording r;
+    struct terms t;
     unsigned scope = 0;
     struct life l;
     enum err e;
@@ -166,8 +165,9 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
         f->verdict = KEY_BINDING;
         return ERR_OK;
     }
-    TRY(life_of_grant(c, k->gid, &l, reterr));
-    TRY(life_row(c, &l, 0, row, reterr));
+    TRY(life_head(c, g, &l, reterr));
+    TRY(terms_read(l.q.terms, c->mem, &t, reterr));
+    TRY(life_row_of(c, &l, &t, 0, row, reterr));
     f->grant.rows = row;
     f->grant.n = 1;
     f->vid = k->vid;
@@ -177,7 +177,7 @@ static enum err facts(struct job *c, const struct meta_key *k, struct ipc_key_fa
     f->started_ms = r.started_ms;
     f->volume = volume_of(c, k);
     f->live = span_eq_str(r.state, "open");
-    TRY(facts_marks(c, &l, k->sub, f, reterr));
+    TRY(facts_marks(c, &t, k->sub, f, reterr));
     return facts_lists(c, k->rid, key_scope_parse(k->scope, &scope) && (scope & KEY_SCOPE_UNMASK) != 0, f, reterr);
 }
 
@@ -229,7 +229,7 @@ enum err replay_key_first(struct job *c, const struct ipc_key_first *in, struct 
     TRY(keys_judge(c, &claim, &verdict, &k, &g, reterr));
     f.verdict = (uint16_t) verdict;
     if (verdict == KEY_OK)
-        TRY(facts(c, &k, &f, &row, reterr));
+        TRY(facts(c, &k, &g, &f, &row, reterr));
     if (f.verdict == KEY_OK)
         TRY(first_lease(c, in, &k, &g, &f, reterr));
     return answer(c, IPC_T_KEY_FACTS, &f, reterr);
@@ -254,7 +254,7 @@ enum err replay_key_again(struct job *c, const struct ipc_key_again *in, struct 
     TRY(keys_judge(c, &claim, &verdict, &k, &g, reterr));
     f.verdict = (uint16_t) verdict;
     if (verdict == KEY_OK)
-        TRY(facts(c, &k, &f, &row, reterr));
+        TRY(facts(c, &k, &g, &f, &row, reterr));
     return answer(c, IPC_T_KEY_FACTS, &f, reterr);
 }
 

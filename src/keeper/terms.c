@@ -107,42 +107,70 @@ static enum err read_groups(struct tree root, struct arena *arena, struct vote_r
     return ERR_OK;
 }
 
-static int64_t number(struct tree root, const char *key, bool *bad)
+/* Terms are read in the order in which terms_put writes them: the next one is there, and nothing is looked for. */
+struct terms_cursor {
+    struct tree root;
+    struct span at;
+    bool bad;
+};
+
+static struct tree next(struct terms_cursor *x, const char *key)
+{
+    struct span at = x->at;
+    struct tree t = { 0 };
+
+    if (tree_next(&at, &t) && span_eq_str(t.key, key))
+        x->at = at;
+    else if (!tree_get(x->root, key, &t))
+        x->bad = true;
+    return t;
+}
+
+static int64_t number(struct terms_cursor *x, const char *key)
 {
     int64_t v = 0;
 
-    *bad |= !tree_get_int(root, key, &v);
+    x->bad |= !tree_int(next(x, key), &v);
+    return v;
+}
+
+static bool flag(struct terms_cursor *x, const char *key)
+{
+    bool v = false;
+
+    x->bad |= !tree_bool(next(x, key), &v);
     return v;
 }
 
 enum err terms_read(struct span bytes, struct arena *arena, struct terms *ret, struct err_info *reterr)
 {
     struct terms t = { 0 };
-    struct tree root;
-    bool bad = !tree_check(bytes);
+    struct terms_cursor x = { .bad = !tree_check(bytes) };
 
-    root = tree_root(bad ? SPAN_EMPTY : bytes);
-    t.need = (unsigned) number(root, "need", &bad);
-    t.deny = (unsigned) number(root, "deny", &bad);
-    t.max_ms = number(root, "max_ms", &bad);
-    t.start_by_ms = number(root, "start_by_ms", &bad);
-    t.max_speed_x100 = (uint16_t) number(root, "max_speed_x100", &bad);
-    t.key_streams = (uint16_t) number(root, "key_streams", &bad);
-    t.grant_streams = (uint16_t) number(root, "grant_streams", &bad);
-    t.person_streams = (uint16_t) number(root, "person_streams", &bad);
-    t.key_bytes = (uint64_t) number(root, "key_bytes", &bad);
-    t.key_rate = (uint64_t) number(root, "key_rate", &bad);
-    t.key_requests = (uint32_t) number(root, "key_requests", &bad);
-    t.ask.settled_ms = number(root, "settled_ms", &bad);
-    bad |= !tree_get_bool(root, "watermark", &t.watermark) || !tree_get_bool(root, "bearer", &t.bearer) ||
-           !tree_get_bool(root, "sole_person", &t.sole_person);
-    if (bad)
+    x.root = tree_root(x.bad ? SPAN_EMPTY : bytes);
+    x.at = x.root.payload;
+    t.need = (unsigned) number(&x, "need");
+    t.deny = (unsigned) number(&x, "deny");
+    t.max_ms = number(&x, "max_ms");
+    t.start_by_ms = number(&x, "start_by_ms");
+    t.max_speed_x100 = (uint16_t) number(&x, "max_speed_x100");
+    t.key_streams = (uint16_t) number(&x, "key_streams");
+    t.grant_streams = (uint16_t) number(&x, "grant_streams");
+    t.person_streams = (uint16_t) number(&x, "person_streams");
+    t.key_bytes = (uint64_t) number(&x, "key_bytes");
+    t.key_rate = (uint64_t) number(&x, "key_rate");
+    t.key_requests = (uint32_t) number(&x, "key_requests");
+    t.watermark = flag(&x, "watermark");
+    t.bearer = flag(&x, "bearer");
+    t.sole_person = flag(&x, "sole_person");
+    t.ask.settled_ms = number(&x, "settled_ms");
+    if (x.bad)
         return ERR_RAISE(reterr, ERR_CORRUPT, "stored terms are damaged");
     t.ask.need = t.need;
     t.ask.deny = t.deny;
-    TRY(read_words(root, "from", arena, &t.ask.from, &t.ask.n_from, reterr));
-    TRY(read_words(root, "exclude", arena, &t.ask.exclude, &t.ask.n_exclude, reterr));
-    TRY(read_groups(root, arena, &t.ask, reterr));
+    TRY(read_words(x.root, "from", arena, &t.ask.from, &t.ask.n_from, reterr));
+    TRY(read_words(x.root, "exclude", arena, &t.ask.exclude, &t.ask.n_exclude, reterr));
+    TRY(read_groups(x.root, arena, &t.ask, reterr));
     *ret = t;
     return ERR_OK;
 }
