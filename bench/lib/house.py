@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -98,7 +99,7 @@ class House:
     """with House(build, tls=True) as h: …  A 'config' is added to keyhole.conf."""
 
     def __init__(self, build, tls=False, config="", init=(), url=None, quiet=True, cpus=None):
-        self.cpus, self.began = cpus, 0
+        self.cpus, self.began, self.kept = cpus, 0, False
         self.keyhole, self.tls, self.quiet = build / "src" / "keyhole", tls, quiet
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="keyhole-bench-"))
         self.top.chmod(0o755)
@@ -115,6 +116,18 @@ class House:
         self.ca = self.dir / "tls.pem" if tls else None
         self.address = f"127.0.0.1:{self.port}"
         self.process, self.people = None, 0
+
+    @classmethod
+    def of(cls, build, top):
+        """One that BENCH_KEEP left, in clear: it stays."""
+        self = cls.__new__(cls)
+        self.keyhole, self.tls, self.quiet, self.plain, self.kept = build / "src" / "keyhole", False, True, True, True
+        self.cpus, self.began, self.ca, self.process, self.local = None, 0, None, None, threading.local()
+        self.top, self.dir = pathlib.Path(top), pathlib.Path(top) / "state"
+        self.port = int(re.search(r'^listen = \{ "127\.0\.0\.1:(\d+)" \}', (self.dir / "keyhole.conf").read_text(encoding="utf-8"), re.M)[1])
+        self.host, self.address = f"localhost:{self.port}", f"127.0.0.1:{self.port}"
+        self.admin, self.people = (self.dir / "admin.token").read_text(encoding="ascii").strip(), int(time.time())  # names that nobody has
+        return self
 
     # -- running --
 
@@ -165,7 +178,7 @@ class House:
 
     def __exit__(self, *_):
         self.stop()
-        if os.environ.get("BENCH_KEEP"):
+        if self.kept or os.environ.get("BENCH_KEEP"):
             print(f"bench: kept {self.top}")
         else:
             shutil.rmtree(self.top, ignore_errors=True)

@@ -16,8 +16,8 @@ from streams import measure_paced, stream_points
 
 
 def streams(build, o):
-    for n in (1, 10, 100, 1000, 5000) if o.full else (1, 30, 1000):
-        yield from stream_points(n, measure_paced(build, n, min(n, 300 if n > 2000 else 100), o.once, 8))
+    for n in (1, 10, 100, 1000, 5000) if o.full else (1, 30, 400):
+        yield from stream_points(n, measure_paced(build, n, min(n, 300 if n > 2000 else 100), o.once, 8, rest=True))
 
 
 def chunks(build, o):

@@ -1,8 +1,10 @@
 """The server as such: at rest, with many recordings, and what a lease costs."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
+import sqlite3
 import statistics
 import subprocess
 import tempfile
@@ -69,13 +71,26 @@ def ask(build, house, token, path, top, n):
 
 
 class Shelf:
-    """with Shelf(build, n, rounds) as s: a server with n recordings; s.empty and s.full: ms from serve to ready, without and with them."""
+    """with Shelf(build, n, rounds) as s: a server with n recordings; s.empty and s.full: ms from serve to ready, without and with them. kept: the
+    directory of an earlier one, filled (BENCH_KEEP)."""
 
-    def __init__(self, build, n, rounds):
-        self.build, self.n, self.rounds, self.house = build, n, rounds, House(build)
+    def __init__(self, build, n, rounds, kept=None):
+        self.build, self.n, self.rounds, self.kept, self.filled = build, n, rounds, kept, None
+        self.house = House.of(build, kept) if kept else House(build)
 
     def __enter__(self):
-        h = self.house.__enter__()
+        h = self.house
+        if self.kept:
+            self.database = h.dir / "meta" / "keyhole.db"
+            h.start()  # a migration, if there is one, is not measured
+            h.stop()
+            with contextlib.closing(sqlite3.connect(self.database)) as db:
+                self.n = db.execute("SELECT count(*) FROM recording").fetchone()[0]
+            self.full = starts_of(h, self.rounds)
+            h.start()
+            self.token = h.viewer()
+            return self
+        h.__enter__()
         self.token = h.viewer()
         project = h.must("GET", "/v1/projects")["items"][0]["id"]
         h.stop()
@@ -110,14 +125,17 @@ def lists(build, o):
     times = 60 if o.quick else 200
     costs = {}
     with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top:
-        with Shelf(build, few, 1) as shelf:
+        with Shelf(build, few, o.few) as shelf:
+            empty = shelf.empty
             for name, path in queries(shelf.house, shelf.token):
                 costs[name] = [ask(build, shelf.house, shelf.token, path, top, times)[1] for _ in range(o.few)]
-        with Shelf(build, n, o.few) as shelf:
+        with Shelf(build, n, o.few, os.environ.get("BENCH_SHELF") if o.full else None) as shelf:
+            n = shelf.n
             label = f"{n} recordings"
-            yield case("no recordings: start to ready", "ms", shelf.empty)
+            yield case("no recordings: start to ready", "ms", empty)
             yield case(f"{label}: start to ready", "ms", shelf.full, "no recordings: start to ready", ("<=", 200))
-            yield case(f"{label}: written a second, straight into the database", "/s", [n / shelf.filled])
+            if shelf.filled:
+                yield case(f"{label}: written a second, straight into the database", "/s", [n / shelf.filled])
             yield case(f"{label}: database", "MiB", [shelf.database.stat().st_size / 2**20])
             slowest, many = [0.0] * o.few, {}
             for name, path in queries(shelf.house, shelf.token):

@@ -94,24 +94,27 @@ def no_refusals(report, n):
         raise SystemExit(f"bench: {report['refused']} of {n} streams were refused, {report['streams']} had content")
 
 
-def measure_paced(build, n, recordings, rounds, seconds):
+def measure_paced(build, n, recordings, rounds, seconds, rest=False):
     ramp = max(2, n / 1500)
     got = {k: [] for k in ("late", "worst", "cpu", "bare late", "bare worst", "bare cpu", "growth", "growth gate", "open", "keys", "first", "cpu gate",
                            "cpu keeper", "bare growth", "rest")}
     for _ in range(rounds):  # a fresh server each: what an earlier round grew to would be there
         with tempfile.TemporaryDirectory(prefix="keyhole-bench-") as top, House(build) as house:
-            paced_round(build, house, Stage(house, n, recordings, 5 if n > 5000 else 1), ramp, seconds, pathlib.Path(top), got)
+            stage = Stage(house, n, recordings, 5 if n > 5000 else 1)
+            got["rest"].append(at_rest(house) if rest else 0.0)
+            paced_round(build, house, stage, ramp, seconds, pathlib.Path(top), got)
             bare_round(build, n, ramp, seconds, pathlib.Path(top), got)
     return got
 
 
 def stream_points(n, got):
-    """What the server takes at rest, as it is without streams, is taken off: divided by few streams it would be all there is to see."""
+    """Of few streams, what the server takes at rest would be all there is to see, and pages of memory that come and go: it is taken off, and memory
+    is shown from 100 on."""
     axis = (n, "streams at once")
-    more = [max(0.0, cpu - rest / (n / 1000)) for cpu, rest in zip(got["cpu"], got["rest"])]
-    for line, cpu in (("Keyhole, without what it takes at rest", more), ("bare epoll program", got["bare cpu"])):
+    for line, cpu in (("Keyhole", [max(0.0, c - r / (n / 1000)) for c, r in zip(got["cpu"], got["rest"])]), ("bare epoll program", got["bare cpu"])):
         yield point(f"growth, {n} streams: {line}, CPU of 1 000", "%", cpu, "streams-cpu", line, *axis, "CPU of 1 000 streams, % of a core")
-    yield point(f"growth, {n} streams: memory growth of one", "KiB", got["growth"], "streams-memory", "all roles", *axis, "memory growth of a stream, KiB")
+    if n >= 100:
+        yield point(f"growth, {n} streams: memory growth of one", "KiB", got["growth"], "streams-memory", "all roles", *axis, "memory growth of a stream, KiB")
 
 
 def paced(build, o):
@@ -136,15 +139,21 @@ def paced(build, o):
         yield from stream_points(n, got)
 
 
+def at_rest(house):
+    """What the server takes when nobody asks, % of a core."""
+    time.sleep(3)  # what the preparations left to do is over
+    costs, began = Costs(house.roles()), time.monotonic()
+    time.sleep(4)
+    return sum(costs.used().values()) / (time.monotonic() - began) * 100
+
+
 def paced_round(build, house, stage, ramp, seconds, top, got):
     n = stage.n
     lines, rate = stage.lines()
     got["keys"].append(rate)
     before = house.pss()
     run = Run(build, house.address, lines, top, ramp, seconds).open()
-    idle, resting, began = house.pss(), Costs(house.roles()), time.monotonic()
-    time.sleep(1)
-    got["rest"].append(sum(resting.used().values()) / (time.monotonic() - began) * 100)
+    idle = house.pss()
     opening = Costs(house.roles())
     run.begin()
     got["open"].append(sum(opening.used().values()) * 1000 / n)
