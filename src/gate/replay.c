@@ -448,7 +448,7 @@ static void on_unlocked(void *ctx, enum key_verdict v)
     struct replay *r = ctx;
 
     if (still(r, v))
-        viewer_extent(r->viewer, /* shown= */ replay_follows(r), on_extent, r);
+        viewer_extent(r->viewer, on_extent, r);
     else
         call_unref(r->call);
 }

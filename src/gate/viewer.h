@@ -69,11 +69,12 @@ const struct viewer_facts *viewer_facts(const struct viewer *v);
 void viewer_ready(struct viewer *v, struct span prefix, viewer_verdict_fn fn, void *ctx);
 
 /*
- * How much there is at this moment, durable, and whether more may come. KEY_OK, or why it cannot be known. The keeper is asked
- * when neither its last word nor the log of this process says so; fn may be called inside. shown: without what followers are not shown yet.
+ * How much there is at this moment, durable, and whether more may come; without what the log does not show yet (reclog_hold): whoever asks again and
+ * again would see more of a secret than those who follow. KEY_OK, or why it cannot be known. The keeper is asked when neither its last word nor the
+ * log of this process says so; fn may be called inside.
  */
 typedef void (*viewer_extent_fn)(void *ctx, enum key_verdict v, uint64_t events, bool live);
-void viewer_extent(struct viewer *v, bool shown, viewer_extent_fn fn, void *ctx);
+void viewer_extent(struct viewer *v, viewer_extent_fn fn, void *ctx);
 
 struct viewer_span {
     enum lease_what what;

@@ -345,7 +345,7 @@ static void on_extent(void *ctx, struct viewer_read *r)
 }
 
 /* In the log of this process. False: it is not written here. */
-static bool extent_of_log(const struct viewer *v, bool shown, uint64_t *ret)
+static bool extent_of_log(const struct viewer *v, uint64_t *ret)
 {
     struct reclog *log = v->lane->gate->reclog;
     struct reclog_tail *t = NULL;
@@ -353,12 +353,12 @@ static bool extent_of_log(const struct viewer *v, bool shown, uint64_t *ret)
 
     if (log == NULL || reclog_tail(log, span_str(v->claims.rid), UINT64_MAX, 1, &t, &e) != ERR_OK)
         return false;
-    *ret = shown ? t->shown_seq : t->next_seq;
+    *ret = t->shown_seq;
     t = reclog_tail_free(t);
     return true;
 }
 
-void viewer_extent(struct viewer *v, bool shown, viewer_extent_fn fn, void *ctx)
+void viewer_extent(struct viewer *v, viewer_extent_fn fn, void *ctx)
 {
     static const struct viewer_want pieces = { .kind = READ_PIECES };
     uint64_t events;
@@ -368,7 +368,7 @@ void viewer_extent(struct viewer *v, bool shown, viewer_extent_fn fn, void *ctx)
         fn(ctx, KEY_OK, v->facts.events, false);
         return;
     }
-    if (extent_of_log(v, shown, &events)) {
+    if (extent_of_log(v, &events)) {
         fn(ctx, KEY_OK, events, true);
         return;
     }

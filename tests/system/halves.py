@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A follower who wants the first half of a secret: text that may still become a match is held back from followers, whoever joins, joins again or reads
-behind; and once the second half is there nobody gets the first one, out of no memory that the server keeps."""
+"""Somebody who watches a live terminal for the first halves of secrets: a match under way is held back for a moment, from whoever joins, joins again, reads
+behind, or asks again and again; and once the second half is there nobody gets the first one, out of no memory that the server keeps."""
 import json
 import time
 
@@ -91,6 +91,27 @@ def _():
         for x in xs[:2]:
             x.wait(lambda x: "**** ****" in shown(x), 10, "the rest")
         true(not any("4111" in shown(x) for x in xs), [shown(x) for x in xs])
+        r.end()
+        return True
+    tries(once)
+
+
+@test("who asks again and again instead of following sees no more: events, stream, export, manifest")
+def _():
+    def once():
+        r = Live()
+        r.add("one\r\n")
+        key, out = s.keyed(r.id, ["play", "live"], viewer=PEOPLE[0]), s.keyed(r.id, ["export"], viewer=PEOPLE[1])
+        since = time.monotonic()
+        for text in ("card 4111 ", "1111 1111 ", "111"):
+            r.add(text)
+        seen = [key.get(f"{key.path}/events").want(200).text, out.get(f"{out.path}/export").want(200).text, key.get(f"{key.path}/manifest").want(200).text]
+        if time.monotonic() - since > 0.9:
+            return False
+        true("4111" not in "".join(seen) and '"last_seq":0' in seen[0], f"held back and shown: {seen}")
+        r.add("1\r\n")
+        text = key.get(f"{key.path}/events").want(200).text
+        true("4111" not in text and "*" in text, text)
         r.end()
         return True
     tries(once)
