@@ -20,6 +20,7 @@
 #define SEGMENT_EVENT_MAX      (16u << 20)          /* bytes of one event, without its newline */
 #define SEGMENT_HEAD_MAX       (256u << 10)
 #define SEGMENT_SCREEN_MAX     (4u << 20)           /* escape string of one screen: 720 x 200 cells, all different */
+#define SEGMENT_PACK_MAX       (256u << 10)         /* screens that are packed together: what one of them costs to read */
 #define SEGMENT_LABEL_MAX      200
 #define SEGMENT_INDEX_MAX      (4u << 20)
 #define SEGMENT_CHUNKS_MAX     16384
@@ -50,9 +51,10 @@ struct segment_keyframe {
     time_us time; /* that event's */
     uint32_t chunk;
     enum segment_keyframe_kind kind;
-    uint16_t cols, rows; /* screen only, else 0; as offset, stored, raw */
-    uint64_t offset;
+    uint16_t cols, rows; /* screen only, else 0; as all below */
+    uint64_t offset;     /* its section, which screens may share */
     uint32_t stored, raw;
+    uint32_t at, n;      /* the screen in what the section holds */
 };
 
 struct segment_marker {
@@ -82,7 +84,7 @@ struct segment_summary {
     uint64_t raw_bytes; /* NDJSON of all chunks */
 };
 
-/* rk is read here only. ERR_INVAL: context or options. Memory: about 2 MiB, plus twice the largest event over 512 KiB. */
+/* rk is read here only. ERR_INVAL: context or options. Memory: about 2 MiB, plus twice the largest event over 512 KiB, and the screens that wait to be packed. */
 NODISCARD enum err segment_builder_new(const struct secret *rk, const struct khseg_context *c,
                                        const struct segment_options *o, struct segment_builder **ret,
                                        struct err_info *reterr);

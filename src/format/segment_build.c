@@ -1,7 +1,7 @@
 /*
  * Builds one segment. Events are gathered as NDJSON until a chunk is full; then the chunk is compressed and goes through
- * the cipher at once, so that plaintext is held for one chunk only. Screens are written between chunks, when the event
- * that they belong to comes. Index and footer end the plaintext.
+ * the cipher at once, so that plaintext is held for one chunk only. Screens wait until there are SEGMENT_PACK_MAX bytes of them, or the
+ * segment ends, and are compressed together: each is much like the one before. Index and footer end the plaintext.
  *
  * Failure: after any error the builder is good for nothing but free; the file so far was only in memory.
  */
@@ -16,7 +16,10 @@
 
 #define LEVEL_DEFAULT 3
 #define TARGET_MAX    (32u << 20)
-#define LONGER_RATIO  10 /* what packs better than this lies in longer chunks: it repeats itself over more than one */
+#define SHORT_MAX     (32u << 10) /* chunks that are short are packed better than the levels from SHORT_FROM to SHORT_TO do it */
+#define SHORT_FROM    9
+#define SHORT_TO      14
+#define LONGER_RATIO   10 /* what packs better than this lies in longer chunks: it repeats itself over more than one */
 #define PACKED_MAX    (SEGMENT_EVENT_MAX + (1u << 20))
 
 /* What add_keyframe, add_screen and add_marker said about the next event. */
@@ -33,10 +36,13 @@ struct segment_builder {
     struct buf raw;     /* NDJSON of the open chunk */
     struct buf packed;  /* one compressed section */
     struct buf labels;  /* of all markers, one after another */
+    struct buf pack;    /* n_packed screens, of keyframes from pack_first on */
+    uint32_t pack_first, n_packed;
     struct segment_index x;
     struct segment_chunk open;
     struct pending next;
     struct facts_notes notes;
+    int level;
     size_t target, chunk_max; /* bytes of the open chunk: SEGMENT_CHUNK_USUAL, or more where much repeats itself */
     uint32_t cap_chunks, cap_keyframes, cap_markers;
     uint64_t seq;      /* of the event that comes next */
@@ -99,13 +105,15 @@ enum err segment_builder_new(const struct secret *rk, const struct khseg_context
     b->packed = BUF_INIT(PACKED_MAX);
     b->labels = BUF_INIT(SEGMENT_MARKERS_MAX * SEGMENT_LABEL_MAX);
     b->next.init = BUF_INIT(SEGMENT_SCREEN_MAX);
+    b->pack = BUF_INIT(SEGMENT_SCREEN_MAX);
     facts_notes_init(&b->notes);
     b->target = o->target_bytes == 0 ? SEGMENT_TARGET_DEFAULT : o->target_bytes;
     b->seq = b->x.first_seq = o->first_seq;
     b->x.clean = o->clean;
     b->time = o->first_time;
     b->chunk_max = SEGMENT_CHUNK_USUAL;
-    b->zstd = zframe_writer_new(o->zstd_level == 0 ? LEVEL_DEFAULT : o->zstd_level);
+    b->level = o->zstd_level == 0 ? LEVEL_DEFAULT : o->zstd_level;
+    b->zstd = zframe_writer_new(b->level);
     if (b->zstd == NULL || buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) == NULL)
         return ERR_RAISE(reterr, ERR_NOMEM, "segment builder");
     TRY(khseg_writer_new(rk, c, &b->file, &b->cipher, reterr));
@@ -123,6 +131,7 @@ struct segment_builder *segment_builder_free(struct segment_builder *b)
     wipe_buf(&b->raw);
     wipe_buf(&b->packed);
     wipe_buf(&b->labels);
+    wipe_buf(&b->pack);
     wipe_buf(&b->next.init);
     facts_notes_deinit(&b->notes);
     segment_index_deinit(&b->x);
@@ -136,20 +145,27 @@ void segment_builder_freep(struct segment_builder **b)
 }
 
 /* Compresses and encrypts one section; says where it lies. */
-static enum err put_section(struct segment_builder *b, struct span raw, uint64_t *ret_offset, uint32_t *ret_stored,
-                            struct err_info *reterr)
+static enum err put_section_as(struct segment_builder *b, bool brief, struct span raw, uint64_t *ret_offset, uint32_t *ret_stored,
+                               struct err_info *reterr)
 {
     *ret_offset = khseg_written(b->cipher);
     buf_reset(&b->packed);
-    TRY(zframe_write(b->zstd, raw, &b->packed, reterr));
+    TRY(brief ? zframe_write_short(b->zstd, raw, &b->packed, reterr) : zframe_write(b->zstd, raw, &b->packed, reterr));
     TRY(khseg_write(b->cipher, buf_span(&b->packed), reterr));
     *ret_stored = (uint32_t) b->packed.n;
     return ERR_OK;
 }
 
+static enum err put_section(struct segment_builder *b, struct span raw, uint64_t *ret_offset, uint32_t *ret_stored,
+                            struct err_info *reterr)
+{
+    return put_section_as(b, false, raw, ret_offset, ret_stored, reterr);
+}
+
 static enum err cut_chunk(struct segment_builder *b, struct err_info *reterr)
 {
     struct segment_chunk c = b->open;
+    bool brief = b->raw.n <= SHORT_MAX && b->level >= SHORT_FROM && b->level <= SHORT_TO;
 
     if (b->raw.n == 0)
         return ERR_OK;
@@ -158,7 +174,7 @@ static enum err cut_chunk(struct segment_builder *b, struct err_info *reterr)
     if (!grow((void **) &b->x.chunks, b->x.n_chunks, &b->cap_chunks, sizeof(c)))
         return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
     c.raw = (uint32_t) b->raw.n;
-    TRY(put_section(b, buf_span(&b->raw), &c.offset, &c.stored, reterr));
+    TRY(put_section_as(b, brief, buf_span(&b->raw), &c.offset, &c.stored, reterr));
     b->x.chunks[b->x.n_chunks++] = c;
     b->raw_bytes += c.raw;
     b->chunk_max = c.stored < c.raw / LONGER_RATIO ? SEGMENT_CHUNK_MAX : SEGMENT_CHUNK_USUAL;
@@ -205,7 +221,42 @@ static enum err check_event(const struct segment_builder *b, uint64_t seq, time_
     return ERR_OK;
 }
 
-/* The keyframe that waited for this event gets its time; a screen goes into the file now. */
+/* The screens that wait go into the file. */
+static enum err put_pack(struct segment_builder *b, struct err_info *reterr)
+{
+    uint64_t offset;
+    uint32_t stored;
+
+    if (b->n_packed > 0) {
+        TRY(put_section(b, buf_span(&b->pack), &offset, &stored, reterr));
+        for (uint32_t i = b->pack_first; i < b->x.n_keyframes; i++) {
+            struct segment_keyframe *k = &b->x.keyframes[i];
+
+            if (k->kind != SEGMENT_KEYFRAME_SCREEN)
+                continue;
+            k->offset = offset;
+            k->stored = stored;
+            k->raw = (uint32_t) b->pack.n;
+        }
+        buf_reset(&b->pack);
+        b->n_packed = 0;
+    }
+    b->pack_first = b->x.n_keyframes;
+    return ERR_OK;
+}
+
+static enum err add_to_pack(struct segment_builder *b, struct segment_keyframe *k, struct err_info *reterr)
+{
+    if (b->pack.n + b->next.init.n > SEGMENT_PACK_MAX)
+        TRY(put_pack(b, reterr));
+    k->at = (uint32_t) b->pack.n;
+    k->n = (uint32_t) b->next.init.n;
+    b->n_packed++;
+    buf_add_span(&b->pack, buf_span(&b->next.init));
+    return buf_check(&b->pack, reterr);
+}
+
+/* The keyframe that waited for this event gets its time. */
 static enum err settle_keyframe(struct segment_builder *b, time_us time, struct err_info *reterr)
 {
     struct segment_keyframe *k = &b->next.k;
@@ -218,7 +269,7 @@ static enum err settle_keyframe(struct segment_builder *b, time_us time, struct 
         return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
     k->time = time;
     if (k->kind == SEGMENT_KEYFRAME_SCREEN)
-        TRY(put_section(b, buf_span(&b->next.init), &k->offset, &k->stored, reterr));
+        TRY(add_to_pack(b, k, reterr));
     b->x.keyframes[b->x.n_keyframes++] = *k;
     b->next.keyframe = false;
     return ERR_OK;
@@ -297,7 +348,6 @@ enum err segment_add_screen(struct segment_builder *b, uint64_t seq, uint16_t co
     buf_add_span(&b->next.init, init);
     b->next.k.cols = cols;
     b->next.k.rows = rows;
-    b->next.k.raw = (uint32_t) init.n;
     return outcome(b, buf_check(&b->next.init, reterr));
 }
 
@@ -342,13 +392,22 @@ static enum err copy_section(struct segment_builder *b, struct segment_reader *f
     return khseg_write(b->cipher, buf_span(&b->packed), reterr);
 }
 
-static enum err copy_keyframe(struct segment_builder *b, struct segment_reader *from, struct segment_keyframe k,
+/* Where the section of screens that was copied last lies, there and here. */
+struct copied {
+    uint64_t from, to;
+};
+
+static enum err copy_keyframe(struct segment_builder *b, struct segment_reader *from, struct segment_keyframe k, struct copied *pack,
                               struct err_info *reterr)
 {
     if (!grow((void **) &b->x.keyframes, b->x.n_keyframes, &b->cap_keyframes, sizeof(k)))
         return ERR_RAISE(reterr, ERR_NOMEM, "segment index");
+    if (k.kind == SEGMENT_KEYFRAME_SCREEN && k.offset != pack->from) {
+        pack->from = k.offset;
+        TRY(copy_section(b, from, k.offset, k.stored, &pack->to, reterr));
+    }
     if (k.kind == SEGMENT_KEYFRAME_SCREEN)
-        TRY(copy_section(b, from, k.offset, k.stored, &k.offset, reterr));
+        k.offset = pack->to;
     b->x.keyframes[b->x.n_keyframes++] = k;
     return ERR_OK;
 }
@@ -391,10 +450,10 @@ static enum err join_notes(struct segment_builder *b, struct segment_reader *fro
     return e;
 }
 
-/* As the builder writes it: a screen lies before the chunk in which its event is. */
 static enum err copy_all(struct segment_builder *b, struct segment_reader *from, struct err_info *reterr)
 {
     const struct segment_index *x = segment_reader_index(from);
+    struct copied pack = { UINT64_MAX, 0 };
     uint32_t k = 0;
 
     if (khseg_written(b->cipher) == 0 || x->clean < b->x.clean)
@@ -405,7 +464,7 @@ static enum err copy_all(struct segment_builder *b, struct segment_reader *from,
     }
     for (uint32_t c = 0; c < x->n_chunks; c++) {
         for (; k < x->n_keyframes && x->keyframes[k].chunk <= c; k++)
-            TRY(copy_keyframe(b, from, x->keyframes[k], reterr));
+            TRY(copy_keyframe(b, from, x->keyframes[k], &pack, reterr));
         TRY(copy_chunk(b, from, x->chunks[c], reterr));
     }
     for (uint32_t m = 0; m < x->n_markers; m++)
@@ -427,7 +486,7 @@ static uint64_t stored_bytes(const struct segment_index *x)
     for (uint32_t i = 0; i < x->n_chunks; i++)
         n += x->chunks[i].stored;
     for (uint32_t i = 0; i < x->n_keyframes; i++)
-        n += x->keyframes[i].stored;
+        n += i > 0 && x->keyframes[i].offset == x->keyframes[i - 1].offset ? 0 : x->keyframes[i].stored; /* screens share sections */
     return n;
 }
 
@@ -449,7 +508,10 @@ enum err segment_add_segment(struct segment_builder *b, struct segment_reader *f
     if (!room_in_tables(b, segment_reader_index(from)))
         return outcome(b, ERR_RAISE(reterr, ERR_LIMIT, "segment: there is no room for another one"));
     TRY(outcome(b, cut_chunk(b, reterr)));
-    return outcome(b, copy_all(b, from, reterr));
+    TRY(outcome(b, put_pack(b, reterr)));
+    TRY(outcome(b, copy_all(b, from, reterr)));
+    b->pack_first = b->x.n_keyframes;
+    return ERR_OK;
 }
 
 bool segment_builder_full(const struct segment_builder *b)
@@ -520,6 +582,7 @@ static enum err finish(struct segment_builder *b, struct buf *file, struct segme
     if (segment_builder_events(b) == 0 && b->x.head.stored == 0)
         return ERR_RAISE(reterr, ERR_STATE, "segment: nothing in it");
     TRY(cut_chunk(b, reterr));
+    TRY(put_pack(b, reterr));
     place_labels(b);
     TRY(put_notes(b, reterr));
     segment_index_write(&b->x, khseg_written(b->cipher), &index);

@@ -9,6 +9,7 @@
 #define KEYFRAME_LEN 17 /* the shortest */
 #define MARKER_LEN   17
 #define FIXED_LEN    52
+#define KIND_PACKED  3 /* a screen in a section that holds several */
 #define MAGIC        "KHIX"
 
 void segment_index_deinit(struct segment_index *x)
@@ -21,9 +22,15 @@ void segment_index_deinit(struct segment_index *x)
 
 /* ---- writing ---- */
 
+/* It shares its section with other screens. */
+static bool packed(const struct segment_keyframe *k)
+{
+    return k->kind == SEGMENT_KEYFRAME_SCREEN && (k->at != 0 || k->n != k->raw);
+}
+
 static void write_keyframe(const struct segment_keyframe *k, struct buf *out)
 {
-    buf_u8(out, (uint8_t) k->kind);
+    buf_u8(out, packed(k) ? KIND_PACKED : (uint8_t) k->kind);
     buf_u64le(out, k->seq);
     buf_u64le(out, (uint64_t) k->time);
     if (k->kind == SEGMENT_KEYFRAME_SCREEN) {
@@ -33,11 +40,16 @@ static void write_keyframe(const struct segment_keyframe *k, struct buf *out)
         buf_u32le(out, k->stored);
         buf_u32le(out, k->raw);
     }
+    if (packed(k)) {
+        buf_u32le(out, k->at);
+        buf_u32le(out, k->n);
+    }
 }
 
 void segment_index_write(const struct segment_index *x, uint64_t offset, struct buf *out)
 {
     size_t start = out->n;
+    uint16_t version = SEGMENT_VERSION;
 
     buf_u64le(out, x->first_seq);
     buf_u64le(out, x->head.offset);
@@ -59,8 +71,10 @@ void segment_index_write(const struct segment_index *x, uint64_t offset, struct 
         buf_u64le(out, (uint64_t) c->t_first);
         buf_u64le(out, (uint64_t) c->t_last);
     }
-    for (uint32_t i = 0; i < x->n_keyframes; i++)
+    for (uint32_t i = 0; i < x->n_keyframes; i++) {
         write_keyframe(&x->keyframes[i], out);
+        version = packed(&x->keyframes[i]) ? SEGMENT_VERSION_PACKED : version;
+    }
     for (uint32_t i = 0; i < x->n_markers; i++) {
         buf_u64le(out, x->markers[i].seq);
         buf_u64le(out, (uint64_t) x->markers[i].time);
@@ -70,7 +84,7 @@ void segment_index_write(const struct segment_index *x, uint64_t offset, struct 
     buf_u64le(out, offset);
     buf_u32le(out, (uint32_t) (out->n - 8 - start));
     buf_u32le(out, 0);
-    buf_u16le(out, SEGMENT_VERSION);
+    buf_u16le(out, version);
     buf_u16le(out, x->clean);
     buf_add(out, MAGIC, 4);
 }
@@ -94,9 +108,9 @@ enum err segment_footer_read(struct span footer, uint64_t plain_len, uint64_t *r
 
     if (footer.n != SEGMENT_FOOTER_LEN || !span_eq_str(rd_bytes(&r, 4), MAGIC))
         return ERR_RAISE(reterr, ERR_CORRUPT, "segment: no footer");
-    if (version != SEGMENT_VERSION)
-        return ERR_RAISE(reterr, ERR_UNSUPPORTED, "segment: version %u, this program knows %d", version,
-                         SEGMENT_VERSION);
+    if (version != SEGMENT_VERSION && version != SEGMENT_VERSION_PACKED)
+        return ERR_RAISE(reterr, ERR_UNSUPPORTED, "segment: version %u, this program knows %d and %d", version, SEGMENT_VERSION,
+                         SEGMENT_VERSION_PACKED);
     if (zero != 0 || len < FIXED_LEN || len > SEGMENT_INDEX_MAX || plain_len < SEGMENT_FOOTER_LEN ||
         offset > plain_len - SEGMENT_FOOTER_LEN || plain_len - SEGMENT_FOOTER_LEN - offset != len)
         return ERR_RAISE(reterr, ERR_CORRUPT, "segment: its footer breaks a rule");
@@ -184,14 +198,17 @@ static bool placed(const struct segment_index *x, uint64_t seq, uint64_t t, uint
            (time_us) t <= x->chunks[*ret_chunk].t_last;
 }
 
-static bool read_screen(struct rd *r, struct segment_keyframe *k, uint64_t end)
+static bool read_screen(struct rd *r, struct segment_keyframe *k, bool is_packed, uint64_t end)
 {
     k->cols = rd_u16le(r);
     k->rows = rd_u16le(r);
     k->offset = rd_u64le(r);
     k->stored = rd_u32le(r);
     k->raw = rd_u32le(r);
-    return k->cols > 0 && k->rows > 0 && inside(k->offset, k->stored, end) && k->raw <= SEGMENT_SCREEN_MAX;
+    k->at = is_packed ? rd_u32le(r) : 0;
+    k->n = is_packed ? rd_u32le(r) : k->raw;
+    return k->cols > 0 && k->rows > 0 && inside(k->offset, k->stored, end) && k->raw <= SEGMENT_SCREEN_MAX && k->n <= k->raw &&
+           k->at <= k->raw - k->n;
 }
 
 static enum err read_keyframes(struct rd *r, uint64_t end, struct segment_index *x, struct err_info *reterr)
@@ -204,10 +221,10 @@ static enum err read_keyframes(struct rd *r, uint64_t end, struct segment_index 
         k->seq = rd_u64le(r);
         t = rd_u64le(r);
         k->time = (time_us) t;
-        k->kind = (enum segment_keyframe_kind) kind;
-        if (r->failed || (kind != SEGMENT_KEYFRAME_OWN && kind != SEGMENT_KEYFRAME_SCREEN) ||
-            !placed(x, k->seq, t, &k->chunk) || (i > 0 && (k->seq <= k[-1].seq || k->time < k[-1].time)) ||
-            (kind == SEGMENT_KEYFRAME_SCREEN && !read_screen(r, k, end)) || r->failed)
+        k->kind = kind == SEGMENT_KEYFRAME_OWN ? SEGMENT_KEYFRAME_OWN : SEGMENT_KEYFRAME_SCREEN;
+        if (r->failed || kind < SEGMENT_KEYFRAME_OWN || kind > KIND_PACKED || !placed(x, k->seq, t, &k->chunk) ||
+            (i > 0 && (k->seq <= k[-1].seq || k->time < k[-1].time)) ||
+            (kind != SEGMENT_KEYFRAME_OWN && !read_screen(r, k, kind == KIND_PACKED, end)) || r->failed)
             return corrupt(reterr, "keyframe", i);
     }
     return ERR_OK;

@@ -5,8 +5,9 @@
  */
 #include "format/segment.h"
 
-#define SEGMENT_VERSION    1
-#define SEGMENT_FOOTER_LEN 24
+#define SEGMENT_VERSION        1
+#define SEGMENT_VERSION_PACKED 2 /* some screens share a section */
+#define SEGMENT_FOOTER_LEN     24
 
 struct segment_head {
     uint64_t offset;

@@ -253,10 +253,28 @@ enum err segment_read_notes(struct segment_reader *r, struct facts_notes *ret, s
     return e;
 }
 
+/* One screen of those that lie together. */
+static enum err unpack_part(struct segment_reader *r, const struct segment_keyframe *k, struct buf *out, struct err_info *reterr)
+{
+    struct buf all = BUF_INIT(k->raw);
+    enum err e = unpack_section(r, k->offset, k->stored, k->raw, &all, reterr);
+
+    if (e == ERR_OK) {
+        buf_add_span(out, span_sub(buf_span(&all), k->at, k->n));
+        e = buf_check(out, reterr);
+    }
+    if (all.p != NULL)
+        secret_wipe(all.p, all.cap);
+    buf_deinit(&all);
+    return e;
+}
+
 enum err segment_read_screen(struct segment_reader *r, const struct segment_keyframe *k, struct buf *out,
                              struct err_info *reterr)
 {
     if (k->kind != SEGMENT_KEYFRAME_SCREEN)
         return ERR_RAISE(reterr, ERR_INVAL, "segment: this keyframe is no screen");
-    return unpack_section(r, k->offset, k->stored, k->raw, out, reterr);
+    if (k->n == k->raw)
+        return unpack_section(r, k->offset, k->stored, k->raw, out, reterr);
+    return unpack_part(r, k, out, reterr);
 }

@@ -10,6 +10,24 @@ struct zframe_writer {
     int level;
 };
 
+/*
+ * Level 14 that searches less: four fifths of what it gains over level 9 for two fifths of its time. These hold for ZSTD_compress2 alone,
+ * ZSTD_compressCCtx has its level and nothing else.
+ */
+static bool for_short_ones(ZSTD_CCtx *ctx)
+{
+    static const struct {
+        ZSTD_cParameter what;
+        int value;
+    } set[] = { { ZSTD_c_compressionLevel, 14 }, { ZSTD_c_searchLog, 2 }, { ZSTD_c_targetLength, 16 } };
+
+    for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
+        if (ZSTD_isError(ZSTD_CCtx_setParameter(ctx, set[i].what, set[i].value)) != 0)
+            return false;
+    }
+    return true;
+}
+
 struct zframe_writer *zframe_writer_new(int level)
 {
     struct zframe_writer *w;
@@ -21,7 +39,7 @@ struct zframe_writer *zframe_writer_new(int level)
         return NULL;
     w->level = level;
     w->ctx = ZSTD_createCCtx();
-    return w->ctx == NULL ? zframe_writer_free(w) : w;
+    return w->ctx == NULL || !for_short_ones(w->ctx) ? zframe_writer_free(w) : w;
 }
 
 struct zframe_writer *zframe_writer_free(struct zframe_writer *w)
@@ -38,18 +56,31 @@ void zframe_writer_freep(struct zframe_writer **w)
     *w = zframe_writer_free(*w);
 }
 
-enum err zframe_write(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr)
+static enum err write_frame(struct zframe_writer *w, bool brief, struct span raw, struct buf *out, struct err_info *reterr)
 {
     size_t bound = ZSTD_compressBound(raw.n), n;
     uint8_t *to = buf_reserve(out, bound);
 
     if (to == NULL)
         return buf_check(out, reterr);
-    n = ZSTD_compressCCtx(w->ctx, to, bound, raw.p, raw.n, w->level); /* windows of 8 MiB begin at level 19 and end there */
+    if (brief)
+        n = ZSTD_compress2(w->ctx, to, bound, raw.p, raw.n);
+    else /* windows of 8 MiB begin at level 19 and end there */
+        n = ZSTD_compressCCtx(w->ctx, to, bound, raw.p, raw.n, w->level);
     if (ZSTD_isError(n) != 0)
         return ERR_RAISE(reterr, ERR_NOMEM, "zstd: %s", ZSTD_getErrorName(n));
     out->n += n;
     return ERR_OK;
+}
+
+enum err zframe_write(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr)
+{
+    return write_frame(w, false, raw, out, reterr);
+}
+
+enum err zframe_write_short(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr)
+{
+    return write_frame(w, true, raw, out, reterr);
 }
 
 /* ---- one decompressor a thread ---- */

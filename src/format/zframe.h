@@ -21,6 +21,12 @@ void zframe_writer_freep(struct zframe_writer **w);
 NODISCARD enum err zframe_write(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr);
 
 /*
+ * The same for something short (tens of KB), packed as well as levels from 14 on do it, whatever the writer's level: for text of a terminal a tenth
+ * less than level 9, which takes 0.8 ms for 26 KB more (docs/performance.md, Stored size).
+ */
+NODISCARD enum err zframe_write_short(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr);
+
+/*
  * Appends the n_raw bytes of exactly one frame to *out. ERR_CORRUPT: not one frame, another content size, or damaged
  * (*out is as before); ERR_LIMIT: out is full. Takes about 160 KiB of heap for its duration.
  */

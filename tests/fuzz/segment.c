@@ -66,7 +66,7 @@ static void read_everything(struct segment_reader *r)
         buf_reset(&out);
         MUST(k->chunk < i->n_chunks && segment_keyframe_before(r, k->time) >= k);
         if (segment_read_screen(r, k, &out, NULL) == ERR_OK)
-            MUST(out.n == k->raw);
+            MUST(out.n == k->n);
     }
     buf_reset(&out);
     if (segment_read_head(r, &out, NULL) == ERR_OK)

@@ -616,7 +616,8 @@ static void hostile_indexes(void **state)
         { "footer: index length 0", F, 8, 4, 0, ERR_CORRUPT },
         { "footer: index length huge", F, 8, 4, UINT32_MAX, ERR_CORRUPT },
         { "footer: reserved", F, 12, 4, 1, ERR_CORRUPT },
-        { "footer: version 2", F, 16, 2, 2, ERR_UNSUPPORTED },
+        { "footer: version 2, no section shared", F, 16, 2, 2, ERR_OK },
+        { "footer: version 3", F, 16, 2, 3, ERR_UNSUPPORTED },
         { "footer: version 0", F, 16, 2, 0, ERR_UNSUPPORTED },
         { "footer: magic", F, 20, 1, 'k', ERR_CORRUPT },
     };
@@ -843,6 +844,99 @@ static void assert_same_keyframe(struct segment_reader *a, uint32_t i, struct se
     }
     buf_deinit(&p);
     buf_deinit(&q);
+}
+
+/* Screen n of a terminal in which each line is like the one before. */
+static struct span screen_of(unsigned n, size_t lines, struct buf *b)
+{
+    buf_reset(b);
+    buf_add_str(b, "\033[0m\033[2J\033[H");
+    for (size_t i = 0; i < lines; i++)
+        buf_addf(b, "09:%02u:%02zu INFO accepted client %zu of %u\r\n", n % 60, i % 60, i * 7919 % 1000, n);
+    return buf_span(b);
+}
+
+/* Screens lie together, at most SEGMENT_PACK_MAX of them or one that is larger; each is read by itself, also out of a joined segment. */
+static void screens_share_sections(void **state)
+{
+    static const size_t lines[] = { 20, 20, 0, 4000, 4000, 20, 10000, 20, 20, 20 };
+    enum { N = sizeof(lines) / sizeof(lines[0]) };
+    struct buf file = BUF_INIT(1 << 20), whole = BUF_INIT(1 << 20), screen = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+    struct segment_options o = { .zstd_level = 9 };
+    struct segment_builder *b = builder(&o);
+    uint64_t before = UINT64_MAX;
+    unsigned sections = 0;
+    struct segment_summary sum;
+    struct segment_reader *r;
+    struct span s, t;
+
+    (void) state;
+    for (unsigned i = 0; i < N; i++) {
+        assert_ok(segment_add_screen(b, i, 80, 24, lines[i] == 0 ? SPAN_EMPTY : screen_of(i, lines[i], &screen), NULL));
+        assert_ok(segment_add_event(b, i, i, SPAN("[]"), NULL));
+    }
+    assert_ok(segment_finish(b, &file, &sum, NULL));
+    segment_builder_free(b);
+    r = reader(&file, &s);
+    b = builder(&o);
+    assert_ok(segment_add_segment(b, r, NULL));
+    assert_ok(segment_add_screen(b, N, 80, 24, screen_of(N, 20, &screen), NULL));
+    assert_ok(segment_add_event(b, N, N, SPAN("[]"), NULL));
+    assert_ok(segment_finish(b, &whole, &sum, NULL));
+    segment_builder_free(b);
+    segment_reader_free(r);
+    assert_true(whole.n < file.n + 1000); /* each section went over once */
+    r = reader(&whole, &t);
+    assert_int_equal(segment_info(r)->n_keyframes, N + 1);
+    for (unsigned i = 0; i <= N; i++) {
+        const struct segment_keyframe *k = segment_keyframe_at(r, i);
+
+        buf_reset(&out);
+        assert_ok(segment_read_screen(r, k, &out, NULL));
+        if (i < N && lines[i] == 0)
+            assert_int_equal(out.n, 0);
+        else
+            assert_span_eq(buf_span(&out), screen_of(i, i < N ? lines[i] : 20, &screen));
+        assert_true(k->raw <= SEGMENT_PACK_MAX || k->n == k->raw);
+        sections += k->offset != before;
+        before = k->offset;
+    }
+    assert_int_equal(sections, 5); /* 0-3; 4, 5; 6; 7-9; the one that came behind */
+    segment_reader_free(r);
+    buf_deinit(&file);
+    buf_deinit(&whole);
+    buf_deinit(&screen);
+    buf_deinit(&out);
+}
+
+/* A screen that ends behind its section's end. */
+static void a_screen_outside_its_section(void **state)
+{
+    static const struct {
+        uint32_t at, n;
+        enum err want;
+    } cases[] = { { 0, 40, ERR_OK }, { 10, 30, ERR_OK }, { 40, 0, ERR_OK }, { 10, 31, ERR_CORRUPT }, { 41, 0, ERR_CORRUPT }, { UINT32_MAX, 2, ERR_CORRUPT }, { 1, UINT32_MAX, ERR_CORRUPT } };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct segment_chunk chunk = { .offset = 100, .stored = 50, .raw = 40, .n_events = 10 };
+        struct segment_keyframe k = { .kind = SEGMENT_KEYFRAME_SCREEN, .cols = 1, .rows = 1, .offset = 10, .stored = 20, .raw = 40,
+                                      .at = cases[i].at, .n = cases[i].n };
+        struct segment_index x = { .chunks = &chunk, .keyframes = &k, .n_chunks = 1, .n_keyframes = 1 }, back;
+        struct buf b = BUF_INIT(4096);
+        enum err got;
+
+        segment_index_write(&x, 1000, &b);
+        got = segment_index_read(span_of(b.p, b.n - SEGMENT_FOOTER_LEN), 1000, &back, NULL);
+        if (got != cases[i].want)
+            fail_msg("case %zu: %s, want %s", i, err_name(got), err_name(cases[i].want));
+        if (got == ERR_OK) {
+            assert_true(back.keyframes[0].at == cases[i].at && back.keyframes[0].n == cases[i].n);
+            segment_index_deinit(&back);
+        }
+        assert_int_equal(b.p[b.n - 8], i == 0 ? 1 : 2); /* the version: alone in its section, it is as it always was */
+        buf_deinit(&b);
+    }
 }
 
 static void joined(void **state)
@@ -1512,6 +1606,8 @@ int main(void)
         cmocka_unit_test(the_documents_example),
         cmocka_unit_test(the_builder_says_the_same),
         cmocka_unit_test(many_chunks_seek_and_order),
+        cmocka_unit_test(screens_share_sections),
+        cmocka_unit_test(a_screen_outside_its_section),
         cmocka_unit_test(joined),
         cmocka_unit_test(not_joined),
         cmocka_unit_test(notes_are_joined),

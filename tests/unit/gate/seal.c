@@ -691,9 +691,9 @@ static void no_room(void **state)
     world_init(&other, IMPORTER_TERMINAL);
     for (int round = 0; round < 4; round++) {
         srandom(100 + (unsigned) round);
-        many(&w, 3000);
+        many(&w, 8000);
         srandom(100 + (unsigned) round);
-        many(&other, 3000);
+        many(&other, 8000);
         seal_now(&other, 5000);
         (void) snprintf(path, sizeof(path), "%s/blobs/%s/%.2s/%s", w.dir, PID, RID + 2, RID);
         if (round > 0) {
