@@ -105,7 +105,7 @@ def promised(by_group):
                            beside if c.get("ratio") is not None else "", state]
                     words = ["", "", ""]
                 if not found:
-                    yield [*words, f"{group}: {pattern}", "–", "", "not measured"]
+                    yield [*words, f"{group}: {pattern.strip('^$').replace('[^(]*', 'N').replace(chr(92) + 'd+', 'N')}", "–", "", "not measured"]
                     words = ["", "", ""]
 
 
