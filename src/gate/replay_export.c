@@ -30,6 +30,7 @@ struct export {
     time_us previous;   /* v3: of the event before */
     time_us last;       /* of the last event */
     bool first_written; /* rrweb: commas */
+    struct rrweb_overlay overlay; /* rrweb: where the mark is, */
     struct buf overlay_bytes; /* rrweb: due first, for the snapshot that was the last event of another answer */
 
     struct transcript *transcript;
@@ -292,17 +293,23 @@ static bool is_snapshot(struct span json)
     return json_find(json_value(json), "type", &v) && json_int(v.raw, &type) && type == RRWEB_FULL;
 }
 
-static void add_overlay(struct replay *r, const struct line *l, struct buf *out)
+static time_ms timestamp(const struct replay *r, const struct line *l)
 {
-    struct events *e = r->state;
     struct json_value v;
     time_us at;
+
+    if (!json_find(json_value(l->json), "timestamp", &v) || !json_scaled(v.raw, 3, &at))
+        at = viewer_base(r->viewer) + l->time;
+    return at / 1000;
+}
+
+static void add_overlay(struct replay *r, const struct line *l, struct buf *out)
+{
+    struct export *x = ((struct events *) r->state)->export;
     uint32_t seed;
 
     random_fill(&seed, sizeof(seed));
-    if (!json_find(json_value(l->json), "timestamp", &v) || !json_scaled(v.raw, 3, &at))
-        at = viewer_base(r->viewer) + l->time;
-    (void) rrweb_write_overlay(l->json, at / 1000, buf_span(&e->export->text), seed, out);
+    (void) rrweb_write_overlay(l->json, timestamp(r, l), buf_span(&x->text), seed, &x->overlay, out);
 }
 
 static void add_page_event(struct replay *r, const struct line *l, struct buf *out)
@@ -319,11 +326,14 @@ static void add_page_event(struct replay *r, const struct line *l, struct buf *o
     buf_add_str(out, x->first_written || e->from_seq > 0 ? ",\n" : "\n");
     buf_add_span(out, l->json);
     x->first_written = true;
-    if (!is_snapshot(l->json))
+    if (!is_snapshot(l->json) && (x->overlay.own == 0 || !rrweb_covers_overlay(l->json)))
         return;
     before = out->n;
     buf_add_str(out, ",\n");
-    add_overlay(r, l, out);
+    if (is_snapshot(l->json))
+        add_overlay(r, l, out);
+    else
+        rrweb_move_overlay(&x->overlay, timestamp(r, l), buf_span(&x->text), out);
     if (out->n == before + 2)
         out->n = before; /* it has no body */
 }

@@ -1,6 +1,6 @@
 /*
  * The server's sanitiser by hand: rrweb events line by line on stdin, one recording until an empty line; the clean ones on
- * stdout. An event that is refused becomes {"refused":"why"}. With --mark TEXT each full snapshot is followed by what an export puts there.
+ * stdout. An event that is refused becomes {"refused":"why"}. With --mark TEXT each full snapshot is followed by what an export puts there, and so is what may cover it.
  * For tests/hostile and the player's tests.
  */
 #include <stdio.h>
@@ -12,12 +12,17 @@
 #include "codec/sanitize.h"
 
 static const char *mark;
+static struct rrweb_overlay overlay;
 
 static void show_mark(struct span event)
 {
     struct buf out = BUF_INIT(1u << 20);
 
-    if (mark != NULL && span_starts(event, "{\"type\":2,") && rrweb_write_overlay(event, 0, span_str(mark), 7, &out))
+    if (mark != NULL && span_starts(event, "{\"type\":2,"))
+        (void) rrweb_write_overlay(event, 0, span_str(mark), 7, &overlay, &out);
+    else if (mark != NULL && overlay.own != 0 && rrweb_covers_overlay(event))
+        rrweb_move_overlay(&overlay, 0, span_str(mark), &out);
+    if (out.n > 0)
         printf(SPAN_FMT "\n", SPAN_ARG(buf_span(&out)));
     buf_deinit(&out);
 }

@@ -19,13 +19,13 @@ const text = (textContent: string) => ({ type: 3, textContent });
 const element = (tagName: string, attributes: object, childNodes: object[]) => ({ type: 2, tagName, attributes, childNodes });
 
 /* As the server gives it on: cleaned, and the mark behind each full snapshot. */
-function exported(css: string, body: object[] = []): Event[] {
-  const events = [...made([element("p", { class: "said" }, [text("the page")]), ...body], [element("style", {}, [text(css)])]), { type: 3, timestamp: 1_760_000_000_100, data: { source: 1, positions: [{ x: 1, y: 1, id: 5, timeOffset: 0 }] } }];
+function exported(css: string, body: object[] = [], later: object[] = []): Event[] {
+  const events = [...made([element("p", { class: "said" }, [text("the page")]), ...body], [element("style", {}, [text(css)])]), ...later.map((data) => ({ type: 3, timestamp: 1_760_000_000_050, data: { source: 0, texts: [], attributes: [], removes: [], adds: [], ...data } })), { type: 3, timestamp: 1_760_000_000_100, data: { source: 1, positions: [{ x: 1, y: 1, id: 5, timeOffset: 0 }] } }];
   const run = spawnSync(program, ["--mark", MARK], { input: events.map((e) => JSON.stringify(e) + "\n").join(""), encoding: "utf8" });
   expect(run.status).toBe(0);
   const out = run.stdout.trim().split("\n").map((l) => JSON.parse(l) as Event);
-  expect(out.length).toBe(events.length + 1);
-  return out.map((e) => (e.keyhole ? { ...e, timestamp: 1_760_000_000_001 } : e));
+  expect(out.length).toBe(events.length + 1 + later.length);
+  return out.map((e, i) => (e.keyhole ? { ...e, timestamp: (out[i - 1]?.timestamp ?? 0) + 1 } : e));
 }
 
 const HIDING: [string, string][] = [
@@ -99,6 +99,23 @@ describe.skipIf(!existsSync(executable) || !existsSync(program))("the mark of an
   it("is seen above a dialog that the page had open", async () => {
     const s = await seen(exported("#theirs { position: fixed; inset: 0; max-width: none; max-height: none; width: 100%; height: 100%; margin: 0; border: 0; background: #fff }", [element("dialog", { id: "theirs", open: "", rr_open_mode: "modal" }, [text("theirs")])]), true);
     expect([s.dark > 15_000, s.light > 400, s.white]).toEqual([true, true, 255]);
+  }, 20_000);
+
+  const COVER = "#theirs { position: fixed; inset: 0; max-width: none; max-height: none; width: 100%; height: 100%; margin: 0; border: 0; background: #fff }";
+  const dialog = { ...element("dialog", { id: "theirs", open: "", rr_open_mode: "modal" }, []), id: 900 };
+  it.each([
+    ["comes with one", [], [{ adds: [{ parentId: 5, nextId: null, node: dialog }] }]],
+    ["opens one that was there", [{ ...element("dialog", { id: "theirs" }, []) }], "opens"],
+    ["opens two", [], [{ adds: [{ parentId: 5, nextId: null, node: dialog }] }, { adds: [{ parentId: 5, nextId: null, node: { ...dialog, id: 901 } }] }]],
+  ] as [string, object[], object[] | "opens"][])("is seen above a dialog that is opened later: the page %s", async (_, body, later) => {
+    const find = (n: { id: number; tagName?: string; childNodes?: object[] }): number | undefined => n.tagName === "dialog" ? n.id : (n.childNodes as (typeof n)[] | undefined)?.map(find).find((id) => id !== undefined);
+    const first = exported(COVER, body);
+    const there = later === "opens" ? find((first.find((e) => e.type === 2)?.data as unknown as { node: { id: number } }).node) : undefined;
+    const events = exported(COVER, body, later === "opens" ? [{ attributes: [{ id: there, attributes: { open: "", rr_open_mode: "modal" } }] }] : later);
+    for (const jump of [false, true]) {
+      const s = await seen(events, jump);
+      expect([s.dark > 15_000, s.light > 400, s.white]).toEqual([true, true, 255]);
+    }
   }, 20_000);
 
   it("has numbers that no recording could have named, and hangs on the root", () => {
