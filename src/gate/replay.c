@@ -344,6 +344,7 @@ static enum key_verdict check(struct replay *r, struct pass *k)
         memcpy(r->proof, k->proof.sha256, sizeof(r->proof));
         viewer_proved(r->viewer, r->proof);
     }
+    r->fresh = v == KEY_OK && live == LIVE_OK;
     return v;
 }
 
@@ -410,7 +411,7 @@ static bool still(struct replay *r, enum key_verdict v)
 
     if (r->over || r->call->ex == NULL)
         return false;
-    if (v == KEY_OK)
+    if (v == KEY_OK && !r->fresh)
         v = replay_may(r, &code);
     if (v != KEY_OK)
         replay_stop(r, v);
@@ -545,7 +546,10 @@ void replay_answer(struct call *c)
         refuse_checked(c, &k, v);
         return;
     }
+    (void) call_ref(c);
     viewer_ready(r->viewer, call_prefix(c), on_ready, (call_ref(c), r));
+    r->fresh = false;
+    call_unref(c);
 }
 
 void replay_recheck(struct lane *l, struct span gid)

@@ -31,6 +31,7 @@ struct replay {
     bool over;        /* an ending was sent or the exchange is gone: send nothing more */
     bool flushing;    /* over because all was handed to the net; what of it is unsent must still be dropped at an end */
     bool using;       /* counted by viewer_use */
+    bool fresh;       /* it was let in inside this very call: what comes before bytes need not ask again */
     struct loop_timer window; /* the window's end, whoever else notices it */
     uint64_t events;  /* what there was, durable, when it was unlocked: nothing from here on is served but by follow=1 */
     bool live;        /* more may come */

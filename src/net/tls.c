@@ -225,9 +225,16 @@ static enum tls_result result_of(struct tls *t, int r)
     }
 }
 
+/* SSL_get_error looks at the queue, so it has to be empty before each call; emptying it costs more than looking. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 enum tls_result tls_handshake(struct tls *t)
 {
-    ERR_clear_error();
+    forget_errors();
     return result_of(t, SSL_do_handshake(t->ssl));
 }
 
@@ -236,7 +243,7 @@ enum tls_result tls_read(struct tls *t, void *p, size_t n, size_t *ret_n)
     int r;
 
     *ret_n = 0;
-    ERR_clear_error();
+    forget_errors();
     r = SSL_read(t->ssl, p, n > TLS_RECORD_MAX ? TLS_RECORD_MAX : (int) n);
     t->dry = r <= 0;
     if (r > 0) {
@@ -251,7 +258,7 @@ enum tls_result tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n)
     int r;
 
     *ret_n = 0;
-    ERR_clear_error();
+    forget_errors();
     r = SSL_write(t->ssl, p, n > TLS_RECORD_MAX ? TLS_RECORD_MAX : (int) n);
     if (r > 0) {
         *ret_n = (size_t) r;

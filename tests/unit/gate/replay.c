@@ -390,6 +390,12 @@ static void events_lease_ahead(void **state)
     buf_deinit(&events);
 }
 
+static void await_leases(struct client *c, size_t n)
+{
+    for (int i = 0; i < 1000 && w.n_leases < n && !c->whole; i++)
+        (void) client_for(c, 10);
+}
+
 /* Nothing of an event, nor of a screen that shows earlier ones, before the keeper's word. */
 static void nothing_before_the_lease(void **state)
 {
@@ -409,10 +415,13 @@ static void nothing_before_the_lease(void **state)
         w.n_leases = 0;
         world_unlock();
         begin_get(&c, world_sign(&k), "/v1/replay/%s/%s", rid, routes[i]);
+        await_leases(&c, 1);
         assert_int_equal(client_for(&c, 60), 0);
         assert_int_equal(c.status, 0); /* not even a status line: the first lease is for the key itself */
         assert_int_equal(w.n_leases, 1);
         world_release(); /* that one; now the events' own */
+        if (i > 0)
+            await_leases(&c, 2);
         (void) client_for(&c, 60);
         if (i > 0) {
             assert_int_equal(w.n_leases, 2);
@@ -426,6 +435,7 @@ static void nothing_before_the_lease(void **state)
         world_unlock();
         world_release();
         if (i == 0) {
+            (void) client_until_end(&c, 5000);
             assert_int_equal(c.status, 200);
         } else {
             client_answer(&c);
