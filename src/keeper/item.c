@@ -2,14 +2,21 @@
 
 enum err item_of(struct job *c, const struct meta_recording *r, struct policy_item *ret, struct err_info *reterr)
 {
-    struct meta_project p;
     struct meta_pair *tags, *links;
-    struct policy_pair *t, *l;
     size_t n_tags, n_links;
 
-    TRY(meta_project_get(c->v, r->project, c->mem, &p, reterr));
     TRY(meta_recording_tags(c->v, r->id, c->mem, &tags, &n_tags, reterr));
     TRY(meta_recording_links(c->v, r->id, c->mem, &links, &n_links, reterr));
+    return item_with(c, r, tags, n_tags, links, n_links, ret, reterr);
+}
+
+enum err item_with(struct job *c, const struct meta_recording *r, const struct meta_pair *tags, size_t n_tags,
+                   const struct meta_pair *links, size_t n_links, struct policy_item *ret, struct err_info *reterr)
+{
+    struct meta_project p;
+    struct policy_pair *t, *l;
+
+    TRY(meta_project_get(c->v, r->project, c->mem, &p, reterr));
     t = arena_alloc(c->mem, (n_tags + 1) * sizeof(*t));
     l = arena_alloc(c->mem, (n_links + 1) * sizeof(*l));
     if (t == NULL || l == NULL)

@@ -63,8 +63,13 @@ enum err rules_get(struct meta_view *v, struct rules **io_rules, struct err_info
     struct arena mem;
     struct meta_policy row;
     struct rules *r = NULL;
+    bool same = false;
     enum err e;
 
+    if (*io_rules != NULL && (*io_rules)->hash[0] != '\0')
+        TRY(meta_policy_is_current(v, span_str((*io_rules)->hash), &same, reterr));
+    if (same)
+        return ERR_OK;
     arena_init(&mem, 4U << 20);
     e = meta_policy_current(v, &mem, &row, reterr);
     if (e == ERR_OK && *io_rules != NULL && span_eq_str(row.hash, (*io_rules)->hash)) {

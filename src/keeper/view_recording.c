@@ -14,30 +14,36 @@ void view_link(struct job *c, const struct meta_pair *l)
     jsonw_obj_end(&c->w);
 }
 
-static enum err tags_and_links(struct job *c, struct span rid, struct err_info *reterr)
-{
+/* Both are shown, and the policy goes by them: read once. */
+struct labels {
     struct meta_pair *tags, *links;
     size_t n_tags, n_links;
+};
 
-    TRY(meta_recording_tags(c->v, rid, c->mem, &tags, &n_tags, reterr));
-    TRY(meta_recording_links(c->v, rid, c->mem, &links, &n_links, reterr));
+static enum err read_labels(struct job *c, struct span rid, struct labels *ret, struct err_info *reterr)
+{
+    TRY(meta_recording_tags(c->v, rid, c->mem, &ret->tags, &ret->n_tags, reterr));
+    return meta_recording_links(c->v, rid, c->mem, &ret->links, &ret->n_links, reterr);
+}
+
+static void tags_and_links(struct job *c, const struct labels *x)
+{
     jsonw_kobj(&c->w, "tags");
-    for (size_t i = 0; i < n_tags; i++) {
+    for (size_t i = 0; i < x->n_tags; i++) {
         bool before = false; /* one name has one value in this view: the first */
 
         for (size_t k = 0; k < i; k++)
-            before |= span_eq(tags[k].name, tags[i].name);
+            before |= span_eq(x->tags[k].name, x->tags[i].name);
         if (before)
             continue;
-        jsonw_key_span(&c->w, tags[i].name);
-        jsonw_str(&c->w, tags[i].value);
+        jsonw_key_span(&c->w, x->tags[i].name);
+        jsonw_str(&c->w, x->tags[i].value);
     }
     jsonw_obj_end(&c->w);
     jsonw_karr(&c->w, "links");
-    for (size_t i = 0; i < n_links; i++)
-        view_link(c, &links[i]);
+    for (size_t i = 0; i < x->n_links; i++)
+        view_link(c, &x->links[i]);
     jsonw_arr_end(&c->w);
-    return ERR_OK;
 }
 
 /* ---- the caller's own access ---- */
@@ -150,7 +156,8 @@ static enum err write_access(struct job *c, struct span rid, struct err_info *re
 }
 
 /* Some purpose of the policy lets the caller ask to play it, now. */
-static enum err can_ask(struct job *c, const struct meta_recording *r, bool *ret, struct err_info *reterr)
+static enum err can_ask(struct job *c, const struct meta_recording *r, const struct labels *x, bool *ret,
+                        struct err_info *reterr)
 {
     const struct rules *rules = job_rules(c, reterr);
     const struct people *people = job_people(c, reterr);
@@ -161,7 +168,7 @@ static enum err can_ask(struct job *c, const struct meta_recording *r, bool *ret
         return ERR_NOMEM;
     if (rules->policy == NULL || !job_may(c, r->project, PERM_ASK))
         return ERR_OK;
-    TRY(item_of(c, r, &item, reterr));
+    TRY(item_with(c, r, x->tags, x->n_tags, x->links, x->n_links, &item, reterr));
     for (size_t i = 0; i < rules->policy->n_purposes && !*ret; i++) {
         struct policy_facts f;
         struct policy_answer a;
@@ -173,25 +180,15 @@ static enum err can_ask(struct job *c, const struct meta_recording *r, bool *ret
     return ERR_OK;
 }
 
-/* What masks took out of it was kept, in a second track: it may be asked for. */
-static enum err hidden_kept(struct job *c, struct span rid, bool *ret, struct err_info *reterr)
-{
-    struct meta_wrap_list wraps;
-
-    *ret = false;
-    TRY(meta_wraps(c->v, rid, c->mem, &wraps, reterr));
-    for (size_t i = 0; i < wraps.n; i++)
-        *ret = *ret || wraps.rows[i].track == 1;
-    return ERR_OK;
-}
-
 enum err view_recording(struct job *c, const struct meta_recording *r, bool subject_clear, struct err_info *reterr)
 {
     bool pseudonym, ask, hidden;
     struct span subject = view_subject(c, r, subject_clear, &pseudonym, reterr);
+    struct labels labels;
 
-    TRY(can_ask(c, r, &ask, reterr));
-    TRY(hidden_kept(c, r->id, &hidden, reterr));
+    TRY(read_labels(c, r->id, &labels, reterr));
+    TRY(can_ask(c, r, &labels, &ask, reterr));
+    TRY(meta_wrap_any(c->v, r->id, 1, &hidden, reterr)); /* what masks took out was kept: it may be asked for */
     jsonw_obj(&c->w);
     jsonw_kstr(&c->w, "id", r->id);
     jsonw_kstr(&c->w, "kind", r->kind);
@@ -203,7 +200,7 @@ enum err view_recording(struct job *c, const struct meta_recording *r, bool subj
     jsonw_kstr(&c->w, "env", r->env);
     view_text(c, "class", r->class);
     jsonw_kbool(&c->w, "public", r->public != 0);
-    TRY(tags_and_links(c, r->id, reterr));
+    tags_and_links(c, &labels);
     view_time(c, "started_at", r->started_ms);
     jsonw_ktime(&c->w, "created_at", r->created_ms);
     jsonw_kint(&c->w, "duration_ms", r->duration_us / 1000);
@@ -220,6 +217,7 @@ enum err view_recording(struct job *c, const struct meta_recording *r, bool subj
 enum err view_request_recording(struct job *c, const char *key, struct span rid, struct err_info *reterr)
 {
     struct meta_recording r;
+    struct labels labels;
     enum err e = meta_recording_get(c->v, rid, c->mem, &r, reterr);
 
     if (e != ERR_OK && e != ERR_NOTFOUND)
@@ -233,13 +231,14 @@ enum err view_request_recording(struct job *c, const char *key, struct span rid,
         jsonw_obj_end(&c->w);
         return ERR_OK;
     }
+    TRY(read_labels(c, rid, &labels, reterr));
     jsonw_kstr(&c->w, "kind", r.kind);
     view_text(c, "title", r.title);
     view_text(c, "subject", view_subject(c, &r, job_may(c, r.project, PERM_SEE_SUBJECT), NULL, reterr));
     jsonw_kstr(&c->w, "env", r.env);
     view_text(c, "class", r.class);
     jsonw_kbool(&c->w, "public", r.public != 0);
-    TRY(tags_and_links(c, r.id, reterr));
+    tags_and_links(c, &labels);
     view_time(c, "started_at", r.started_ms);
     jsonw_kint(&c->w, "duration_ms", r.duration_us / 1000);
     jsonw_obj_end(&c->w);

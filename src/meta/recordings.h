@@ -118,6 +118,8 @@ NODISCARD enum err meta_piece_end(struct meta_view *v, struct span rid, int64_t 
                                   struct err_info *reterr);
 /* ERR_EXISTS: one wrap per (rid, kn, track). */
 NODISCARD enum err meta_wrap_add(struct meta *m, struct meta_wrap *row, struct err_info *reterr);
+/* Is there a key of that track? */
+NODISCARD enum err meta_wrap_any(struct meta_view *v, struct span rid, int64_t track, bool *ret, struct err_info *reterr);
 NODISCARD enum err meta_wraps(struct meta_view *v, struct span rid, struct arena *a, struct meta_wrap_list *ret,
                               struct err_info *reterr);
 /* ERR_EXISTS: known. */

@@ -17,6 +17,8 @@ NODISCARD enum err meta_policy_get(struct meta_view *v, struct span hash, struct
 /* The one in force. ERR_NOTFOUND: none yet. */
 NODISCARD enum err meta_policy_current(struct meta_view *v, struct arena *a, struct meta_policy *ret,
                                        struct err_info *reterr);
+/* *ret true: it is the one with this hash, and no other. Reads nothing of its text: asked with each command. */
+NODISCARD enum err meta_policy_is_current(struct meta_view *v, struct span hash, bool *ret, struct err_info *reterr);
 /* Puts 'hash' in force; the one before becomes 'past'. */
 NODISCARD enum err meta_policy_enact(struct meta *m, struct span hash, struct span by, time_ms now,
                                      struct err_info *reterr);

@@ -333,6 +333,15 @@ enum err meta_wraps(struct meta_view *v, struct span rid, struct arena *a, struc
     return db_all(v, &db_table_wrap, a, META_PIECES_MAX, ret, reterr, "WHERE rid=? ORDER BY kn,track", "t", rid);
 }
 
+enum err meta_wrap_any(struct meta_view *v, struct span rid, int64_t track, bool *ret, struct err_info *reterr)
+{
+    int64_t any;
+
+    TRY(db_int(v, &any, reterr, "SELECT EXISTS(SELECT 1 FROM wrap WHERE rid=? AND track=?)", "ti", rid, track));
+    *ret = any != 0;
+    return ERR_OK;
+}
+
 enum err meta_epoch_add(struct meta *m, struct meta_epoch *row, struct err_info *reterr)
 {
     return db_insert(m, &db_table_epoch, row, reterr);

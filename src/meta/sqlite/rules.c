@@ -25,6 +25,15 @@ enum err meta_policy_current(struct meta_view *v, struct arena *a, struct meta_p
                   "");
 }
 
+enum err meta_policy_is_current(struct meta_view *v, struct span hash, bool *ret, struct err_info *reterr)
+{
+    int64_t is;
+
+    TRY(db_int(v, &is, reterr, "SELECT count(*)=1 AND min(hash)=? FROM policy WHERE state='enacted'", "t", hash));
+    *ret = is != 0;
+    return ERR_OK;
+}
+
 enum err meta_policy_enact(struct meta *m, struct span hash, struct span by, time_ms now, struct err_info *reterr)
 {
     int n;
