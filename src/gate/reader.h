@@ -10,7 +10,7 @@
  * Times:    what has no times in clear (KHSPL1, the tail) gets them when it is opened: max(own, the event before). What comes
  *           later is clamped by that.
  * Masks:    a reader that unmasks puts originals (track 1) in the place of masked events and of the head, wherever they are kept:
- *           same events, same numbers, same times; keyframe screens, markers and what the index says stay masked.
+ *           same events, same numbers, same times; screens of terminals are made of them (reader_screen.c), markers and what the index says stay masked.
  * Memory:   an index for each piece that was touched; at most VIEWER_OPEN_FILES open files, none after a look for a place.
  */
 #include "gate/viewer.h"

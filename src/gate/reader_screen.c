@@ -3,7 +3,10 @@
  * only writes does not know what the screen held: the reader, who has the keys, does), a recording whose screens cost too much when it came.
  *
  * From the newest keyframe that is known, of an index or made before, events go through the screen up to the place that is looked for; on
- * the way a screen is kept as often as the importer does. Text that is masked in segments stays masked, also where originals are shown.
+ * the way a screen is kept as often as the importer does.
+ *
+ * Where originals are shown the screens of an index are no good: they are masked. From the beginning on events go through a screen with what masks took out, up
+ * to WALK_BYTES; what is found is this reader's alone. Behind that the masked screens count.
  */
 #include "gate/reader_int.h"
 
@@ -67,6 +70,47 @@ static enum err distance(struct run *x, uint64_t *ret)
             if (c.first_seq + c.n_events > x->ret->seq && c.first_seq < x->want->until && c.t_first <= x->want->from)
                 *ret += has_screens(p) ? c.raw : NEAR_BYTES + 1;
     }
+    return ERR_OK;
+}
+
+/* Event bytes from the beginning to the place, as far as it takes to see that they are more than WALK_BYTES. Of a tail nothing is counted: it is small. */
+static enum err bytes_before(struct run *x, uint64_t *ret)
+{
+    struct reader *r = x->r;
+    struct segment_chunk c;
+
+    *ret = 0;
+    TRY(pieces_timed(x, r->n));
+    for (size_t i = 0; i < r->n && *ret <= WALK_BYTES; i++) {
+        struct piece *p = r->pieces[i];
+
+        if (p->n_events == 0 || p->first_seq >= x->want->until)
+            continue;
+        TRY(piece_open(x, p));
+        for (uint32_t n = 0; n < p->n_chunks && piece_chunk_at(p, n, &c) && c.t_first <= x->want->from; n++)
+            *ret += c.raw;
+    }
+    return ERR_OK;
+}
+
+/* Originals are shown: the masked screen of an index gives way to one of our own, if that is not too far. */
+static enum err begin_unmasked(struct run *x, bool *ret)
+{
+    uint64_t n;
+
+    *ret = false;
+    if (!x->r->unmask || !reveals_any(x->r))
+        return ERR_OK;
+    TRY(bytes_before(x, &n));
+    if (n > WALK_BYTES)
+        return ERR_OK;
+    x->ret->seq = 0;
+    x->ret->at = 0;
+    x->ret->has_screen = false;
+    if (x->ret->bytes.p != NULL)
+        secret_wipe(x->ret->bytes.p, x->ret->bytes.n);
+    buf_reset(&x->ret->bytes);
+    *ret = true;
     return ERR_OK;
 }
 
@@ -154,6 +198,8 @@ static enum err step(struct walk *w)
     y.ret = &read;
     buf_init(&read.bytes, SEGMENT_EVENT_MAX + SEGMENT_INDEX_MAX);
     e = reader_block(&y, w->seq, &read.bytes, &read.meta);
+    if (e == ERR_OK)
+        e = reveal_events(&y, read.kn, read.meta.first_seq, &read.bytes);
     w->x->ret->need = read.need;
     w->x->ret->need_kn = read.need_kn;
     w->x->ret->need_track = read.need_track;
@@ -279,10 +325,13 @@ enum err screen_locate(struct run *x)
 {
     struct walk w = { .x = x };
     uint64_t far = 0;
+    bool unmasked = false;
     enum err e;
 
+    if (x->r->look != NULL)
+        TRY(begin_unmasked(x, &unmasked));
     TRY(distance(x, &far));
-    if (x->r->look == NULL || (far <= NEAR_BYTES && !in_tail(x)))
+    if (x->r->look == NULL || (!unmasked && far <= NEAR_BYTES && !in_tail(x)))
         return ERR_OK;
     buf_init(&w.init, SEGMENT_SCREEN_MAX);
     buf_init(&w.text, SEGMENT_EVENT_MAX);

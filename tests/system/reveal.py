@@ -336,6 +336,36 @@ def _():
     none_of("".join(events(unmasking(r.id))), "begun without originals")
 
 
+@test("the screen where playing begins has the originals with unmask, and without it the stars; finished, live, over the death of the gate")
+def _():
+    screen = [line(0.1, CARD)] + [line(t, f"\x1b[20;1H{t}\r") for t in range(1, 200)]
+
+    def starts(rid, what):
+        for shown in (False, True):
+            key = unmasking(rid) if shown else s.keyed(rid, ["play"])
+            until(lambda: key.get(f"{key.path}/manifest").status == 200, 10 * SLOW, f"{what}: it can be read")
+            for at in (150000, 60000, 195000):
+                first = json.loads(key.get(f"{key.path}/events?from_ms={at}").want(200).text.split("\n")[0])["from"]
+                true(first["seq"] > 20, f"{what}: playing begins at {first}")
+                same("4111 1111" in first["screen"]["init"], shown, f"{what}, at {at}: {first}")
+            st = key.stream("?speed=16&from_ms=150000")
+            st.wait_events(1)
+            same("4111 1111" in json.dumps(st.named("from")), shown, f"{what}, streamed")
+            st.close()
+
+    whole = s.add(("\n".join([json.dumps(HEAD)] + screen) + "\n").encode(), client=keeper_client)
+    starts(whole, "imported")
+    r = Live(keeper_client)
+    r.add(screen[:100])
+    r.add(screen[100:])
+    starts(r.id, "in the tail")
+    die()
+    starts(r.id, "recovered")
+    r.add([line(201, "over\r\n")])
+    r.end()
+    starts(r.id, "ended")
+
+
 @test("a secret that comes in two batches: its first half is masked when it is sealed, and comes back with unmask")
 def _():
     r = Live(keeper_client)
