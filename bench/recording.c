@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#include "codec/facts.h"
 #include "codec/importer.h"
 #include "codec/intake.h"
 #include "codec/json_scan.h"
@@ -313,6 +314,9 @@ static double mask_texts(void *ctx)
 }
 
 struct writing {
+    bool noted; /* with keyframes and notes, as the server stores it: */
+    struct facts facts;
+    struct facts_clickable *clickable;
     struct segment_builder *builder;
     time_us last;
     uint32_t seg_no;
@@ -330,7 +334,7 @@ static void seal(struct writing *w)
     w->seg_no++;
 }
 
-static void write_event(struct writing *w, uint64_t seq, time_us time, struct span json)
+static void open_builder(struct writing *w, uint64_t seq)
 {
     struct khseg_context c = place;
     struct segment_options o = { .zstd_level = w->level, .first_seq = seq, .first_time = w->last };
@@ -338,6 +342,11 @@ static void write_event(struct writing *w, uint64_t seq, time_us time, struct sp
     c.seg_no = w->seg_no;
     if (w->builder == NULL)
         bench_need(segment_builder_new(b.rk, &c, &o, &w->builder, NULL) == ERR_OK, "segment_builder_new");
+}
+
+static void write_event(struct writing *w, uint64_t seq, time_us time, struct span json)
+{
+    open_builder(w, seq);
     bench_need(segment_add_event(w->builder, seq, time, json, NULL) == ERR_OK, "segment_add_event");
     w->last = time;
     if (segment_builder_full(w->builder))
@@ -375,22 +384,47 @@ static double write_sealed(void *ctx)
     return write_level(SEALED_LEVEL);
 }
 
+static void note(struct writing *w, const struct importer_event *ev)
+{
+    const struct facts_in in = { ev->seq, ev->seek_us, ev->json, ev->type, ev->source };
+
+    open_builder(w, ev->seq);
+    bench_need(!ev->keyframe || segment_add_keyframe(w->builder, ev->seq, NULL) == ERR_OK, "segment_add_keyframe");
+    bench_need(facts_event(&w->facts, w->clickable, segment_builder_notes(w->builder), &in), "facts_event");
+}
+
 static enum err import_event(void *ctx, const struct importer_event *ev, struct err_info *reterr)
 {
+    struct writing *w = ctx;
+
     (void) reterr;
+    if (w->noted)
+        note(w, ev);
     write_event(ctx, ev->seq, ev->seek_us, ev->json);
     return ERR_OK;
 }
 
-static double import_level(int level)
+static double import_with(struct writing w)
 {
-    struct writing w = { .level = level };
-
     begin_files();
     import(buf_span(&b.ndjson), import_event, &w, NULL);
     if (w.builder != NULL)
         seal(&w);
     return MB(b.ndjson.n);
+}
+
+static double import_level(int level)
+{
+    return import_with((struct writing){ .level = level });
+}
+
+/* All that the server stores of it. */
+static void import_whole(void)
+{
+    struct writing w = { .level = SEALED_LEVEL, .noted = true, .facts = facts_begin(/* terminal= */ false, 0), .clickable = facts_clickable_new() };
+
+    (void) import_with(w);
+    (void) facts_clickable_free(w.clickable);
 }
 
 static double import_1(void *ctx)
@@ -517,7 +551,7 @@ int main(int argc, char **argv)
     (void) zstd_chunks_3(NULL);
     for (size_t i = 0; i < b.n_frames; i++)
         chunked += b.frame_n[i];
-    (void) write_sealed(NULL);
+    import_whole();
     bench_fact("corpus", "MB of NDJSON", MB(b.ndjson.n));
     bench_fact("size: zstd -3 in chunks of 256 KiB / zstd -3 of all of it", "ratio", (double) chunked / (double) b.packed.n);
     bench_fact("stored size: segments / zstd -3 of all of it", "ratio", (double) b.files.n / (double) b.packed.n);
