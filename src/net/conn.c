@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "os/clock.h"
+
 #define READ_MAX      65536
 #define PIPELINED_MAX 16384   /* read ahead of the request in work, then the socket waits */
 #define LINGER_MAX    1048576 /* read away after the answer, then reset */
@@ -167,6 +169,12 @@ static void begin_exchange(struct conn *c, const struct http_head *head)
     set_state(c, CONN_EXCHANGE);
 }
 
+/* Who was refused in the same moment must not come back in the same moment: microseconds are as good as dice here. */
+static int spread_s(int after_s)
+{
+    return after_s + (int) (clock_mono_us() % (after_s + 1));
+}
+
 bool conn_plain_refusal(struct exchange *ex, const struct http_refusal *why)
 {
     struct http_header h[] = { { SPAN("Content-Type"), SPAN("application/problem+json") },
@@ -178,7 +186,7 @@ bool conn_plain_refusal(struct exchange *ex, const struct http_refusal *why)
     buf_addf(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\",\"code\":\"%s\",\"retryable\":%s}\n",
              http_status_phrase(why->status), why->status, why->detail, why->code,
              why->retry_after_s > 0 ? "true" : "false");
-    buf_addf(&r, "%d", why->retry_after_s);
+    buf_addf(&r, "%d", spread_s(why->retry_after_s));
     h[2].value = buf_span(&r);
     e = exchange_respond(ex, why->status, h, why->retry_after_s > 0 ? 3 : 2, buf_span(&b));
     buf_deinit(&b);

@@ -329,12 +329,15 @@ static void a_late_role_gets_503(void **state)
 {
     struct server s = { .cfg = { .answer_time = 80 } };
     struct buf b = BUF_INIT(1u << 20);
+    const char *at;
 
     (void) state;
     start(&s);
     assert_int_equal(talk(&s, "GET /hold HTTP/1.1\r\n" HOST "\r\n", &b), 0);
     assert_non_null(strstr(buf_cstr(&b), "503 Service Unavailable"));
-    assert_non_null(strstr(buf_cstr(&b), "Retry-After: 5\r\n"));
+    at = strstr(buf_cstr(&b), "Retry-After: ");
+    assert_non_null(at);
+    assert_true(atoi(at + 13) >= 5 && atoi(at + 13) <= 10); /* spread */
     wait_for(&s.ends[EXCHANGE_LATE], 1);
     stop(&s);
     buf_deinit(&b);
