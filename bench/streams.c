@@ -3,7 +3,8 @@
  *
  *   bench-streams [--ca PEM] [--http2] [--ramp S] [--run S] [--sources N] [--out FILE] ADDRESS:PORT STREAMS
  *
- * STREAMS: a line "PATH KEY" each (KEY "-": none). Talk with whoever started us, one word or one JSON object a line:
+ * STREAMS: a line "PATH KEY" each (KEY "-": none); how many there are is read at the beginning, what they are when the streams are asked for: a key lives
+ * a minute, and connections may take as long. Talk with whoever started us, one word or one JSON object a line:
  *   ready   all connections are open and have had one answer each; waits for a line, then asks for the streams, evenly over --ramp
  *   begun   every stream has had content (or ended)
  *   over    --run seconds after that, or all streams have ended, or a line came in; no more is read
@@ -209,28 +210,38 @@ static const struct http_on on = { on_opened, on_head, on_body, on_done, on_clos
 
 /* ---- the run ---- */
 
-static void read_streams(const char *path)
+static void count_streams(const char *path)
 {
     struct buf file = BUF_INIT(1u << 30);
-    struct span rest, line, address, key;
+    struct span rest, line;
 
     bench_read(path, &file);
     for (rest = buf_span(&file); span_cut(rest, '\n', &line, &rest);)
         b.n++;
     b.streams = calloc(b.n, sizeof(*b.streams));
     bench_need(b.streams != NULL && b.n > 0, "memory");
-    rest = buf_span(&file);
-    for (size_t i = 0; span_cut(rest, '\n', &line, &rest); i++) {
+    buf_deinit(&file);
+}
+
+static void read_streams(const char *path)
+{
+    struct buf file = BUF_INIT(1u << 30);
+    struct span rest, line, address, key;
+    size_t i = 0;
+
+    bench_read(path, &file);
+    for (rest = buf_span(&file); i < b.n && span_cut(rest, '\n', &line, &rest); i++) {
         struct buf r = BUF_INIT(8192);
 
         bench_need(span_cut(line, ' ', &address, &key), "PATH KEY");
-        buf_addf(&r, "GET %.*s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n", (int) address.n, (const char *) address.p, b.load.host);
+        buf_addf(&r, "GET " SPAN_FMT " HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n", SPAN_ARG(address), b.load.host);
         if (!span_eq_str(key, "-"))
-            buf_addf(&r, "Authorization: Bearer %.*s\r\n", (int) key.n, (const char *) key.p);
+            buf_addf(&r, "Authorization: Bearer " SPAN_FMT "\r\n", SPAN_ARG(key));
         buf_add_str(&r, "\r\n");
         bench_need(!r.failed, "memory");
         b.streams[i].request = buf_span(&r); /* kept until the program ends */
     }
+    bench_need(i == b.n, "as many streams as before");
     buf_deinit(&file);
 }
 
@@ -361,9 +372,10 @@ int main(int argc, char **argv)
     bench_need(argc - optind == 2, "bench-streams [--ca PEM] [--http2] [--ramp S] [--run S] [--sources N] [--out FILE] ADDRESS:PORT STREAMS");
     http_load_init(&b.load, argv[optind], ca, http2);
     b.load.n_sources = sources;
-    read_streams(argv[optind + 1]);
+    count_streams(argv[optind + 1]);
     open_all();
     bench_cue("ready");
+    read_streams(argv[optind + 1]);
     bench_need(fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) == 0, "fcntl");
     run(ramp_s, run_s);
     if (out != NULL)

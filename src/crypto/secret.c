@@ -14,7 +14,9 @@
 #include "crypto/random.h"
 
 #define COUNT_MAX        (1u << 20)
-#define OPENSSL_HEAP     65536
+/* OpenSSL keeps the ephemeral key of a TLS connection (32 bytes of X25519) there as long as the connection lives: room for twice as many as a process
+ * may open. A key that finds no room is a handshake that fails. Pages are locked when they are first used, so what is not used costs nothing. */
+#define OPENSSL_HEAP     (2u << 20)
 #define OPENSSL_HEAP_MIN 32
 #define END_OF_LIST      UINT32_MAX
 #define TAKEN            (UINT32_MAX - 1)

@@ -7,7 +7,8 @@
  * MADV_DONTDUMP, MADV_WIPEONFORK (a child that does not exec sees zeros: make roles by exec, or before the first
  * secret). A slot is wiped when it is freed. The slab lives as long as the process.
  *
- * Also reserves OpenSSL's secure heap (64 KiB, locked the same way), where EC private keys of crypto/es256 live.
+ * Also reserves OpenSSL's secure heap (2 MiB, locked as it is used), where EC private keys of crypto/es256 live and the ephemeral key of each
+ * open TLS connection.
  *
  * Honest limit: key schedules that a cipher derives (crypto/aead) and copies on a stack while a call runs lie in
  * ordinary memory; both are wiped when done, and roles run with RLIMIT_CORE 0 and PR_SET_DUMPABLE 0.

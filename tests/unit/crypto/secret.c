@@ -7,8 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crypto/openssl.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
+
+#include <openssl/evp.h>
 
 /* The sanitizer turns the fault into a report of its own. */
 #ifndef __has_feature
@@ -36,6 +39,22 @@ static void sizes_are_32_and_64(void **state)
     assert_null(secret_free(a));
     assert_null(secret_free(b));
     assert_null(secret_free(NULL));
+}
+
+/* Each open TLS connection holds one: a gate that runs out of room refuses the next handshake. */
+static void ephemeral_keys_of_all_connections(void **state)
+{
+    static EVP_PKEY *all[20000];
+
+    (void) state;
+    for (uint32_t i = 0; i < 20000; i++) {
+        all[i] = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
+        if (all[i] == NULL)
+            fail_msg("no room for key %u", i);
+    }
+    assert_true(CRYPTO_secure_used() >= 20000 * 32); /* that is where they are */
+    for (uint32_t i = 0; i < 20000; i++)
+        EVP_PKEY_free(all[i]);
 }
 
 static void twenty_thousand_at_once(void **state)
@@ -253,6 +272,7 @@ int main(void)
         cmocka_unit_test(limits_show_in_the_state),
         cmocka_unit_test(sizes_are_32_and_64),
         cmocka_unit_test(twenty_thousand_at_once),
+        cmocka_unit_test(ephemeral_keys_of_all_connections),
         cmocka_unit_test(full_is_null_and_free_makes_room),
         cmocka_unit_test(freed_slots_are_wiped),
         cmocka_unit_test(equal_compares_all_of_it),
