@@ -450,9 +450,10 @@ enum err meta_keys_live_of_client(struct meta_view *v, struct span gid, struct s
                                   int64_t now_s, struct arena *a, struct meta_key_list *ret, struct err_info *reterr)
 {
     return db_all(v, &db_table_key, a, META_LIVE_MAX, ret, reterr,
-                  "WHERE gid=? AND exp_s>? AND revoked_ms=0 AND rid=?"
-                  " AND (CASE WHEN jkt<>'' THEN jkt ELSE token END)=? ORDER BY seq",
-                  "titt", gid, now_s, rid, client_key);
+                  /* '+': by the client's keys that live, not by all that the grant ever had */
+                  "WHERE +gid=? AND +rid=? AND revoked_ms=0"
+                  " AND ((jkt=? AND jkt<>'' AND exp_s>?) OR (jkt='' AND token=? AND exp_s>?)) ORDER BY seq",
+                  "tttiti", gid, rid, client_key, now_s, client_key, now_s);
 }
 
 enum err meta_keys_live_of_token(struct meta_view *v, struct span token, int64_t now_s, struct arena *a,
