@@ -45,10 +45,10 @@ def forget(directory):
             os.close(fd)
 
 
-def places(seconds, seed):
-    """One in each 25th of the recording, in any order, in ms."""
+def places(seconds, seed, n):
+    """One in each n-th of the recording, in any order, in ms."""
     r = random.Random(seed)
-    out = [int((k + r.random()) * seconds * 1000 / PLACES) for k in range(PLACES)]
+    out = [int((k + r.random()) * seconds * 1000 / n) for k in range(n)]
     r.shuffle(out)
     return out
 
@@ -57,7 +57,7 @@ def name_of(seconds):
     return f"{seconds // 3600} h" if seconds >= 4 * 3600 else f"{seconds // 60} min"
 
 
-def measure(build, lengths, rounds, parts):
+def measure(build, lengths, rounds, parts, n_places=PLACES):
     """{(seconds, figure): [of each round]}, and the sizes of the files: {seconds: bytes}"""
     got = Rounds()
     config = "limits {\n  import_wire = 64GiB\n  import_unpacked = 64GiB\n}\n"
@@ -79,7 +79,7 @@ def measure(build, lengths, rounds, parts):
                     key = house.keys([(token, grant, rid)])[0]
                     forget(house.dir / "blobs")
                     (top / "jobs").write_text("\n".join([f"Authorization: Bearer {key}", f"WARM /v1/replay/{rid}/events?from_ms=0&to_ms=0",
-                                                         *(f"GET /v1/replay/{rid}/events?from_ms={at}&to_ms={at}" for at in places(seconds, n * parts + part))])
+                                                         *(f"GET /v1/replay/{rid}/events?from_ms={at}&to_ms={at}" for at in places(seconds, n * parts + part, n_places))])
                                               + "\n", encoding="ascii")
                     report, used = measured(generator(build, "bench-get", "--conns", 1, "--out", top / "out", house.address, top / "jobs"), house.roles())
                     house.must("POST", f"/v1/grants/{grant}/relinquish", token=token)
@@ -105,7 +105,8 @@ def points_of(got, seconds):
 
 def run(build, o):
     short = 8 * 3600 if o.full else 5 * 60 if o.quick else 48 * 60  # the longer one: 80 h and 10 GiB; 8 h and 1 GiB
-    got, sizes = measure(build, (short, short * 10), o.rounds, 3 if o.quick else PARTS)
+    parts, n_places = (12, 4) if o.quick else (PARTS, PLACES)  # five minutes have four segments: nobody comes to one twice
+    got, sizes = measure(build, (short, short * 10), o.rounds, parts, n_places)
     first = name_of(short)
     for seconds in sizes:
         name, more = name_of(seconds), seconds != short
