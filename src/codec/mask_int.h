@@ -238,5 +238,8 @@ struct mask_scanner {
 
 const hs_database_t *mask_builtin_db(void);
 
+/* As hs_scan of a block, by the part of the library that finds everything: see mask.c. No other way to scan is taken. */
+hs_error_t mask_hs_scan(const hs_database_t *db, struct span text, hs_scratch_t *scratch, match_event_handler on_match, void *ctx);
+
 /* Gives back what a text with very many hits needed. */
 void mask_scanner_rest(struct mask_scanner *s);

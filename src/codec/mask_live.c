@@ -298,7 +298,7 @@ size_t mask_scan_live(struct mask_scanner *s, const struct mask_rules *r, struct
         return 0;
     s->rules = r;
     s->in = &in;
-    e = hs_scan(mask_builtin_db(), (const char *) text.p, (unsigned) text.n, 0, s->scratch, on_trigger, &l);
+    e = mask_hs_scan(mask_builtin_db(), text, s->scratch, on_trigger, &l);
     s->in = NULL;
     if (e != HS_SUCCESS)
         return 0;

@@ -297,6 +297,48 @@ static void own_limits(void **state)
     assert_non_null(strstr(e.text, "masks:12: pattern of 'n11': all own patterns together"));
 }
 
+/* Whatever stands around it and however long the text is: the library has code of its own for each kind of processor, and not all of it was right. */
+static void own_everywhere(void **state)
+{
+    static const char around[] = "abeghiklmnopqruvwxyz{}\":,";
+    static const struct {
+        const char *rules, *match;
+    } cases[] = {
+        { "own \"word\" { pattern = \"s[a-z]{1,9}t\" }", " script " },
+        { "own \"long\" { pattern = \"s[a-z]+t\" }", " script " },
+        { "own \"number\" { pattern = \"[0-9]{3}-[0-9]{2}-[0-9]{4}\" }", " 123-45-6789 " },
+    };
+    struct mask_scanner *s;
+    uint32_t seed = 1;
+
+    (void) state;
+    assert_int_equal(mask_scanner_new(&s, NULL), ERR_OK);
+    for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+        size_t n_match = strlen(cases[k].match);
+        struct mask_rules *r;
+        char text[200];
+
+        assert_int_equal(mask_rules_load(span_str(cases[k].rules), &r, NULL), ERR_OK);
+        for (size_t n = n_match; n < sizeof(text); n++) {
+            struct mask_hits hits;
+            size_t at;
+
+            for (size_t i = 0; i <= n; i++) {
+                seed = seed * 1664525u + 1013904223u;
+                text[i < n ? i : 0] = around[(seed >> 8) % (sizeof(around) - 1)];
+            }
+            at = (seed >> 8) % (n - n_match + 1);
+            memcpy(text + at, cases[k].match, n_match);
+            assert_int_equal(mask_scan(s, r, span_of((const uint8_t *) text, n), NULL, &hits, NULL), ERR_OK);
+            if (hits.n == 0)
+                fail_msg("nothing found: %s in %.*s", cases[k].match, (int) n, text);
+            assert_true(mask_scan_raw(s, r, span_of((const uint8_t *) text, n)));
+        }
+        (void) mask_rules_unref(r);
+    }
+    (void) mask_scanner_free(s);
+}
+
 /* What costs the library most within the limits: it stays bounded. */
 static void own_costs(void **state)
 {
@@ -862,6 +904,7 @@ int main(void)
         cmocka_unit_test(precision_and_recall),
         cmocka_unit_test(refusals),
         cmocka_unit_test(own_limits),
+        cmocka_unit_test(own_everywhere),
         cmocka_unit_test(own_costs),
         cmocka_unit_test(own_patterns),
         cmocka_unit_test(over_the_wire),
