@@ -509,7 +509,7 @@ static bool node_member(struct sanitize_walk *w, enum name name, const struct no
             sanitize_replace(w, from, w->at, SPAN("5"));
         else if (name == NAME_TAG && n->placeholder)
             sanitize_replace(w, from, w->at, SPAN(PLACEHOLDER));
-        else if (name == NAME_ATTRIBUTES && n->placeholder && w->at - from > 2)
+        else if (name == NAME_ATTRIBUTES && n->placeholder && !span_eq_str(span_of(w->in.p + from, w->at - from), "{}"))
             sanitize_replace(w, from, w->at, SPAN("{}"));
         return name != NAME_PROTO;
     }
