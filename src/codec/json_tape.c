@@ -226,14 +226,13 @@ static struct json_token *more(struct reading *r, struct json_token *v)
     return r->t->v;
 }
 
-/* A digit's run is what most numbers are: where it ends when something of JSON follows, else NULL. */
+/* Most numbers are a few digits: where they end when something of JSON follows, else NULL. */
 static inline const uint8_t *plain_number(const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *begin = p;
+    const uint8_t *begin = p + (*p == '-');
 
-    while (p < end && *p >= '0' && *p <= '9')
-        p++;
-    return p != begin && p < end && (*begin != '0' || p - begin == 1) && p - begin <= JSON_NUMBER_MAX && (*p == ',' || *p == '}' || *p == ']') ? p : NULL;
+    for (p = begin; p < end && *p >= '0' && *p <= '9'; p++) {}
+    return p != begin && p < end && (*begin != '0' || p - begin == 1) && p - begin < JSON_NUMBER_MAX && (*p == ',' || *p == '}' || *p == ']') ? p : NULL;
 }
 
 /*
@@ -243,7 +242,7 @@ static inline const uint8_t *plain_number(const uint8_t *p, const uint8_t *end)
 static enum json_tape_step read_on(struct reading *r, enum state *io_state, const uint8_t **io_at, bool *io_escaped)
 {
     const uint8_t *p = *io_at, *to, *from = r->scan, *const base = r->base, *const end = r->end;
-    struct json_token *v = r->v;
+    struct json_token *v = r->v, *k;
     uint32_t n = r->n, top = r->top, depth = r->depth, members = r->members, most = r->lim->members;
     enum json_tape_step step = JSON_TAPE_NOT;
     enum state state = *io_state;
@@ -254,7 +253,12 @@ static enum json_tape_step read_on(struct reading *r, enum state *io_state, cons
     do {                                                                                                                                   \
         if (n == r->cap && (v = more(r, v), n == r->cap))                                                                                  \
             goto out;                                                                                                                      \
-        v[n++] = (struct json_token){ (uint32_t) ((first) - base), (uint32_t) ((behind) - base), 1, (uint8_t) (what), (esc) };             \
+        k = &v[n++];                                                                                                                       \
+        k->from = (uint32_t) ((first) - base);                                                                                             \
+        k->to = (uint32_t) ((behind) - base);                                                                                              \
+        k->n = 1;                                                                                                                          \
+        k->type = (uint8_t) (what);                                                                                                        \
+        k->escaped = (esc);                                                                                                                \
     } while (0)
 #define CLOSE()                                                                                                                            \
     do {                                                                                                                                   \

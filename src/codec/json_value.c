@@ -376,6 +376,10 @@ bool json_scaled(struct span raw, int decimals, int64_t *ret)
     uint64_t v = 0;
     int64_t shift, keep, n;
 
+    if (raw.n < 16 && decimals == 3 && json_int(raw, ret)) { /* a time in milliseconds, as nearly all are */
+        *ret *= 1000;
+        return true;
+    }
     if (!decimal_parse(raw, &d))
         return false;
     n = (int64_t) (d.whole.n + d.fraction.n);
