@@ -9,6 +9,7 @@ import re
 import statistics
 
 PROMISED = pathlib.Path(__file__).resolve().parents[1] / "figures.json"
+CONSTANTS = PROMISED.parent / "constants.json"
 
 
 def case(name, unit, rounds, reference=None, bar=None, note=""):
@@ -126,3 +127,14 @@ def promised_text(by_group):
             out.append(f"{figure}  [{bar}; beside: {reference}]")
         out.append(f"  {name.ljust(wide)}  {figures.ljust(value)}  {state.replace('*', ''):<12}  {beside}".rstrip())
     return "\n".join(out) + "\n"
+
+
+def constants(by_group):
+    """What things cost (bench/constants.json), for docs/scaling.md: of two sizes the larger, which comes later."""
+    yield "| Of | Cost | Grows with |\n| --- | --- | --- |"
+    for c in json.loads(CONSTANTS.read_text(encoding="utf-8")):
+        said = []
+        for words, group, pattern in c["what"]:
+            found = [d for d in by_group.get(group, []) if re.search(pattern, d["name"])]
+            said.append(f"{words} {figure(found[-1]['value'])} {found[-1]['unit']}" if found else f"{words} –")
+        yield f"| {c['of']} | {'; '.join(said)} | {c['grows']} |"

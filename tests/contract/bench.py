@@ -102,6 +102,16 @@ def promised(figures):
     check("and in text", "NOT MET" in figures.promised_text({"idle": some}) and "idle server" in figures.promised_text({"idle": some}), "")
 
 
+def costs(figures):
+    """Every constant of docs/scaling.md names rows that exist; what is not there is a dash."""
+    run = (ROOT / "bench" / "run").read_text(encoding="utf-8")
+    for c in json.loads(figures.CONSTANTS.read_text(encoding="utf-8")):
+        check(c["of"], c["grows"] and all(f'"{group}": (' in run and re.compile(pattern) for _, group, pattern in c["what"]), "bench/run has no such row")
+    cases = [figures.case("2000 streams: CPU of 1 000, of a core", "%", [3.0]), figures.case("15000 streams: CPU of 1 000, of a core", "%", [1.5])]
+    line = next(row for row in figures.constants({"streams": cases}) if "1,000 paced streams" in row)
+    check("the larger size counts", "CPU, of a core 1.50 %" in line and "over TLS –" in line, line)
+
+
 SMALL = {"machine": {"at": "2026-01-01T00:00:00+00:00", "commit": "abc", "cpu": "<cpu> & co", "cores": 2, "load_before": 0.5}, "cases": [
     {"name": "a", "value": 2.0, "rounds": [1.0, 2.0, 3.0], "growth": {"chart": "seek", "line": "half", "x": 1, "x_name": "minutes", "y_name": "ms"}},
     {"name": "b", "value": 2.5, "rounds": [2.5], "growth": {"chart": "seek", "line": "half", "x": 100, "x_name": "minutes", "y_name": "ms"}},
@@ -149,6 +159,7 @@ rows(quick)
 retries(quick)
 judging(figures)
 promised(figures)
+costs(figures)
 draws(charts)
 print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
 sys.exit(0 if all(results) else 1)
