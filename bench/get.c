@@ -121,7 +121,7 @@ static void on_done(struct http_conn *c)
 static void on_closed(struct http_conn *c)
 {
     (void) c;
-    bench_need(0, "a connection stayed open");
+    bench_need(0, "a connection stayed open (has it had as many requests as the server lets it have?)");
 }
 
 static const struct http_on on = { on_opened, on_head, on_body, on_done, on_closed };

@@ -31,7 +31,7 @@ static void with_defaults(struct net_config *to, const struct net_config *from)
     if (to->high == 0)
         to->high = 256u << 10;
     if (to->requests == 0)
-        to->requests = 10000;
+        to->requests = 1000000;
     if (to->http2_requests == 0)
         to->http2_requests = 1000000;
 }

@@ -25,7 +25,7 @@ struct net_config {
     time_ms linger_time;    /* for the client to read an answer before we close; 0: 2 s */
     time_ms cut_time;       /* exchange_cut: then reset; 0: 100 ms */
     size_t high;            /* bytes queued in an exchange before exchange_write says no; 0: 256 KiB */
-    size_t requests;        /* on one connection, then close; 0: 10 000 */
+    size_t requests;        /* on one connection, the last one is answered with close; 0: 1 000 000 */
     uint32_t streams;       /* HTTP/2: at once on one connection; 0: 100 */
     size_t http2_requests;  /* HTTP/2: on one connection, then GOAWAY; 0: 1 000 000 */
     struct proxy_config proxy;

@@ -107,6 +107,31 @@ static void keep_alive_and_thousand_requests(void **state)
     buf_deinit(&b);
 }
 
+/* The last one says so: a client that reads it asks on another connection. */
+static void requests_of_a_connection_are_counted(void **state)
+{
+    struct server s = { .cfg = { .requests = 3 } };
+    struct buf b = BUF_INIT(1u << 20);
+    int fd;
+
+    (void) state;
+    start(&s);
+    fd = dial(&s);
+    for (int i = 0; i < 2; i++) {
+        say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+        assert_int_equal(read_answer(fd, &b), 200);
+    }
+    say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    buf_reset(&b);
+    assert_int_equal(read_all(fd, &b), 0); /* to its end */
+    assert_non_null(strstr(buf_cstr(&b), "Connection: close\r\n"));
+    assert_non_null(strstr(buf_cstr(&b), "\r\n\r\nhello"));
+    assert_int_equal(s.n_requests, 3);
+    (void) close(fd);
+    stop(&s);
+    buf_deinit(&b);
+}
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     struct server s = { 0 };
@@ -1161,6 +1186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keep_alive_and_thousand_requests),
+        cmocka_unit_test(requests_of_a_connection_are_counted),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(streams_are_chunked_and_head_has_no_body),
         cmocka_unit_test(an_answer_shorter_than_promised_is_reset),
