@@ -177,12 +177,14 @@ struct mask_places {
 };
 
 /*
- * What attributes selectors ask for first: bits by length and first letter, so that most elements are passed over without a look at
+ * What attributes selectors ask for first: bits by length, first and last letter, so that most elements are passed over without a look at
  * any selector.
  */
+#define MASK_SIEVE 16 /* × 64 bits */
 struct mask_sieve {
-    uint64_t names;  /* of attributes, but for those of the next line */
-    uint64_t tokens; /* words of class */
+    uint64_t names[MASK_SIEVE];  /* of attributes, but for those of the next line */
+    uint64_t tokens[MASK_SIEVE]; /* words of class */
+    bool names_any, tokens_any;
     bool tags;       /* a selector without attributes */
 };
 void mask_sieve_add(struct mask_sieve *s, const struct mask_selector *sel);

@@ -234,14 +234,22 @@ static bool has_token(struct span list, const char *want)
     return false;
 }
 
-static uint64_t sieve_bit(const uint8_t *p, size_t n)
+static unsigned sieve_bit(const uint8_t *p, size_t n)
 {
-    return 1ULL << ((n * 5 + mask_lower(p[0])) & 63);
+    return (unsigned) (n * 89 + mask_lower(p[0]) * 7u + mask_lower(p[n - 1]) * 37u) % (MASK_SIEVE * 64);
+}
+
+static bool sieve_has(const uint64_t *sieve, const uint8_t *p, size_t n)
+{
+    unsigned bit = sieve_bit(p, n);
+
+    return (sieve[bit / 64] >> bit % 64 & 1) != 0;
 }
 
 void mask_sieve_add(struct mask_sieve *s, const struct mask_selector *sel)
 {
     const char *name;
+    unsigned bit;
     bool token;
 
     if (sel->n_attr == 0) {
@@ -250,22 +258,26 @@ void mask_sieve_add(struct mask_sieve *s, const struct mask_selector *sel)
     }
     token = sel->attr[0].token && sel->attr[0].value != NULL;
     name = token ? sel->attr[0].value : sel->attr[0].name;
-    *(token ? &s->tokens : &s->names) |= sieve_bit((const uint8_t *) name, strlen(name));
+    bit = sieve_bit((const uint8_t *) name, strlen(name));
+    (token ? s->tokens : s->names)[bit / 64] |= 1ULL << bit % 64;
+    *(token ? &s->tokens_any : &s->names_any) = true;
 }
 
 bool mask_sieve_attr(const struct mask_sieve *s, struct span name, struct span raw)
 {
     size_t at = 0, n;
 
-    if (name.n == 0 || (s->names & sieve_bit(name.p, name.n)) != 0)
-        return name.n > 0;
-    if (s->tokens == 0 || !span_eq_nocase(name, "class"))
+    if (name.n == 0)
+        return false;
+    if (s->names_any && sieve_has(s->names, name.p, name.n))
+        return true;
+    if (!s->tokens_any || !span_eq_nocase(name, "class"))
         return false;
     for (; at < raw.n; at += n + 1) {
         for (n = 0; at + n < raw.n && raw.p[at + n] > ' '; n++)
             if (raw.p[at + n] == '\\')
                 return true; /* what it comes to is for the rules */
-        if (n > 0 && (s->tokens & sieve_bit(raw.p + at, n)) != 0)
+        if (n > 0 && sieve_has(s->tokens, raw.p + at, n))
             return true;
     }
     return false;

@@ -2,6 +2,10 @@
 
 #include "base/utf8.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define NAME_MAX 128 /* bytes of a field's name in text */
 
 /* ---- escapes ---- */
@@ -189,6 +193,27 @@ static void take_unit(struct span t, size_t at, struct unit *u)
     }
 }
 
+/* Bytes from 'at' on that stand for themselves. */
+static size_t plain_run(struct span t, size_t at)
+{
+    size_t i = at;
+
+#ifdef __SSE2__
+    for (; t.n - i >= 16; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *) (const void *) (t.p + i));
+        __m128i odd = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(v, _mm_set1_epi8('+'))),
+                                   _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('%')), _mm_cmpeq_epi8(v, _mm_set1_epi8('&'))));
+        int mask = _mm_movemask_epi8(odd);
+
+        if (mask != 0)
+            return i + (size_t) __builtin_ctz((unsigned) mask) - at;
+    }
+#endif
+    while (i < t.n && t.p[i] != '\\' && t.p[i] != '+' && t.p[i] != '%' && t.p[i] != '&')
+        i++;
+    return i - at;
+}
+
 bool mask_plain_text(struct span text, struct buf *out)
 {
     uint8_t *to = buf_reserve(out, text.n + 4);
@@ -197,6 +222,13 @@ bool mask_plain_text(struct span text, struct buf *out)
     if (to == NULL)
         return false;
     for (size_t at = 0; at < text.n; at = u.next) {
+        size_t run = plain_run(text, at);
+
+        memcpy(to, text.p + at, run);
+        to += run;
+        at += run;
+        if (at == text.n)
+            break;
         take_unit(text, at, &u);
         memcpy(to, u.bytes, 4); /* there is room for four */
         to += u.n;
