@@ -16,7 +16,7 @@
 
 #define SEGMENT_CODEC          1
 #define SEGMENT_CHUNK_MAX      (512u << 10)         /* NDJSON bytes of a chunk with more than one event; */
-#define SEGMENT_CHUNK_USUAL    (256u << 10)         /* unless the chunk before packed to a tenth: this */
+#define SEGMENT_CHUNK_USUAL    (256u << 10)         /* unless chunks repeat the ones before: this */
 #define SEGMENT_EVENT_MAX      (16u << 20)          /* bytes of one event, without its newline */
 #define SEGMENT_HEAD_MAX       (256u << 10)
 #define SEGMENT_SCREEN_MAX     (4u << 20)           /* escape string of one screen: 720 x 200 cells, all different */

@@ -1,6 +1,6 @@
 /*
  * Builds one segment. Events are gathered as NDJSON until a chunk is full; then the chunk is compressed and goes through
- * the cipher at once, so that plaintext is held for one chunk only. Screens wait until there are SEGMENT_PACK_MAX bytes of them, or the
+ * the cipher at once, so that plaintext is held for two chunks only. Screens wait until there are SEGMENT_PACK_MAX bytes of them, or the
  * segment ends, and are compressed together: each is much like the one before. Index and footer end the plaintext.
  *
  * Failure: after any error the builder is good for nothing but free; the file so far was only in memory.
@@ -16,10 +16,11 @@
 
 #define LEVEL_DEFAULT 3
 #define TARGET_MAX    (32u << 20)
-#define SHORT_MAX     (32u << 10) /* chunks that are short are packed better than the levels from SHORT_FROM to SHORT_TO do it */
-#define SHORT_FROM    9
+#define CAREFUL_FROM  9           /* the level from which room counts more than time */
+#define SHORT_MAX     (32u << 10) /* chunks that are short are packed better than levels up to SHORT_TO do it */
 #define SHORT_TO      14
-#define LONGER_RATIO   10 /* what packs better than this lies in longer chunks: it repeats itself over more than one */
+#define ASK_EVERY     4           /* chunks */
+#define LONGER_GAIN   10          /* chunks are longer where one would save a tenth of its bytes with the one before in reach */
 #define PACKED_MAX    (SEGMENT_EVENT_MAX + (1u << 20))
 
 /* What add_keyframe, add_screen and add_marker said about the next event. */
@@ -33,7 +34,8 @@ struct segment_builder {
     struct khseg_writer *cipher;
     struct zframe_writer *zstd;
     struct buf file;    /* encrypted */
-    struct buf raw;     /* NDJSON of the open chunk */
+    struct buf raw;     /* NDJSON of the open chunk, */
+    struct buf before;  /* and of the one before it */
     struct buf packed;  /* one compressed section */
     struct buf labels;  /* of all markers, one after another */
     struct buf pack;    /* n_packed screens, of keyframes from pack_first on */
@@ -102,6 +104,7 @@ enum err segment_builder_new(const struct secret *rk, const struct khseg_context
         return ERR_RAISE(reterr, ERR_NOMEM, "segment builder");
     b->file = BUF_INIT(SEGMENT_SIZE_MAX);
     b->raw = BUF_INIT(SEGMENT_EVENT_MAX + 1);
+    b->before = BUF_INIT(SEGMENT_EVENT_MAX + 1);
     b->packed = BUF_INIT(PACKED_MAX);
     b->labels = BUF_INIT(SEGMENT_MARKERS_MAX * SEGMENT_LABEL_MAX);
     b->next.init = BUF_INIT(SEGMENT_SCREEN_MAX);
@@ -129,6 +132,7 @@ struct segment_builder *segment_builder_free(struct segment_builder *b)
     zframe_writer_free(b->zstd);
     buf_deinit(&b->file);
     wipe_buf(&b->raw);
+    wipe_buf(&b->before);
     wipe_buf(&b->packed);
     wipe_buf(&b->labels);
     wipe_buf(&b->pack);
@@ -162,10 +166,44 @@ static enum err put_section(struct segment_builder *b, struct span raw, uint64_t
     return put_section_as(b, false, raw, ret_offset, ret_stored, reterr);
 }
 
+/*
+ * How long the next chunk may be. What repeats the chunk before it is worth longer ones: more of it lies in one frame. Asked of the second chunk of a
+ * segment and of some after it; of the halves of one that is long already.
+ */
+static enum err choose_length(struct segment_builder *b, struct err_info *reterr)
+{
+    struct span before = buf_span(&b->before), raw = buf_span(&b->raw);
+    size_t alone, beside;
+
+    if (raw.n > SEGMENT_CHUNK_USUAL) {
+        before = span_sub(raw, 0, raw.n / 2);
+        raw = span_sub(raw, raw.n / 2, raw.n);
+    }
+    if (b->x.n_chunks % ASK_EVERY != 2 || b->level < CAREFUL_FROM)
+        return ERR_OK;
+    TRY(zframe_guess(b->zstd, SPAN_EMPTY, raw, &alone, reterr));
+    TRY(zframe_guess(b->zstd, before, raw, &beside, reterr));
+    b->chunk_max = beside < alone - alone / LONGER_GAIN ? SEGMENT_CHUNK_MAX : SEGMENT_CHUNK_USUAL;
+    return ERR_OK;
+}
+
+/* The chunk that was cut is the one before now. One large event does not keep its memory. */
+static enum err next_raw(struct segment_builder *b, struct err_info *reterr)
+{
+    struct buf cut = b->raw;
+
+    b->raw = b->before;
+    b->before = cut;
+    if (b->raw.cap > 2 * SEGMENT_CHUNK_MAX)
+        wipe_buf(&b->raw);
+    buf_reset(&b->raw);
+    return buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) != NULL ? ERR_OK : ERR_RAISE(reterr, ERR_NOMEM, "segment chunk");
+}
+
 static enum err cut_chunk(struct segment_builder *b, struct err_info *reterr)
 {
     struct segment_chunk c = b->open;
-    bool brief = b->raw.n <= SHORT_MAX && b->level >= SHORT_FROM && b->level <= SHORT_TO;
+    bool brief = b->raw.n <= SHORT_MAX && b->level >= CAREFUL_FROM && b->level <= SHORT_TO;
 
     if (b->raw.n == 0)
         return ERR_OK;
@@ -177,15 +215,9 @@ static enum err cut_chunk(struct segment_builder *b, struct err_info *reterr)
     TRY(put_section_as(b, brief, buf_span(&b->raw), &c.offset, &c.stored, reterr));
     b->x.chunks[b->x.n_chunks++] = c;
     b->raw_bytes += c.raw;
-    b->chunk_max = c.stored < c.raw / LONGER_RATIO ? SEGMENT_CHUNK_MAX : SEGMENT_CHUNK_USUAL;
-    if (b->raw.cap > 2 * SEGMENT_CHUNK_MAX) { /* one large event does not keep its memory */
-        wipe_buf(&b->raw);
-        if (buf_reserve(&b->raw, SEGMENT_CHUNK_MAX) == NULL)
-            return ERR_RAISE(reterr, ERR_NOMEM, "segment chunk");
-    }
-    buf_reset(&b->raw);
+    TRY(choose_length(b, reterr));
     b->open = (struct segment_chunk){ .n_events = 0 };
-    return ERR_OK;
+    return next_raw(b, reterr);
 }
 
 enum err segment_add_head(struct segment_builder *b, struct span json, struct err_info *reterr)

@@ -5,8 +5,11 @@
 
 #include <zstd.h>
 
+#include "crypto/secret.h"
+
 struct zframe_writer {
     ZSTD_CCtx *ctx;
+    ZSTD_CCtx *guess; /* NULL until somebody asks */
     int level;
 };
 
@@ -46,7 +49,8 @@ struct zframe_writer *zframe_writer_free(struct zframe_writer *w)
 {
     if (w == NULL)
         return NULL;
-    (void) ZSTD_freeCCtx(w->ctx); /* always 0 */
+    (void) ZSTD_freeCCtx(w->ctx); /* always 0; takes NULL */
+    (void) ZSTD_freeCCtx(w->guess);
     free(w);
     return NULL;
 }
@@ -81,6 +85,26 @@ enum err zframe_write(struct zframe_writer *w, struct span raw, struct buf *out,
 enum err zframe_write_short(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr)
 {
     return write_frame(w, true, raw, out, reterr);
+}
+
+enum err zframe_guess(struct zframe_writer *w, struct span before, struct span raw, size_t *ret, struct err_info *reterr)
+{
+    struct buf out = BUF_INIT(ZSTD_compressBound(raw.n));
+    uint8_t *to = buf_reserve(&out, ZSTD_compressBound(raw.n));
+    size_t n = 0;
+
+    if (w->guess == NULL)
+        w->guess = ZSTD_createCCtx();
+    if (to == NULL || w->guess == NULL || ZSTD_isError(ZSTD_CCtx_setParameter(w->guess, ZSTD_c_compressionLevel, 3)) != 0 ||
+        ZSTD_isError(ZSTD_CCtx_refPrefix(w->guess, before.p, before.n)) != 0 ||
+        ZSTD_isError(n = ZSTD_compress2(w->guess, to, out.cap, raw.p, raw.n)) != 0) {
+        buf_deinit(&out);
+        return ERR_RAISE(reterr, ERR_NOMEM, "zstd: no memory for a guess");
+    }
+    secret_wipe(to, n);
+    buf_deinit(&out);
+    *ret = n;
+    return ERR_OK;
 }
 
 /* ---- one decompressor a thread ---- */

@@ -718,7 +718,8 @@ static void neighbours(void **state)
 static void frames(void **state)
 {
     struct zframe_writer *w = zframe_writer_new(3);
-    size_t size;
+    size_t size, beside;
+    uint8_t noise[2000];
     struct buf f = BUF_INIT(1000), out = BUF_INIT(1000), two = BUF_INIT(1000), small = BUF_INIT(3);
 
     (void) state;
@@ -742,6 +743,18 @@ static void frames(void **state)
     assert_err(zframe_read(buf_span(&two), 23, &out, NULL), ERR_CORRUPT);
     assert_err(zframe_write(w, SPAN("x"), &small, NULL), ERR_LIMIT);
     assert_int_equal(out.n, 23);
+    buf_reset(&f);
+    buf_reset(&out);
+    assert_ok(zframe_write_short(w, SPAN("keyhole keyhole keyhole"), &f, NULL));
+    assert_browser_takes(buf_span(&f), 23);
+    assert_ok(zframe_read(buf_span(&f), 23, &out, NULL));
+    assert_span_str(buf_span(&out), "keyhole keyhole keyhole");
+    assert_err(zframe_write_short(w, SPAN("x"), &small, NULL), ERR_LIMIT);
+    for (size_t i = 0; i < sizeof(noise); i++)
+        noise[i] = (uint8_t) (i * i * 2654435761u >> 13);
+    assert_ok(zframe_guess(w, SPAN_EMPTY, SPAN_OF(noise), &size, NULL));
+    assert_ok(zframe_guess(w, SPAN_OF(noise), SPAN_OF(noise), &beside, NULL));
+    assert_true(size > 1500 && beside < 500);
     zframe_writer_free(w);
     buf_deinit(&f);
     buf_deinit(&out);
@@ -844,6 +857,48 @@ static void assert_same_keyframe(struct segment_reader *a, uint32_t i, struct se
     }
     buf_deinit(&p);
     buf_deinit(&q);
+}
+
+/* Events of 1,000 bytes of noise, the first 'period' of them again and again; the longest chunk of the segment. */
+static uint32_t longest_chunk(int level, unsigned period)
+{
+    struct segment_options o = { .zstd_level = level, .target_bytes = 16u << 20 };
+    struct segment_builder *b = builder(&o);
+    struct buf file = BUF_INIT(16u << 20), ev = BUF_INIT(2000);
+    struct segment_summary sum;
+    struct segment_reader *r;
+    struct span s;
+    uint32_t n;
+
+    for (unsigned i = 0; i < 4000; i++) {
+        uint32_t x = i % period * 2654435761u + 1;
+
+        buf_reset(&ev);
+        buf_addf(&ev, "[%u,\"", i);
+        for (int k = 0; k < 980; k++) {
+            x = x * 1664525u + 1013904223u;
+            buf_add_c(&ev, (char) ('a' + (x >> 24) % 26));
+        }
+        buf_add_str(&ev, "\"]");
+        assert_ok(segment_add_event(b, i, i, buf_span(&ev), NULL));
+    }
+    assert_ok(segment_finish(b, &file, &sum, NULL));
+    segment_builder_free(b);
+    r = reader(&file, &s);
+    n = segment_info(r)->max_raw;
+    segment_reader_free(r);
+    buf_deinit(&file);
+    buf_deinit(&ev);
+    return n;
+}
+
+static void chunks_are_longer_where_they_repeat_one_another(void **state)
+{
+    (void) state;
+    assert_in_range(longest_chunk(9, 4000), SEGMENT_CHUNK_USUAL - 1000, SEGMENT_CHUNK_USUAL);   /* nothing comes again */
+    assert_in_range(longest_chunk(9, 230), SEGMENT_CHUNK_MAX - 1000, SEGMENT_CHUNK_MAX);        /* in the next chunk */
+    assert_in_range(longest_chunk(9, 600), SEGMENT_CHUNK_USUAL - 1000, SEGMENT_CHUNK_USUAL);    /* further away */
+    assert_in_range(longest_chunk(3, 230), SEGMENT_CHUNK_USUAL - 1000, SEGMENT_CHUNK_USUAL);    /* time counts more than room */
 }
 
 /* Screen n of a terminal in which each line is like the one before. */
@@ -1606,6 +1661,7 @@ int main(void)
         cmocka_unit_test(the_documents_example),
         cmocka_unit_test(the_builder_says_the_same),
         cmocka_unit_test(many_chunks_seek_and_order),
+        cmocka_unit_test(chunks_are_longer_where_they_repeat_one_another),
         cmocka_unit_test(screens_share_sections),
         cmocka_unit_test(a_screen_outside_its_section),
         cmocka_unit_test(joined),

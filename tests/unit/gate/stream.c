@@ -245,7 +245,7 @@ static void leases_are_asked_ahead(void **state)
     (void) state;
     buf_add_str(&b, "{\"version\":2,\"width\":80,\"height\":24}\n");
     for (int i = 0; i < 400; i++)
-        buf_addf(&b, "[%d.%03d,\"o\",\"%020000d\"]\n", i / 20, i % 20 * 50, i);
+        buf_addf(&b, "[%d.%03d,\"o\",\"%010000d\"]\n", i / 20, i % 20 * 50, i);
     k = world_claims(import_bytes(buf_span(&b)));
     buf_deinit(&b);
     begin_get(&c, world_sign(&k), "/v1/replay/%s/stream?speed=2", k.rid);
