@@ -11,6 +11,7 @@
 #include "meta/sqlite/db.h"
 
 #define APPLICATION_ID 0x4b455948 /* "KEYH" */
+#define WRITER_CACHE_KIB "4096" /* it looks up single rows; what is not here the kernel has. 16 MiB were 3 KiB a stream */
 #define WAL_KEEP_BYTES "67108864"  /* a WAL that was larger is cut after its checkpoint */
 
 struct meta_reader {
@@ -124,7 +125,7 @@ enum err meta_open(const char *path, struct meta **ret_meta, struct err_info *re
     TRY(db_open(&m->view, path, SQLITE_OPEN_READWRITE, reterr));
     TRY(db_exec(&m->view,
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-                "PRAGMA journal_size_limit=" WAL_KEEP_BYTES,
+                "PRAGMA cache_size=-" WRITER_CACHE_KIB "; PRAGMA journal_size_limit=" WAL_KEEP_BYTES,
                 reterr));
     TRY(migrate(m, reterr));
     TRY(find_next_seq(m, reterr));
