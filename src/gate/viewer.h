@@ -103,8 +103,8 @@ struct read_ahead {
 };
 
 /*
- * 'span' names chunk n, and is about to be leased. From the second chunk in reading order on the lease names those that follow, up
- * to LEASE_BYTES_MAX (STANDARDS 3.7): until the settlement the log over-states by what of one lease was not read. Their bytes are
+ * 'span' names chunk n, and is about to be leased. From the beginning, or from the second chunk in reading order on, the lease names
+ * those that follow, up to LEASE_BYTES_MAX (STANDARDS 3.7): until the settlement the log over-states by what of one lease was not read. Their bytes are
  * charged, or they are left out.
  */
 void viewer_span_ahead(struct viewer *v, struct viewer_span *span, const struct read_ahead *ahead, uint32_t n);

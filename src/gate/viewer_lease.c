@@ -340,12 +340,12 @@ enum key_verdict viewer_charge(struct viewer *v, struct viewer_span *want, bool 
     return verdict;
 }
 
-/* Does it follow one that was asked for? Two are asked for at once and may come in another order; one that is asked for again counts for nothing. */
+/* Does it follow one that was asked for, or begin at the beginning? Two are asked for at once and may come in another order; one that is asked for again counts for nothing. */
 static bool in_row(struct viewer *v, uint32_t n)
 {
     if (n < v->next_chunk && v->next_chunk - n <= 2)
         return v->in_row;
-    v->in_row = v->next_chunk > 0 && n >= v->next_chunk && n <= v->next_chunk + 1;
+    v->in_row = n >= v->next_chunk && n <= v->next_chunk + 1;
     v->next_chunk = n + 1;
     return v->in_row;
 }

@@ -146,7 +146,7 @@ static size_t next_chunk(struct client *c, const char *key, const char *rid, uns
     return c->status == 200 ? count_lines(buf_span(&c->body)) : 0;
 }
 
-/* Who reads on gets leases that name what follows, 4 MiB at most; the first chunk may be all that he wants. None is asked twice. */
+/* Who reads from the beginning gets leases that name what follows, 4 MiB at most; none is asked twice. */
 static void leases_ahead(void **state)
 {
     struct buf events = BUF_INIT(64 << 20);
@@ -162,18 +162,16 @@ static void leases_ahead(void **state)
     next_of(&c, key, rid, "manifest"); /* opens every index */
     for (n = 0; (lines = next_chunk(&c, key, rid, n)) > 0; n++) {
         assert_true(world_leased(k.jti, seq, seq + lines - 1));
-        leases += n <= 1 || seq > w.leases[leases - 1].to_seq;
+        leases += n == 0 || seq > w.leases[leases - 1].to_seq;
         assert_int_equal(w.n_leases, leases);
         assert_int_equal(w.leases[leases - 1].what, LEASE_CHUNK);
         assert_true(w.leases[leases - 1].bytes <= 4u << 20);
         if (n == 0)
-            assert_int_equal(w.leases[1].to_seq + 1, lines);
-        if (n == 1)
-            assert_int_equal(w.leases[2].from_seq, seq);
+            assert_true(w.leases[1].to_seq + 1 > lines);
         seq += lines;
     }
     assert_true(n > 8);
-    assert_true(leases <= 5); /* times of what lies in the next segment may not be known yet */
+    assert_true(leases <= 4); /* times of what lies in the next segment may not be known yet */
     assert_int_equal(seq, 18000);
     client_close(&c);
     buf_deinit(&events);
