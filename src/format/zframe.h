@@ -27,7 +27,7 @@ NODISCARD enum err zframe_write(struct zframe_writer *w, struct span raw, struct
 NODISCARD enum err zframe_write_short(struct zframe_writer *w, struct span raw, struct buf *out, struct err_info *reterr);
 
 /*
- * How many bytes 'raw' would pack to at level 3 with 'before' in reach (empty: alone). For comparing the two: it is quick, and neither is
+ * How many bytes 'raw' would pack to at level 3 with 'before' in reach (empty: alone; they do not overlap). For comparing the two: it is quick, and neither is
  * a frame of ours. ERR_NOMEM.
  */
 NODISCARD enum err zframe_guess(struct zframe_writer *w, struct span before, struct span raw, size_t *ret, struct err_info *reterr);
