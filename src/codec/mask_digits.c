@@ -37,7 +37,7 @@ static size_t separator(const struct mask_in *in, size_t at)
         if (one == 0 && c == 0xe2 && at + n + 2 < in->n && in->p[at + n + 1] == 0x80 && in->p[at + n + 2] >= 0x90 &&
             in->p[at + n + 2] <= 0x93)
             one = 3; /* hyphens and dashes of typesetters */
-        if (one == 0 && c != '\0' && strchr("-.()/", c) != NULL)
+        if (one == 0 && (c == '-' || c == '.' || c == '(' || c == ')' || c == '/'))
             one = 1;
         if (one == 0)
             break;
@@ -620,8 +620,8 @@ void mask_find_digits(struct mask_scanner *s, const struct mask_in *in, size_t e
 
 static void find_in_run(struct mask_scanner *s, const struct mask_in *in, size_t at)
 {
+    __attribute__((uninitialized)) struct run r; /* 400 bytes, of which take_groups writes what is read: it is done for each time of an event */
     size_t n, from;
-    struct run r;
 
     while (at < in->n && mask_is_digit(in->p[at])) {
         take_groups(in, at, &r);

@@ -653,11 +653,29 @@ static bool dull(struct span json, int type, int source)
            memchr(json.p, '\\', json.n) == NULL && memchr(json.p, '%', json.n) == NULL && memchr(json.p, '&', json.n) == NULL;
 }
 
+/* A mutation: again when it added nodes before what they stand in. */
+static void passes(struct mask_rrweb *w, struct json_value event)
+{
+    struct mask_json *m = &w->json;
+    uint64_t counts[MASK_RULES_MAX];
+
+    memcpy(counts, m->counts, sizeof(counts));
+    pass(w, event, RRWEB_INCREMENTAL, 0);
+    for (int i = 1; w->changed && m->err.code == ERR_OK; i++) {
+        if (i == PASSES)
+            w->lost = true;
+        mask_edit_reset(&m->edit);
+        memcpy(m->counts, counts, sizeof(counts));
+        pass(w, event, RRWEB_INCREMENTAL, 0);
+        if (i == PASSES)
+            break;
+    }
+}
+
 enum err mask_rrweb_event(struct mask_rrweb *w, struct json_value event, int type, int source, struct span *ret, struct err_info *reterr)
 {
     struct span json = event.raw;
     struct mask_json *m = &w->json;
-    uint64_t counts[MASK_RULES_MAX];
 
     *ret = json;
     mask_json_begin(m, json);
@@ -665,17 +683,10 @@ enum err mask_rrweb_event(struct mask_rrweb *w, struct json_value event, int typ
         return ERR_OK;
     if (type == RRWEB_FULL)
         new_page(w);
-    memcpy(counts, m->counts, sizeof(counts));
-    pass(w, event, type, source);
-    for (int i = 1; type == RRWEB_INCREMENTAL && source == 0 && w->changed && m->err.code == ERR_OK; i++) {
-        if (i == PASSES)
-            w->lost = true;
-        mask_edit_reset(&m->edit);
-        memcpy(m->counts, counts, sizeof(counts));
+    if (type == RRWEB_INCREMENTAL && source == 0)
+        passes(w, event);
+    else
         pass(w, event, type, source);
-        if (i == PASSES)
-            break;
-    }
     if (m->err.code == ERR_OK && mask_edit_failed(&m->edit))
         return ERR_RAISE(reterr, ERR_NOMEM, "masking");
     if (m->err.code != ERR_OK)
