@@ -71,6 +71,21 @@ def retries(quick):
     check("a row that breaks once", by(None, 1.0, None) == (1.0, True, 1), "")
 
 
+def recording(quick):
+    """Only better ratios are written down; what is met is no miss any more."""
+    def after(bar, known, ratio):
+        row = {"bar": bar, "known": {"ratio": known, "cause": "x"}}
+        quick.record(row, ratio)
+        return row.get("known", {}).get("ratio")
+
+    check("better", after(["<=", 1.0], 2.0, 1.5) == 1.5 and after([">=", 0.5], 0.1, 0.21239) == 0.212, "")
+    check("worse", after(["<=", 1.0], 2.0, 2.5) == 2.0 and after([">=", 0.5], 0.1, 0.05) == 0.1, "")
+    check("met", after(["<=", 1.0], 2.0, 1.0) is None and after([">=", 0.5], 0.1, 0.6) is None, "")
+    row = {"bar": ["<=", 1.0]}
+    quick.record(row, 0.5)
+    check("not a known miss", row == {"bar": ["<=", 1.0]}, row)
+
+
 def judging(figures):
     """Ratios are of the same round; a bar that cannot be judged is neither met nor missed; the table says so."""
     cases = figures.judge([
@@ -157,6 +172,7 @@ quick, charts = load("quick"), load("charts")
 verdicts(quick)
 rows(quick)
 retries(quick)
+recording(quick)
 judging(figures)
 promised(figures)
 costs(figures)
