@@ -9,8 +9,6 @@
 #include <immintrin.h>
 #endif
 
-#define DIGITS_MIN 7 /* the shortest number that is looked for: a telephone's, beside a word for it */
-
 #define BLOCK 64
 #define STEP  56 /* what is looked for is at most 8 long: each lies in one block whole */
 
@@ -86,7 +84,7 @@ static uint64_t too_few(const struct masks *m, unsigned i, bool first)
     if (rest == 0 || (i == 0 && !first) || (unsigned) __builtin_ctzll(rest) + i >= BLOCK)
         return 0;
     run = ((rest & -rest) - 1) << i;
-    return __builtin_popcountll(m->digit & run) < DIGITS_MIN ? run : 0;
+    return __builtin_popcountll(m->digit & run) < MASK_DIGITS_MIN ? run : 0;
 }
 
 static void look(struct mask_scanner *s, const struct mask_in *in, size_t at, const struct masks *m)

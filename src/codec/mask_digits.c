@@ -618,6 +618,15 @@ void mask_find_digits(struct mask_scanner *s, const struct mask_in *in, size_t e
         find_in_run(s, in, at);
 }
 
+static size_t all_digits(const struct run *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n; i++)
+        n += r->g[i].to - r->g[i].from;
+    return n;
+}
+
 static void find_in_run(struct mask_scanner *s, const struct mask_in *in, size_t at)
 {
     __attribute__((uninitialized)) struct run r; /* 400 bytes, of which take_groups writes what is read: it is done for each time of an event */
@@ -625,6 +634,10 @@ static void find_in_run(struct mask_scanner *s, const struct mask_in *in, size_t
 
     while (at < in->n && mask_is_digit(in->p[at])) {
         take_groups(in, at, &r);
+        if (!r.more && all_digits(&r) < MASK_DIGITS_MIN) {
+            s->digits_to = r.g[r.n - 1].to;
+            return;
+        }
         from = at;
         if ((n = card_at(in, &r, 0)) > 0)
             (void) mask_add(s, MASK_CARD, at, r.g[n - 1].to);

@@ -81,6 +81,8 @@ mask_live_fn mask_live_at, mask_live_at_escaped, mask_live_jwt, mask_live_bearer
 mask_find_fn mask_find_at, mask_find_at_escaped, mask_find_jwt, mask_find_bearer, mask_find_key_block,
     mask_find_assignment, mask_find_telegram, mask_find_azure;
 
+#define MASK_DIGITS_MIN 7 /* of the shortest number that is looked for: a telephone's, beside a word for it */
+
 /* Numbers of all kinds, in the whole text. */
 void mask_find_numbers(struct mask_scanner *s, const struct mask_in *in);
 /* Characters of one of that country; 0: it has none. */
