@@ -5,6 +5,8 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 
 from figures import case
 
@@ -17,6 +19,7 @@ BARS = {
     "key: by digest, with the live grant": (">=", 1e6),
     "key: same bytes on the connection": (">=", 5e6),
     "import to segments, masked, level 1": ("ratio>=", 0.5),
+    "import to segments, masked, level 1, large pages": ("ratio>=", 0.5),
     "stored size: segments / zstd -3 of all of it": ("<=", 1.05),
 }
 
@@ -28,12 +31,14 @@ def said(*command):
         return ""
 
 
-def program(build, name, *args, rounds, **env):
+def program(build, name, *args, rounds, of="", **env):
+    """of: what the cases are called besides, when the program runs twice."""
     done = subprocess.run([str(build / "bench" / name), *map(str, args)], stdout=subprocess.PIPE, text=True, check=True,
                           env=dict(os.environ, BENCH_ROUNDS=str(rounds), **env))
     for line in done.stdout.splitlines():
         c = json.loads(line)
-        yield case(c["name"], c["unit"], c.get("rounds", [c["rate"]]), c.get("reference"), BARS.get(c["name"]))
+        reference = c.get("reference")
+        yield case(c["name"] + of, c["unit"], c.get("rounds", [c["rate"]]), reference and reference + of, BARS.get(c["name"] + of))
 
 
 def key(build, o):
@@ -47,6 +52,10 @@ def key(build, o):
 
 def recording(build, o):
     yield from program(build, "bench-recording", RECORDING, rounds=o.rounds)
+    if not getattr(o, "quick", False):
+        with tempfile.NamedTemporaryFile(suffix=".json") as pages:
+            subprocess.run([sys.executable, ROOT / "bench" / "pages.py"], stdout=pages, check=True)
+            yield from program(build, "bench-recording", pages.name, rounds=o.rounds, of=", large pages")
     if shutil.which("node"):
         script = """const t=require('fs').readFileSync(process.argv[1]);const r=[];
             for(let i=0;i<9;i++){const c=process.cpuUsage();let n=0;for(let k=0;k<40;k++){JSON.parse(t.toString('utf8'));n+=t.length}
