@@ -214,6 +214,8 @@ class House:
             h["Authorization"] = "Bearer " + (self.admin if token == "admin" else token)
         if isinstance(body, (dict, list)):
             body, h["Content-Type"] = json.dumps(body).encode(), "application/json"
+        if hasattr(body, "read"):
+            self.local.conn = None  # a file is sent once: not on a connection that the server may have closed meanwhile
         for again in (True, False):
             fresh = getattr(self.local, "conn", None) is None
             if fresh:
