@@ -533,7 +533,8 @@ def _():
     db = sqlite3.connect(copy / "meta" / "keyhole.db")
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute(f"DROP TRIGGER {name}")
-    table = [n for (n,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if "leaf" in n][0]
+    table = [n for (n,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+             if {"log", "idx", "leaf"} <= {row[1] for row in db.execute(f"PRAGMA table_info({n})")}][0]
     log, idx, leaf = db.execute(f"SELECT log, idx, leaf FROM {table} WHERE log LIKE 'p_%' AND idx = 5").fetchone()
     changed = bytes(leaf).replace(b'"t":"2', b'"t":"3') if isinstance(leaf, (bytes, bytearray)) else leaf.replace('"t":"2', '"t":"3')
     true(changed != leaf, "nothing was changed")
