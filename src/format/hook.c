@@ -101,11 +101,12 @@ enum err hook_secrets_check(enum hook_format f, struct span secrets, struct err_
 
 /* ---- headers ---- */
 
-/* Exactly one of that name, not empty. */
+/* Exactly one of that name, not empty. Else *ret is empty, or one of several. */
 static bool one_header(const struct hook_delivery *d, const char *name, struct span *ret)
 {
     size_t n = 0;
 
+    *ret = SPAN_EMPTY;
     for (size_t i = 0; i < d->n_headers; i++) {
         if (span_eq_nocase(d->headers[i].name, name)) {
             *ret = span_trim(d->headers[i].value);
