@@ -388,9 +388,19 @@ static void events_lease_ahead(void **state)
     buf_deinit(&events);
 }
 
+static size_t leases_now(void)
+{
+    size_t n;
+
+    world_lock();
+    n = w.n_leases;
+    world_unlock();
+    return n;
+}
+
 static void await_leases(struct client *c, size_t n)
 {
-    for (int i = 0; i < 1000 && w.n_leases < n && !c->whole; i++)
+    for (int i = 0; i < 1000 && leases_now() < n && !c->whole; i++)
         (void) client_for(c, 10);
 }
 
