@@ -228,10 +228,17 @@ await suite({
     await page.locator("[data-step='5']").waitFor({ timeout: 40_000 });
     const seen = () => eventually("watched", async () => page.frames().find((f) => /\/dom$/.test(f.url()))?.childFrames()[0]?.evaluate(() => ({ cart: document.querySelector("#cart-count")?.textContent, name: document.querySelector("#name")?.value, card: document.querySelector("#card")?.value, banner: document.querySelector("#banner code")?.textContent ?? "" })), (x) => x?.banner === "ERR-7F3A21", 45_000);
     equal("beside it", await seen(), { cart: "3", name: "****** ********", card: "****************", banner: "ERR-7F3A21" });
+    // From here on nothing takes the cart back: whoever follows never sees the page as it was at its first snapshot again.
+    const player = page.frames().find((f) => /\/dom$/.test(f.url()));
+    await player.evaluate(() => {
+      globalThis.carts = [];
+      setInterval(() => { const now = document.querySelector(".replayer-wrapper iframe")?.contentDocument?.querySelector("#cart-count")?.textContent ?? "none"; if (now !== globalThis.carts.at(-1)) globalThis.carts.push(now); }, 5);
+    });
     await page.locator("[data-step='6']").waitFor({ timeout: 20_000 });
     await page.locator("[data-running=false]").waitFor({ timeout: 40_000 });
     await shop.getByText("The recording has ended.").waitFor();
     await shot(page, "tour-page");
+    equal("what was shown stayed", await player.evaluate(() => globalThis.carts), ["3"]);
     equal("trouble", await page.locator("main > .notice.bad").allTextContents(), []);
     equal("from an origin of its own, without anybody's sign-in", [...new Set((await Promise.all(sent)).map(String))], [`${server.url},${server.host("shop")},`]);
     const list = (await call(server, "GET", "/v1/recordings?link=error:ERR-7F3A21", { token: server.admin })).json.items;

@@ -217,15 +217,17 @@ export function createWatch(s: Session, rid: string, start_ms: number | null = n
   /* The recording ended while it was followed: from now on all of it can be played. */
   async function complete(): Promise<void> {
     const p = pass;
+    const mine = ++turn;
     leaveFollow();
+    all = true; // the player has all of it: while the manifest comes, nothing is fetched ahead of the place that is shown
+    playing.value = false;
     try {
       if (p !== null) await fetchManifest(p);
-      all = true;
       batch(() => {
         wasLive.value = true;
         live.value = false;
+        if (mine !== turn) return; // somebody went elsewhere meanwhile
         stalled.value = false;
-        playing.value = false;
         finished.value = true;
         at_ms.value = length_ms.value;
       });
