@@ -18,20 +18,23 @@ from house import House, generator, measured
 from nginx import Nghttpd, Nginx, available
 
 CONNS = 64
-HEADER = pathlib.Path(__file__).resolve().parents[2] / "src" / "format" / "segment.h"
-CHUNK = int(re.search(r"^#define SEGMENT_CHUNK_MAX\s+\((\d+)u << 10\)", HEADER.read_text(encoding="utf-8"), re.M)[1]) << 10
 ENCODING = "Accept-Encoding: zstd"
+HEADER = pathlib.Path(__file__).resolve().parents[2] / "src" / "format" / "segment.h"
+
+
+def chunk(which):
+    return int(re.search(rf"^#define SEGMENT_CHUNK_{which}\s+\((\d+)u << 10\)", HEADER.read_text(encoding="utf-8"), re.M)[1]) << 10
 
 
 def recording(n_chunks, packed, seed):
-    """rrweb events: full chunks (SEGMENT_CHUNK_MAX) that zstd makes about 'packed' bytes of, by mixing noise with what repeats."""
+    """rrweb events: n_chunks chunks, or more, that zstd makes about 'packed' bytes of, by mixing noise with what repeats. What is all repetition (packed 0) may be cut longer."""
     r = random.Random(seed)
     page = {"type": 0, "id": 1, "childNodes": [{"type": 2, "id": 2, "tagName": "p", "attributes": {}, "childNodes": [{"type": 3, "id": 17, "textContent": ""}]}]}
     out = [json.dumps({"type": 4, "timestamp": 1000, "data": {"href": "https://shop.example/", "width": 800, "height": 600}}),
            json.dumps({"type": 2, "timestamp": 1000, "data": {"node": page, "initialOffset": {"top": 0, "left": 0}}})]
     line = json.dumps({"type": 3, "timestamp": 1000, "data": {"source": 0, "texts": [{"id": 17, "value": "%s"}]}})
     size = 1024
-    per_chunk = CHUNK // size
+    per_chunk = chunk("USUAL" if packed else "MAX") // size
     noise = max(1, int((packed - 700) / per_chunk / 0.76)) if packed > 1500 else 0
     at = 1000
     for _ in range(n_chunks * per_chunk):
@@ -72,8 +75,8 @@ class Cast:
                 for (_, _, rid), k in zip(pairs, keys)]
 
 
-def save_chunks(house, cast, n_chunks, root):
-    """The answers' bodies, as files for nginx: {recording: [paths]}"""
+def save_chunks(house, cast, n_chunks, root, wanted=None):
+    """The answers' bodies, as files for nginx: {recording: [paths]}. A row that says how large they are has to have them so."""
     paths, sizes = {}, []
     pairs = [(cast.tokens[0], cast.grants[0], rid) for rid in cast.recordings]
     for (_, _, rid), key in zip(pairs, house.keys(pairs)):
@@ -85,7 +88,10 @@ def save_chunks(house, cast, n_chunks, root):
             (root / f"{rid}-{n}").write_bytes(body)
             paths[rid].append(f"/{rid}-{n}")
             sizes.append(len(body))
-    return paths, sum(sizes) / len(sizes)
+    mean = sum(sizes) / len(sizes)
+    if wanted and not 0.9 < mean / wanted < 1.1:
+        raise SystemExit(f"bench: bodies of {mean:.0f} bytes, where {wanted} are wanted")
+    return paths, mean
 
 
 def run_get(build, address, ca, jobs, pids, seconds=None, http2=False):
@@ -156,7 +162,7 @@ def run(build, o):
         root.mkdir()
         with House(build, tls=True) as house:
             cast = Cast(house, [house.store(recording(40, 32768, n)) for n in range(4)], 16 if o.quick else 32)
-            paths, size = save_chunks(house, cast, 40, root)
+            paths, size = save_chunks(house, cast, 40, root, 32768)
             with Nginx.files(root, house.dir / "tls.pem", house.dir / "tls.key") as nginx:
                 yield case("32 KiB, TLS: bytes of an answer", "bytes", [size])
                 yield from compare(build, o.rounds, house, nginx, "32 KiB, TLS", cast, 40, paths, top, o.seconds, "viewing")
@@ -165,7 +171,7 @@ def run(build, o):
                 yield from compare(build, o.rounds, house, nginx, "32 KiB, HTTP/2", cast, 40, paths, top, o.seconds, "viewing", nghttpd, http2=True)
         with House(build) as house:
             cast = Cast(house, [house.store(small(1024, n)) for n in range(64)], 2 if o.quick else 4)
-            paths, size = save_chunks(house, cast, 1, root)
+            paths, size = save_chunks(house, cast, 1, root, 1024)
             with Nginx.files(root) as nginx:
                 yield case("1 KiB, plain: bytes of an answer", "bytes", [size])
                 yield from compare(build, o.rounds, house, nginx, "1 KiB, plain", cast, 1, paths, top, o.seconds, "again")

@@ -73,7 +73,7 @@ def run(build, o):
         top = pathlib.Path(top)
         (top / "files").mkdir()
         cast = Cast(house, [house.store(recording(CHUNKS, 32768, n)) for n in range(4)], 8 if o.quick else 16)
-        _, size = save_chunks(house, cast, CHUNKS, top / "files")
+        _, size = save_chunks(house, cast, CHUNKS, top / "files", 32768)
         bound = Bound(house, cast)
         port = free_port()
         bare = subprocess.Popen([build / "bench" / "bench-bare-tls", str(port), house.dir / "tls.pem", house.dir / "tls.key", str(int(size))],
