@@ -56,6 +56,16 @@ def available():
     return shutil.which("nginx") or pathlib.Path("/usr/sbin/nginx").exists()
 
 
+def await_port(port, name):
+    for _ in range(200):
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1):
+                return
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit(f"bench: {name} did not start")
+
+
 class Nginx:
     """with Nginx.files(root, ca_dir) as n: n.path("/a") is a signed address."""
 
@@ -73,13 +83,8 @@ class Nginx:
 
     def __enter__(self):
         self.process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(self.top / "nginx.conf"), "-p", str(self.top)])
-        for _ in range(200):
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1):
-                    return self
-            except OSError:
-                time.sleep(0.02)
-        raise SystemExit("bench: nginx did not start")
+        await_port(self.port, "nginx")
+        return self
 
     def __exit__(self, *_):
         pids = self.pids()
@@ -106,13 +111,8 @@ class Nghttpd:
 
     def __enter__(self):
         self.process = subprocess.Popen(self.words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1):
-                    return self
-            except OSError:
-                time.sleep(0.02)
-        raise SystemExit("bench: nghttpd did not start")
+        await_port(self.port, "nghttpd")
+        return self
 
     def __exit__(self, *_):
         stop(self.process)
